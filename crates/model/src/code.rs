@@ -1,0 +1,147 @@
+//! The fault codes that Sheaf emits: value and platform name, in one table.
+//!
+//! Source: `errors.md` and `bulk.md` section 10 of the contract. HTTP statuses are chosen in
+//! `webapi`'s `fault.rs`, not here.
+
+/// A 32-bit fault code. Prints as `0x` and eight lower-case hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ErrorCode(pub u32);
+
+impl std::fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "0x{:08x}", self.0)
+    }
+}
+
+impl std::fmt::Debug for ErrorCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self} {}", self.name())
+    }
+}
+
+impl ErrorCode {
+    /// Reads `0x80040217`, letters in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+        u32::from_str_radix(digits, 16).ok().map(Self)
+    }
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $constant:ident = $value:literal, $name:literal;)*) => {
+        $($(#[$doc])* pub const $constant: ErrorCode = ErrorCode($value);)*
+
+        impl ErrorCode {
+            /// The platform's name of the code, for `ApiExceptionMessageName`.
+            pub fn name(self) -> &'static str {
+                match self.0 {
+                    $($value => $name,)*
+                    _ => "Unknown",
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A message parameter is missing.
+    REQUIRED_FIELD_MISSING = 0x8004_0200, "RequiredFieldMissing";
+    /// A generic bad argument.
+    INVALID_ARGUMENT = 0x8004_0203, "InvalidArgument";
+    /// The token was rejected.
+    INVALID_USER_AUTH = 0x8004_0204, "InvalidUserAuth";
+    /// The service failed, or a documented misuse answers so.
+    UNEXPECTED = 0x8004_0216, "UnExpected";
+    /// No record with this id.
+    OBJECT_DOES_NOT_EXIST = 0x8004_0217, "ObjectDoesNotExist";
+    /// Not implemented.
+    NOT_IMPLEMENTED = 0x8004_0219, "NotImplemented";
+    /// A privilege is missing.
+    PRIVILEGE_DENIED = 0x8004_0220, "PrivilegeDenied";
+    /// A Restrict relationship holds the row.
+    CANNOT_DELETE_DUE_TO_ASSOCIATION = 0x8004_0227, "CannotDeleteDueToAssociation";
+    /// A system row.
+    CANNOT_DELETE_AS_IT_IS_READ_ONLY = 0x8004_0228, "CannotDeleteAsItIsReadOnly";
+    /// The owner is unknown.
+    INVALID_OWNER_ID = 0x8004_0229, "InvalidOwnerID";
+    /// The primary key exists.
+    DUPLICATE_RECORD = 0x8004_0237, "DuplicateRecord";
+    /// No date, or outside the range.
+    INVALID_DATE_TIME = 0x8004_0239, "InvalidDateTime";
+    /// An operation that the row's state forbids.
+    INVALID_OPERATION = 0x8004_023b, "InvalidOperation";
+    /// Control characters in text.
+    INVALID_CHARACTERS_IN_FIELD = 0x8004_0278, "InvalidCharactersInField";
+    /// The message does not exist for the table.
+    NOT_SUPPORTED = 0x8004_0315, "NotSupported";
+    /// Unknown table in a query or in `@odata.type`.
+    QUERY_BUILDER_NO_ENTITY = 0x8004_1102, "QueryBuilderNoEntity";
+    /// Unknown column in a query.
+    QUERY_BUILDER_NO_ATTRIBUTE = 0x8004_1103, "QueryBuilderNoAttribute";
+    /// The paging cookie is malformed.
+    INVALID_PAGING_COOKIE = 0x8004_112a, "InvalidPagingCookie";
+    /// A store error.
+    GENERIC_SQL_ERROR = 0x8004_4150, "GenericSqlError";
+    /// A statement or request ran too long.
+    SQL_TIMEOUT = 0x8004_4151, "SqlTimeout";
+    /// The request body is too large.
+    REQUEST_LENGTH_TOO_LARGE = 0x8004_418a, "RequestLengthTooLarge";
+    /// No token.
+    REQUEST_IS_NOT_AUTHENTICATED = 0x8004_4302, "RequestIsNotAuthenticated";
+    /// A system table or column.
+    METADATA_RECORD_NOT_DELETABLE = 0x8004_4250, "MetadataRecordNotDeletable";
+    /// Unknown choice value.
+    PICKLIST_VALUE_OUT_OF_RANGE = 0x8004_431a, "PicklistValueOutOfRange";
+    /// A relationship of that name exists.
+    RELATIONSHIP_NAME_EXISTS = 0x8004_432b, "InvalidRelationshipName";
+    /// A whole number outside the column's range.
+    INTEGER_VALUE_OUT_OF_RANGE = 0x8004_432f, "IntegerValueOutOfRange";
+    /// A decimal, double or money outside the column's range.
+    DECIMAL_VALUE_OUT_OF_RANGE = 0x8004_4330, "DecimalValueOutOfRange";
+    /// Text over the column's length.
+    STRING_LENGTH_TOO_LONG = 0x8004_4331, "StringLengthTooLong";
+    /// A row lock could not be had.
+    COULD_NOT_OBTAIN_LOCK = 0x8004_4339, "CouldNotObtainLockOnResource";
+    /// No customization prefix, or a bad one.
+    INVALID_NAME_PREFIX = 0x8004_4366, "InvalidNamePrefix";
+    /// The table name is taken.
+    INVALID_SCHEMA_NAME = 0x8004_700b, "InvalidSchemaName";
+    /// An ownership that does not exist.
+    INVALID_OWNERSHIP_TYPE = 0x8004_700d, "InvalidOwnershipTypeMask";
+    /// The column name is taken.
+    DUPLICATE_ATTRIBUTE_SCHEMA_NAME = 0x8004_7013, "DuplicateAttributeSchemaName";
+    /// State and status do not go together.
+    INVALID_STATE_CODE_STATUS_CODE = 0x8004_8408, "InvalidStateCodeStatusCode";
+    /// The elastic store refused.
+    STORE_ERROR = 0x8004_8d0b, "StoreError";
+    /// The payload does not fit the model.
+    PAYLOAD_ERROR = 0x8004_8d19, "InvalidPayload";
+    /// The service is busy.
+    SERVER_BUSY = 0x8004_a001, "ServerBusy";
+    /// Something still refers to the component.
+    CANNOT_DELETE_IN_USE_COMPONENT = 0x8004_f01f, "CannotDeleteInUseComponent";
+    /// The record's version differs.
+    CONCURRENCY_VERSION_MISMATCH = 0x8006_0882, "ConcurrencyVersionMismatch";
+    /// A version was asked for and not given.
+    CONCURRENCY_VERSION_NOT_PROVIDED = 0x8006_0883, "ConcurrencyVersionNotProvided";
+    /// The URL is wrong.
+    URI_ERROR = 0x8006_0888, "InvalidUri";
+    /// Optimistic concurrency is off for the table.
+    OPTIMISTIC_CONCURRENCY_NOT_ENABLED = 0x8006_088d, "OptimisticConcurrencyNotEnabled";
+    /// The collection name is taken.
+    INVALID_COLLECTION_NAME = 0x8006_088e, "InvalidCollectionName";
+    /// The alternate key cannot be made so.
+    INVALID_ENTITY_KEY_OPERATION = 0x8006_088f, "InvalidEntityKeyOperation";
+    /// No record with this alternate key.
+    RECORD_NOT_FOUND_BY_ENTITY_KEY = 0x8006_0891, "RecordNotFoundByEntityKey";
+    /// An alternate key is violated.
+    DUPLICATE_RECORD_ENTITY_KEY = 0x8006_0892, "DuplicateRecordEntityKey";
+    /// The alternate key's name is taken.
+    ENTITY_KEY_NAME_EXISTS = 0x8006_0893, "EntityKeyNameExists";
+    /// An alternate key over these columns exists.
+    ENTITY_KEY_COLUMNS_EXIST = 0x8006_0894, "EntityKeyWithSelectedAttributesExists";
+    /// The entity set name is taken.
+    INVALID_ENTITY_SET_NAME = 0x8006_089b, "InvalidEntitySetName";
+    /// The alternate key is ambiguous.
+    MULTIPLE_RECORDS_FOUND_BY_ENTITY_KEY = 0x8006_089d, "MultipleRecordsFoundByEntityKey";
+}

@@ -1,0 +1,85 @@
+//! What a caller asks for when it creates schema: before names, ids and system columns are added.
+
+use crate::{Cascade, ColumnKind, Label, Ownership, RequiredLevel, TableKind};
+
+/// A table as a caller asks for it.
+#[derive(Clone, Debug)]
+pub struct NewTable {
+    /// Mixed-case name with prefix; its lower case is the logical name.
+    pub schema_name: Box<str>,
+    /// The entity set name, or none for the plural of the logical name.
+    pub entity_set_name: Option<Box<str>>,
+    /// Singular display name.
+    pub display_name: Label,
+    /// Plural display name.
+    pub display_collection_name: Label,
+    /// Description.
+    pub description: Label,
+    /// Who owns its rows.
+    pub ownership: Ownership,
+    /// Standard or elastic.
+    pub kind: TableKind,
+    /// Notes can be attached.
+    pub has_notes: bool,
+    /// Activities can be attached.
+    pub has_activities: bool,
+    /// Change tracking; none means the service's default.
+    pub change_tracking: Option<bool>,
+    /// Its own columns; exactly one has `is_primary_name`.
+    pub columns: Vec<NewColumn>,
+}
+
+/// A column as a caller asks for it.
+#[derive(Clone, Debug)]
+pub struct NewColumn {
+    /// Mixed-case name with prefix; its lower case is the logical name.
+    pub schema_name: Box<str>,
+    /// Display name.
+    pub display_name: Label,
+    /// Description.
+    pub description: Label,
+    /// Whether a value is wished for.
+    pub required: RequiredLevel,
+    /// What it holds. Lookups come by [`NewRelationship`].
+    pub kind: ColumnKind,
+    /// This column names the record.
+    pub is_primary_name: bool,
+}
+
+/// An alternate key as a caller asks for it.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// Mixed-case name with prefix.
+    pub schema_name: Box<str>,
+    /// Display name.
+    pub display_name: Label,
+    /// Logical names of its columns, in order.
+    pub columns: Vec<Box<str>>,
+}
+
+/// A one-to-many relationship with its lookup column, as a caller asks for it.
+#[derive(Clone, Debug)]
+pub struct NewRelationship {
+    /// Unique name.
+    pub schema_name: Box<str>,
+    /// Logical name of the table that is pointed to.
+    pub referenced_table: Box<str>,
+    /// Logical name of the table that gets the lookup.
+    pub referencing_table: Box<str>,
+    /// The lookup column's schema name.
+    pub lookup_schema_name: Box<str>,
+    /// The lookup column's display name.
+    pub lookup_display_name: Label,
+    /// The lookup column's description.
+    pub lookup_description: Label,
+    /// Whether a value is wished for.
+    pub lookup_required: RequiredLevel,
+    /// Collection-valued navigation property, or none for the relationship's schema name.
+    pub referenced_navigation: Option<Box<str>>,
+    /// Single-valued navigation property, or none for the lookup's schema name.
+    pub referencing_navigation: Option<Box<str>>,
+    /// What happens to the referencing rows.
+    pub cascade: Cascade,
+    /// The one self-reference that hierarchy operators follow.
+    pub is_hierarchical: bool,
+}

@@ -1,0 +1,37 @@
+//! The vocabulary of Sheaf: tables, columns, values, targets, faults and codes.
+//!
+//! Not here: bytes, engines, async, clocks. Whoever needs the time is given it.
+//! Invariant: a value of a type here already keeps that type's promise; nobody checks again.
+
+mod caller;
+mod catalog;
+pub mod code;
+mod define;
+mod fault;
+mod fold;
+mod label;
+mod relationship;
+mod table;
+mod target;
+mod time;
+mod value;
+
+pub use caller::Caller;
+pub use catalog::Catalog;
+pub use code::ErrorCode;
+pub use define::{NewColumn, NewKey, NewRelationship, NewTable};
+pub use fault::{Failure, Fault};
+pub use fold::fold;
+pub use label::{Label, LocalizedText};
+pub use relationship::{Cascade, DeleteAction, OneToMany};
+pub use table::{
+    AlternateKey, ChoiceOption, Column, ColumnId, ColumnIndex, ColumnKind, Computed,
+    DateTimeBehavior, KeyIndex, LookupKind, LookupTarget, Ownership, RequiredLevel, Table,
+    TableDefinition, TableId, TableKind, TextFormat,
+};
+pub use target::{Bind, Cell, KeyValue, MessageName, Target, TargetKey};
+pub use time::{Date, Timestamp};
+pub use value::{LookupValue, Value};
+
+pub use rust_decimal::Decimal;
+pub use uuid::Uuid;

@@ -1,0 +1,82 @@
+//! What the pipeline executes, and what it answers.
+
+use model::{MessageName, NewColumn, NewKey, NewRelationship, NewTable, Table, Target, Uuid};
+use query::{BoundQuery, Page};
+use std::sync::Arc;
+use store::RowOutcome;
+
+/// One message.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// Create, Update, Upsert, Delete and their bulk forms: a single one is a bulk of one.
+    Write(Write),
+    /// Retrieve and RetrieveMultiple.
+    Read(Read),
+    /// A change of definitions.
+    Define(Definition),
+}
+
+/// A message that writes a slice of targets of one table.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// Which message; Create, Update, Upsert, Delete or a bulk form.
+    pub name: MessageName,
+    /// The table.
+    pub table: Arc<Table>,
+    /// The targets, in order.
+    pub targets: Vec<Target>,
+    /// A guard from the request's head (single messages only).
+    pub condition: Condition,
+}
+
+/// A guard on the existence of the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// None.
+    Any,
+    /// `If-None-Match: *`: the record must not exist. (`If-Match: *` is an Update, not an Upsert.)
+    MustNotExist,
+}
+
+/// A message that reads.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// Retrieve or RetrieveMultiple.
+    pub name: MessageName,
+    /// What is read.
+    pub query: BoundQuery,
+}
+
+/// A change of definitions.
+#[derive(Clone, Debug)]
+pub enum Definition {
+    /// New tables, all or none.
+    CreateTables(Vec<NewTable>),
+    /// A new column.
+    CreateColumn {
+        /// The table.
+        table: Arc<Table>,
+        /// The column.
+        column: NewColumn,
+    },
+    /// A new alternate key.
+    CreateKey {
+        /// The table.
+        table: Arc<Table>,
+        /// The key.
+        key: NewKey,
+    },
+    /// A new relationship with its lookup column.
+    CreateRelationship(NewRelationship),
+}
+
+/// What a message answers.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// One outcome per target, in order.
+    Written(Vec<RowOutcome>),
+    /// The rows.
+    Page(Page),
+    /// Metadata ids of what was made, in order.
+    Defined(Vec<Uuid>),
+}

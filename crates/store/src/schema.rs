@@ -1,0 +1,45 @@
+//! Changes of definitions.
+
+use crate::WriteOp;
+use model::{AlternateKey, Catalog, Column, OneToMany, TableDefinition, TableId, Timestamp, Uuid};
+use std::sync::Arc;
+
+/// Several changes of definitions and rows that belong together: all or nothing.
+#[derive(Clone, Debug)]
+pub struct SchemaChange {
+    /// The definitions that the change was planned on.
+    pub catalog: Arc<Catalog>,
+    /// What changes, in order.
+    pub ops: Vec<SchemaOp>,
+    /// Rows of system tables that go with it (`sdkmessagefilter`, `privilege`, …), written after the
+    /// definitions. They are bound to tables as they are **after** `ops`.
+    pub rows: Vec<WriteOp>,
+    /// The time of the change.
+    pub now: Timestamp,
+    /// Who changes.
+    pub user: Uuid,
+}
+
+/// One change of a definition. Numbers and ids are already given by the planner.
+#[derive(Clone, Debug)]
+pub enum SchemaOp {
+    /// Makes a table with its columns and keys.
+    CreateTable(Box<TableDefinition>),
+    /// Appends a column.
+    AddColumn {
+        /// The table.
+        table: TableId,
+        /// The column; its place is the next one.
+        column: Box<Column>,
+    },
+    /// Makes an alternate key over the rows that exist; a [`crate::Reason::DuplicateKey`] rejection
+    /// without an index says that they are not unique.
+    AddKey {
+        /// The table.
+        table: TableId,
+        /// The key.
+        key: AlternateKey,
+    },
+    /// Makes a relationship; its lookup column exists already or was added before in this change.
+    AddRelationship(OneToMany),
+}

@@ -1,0 +1,168 @@
+//! What one message writes: plain data that can be run again.
+//!
+//! Order of work inside a store, for each operation: resolve keys and binds; check lookups;
+//! check existence and versions; write in index order, so that row versions ascend with the index.
+//! An operation sees the rows of the operations before it. A lookup may point to a row that the same
+//! operation inserts.
+
+use model::{Bind, Catalog, Cell, KeyValue, Table, Timestamp, Uuid};
+use std::sync::Arc;
+
+/// One message: operations over slices of rows, all or nothing.
+#[derive(Clone, Debug)]
+pub struct WriteSet {
+    /// The definitions that everything is bound to.
+    pub catalog: Arc<Catalog>,
+    /// The time of the message: modified-on of rows that a cascade changes.
+    pub now: Timestamp,
+    /// Who writes: modified-by of rows that a cascade changes.
+    pub user: Uuid,
+    /// What is written, in order.
+    pub ops: Vec<WriteOp>,
+}
+
+/// One operation over a slice of rows of one table.
+#[derive(Clone, Debug)]
+pub enum WriteOp {
+    /// New rows.
+    Insert(Insert),
+    /// Changes of existing rows.
+    Update(Update),
+    /// New rows or changes, decided inside the transaction.
+    Upsert(Upsert),
+    /// Deletes, with what hangs on them.
+    Delete(Delete),
+}
+
+/// New rows. A stored column that neither a row nor the constants name is null.
+#[derive(Clone, Debug)]
+pub struct Insert {
+    /// The table.
+    pub table: Arc<Table>,
+    /// Values that every row gets unless it brings its own (created-on, owner, defaults, …).
+    /// The row version is not among them: the store gives it.
+    pub constants: Vec<Cell>,
+    /// The rows.
+    pub rows: Vec<InsertRow>,
+}
+
+/// One new row.
+#[derive(Clone, Debug)]
+pub struct InsertRow {
+    /// Its primary key.
+    pub id: Uuid,
+    /// Its own values.
+    pub cells: Vec<Cell>,
+    /// Lookups by alternate key.
+    pub binds: Vec<Bind>,
+}
+
+/// Changes of existing rows. No two rows name the same record by id.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// The table.
+    pub table: Arc<Table>,
+    /// Values that every changed row gets (modified-on, modified-by).
+    pub constants: Vec<Cell>,
+    /// The rows.
+    pub rows: Vec<UpdateRow>,
+}
+
+/// One change.
+#[derive(Clone, Debug)]
+pub struct UpdateRow {
+    /// Which row; it must exist.
+    pub key: RowKey,
+    /// The new values; other columns keep theirs.
+    pub cells: Vec<Cell>,
+    /// Lookups by alternate key.
+    pub binds: Vec<Bind>,
+    /// The version that the row must have.
+    pub expected_version: Option<i64>,
+}
+
+/// New rows or changes.
+#[derive(Clone, Debug)]
+pub struct Upsert {
+    /// The table.
+    pub table: Arc<Table>,
+    /// As [`Insert::constants`], for rows that do not exist.
+    pub insert_constants: Vec<Cell>,
+    /// As [`Update::constants`], for rows that exist.
+    pub update_constants: Vec<Cell>,
+    /// The rows.
+    pub rows: Vec<UpsertRow>,
+}
+
+/// One row to make or change.
+#[derive(Clone, Debug)]
+pub struct UpsertRow {
+    /// Which row. `None`: a new one in any case.
+    pub key: Option<RowKey>,
+    /// The primary key of the row if it is made. Equal to the key's id when that is an id.
+    pub new_id: Uuid,
+    /// The values for both cases.
+    pub cells: Vec<Cell>,
+    /// Further values for a new row only: the key columns, from the body or the address.
+    pub insert_cells: Vec<Cell>,
+    /// Lookups by alternate key.
+    pub binds: Vec<Bind>,
+    /// Further conditions.
+    pub condition: UpsertCondition,
+    /// The version that the row must have if it exists.
+    pub expected_version: Option<i64>,
+}
+
+/// A further condition of an upsert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpsertCondition {
+    /// None.
+    Any,
+    /// The row must not exist: [`crate::Reason::Exists`].
+    MustNotExist,
+    /// The row must exist, as its key columns stand in the body, too: [`crate::Reason::KeyInBody`].
+    KeyInBody,
+}
+
+/// Deletes. Rows that point to a deleted one are treated as each relationship of the catalog says.
+#[derive(Clone, Debug)]
+pub struct Delete {
+    /// The table.
+    pub table: Arc<Table>,
+    /// The rows.
+    pub rows: Vec<DeleteRow>,
+}
+
+/// One delete.
+#[derive(Clone, Debug)]
+pub struct DeleteRow {
+    /// Which row; it must exist.
+    pub key: RowKey,
+    /// The version that it must have.
+    pub expected_version: Option<i64>,
+}
+
+/// How a row is named.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RowKey {
+    /// By primary key.
+    Id(Uuid),
+    /// By an alternate key.
+    Alternate(KeyValue),
+}
+
+/// What was written: one list per operation, one outcome per row, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Applied {
+    /// Per operation.
+    pub ops: Vec<Vec<RowOutcome>>,
+}
+
+/// What happened to one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowOutcome {
+    /// The record's id.
+    pub id: Uuid,
+    /// It was made, not changed.
+    pub created: bool,
+}
