@@ -1,10 +1,18 @@
 //! Runs messages: plan, checks, main operation, faults.
 //!
 //! One function runs a message, [`Pipeline::run`]; only `webapi`, jobs and plug-in call-backs call it.
+//! In reading order: `message` (in and out), `run` (the rim), `write` and `check` (targets to one
+//! operation), `define` (schema), `seed` (system tables), `fault` (store errors to codes), `ids`.
 //! Not here: HTTP, JSON, engines.
 
+mod check;
+mod define;
+mod fault;
+mod ids;
 mod message;
 mod run;
+mod seed;
+mod write;
 
 pub use message::{Condition, Definition, Message, Read, Reply, Write};
 pub use run::{Context, Error, Organization, Pipeline};

@@ -1,13 +1,28 @@
 //! The one function that runs a message.
+//!
+//! Not here: planning ([`crate::write`], [`crate::define`]), which is pure. This is the rim that awaits.
+//! Invariant: a message reaches the store as one value; nothing here loops over rows around I/O.
 
-use crate::{Message, Reply};
-use model::{Caller, Catalog, Fault, Timestamp, Uuid};
-use std::sync::Arc;
-use store::StandardStore;
+use crate::define;
+use crate::fault;
+use crate::ids::IdSource;
+use crate::message::{Definition, Message, Read, Reply, Write};
+use crate::seed;
+use crate::write::{self, Planned, Principals};
+use arc_swap::ArcSwap;
+use model::{Caller, Catalog, ColumnKind, Fault, LookupValue, Table, Timestamp, Uuid, Value};
+use query::{BoundQuery, ColumnRef, Filter, Order, Paging};
+use std::sync::{Arc, RwLock};
+use store::{StandardStore, WriteSet};
 
 /// Runs messages against a store. One per process; shared by every request.
 pub struct Pipeline {
     store: Arc<dyn StandardStore>,
+    catalog: ArcSwap<Catalog>,
+    organization: Organization,
+    ids: IdSource,
+    /// Owners and currencies seen so far. Their rows are never deleted, so what is here stays true.
+    principals: RwLock<Principals>,
 }
 
 /// What does not change in a request.
@@ -30,43 +45,243 @@ pub struct Organization {
     pub business_unit: Uuid,
     /// The first system administrator.
     pub administrator: Uuid,
+    /// The base currency.
+    pub currency: Uuid,
+}
+
+impl Organization {
+    /// The first system administrator as a caller.
+    pub fn caller(&self) -> Caller {
+        Caller { user: self.administrator, business_unit: self.business_unit, on_behalf_of: None }
+    }
 }
 
 /// Why a message did not run.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The definitions have moved on: [`Pipeline::refresh`], bind anew, run once more.
+    #[error("the definitions have moved on")]
     StaleCatalog,
     /// The caller's answer.
+    #[error(transparent)]
     Fault(Box<Fault>),
 }
 
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(Box::new(fault))
+    }
+}
+
+/// Rows of `systemuser`, `team` or `transactioncurrency` that one query asks for at most.
+const PRINCIPALS_PER_QUERY: u32 = 5_000;
+
 impl Pipeline {
     /// Opens the store, making and seeding the system tables where they are not there yet.
-    pub async fn open(store: Arc<dyn StandardStore>, now: Timestamp) -> Result<Self, store::Error> {
-        let _ = now;
-        Ok(Self { store })
+    ///
+    /// `entropy` starts the ids of this process; it must differ between processes.
+    pub async fn open(
+        store: Arc<dyn StandardStore>,
+        now: Timestamp,
+        entropy: u128,
+    ) -> Result<Self, store::Error> {
+        let ids = IdSource::new(entropy);
+        let mut catalog = store.catalog().await?;
+        if catalog.tables().is_empty() {
+            let id = ids.take(1, now).into_iter().next().expect("one id was asked for");
+            let change = seed::plan(catalog, seed::organization(id), now);
+            catalog = match store.change(change).await {
+                // Another node was faster.
+                Err(store::Error::StaleCatalog { .. }) => store.catalog().await?,
+                made => made?,
+            };
+        }
+        let id = organization_id(&*store, &catalog).await?;
+        Ok(Self {
+            store,
+            catalog: ArcSwap::new(catalog),
+            organization: seed::organization(id),
+            ids,
+            principals: RwLock::default(),
+        })
     }
 
     /// The newest definitions that this node has seen.
     pub fn catalog(&self) -> Arc<Catalog> {
-        unreachable!("being written")
+        self.catalog.load_full()
     }
 
     /// The organisation's ids.
     pub fn organization(&self) -> Organization {
-        unreachable!("being written")
+        self.organization
     }
 
     /// Loads the definitions anew if the stored ones have moved on; tells whether they had.
     pub async fn refresh(&self) -> Result<bool, Error> {
-        let _ = &self.store;
-        unreachable!("being written")
+        let stored = self.store.catalog_version().await.map_err(fault::of_engine)?;
+        if stored == self.catalog.load().version() {
+            return Ok(false);
+        }
+        let catalog = self.store.catalog().await.map_err(fault::of_engine)?;
+        self.install(catalog);
+        Ok(true)
     }
 
     /// Runs a message.
+    ///
+    /// Errors: a fault, and then nothing of the message is kept; or [`Error::StaleCatalog`].
     pub async fn run(&self, context: &Context, message: Message) -> Result<Reply, Error> {
-        let _ = (context, message);
-        unreachable!("being written")
+        match message {
+            Message::Write(message) => self.write(context, message).await,
+            Message::Read(Read { query, .. }) => {
+                self.store.read(&query).await.map(Reply::Page).map_err(not_about_rows)
+            }
+            Message::Define(definition) => self.define(context, definition).await,
+        }
     }
+
+    async fn write(&self, context: &Context, message: Write) -> Result<Reply, Error> {
+        let name = message.name;
+        let named = write::named_principals(&message);
+        let principals = self.principals(context, &named).await?;
+        let planned = write::plan(context, self.organization, &principals, &self.ids, message)?;
+        let shape = fault::Shape::of(&planned);
+        let Planned { op, row_of_target, .. } = planned;
+        let writes = WriteSet {
+            catalog: context.catalog.clone(),
+            now: context.now,
+            user: context.caller.user,
+            ops: vec![op],
+        };
+        let applied = match self.store.apply(writes).await {
+            Ok(applied) => applied,
+            Err(store::Error::StaleCatalog { .. }) => return Err(Error::StaleCatalog),
+            Err(error) => return Err(fault::of_store(error, name, &shape).into()),
+        };
+        let outcomes = applied.ops.into_iter().next().unwrap_or_default();
+        let mut outcomes: Vec<_> = row_of_target.iter().map(|row| outcomes[*row]).collect();
+        let mut seen = 0;
+        for (outcome, row) in outcomes.iter_mut().zip(&row_of_target) {
+            // A later target that names the same record was ignored: it made nothing.
+            outcome.created &= *row == seen;
+            seen += usize::from(*row == seen);
+        }
+        Ok(Reply::Written(outcomes))
+    }
+
+    async fn define(&self, context: &Context, definition: Definition) -> Result<Reply, Error> {
+        let plan = define::plan(context, self.organization, &self.ids, definition)?;
+        let made = plan.made;
+        let table = plan.table;
+        match self.store.change(plan.change).await {
+            Ok(catalog) => {
+                self.install(catalog);
+                Ok(Reply::Defined(made))
+            }
+            Err(store::Error::StaleCatalog { .. }) => Err(Error::StaleCatalog),
+            Err(store::Error::Rejected { .. }) => {
+                Err(define::existing_rows_not_unique(&table).into())
+            }
+            Err(error) => Err(fault::of_engine(error).into()),
+        }
+    }
+
+    /// Keeps the newest definitions; a slower request never brings older ones back.
+    fn install(&self, catalog: Arc<Catalog>) {
+        self.catalog.rcu(|known| {
+            if known.version() < catalog.version() { catalog.clone() } else { known.clone() }
+        });
+    }
+
+    /// The named owners and currencies that exist.
+    async fn principals(
+        &self,
+        context: &Context,
+        named: &[LookupValue],
+    ) -> Result<Principals, Error> {
+        let mut known: Principals = {
+            let cache = self.principals.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            named.iter().filter_map(|lookup| Some((*lookup, *cache.get(lookup)?))).collect()
+        };
+        let unknown: Vec<LookupValue> =
+            named.iter().filter(|lookup| !known.contains_key(lookup)).copied().collect();
+        for lookups in unknown.chunk_by(|a, b| a.table == b.table) {
+            let Some(table) =
+                lookups.first().and_then(|first| context.catalog.table_by_id(first.table))
+            else {
+                continue;
+            };
+            for some in lookups.chunks(PRINCIPALS_PER_QUERY as usize) {
+                let query = principals_query(context, table, some);
+                let columns = query.columns.len();
+                let page = self.store.read(&query).await.map_err(not_about_rows)?;
+                let found = page.rows(columns).filter_map(|row| {
+                    let id = row.first().and_then(Value::as_id)?;
+                    let unit = row.get(1).and_then(Value::as_id);
+                    Some((
+                        LookupValue { table: table.id, id },
+                        unit.unwrap_or(self.organization.business_unit),
+                    ))
+                });
+                known.extend(found);
+            }
+        }
+        if !unknown.is_empty() {
+            let mut cache =
+                self.principals.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            cache.extend(known.iter().map(|(lookup, unit)| (*lookup, *unit)));
+        }
+        Ok(known)
+    }
+}
+
+fn not_about_rows(error: store::Error) -> Error {
+    match error {
+        store::Error::StaleCatalog { .. } => Error::StaleCatalog,
+        error => fault::of_engine(error).into(),
+    }
+}
+
+/// The rows with these ids: primary key and, where there is one, business unit.
+fn principals_query(context: &Context, table: &Arc<Table>, lookups: &[LookupValue]) -> BoundQuery {
+    let key = ColumnRef { column: table.primary_key };
+    let unit = table
+        .index_of("businessunitid")
+        .filter(|index| matches!(table.column(*index).kind, ColumnKind::Lookup { .. }));
+    BoundQuery {
+        catalog: context.catalog.clone(),
+        table: table.clone(),
+        columns: std::iter::once(key).chain(unit.map(|column| ColumnRef { column })).collect(),
+        filter: Some(Filter::In {
+            column: key,
+            values: lookups.iter().map(|lookup| Value::Guid(lookup.id)).collect(),
+            negated: false,
+        }),
+        order: vec![Order { column: key, descending: false }],
+        paging: Paging { size: PRINCIPALS_PER_QUERY, after: None, look_ahead: false },
+        count_max: None,
+    }
+}
+
+/// Reads the id of the one row of `organization`.
+async fn organization_id(
+    store: &dyn StandardStore,
+    catalog: &Arc<Catalog>,
+) -> Result<Uuid, store::Error> {
+    let missing = |what: &str| store::Error::Schema {
+        why: format!("the store holds definitions, but no {what}; it was not made by this service"),
+    };
+    let table = catalog.table("organization").ok_or_else(|| missing("table `organization`"))?;
+    let key = ColumnRef { column: table.primary_key };
+    let query = BoundQuery {
+        catalog: catalog.clone(),
+        table: table.clone(),
+        columns: vec![key],
+        filter: None,
+        order: vec![Order { column: key, descending: false }],
+        paging: Paging { size: 1, after: None, look_ahead: false },
+        count_max: None,
+    };
+    let page = store.read(&query).await?;
+    page.cells.first().and_then(Value::as_id).ok_or_else(|| missing("organization"))
 }

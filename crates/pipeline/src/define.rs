@@ -1,0 +1,665 @@
+//! From a wish for schema to a change of definitions: pure.
+//!
+//! In reading order: this file (tables, columns, keys, relationships), `names` (what a name may be),
+//! `system` (the columns every table has), `columns` (columns made the short way).
+//! Source: `metadata.md` 4 to 8.
+
+pub(crate) mod columns;
+mod names;
+pub(crate) mod system;
+
+use crate::ids::IdSource;
+use crate::message::Definition;
+use crate::run::{Context, Organization};
+use crate::seed;
+use columns::{computed, decimal, lookup, push, read_only};
+use model::{
+    AlternateKey, Catalog, Column, ColumnIndex, ColumnKind, Computed, DateTimeBehavior, Fault,
+    Label, LookupKind, NewColumn, NewKey, NewRelationship, NewTable, OneToMany, Ownership,
+    RequiredLevel, Table, TableDefinition, TableId, TableKind, TextFormat, Uuid, code,
+};
+use store::{SchemaChange, SchemaOp};
+
+/// Alternate keys that a table has at most.
+const KEYS_MAX: usize = 10;
+/// Columns that an alternate key has at most.
+const KEY_COLUMNS_MAX: usize = 16;
+/// Object type codes of custom tables start here.
+const CUSTOM_TYPE_CODE_MIN: i32 = 10_000;
+
+/// A planned change, and the metadata ids of what it makes.
+pub(crate) struct Plan {
+    pub(crate) change: SchemaChange,
+    pub(crate) made: Vec<Uuid>,
+    /// Logical name of the table that is changed, for texts.
+    pub(crate) table: Box<str>,
+}
+
+/// Ids of new definitions.
+struct Fresh<'a> {
+    ids: &'a IdSource,
+    context: &'a Context,
+}
+
+impl Fresh<'_> {
+    fn id(&self) -> Uuid {
+        self.ids.take(1, self.context.now).into_iter().next().expect("one id was asked for")
+    }
+}
+
+/// Plans a change of definitions.
+pub(crate) fn plan(
+    context: &Context,
+    organization: Organization,
+    ids: &IdSource,
+    definition: Definition,
+) -> Result<Plan, Fault> {
+    let fresh = Fresh { ids, context };
+    let mut change = SchemaChange {
+        catalog: context.catalog.clone(),
+        ops: Vec::new(),
+        rows: Vec::new(),
+        now: context.now,
+        user: context.caller.user,
+    };
+    let (made, table) = match definition {
+        Definition::CreateTables(tables) => {
+            let planned = new_tables(&context.catalog, &fresh, tables)?;
+            let made = planned.iter().map(|table| table.metadata_id).collect();
+            let name = planned.first().map(|table| table.logical_name.clone()).unwrap_or_default();
+            for table in &planned {
+                change.ops.push(SchemaOp::CreateTable(Box::new(table.clone())));
+            }
+            let relationships = planned.iter().flat_map(system::relationships);
+            change.ops.extend(relationships.map(SchemaOp::AddRelationship));
+            if let (Some(filter), Some(message)) =
+                (context.catalog.table("sdkmessagefilter"), context.catalog.table("sdkmessage"))
+            {
+                let rows =
+                    seed::rows::filters(filter, message.id, &planned, organization, context.now);
+                change.rows.push(rows);
+            }
+            (made, name)
+        }
+        Definition::CreateColumn { table, column } => {
+            let made = new_column(&table, &fresh, column, &mut change.ops)?;
+            (vec![made], table.logical_name.clone())
+        }
+        Definition::CreateKey { table, key } => {
+            let key = new_key(&table, &fresh, key)?;
+            let made = key.metadata_id;
+            change.ops.push(SchemaOp::AddKey { table: table.id, key });
+            (vec![made], table.logical_name.clone())
+        }
+        Definition::CreateRelationship(relationship) => {
+            let name = relationship.referencing_table.clone();
+            let made = new_relationship(&context.catalog, &fresh, relationship, &mut change.ops)?;
+            (vec![made], name)
+        }
+    };
+    Ok(Plan { change, made, table })
+}
+
+/// The fault of an alternate key over rows that are not unique.
+pub(crate) fn existing_rows_not_unique(table: &str) -> Fault {
+    Fault::new(
+        code::INVALID_ENTITY_KEY_OPERATION,
+        format!(
+            "The key cannot be created: rows of entity '{table}' have equal values in its columns."
+        ),
+    )
+    .with_hint("make the values unique, or empty one of them, and create the key again")
+}
+
+fn new_tables(
+    catalog: &Catalog,
+    fresh: &Fresh<'_>,
+    wishes: Vec<NewTable>,
+) -> Result<Vec<TableDefinition>, Fault> {
+    let mut made: Vec<TableDefinition> = Vec::with_capacity(wishes.len());
+    let first_number = catalog.tables().iter().map(|table| table.id.0).max().unwrap_or(0) + 1;
+    let first_code = catalog.tables().iter().map(|table| table.object_type_code + 1);
+    let first_code = first_code.max().unwrap_or(0).max(CUSTOM_TYPE_CODE_MIN);
+    for (wish, (number, type_code)) in wishes.into_iter().zip((first_number..).zip(first_code..)) {
+        let taken = |name: &str| {
+            catalog.table(name).is_some() || made.iter().any(|other| &*other.logical_name == name)
+        };
+        let taken_set = |set: &str| {
+            catalog.table_of_set(set).is_some()
+                || made.iter().any(|other| &*other.entity_set_name == set)
+        };
+        names::check(&wish.schema_name, "Entity")?;
+        let logical_name = wish.schema_name.to_lowercase();
+        if taken(&logical_name) {
+            return Err(Fault::new(
+                code::INVALID_SCHEMA_NAME,
+                "An entity with the specified name already exists. Please specify a unique name.",
+            )
+            .with_hint(format!("table `{logical_name}` exists")));
+        }
+        let set =
+            wish.entity_set_name.clone().unwrap_or_else(|| names::plural(&logical_name).into());
+        names::check_set(&set)?;
+        if taken_set(&set) {
+            return Err(Fault::new(
+                code::INVALID_ENTITY_SET_NAME,
+                format!(
+                    "An entity with the specified entity set name {set} already exists. Specify a unique name."
+                ),
+            ));
+        }
+        made.push(new_table(fresh, wish, logical_name.into(), set, TableId(number), type_code)?);
+    }
+    if made.is_empty() {
+        return Err(Fault::new(
+            code::REQUIRED_FIELD_MISSING,
+            "Required field 'Entities' is missing",
+        ));
+    }
+    Ok(made)
+}
+
+fn new_table(
+    fresh: &Fresh<'_>,
+    wish: NewTable,
+    logical_name: Box<str>,
+    entity_set_name: Box<str>,
+    id: TableId,
+    object_type_code: i32,
+) -> Result<TableDefinition, Fault> {
+    if wish.kind == TableKind::Elastic {
+        return Err(Fault::new(code::NOT_SUPPORTED, "This action is not supported.").with_hint(
+            "`TableType` `Elastic` is not served yet; leave it out for a standard table",
+        ));
+    }
+    if !matches!(wish.ownership, Ownership::User | Ownership::Organization) {
+        return Err(Fault::new(
+            code::INVALID_OWNERSHIP_TYPE,
+            "The specified ownership type mask is not valid for this operation.",
+        )
+        .with_hint("`OwnershipType` is UserOwned or OrganizationOwned"));
+    }
+    for (feature, wished) in [("HasNotes", wish.has_notes), ("HasActivities", wish.has_activities)]
+    {
+        // Accepted, since most callers send `true` out of habit; the related tables come later.
+        tracing::debug!(table = %logical_name, feature, wished, "stored, not yet carried out");
+    }
+    let names = wish.columns.iter().filter(|column| column.is_primary_name).count();
+    if names != 1 {
+        return Err(Fault::new(
+            code::INVALID_ARGUMENT,
+            format!("Exactly one attribute must have IsPrimaryName set; {names} have."),
+        ));
+    }
+    let mut key = read_only(&format!("{}Id", wish.schema_name), "", ColumnKind::Guid);
+    key.display_name = wish.display_name.clone();
+    key.required = RequiredLevel::SystemRequired;
+    key.valid_for_create = true;
+    key.is_custom = true;
+    key.metadata_id = fresh.id();
+    let mut columns = Vec::new();
+    let primary_key = push(&mut columns, &logical_name, key);
+    let mut table = TableDefinition {
+        id,
+        metadata_id: fresh.id(),
+        collection_schema_name: names::plural(&wish.schema_name).into(),
+        schema_name: wish.schema_name,
+        entity_set_name,
+        display_name: wish.display_name,
+        display_collection_name: wish.display_collection_name,
+        description: wish.description,
+        object_type_code,
+        ownership: wish.ownership,
+        kind: wish.kind,
+        is_custom: true,
+        is_intersect: false,
+        is_activity: false,
+        has_notes: wish.has_notes,
+        has_activities: wish.has_activities,
+        change_tracking: wish.change_tracking.unwrap_or(true),
+        optimistic_concurrency: true,
+        columns,
+        primary_key,
+        primary_name: None,
+        keys: Vec::new(),
+        logical_name,
+    };
+    for wish in wish.columns {
+        let is_name = wish.is_primary_name;
+        let added = add_column(&mut table, fresh, wish)?;
+        if is_name {
+            table.primary_name = Some(added);
+        }
+    }
+    system::add_columns(&mut table);
+    // Ids of custom definitions are not derived: a table made anew under the same name is another one.
+    for column in &mut table.columns {
+        column.metadata_id = fresh.id();
+    }
+    check_column_count(&table)?;
+    Ok(table)
+}
+
+fn check_column_count(table: &TableDefinition) -> Result<(), Fault> {
+    if table.columns.len() > Table::COLUMNS_MAX {
+        return Err(Fault::new(
+            code::INVALID_ARGUMENT,
+            format!(
+                "Table '{}' would have more than {} columns.",
+                table.logical_name,
+                Table::COLUMNS_MAX
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Adds a wished column and its companions to a table's columns; answers its place.
+fn add_column(
+    table: &mut TableDefinition,
+    fresh: &Fresh<'_>,
+    wish: NewColumn,
+) -> Result<ColumnIndex, Fault> {
+    names::check(&wish.schema_name, "Attribute")?;
+    let logical_name = wish.schema_name.to_lowercase();
+    if table.columns.iter().any(|column| *column.logical_name == *logical_name) {
+        return Err(Fault::new(
+            code::DUPLICATE_ATTRIBUTE_SCHEMA_NAME,
+            format!("Attribute {logical_name} already exists for entity {}.", table.logical_name),
+        ));
+    }
+    check_kind(&wish)?;
+    let mut column = columns::column(&wish.schema_name, "", wish.kind);
+    column.display_name = wish.display_name;
+    column.description = wish.description;
+    column.required = wish.required;
+    column.is_custom = true;
+    column.metadata_id = fresh.id();
+    let is_money = matches!(column.kind, ColumnKind::Money { .. });
+    let name = table.logical_name.clone();
+    let place = push(&mut table.columns, &name, column.clone());
+    if is_money {
+        let twin = format!("{}_Base", column.schema_name);
+        let mut base = computed(&twin, "", column.kind.clone(), Computed::CopyOf { column: place });
+        let label = column.display_name.shown().unwrap_or(&column.schema_name);
+        base.display_name = Label::english(format!("{label} (Base)"));
+        base.is_custom = true;
+        push(&mut table.columns, &name, base);
+        add_currency(table);
+    }
+    Ok(place)
+}
+
+/// The first money column of a table brings the record's currency and its rate.
+fn add_currency(table: &mut TableDefinition) {
+    let has = table.columns.iter().any(|column| &*column.logical_name == "transactioncurrencyid");
+    if has {
+        return;
+    }
+    let name = table.logical_name.clone();
+    let targets = [("transactioncurrency", "transactioncurrencyid")];
+    let currency =
+        columns::column("TransactionCurrencyId", "Currency", lookup(LookupKind::Plain, &targets));
+    push(&mut table.columns, &name, currency);
+    push(&mut table.columns, &name, read_only("ExchangeRate", "Exchange Rate", decimal(10)));
+}
+
+/// What a column of a standard table may not be.
+fn check_kind(wish: &NewColumn) -> Result<(), Fault> {
+    let refuse = |why: String| Err(Fault::new(code::INVALID_ARGUMENT, why));
+    let name = &wish.schema_name;
+    if wish.is_primary_name && !matches!(wish.kind, ColumnKind::Text { .. }) {
+        return refuse(format!("The primary name attribute {name} must be of type String."));
+    }
+    match &wish.kind {
+        ColumnKind::Text { format: TextFormat::Json, .. } | ColumnKind::Memo { json: true, .. } => {
+            refuse(format!("Attribute {name}: the format Json is for elastic tables only."))
+        }
+        ColumnKind::Text { max_length, .. } if !(1..=4_000).contains(max_length) => {
+            refuse(format!("Attribute {name}: MaxLength must be between 1 and 4000."))
+        }
+        ColumnKind::Memo { max_length, .. } if !(1..=1_048_576).contains(max_length) => {
+            refuse(format!("Attribute {name}: MaxLength must be between 1 and 1048576."))
+        }
+        ColumnKind::Integer { min, max } if min > max => {
+            refuse(format!("Attribute {name}: MinValue is larger than MaxValue."))
+        }
+        ColumnKind::Decimal { precision, min, max } if *precision > 10 || min > max => refuse(
+            format!("Attribute {name}: Precision must be 0 to 10 and MinValue at most MaxValue."),
+        ),
+        ColumnKind::Money { precision, min, max } if *precision > 4 || min > max => refuse(
+            format!("Attribute {name}: Precision must be 0 to 4 and MinValue at most MaxValue."),
+        ),
+        ColumnKind::Double { precision, min, max } if *precision > 5 || min > max => refuse(
+            format!("Attribute {name}: Precision must be 0 to 5 and MinValue at most MaxValue."),
+        ),
+        ColumnKind::DateTime { behavior: DateTimeBehavior::DateOnly, with_time: true } => {
+            refuse(format!("Attribute {name}: behavior DateOnly needs the format DateOnly."))
+        }
+        ColumnKind::Choice { options, default } => {
+            check_options(name, options.iter().map(|option| option.value))?;
+            match default {
+                Some(default) if !options.iter().any(|option| option.value == *default) => refuse(
+                    format!("Attribute {name}: the default {default} is not among its options."),
+                ),
+                _ => Ok(()),
+            }
+        }
+        ColumnKind::MultiChoice { options } => {
+            check_options(name, options.iter().map(|option| option.value))
+        }
+        ColumnKind::State { .. }
+        | ColumnKind::Status { .. }
+        | ColumnKind::TableName
+        | ColumnKind::Guid => {
+            refuse(format!("Attribute {name}: this type is made by the system only."))
+        }
+        ColumnKind::Lookup { .. } => {
+            refuse(format!("Attribute {name}: lookups are created through relationships."))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_options(name: &str, values: impl Iterator<Item = i32>) -> Result<(), Fault> {
+    let mut values: Vec<i32> = values.collect();
+    values.sort_unstable();
+    match values.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Fault::new(
+            code::INVALID_ARGUMENT,
+            format!("Attribute {name}: the option value {} is given twice.", pair[0]),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn new_column(
+    table: &Table,
+    fresh: &Fresh<'_>,
+    wish: NewColumn,
+    ops: &mut Vec<SchemaOp>,
+) -> Result<Uuid, Fault> {
+    if wish.is_primary_name {
+        return Err(Fault::new(
+            code::INVALID_ARGUMENT,
+            format!("Table '{}' has a primary name attribute already.", table.logical_name),
+        ));
+    }
+    let mut definition = table.definition().clone();
+    let before = definition.columns.len();
+    let place = add_column(&mut definition, fresh, wish)?;
+    check_column_count(&definition)?;
+    let made = definition.columns[usize::from(place.0)].metadata_id;
+    let brought_currency = definition.columns.len() > before + 2;
+    let added = definition.columns.drain(before..);
+    ops.extend(
+        added.map(|column| SchemaOp::AddColumn { table: table.id, column: Box::new(column) }),
+    );
+    if brought_currency {
+        let name = format!("transactioncurrency_{}", table.logical_name);
+        ops.push(SchemaOp::AddRelationship(system::one_to_many(
+            name,
+            "transactioncurrency",
+            &table.logical_name,
+            "transactioncurrencyid",
+            "transactioncurrencyid",
+            model::DeleteAction::NoCascade,
+        )));
+    }
+    Ok(made)
+}
+
+fn new_key(table: &Table, fresh: &Fresh<'_>, wish: NewKey) -> Result<AlternateKey, Fault> {
+    names::check(&wish.schema_name, "EntityKey")?;
+    let logical_name: Box<str> = wish.schema_name.to_lowercase().into();
+    let refuse = |why: String| Fault::new(code::INVALID_ENTITY_KEY_OPERATION, why);
+    if table.keys.len() >= KEYS_MAX {
+        return Err(refuse(format!("Table '{}' has {KEYS_MAX} keys already.", table.logical_name)));
+    }
+    if wish.columns.is_empty() || wish.columns.len() > KEY_COLUMNS_MAX {
+        return Err(refuse(format!("A key has 1 to {KEY_COLUMNS_MAX} attributes.")));
+    }
+    if table.keys.iter().any(|key| key.logical_name == logical_name) {
+        return Err(Fault::new(
+            code::ENTITY_KEY_NAME_EXISTS,
+            format!("A key named {} exists for entity {}.", wish.schema_name, table.logical_name),
+        ));
+    }
+    let mut columns = Vec::with_capacity(wish.columns.len());
+    for name in &wish.columns {
+        let index = table.index_of(name).ok_or_else(|| {
+            Fault::new(
+                code::QUERY_BUILDER_NO_ATTRIBUTE,
+                format!(
+                    "'{}' entity doesn't contain attribute with Name = '{name}' and NameMapping = 'Logical'.",
+                    table.logical_name
+                ),
+            )
+        })?;
+        if columns.contains(&index) {
+            return Err(refuse(format!("Attribute {name} is given twice in the key.")));
+        }
+        if !may_be_in_key(table.column(index)) {
+            return Err(refuse(format!("Attribute {name} is of a type that a key cannot hold."))
+                .with_hint("keys hold decimals, whole numbers, single-line texts, dates, lookups and choices"));
+        }
+        columns.push(index);
+    }
+    if table.key_over(&columns).is_some() {
+        return Err(Fault::new(
+            code::ENTITY_KEY_COLUMNS_EXIST,
+            format!("A key over the same attributes exists for entity {}.", table.logical_name),
+        ));
+    }
+    Ok(AlternateKey {
+        id: table.keys.iter().map(|key| key.id).max().unwrap_or(0) + 1,
+        metadata_id: fresh.id(),
+        logical_name,
+        schema_name: wish.schema_name,
+        display_name: wish.display_name,
+        columns,
+    })
+}
+
+fn may_be_in_key(column: &Column) -> bool {
+    column.computed.is_none()
+        && matches!(
+            column.kind,
+            ColumnKind::Text { .. }
+                | ColumnKind::Integer { .. }
+                | ColumnKind::Decimal { .. }
+                | ColumnKind::DateTime { .. }
+                | ColumnKind::Lookup { .. }
+                | ColumnKind::Choice { .. }
+        )
+}
+
+fn new_relationship(
+    catalog: &Catalog,
+    fresh: &Fresh<'_>,
+    wish: NewRelationship,
+    ops: &mut Vec<SchemaOp>,
+) -> Result<Uuid, Fault> {
+    names::check(&wish.schema_name, "Relationship")?;
+    names::check(&wish.lookup_schema_name, "Attribute")?;
+    let table = |name: &str| {
+        catalog.table(name).ok_or_else(|| {
+            Fault::new(
+                code::OBJECT_DOES_NOT_EXIST,
+                format!("Could not find an entity with specified entity logicalname: {name}"),
+            )
+        })
+    };
+    let referenced = table(&wish.referenced_table)?;
+    let referencing = table(&wish.referencing_table)?;
+    let same = |name: &str| name.eq_ignore_ascii_case(&wish.schema_name);
+    if catalog.relationships().iter().any(|other| same(&other.schema_name)) {
+        return Err(Fault::new(
+            code::RELATIONSHIP_NAME_EXISTS,
+            "A relationship with the specified name already exists. Please specify a unique name.",
+        ));
+    }
+    let navigation = wish.referencing_navigation.unwrap_or_else(|| wish.lookup_schema_name.clone());
+    let mut definition = referencing.definition().clone();
+    if referencing.navigation(&navigation).is_some() {
+        return Err(Fault::new(
+            code::DUPLICATE_ATTRIBUTE_SCHEMA_NAME,
+            format!(
+                "Navigation property {navigation} already exists for entity {}.",
+                referencing.logical_name
+            ),
+        ));
+    }
+    let logical_name = wish.lookup_schema_name.to_lowercase();
+    if referencing.index_of(&logical_name).is_some() {
+        return Err(Fault::new(
+            code::DUPLICATE_ATTRIBUTE_SCHEMA_NAME,
+            format!(
+                "Attribute {logical_name} already exists for entity {}.",
+                referencing.logical_name
+            ),
+        ));
+    }
+    let targets = [(&*referenced.logical_name, &*navigation)];
+    let mut column =
+        columns::column(&wish.lookup_schema_name, "", lookup(LookupKind::Plain, &targets));
+    column.display_name = wish.lookup_display_name;
+    column.description = wish.lookup_description;
+    column.required = wish.lookup_required;
+    column.is_custom = true;
+    // A lookup that cascades follow is indexed: deleting a row must not scan the tables that point to it.
+    column.is_indexed = true;
+    column.metadata_id = fresh.id();
+    push(&mut definition.columns, &referencing.logical_name, column);
+    check_column_count(&definition)?;
+    let column = definition.columns.pop().expect("just pushed");
+    ops.push(SchemaOp::AddColumn { table: referencing.id, column: Box::new(column) });
+    let metadata_id = fresh.id();
+    ops.push(SchemaOp::AddRelationship(OneToMany {
+        metadata_id,
+        referenced_table: referenced.logical_name.clone(),
+        referenced_column: referenced.primary_key_name().into(),
+        referencing_table: referencing.logical_name.clone(),
+        referencing_column: logical_name.into(),
+        referenced_navigation: wish
+            .referenced_navigation
+            .unwrap_or_else(|| wish.schema_name.clone()),
+        referencing_navigation: navigation,
+        schema_name: wish.schema_name,
+        cascade: wish.cascade,
+        is_custom: true,
+        is_hierarchical: wish.is_hierarchical,
+    }));
+    Ok(metadata_id)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use model::Timestamp;
+    use std::sync::Arc;
+
+    /// A user-owned table `ship_thing` with these columns after its key and name.
+    pub(crate) fn table_with(columns: Vec<Column>) -> Table {
+        let ids = IdSource::new(1);
+        let context = context(Catalog::default());
+        let fresh = Fresh { ids: &ids, context: &context };
+        let mut made = new_table(
+            &fresh,
+            wish("ship_Thing"),
+            "ship_thing".into(),
+            "ship_things".into(),
+            TableId(20),
+            10_000,
+        )
+        .expect("a plain table");
+        for column in columns {
+            push(&mut made.columns, "ship_thing", column);
+        }
+        Table::new(made)
+    }
+
+    pub(crate) fn context(catalog: Catalog) -> Context {
+        let caller = model::Caller {
+            user: Uuid::from_u128(1),
+            business_unit: Uuid::from_u128(2),
+            on_behalf_of: None,
+        };
+        Context { catalog: Arc::new(catalog), caller, now: Timestamp(1_700_000_000) }
+    }
+
+    pub(crate) fn wish(schema_name: &str) -> NewTable {
+        NewTable {
+            schema_name: schema_name.into(),
+            entity_set_name: None,
+            display_name: Label::english("Thing"),
+            display_collection_name: Label::english("Things"),
+            description: Label::default(),
+            ownership: Ownership::User,
+            kind: TableKind::Standard,
+            has_notes: false,
+            has_activities: false,
+            change_tracking: None,
+            columns: vec![NewColumn {
+                schema_name: "ship_Name".into(),
+                display_name: Label::english("Name"),
+                description: Label::default(),
+                required: RequiredLevel::None,
+                kind: columns::text(100),
+                is_primary_name: true,
+            }],
+        }
+    }
+
+    fn check(wishes: Vec<NewTable>, want: Result<&[&str], model::ErrorCode>) {
+        let ids = IdSource::new(1);
+        let context = context(Catalog::default());
+        let fresh = Fresh { ids: &ids, context: &context };
+        let got = new_tables(&context.catalog, &fresh, wishes);
+        let got = got.map(|tables| {
+            tables.iter().map(|table| table.entity_set_name.to_string()).collect::<Vec<_>>()
+        });
+        assert_eq!(
+            got.map_err(|fault| fault.code),
+            want.map(|names| names.iter().map(ToString::to_string).collect())
+        );
+    }
+
+    #[test]
+    fn tables_get_their_names_and_collisions_are_refused() {
+        check(vec![wish("ship_Crate"), wish("ship_Box")], Ok(&["ship_crates", "ship_boxes"]));
+        check(vec![wish("ship_Crate"), wish("ship_crate")], Err(code::INVALID_SCHEMA_NAME));
+        check(vec![wish("Crate")], Err(code::INVALID_NAME_PREFIX));
+        let mut clash = wish("ship_Other");
+        clash.entity_set_name = Some("ship_crates".into());
+        check(vec![wish("ship_Crate"), clash], Err(code::INVALID_ENTITY_SET_NAME));
+        let mut elastic = wish("ship_Ping");
+        elastic.kind = TableKind::Elastic;
+        check(vec![elastic], Err(code::NOT_SUPPORTED));
+        let mut nameless = wish("ship_Crate");
+        nameless.columns.clear();
+        check(vec![nameless], Err(code::INVALID_ARGUMENT));
+        check(Vec::new(), Err(code::REQUIRED_FIELD_MISSING));
+    }
+
+    #[test]
+    fn a_money_column_brings_its_twin_and_the_currency() {
+        let mut table = table_with(Vec::new()).definition().clone();
+        let ids = IdSource::new(1);
+        let context = context(Catalog::default());
+        let fresh = Fresh { ids: &ids, context: &context };
+        let price = NewColumn {
+            schema_name: "ship_Price".into(),
+            display_name: Label::english("Price"),
+            description: Label::default(),
+            required: RequiredLevel::None,
+            kind: columns::money(),
+            is_primary_name: false,
+        };
+        add_column(&mut table, &fresh, price).expect("a plain column");
+        let table = Table::new(table);
+        for name in ["ship_price", "ship_price_base", "transactioncurrencyid", "exchangerate"] {
+            assert!(table.index_of(name).is_some(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Where a store's refusal meets a fault code: the only place in this crate that chooses codes for it.
+//!
+//! HTTP statuses are `webapi`'s. Texts follow the contract's tables; our own words are hints.
+
+use crate::write::Planned;
+use model::{
+    Cell, ColumnIndex, ErrorCode, Failure, Fault, KeyIndex, MessageName, Table, Value, code,
+};
+use store::writes::WriteOp;
+use store::{Reason, Rejection};
+
+/// Faults list at most this many failing targets; the rest is as bad and would only cost memory.
+const FAILURES_MAX: usize = 1_000;
+
+/// The fault of a message whose write the store refused.
+pub(crate) fn of_store(error: store::Error, message: MessageName, planned: &Shape) -> Fault {
+    match error {
+        store::Error::Rejected { rows, .. } => of_rejections(message, planned, rows),
+        other => of_engine(other),
+    }
+}
+
+/// The fault of anything that is not about rows.
+pub(crate) fn of_engine(error: store::Error) -> Fault {
+    match error {
+        store::Error::Busy => Fault::new(
+            code::SERVER_BUSY,
+            "The server is busy and the request was not completed. Try again later.",
+        ),
+        store::Error::Schema { why } => Fault::new(code::INVALID_ARGUMENT, why),
+        store::Error::Engine { doing, source } => {
+            Fault::new(code::UNEXPECTED, "An unexpected error occurred.")
+                .with_log(format!("{doing}: {}", chain(&*source)))
+        }
+        store::Error::StaleCatalog { bound, actual } => {
+            Fault::new(code::SERVER_BUSY, "The definitions are being changed. Try again later.")
+                .with_log(format!("bound to definitions {bound}, stored are {actual}"))
+        }
+        store::Error::Rejected { op, rows } => {
+            Fault::new(code::UNEXPECTED, "An unexpected error occurred.")
+                .with_log(format!("operation {op} rejected out of place: {rows:?}"))
+        }
+    }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+/// The fault of failing targets. Only bulk messages carry indexes; a single one names its column.
+pub(crate) fn of_failures(message: MessageName, failures: Vec<Failure>) -> Fault {
+    if message.is_bulk() {
+        return Fault::of_targets(failures);
+    }
+    let first =
+        failures.into_iter().next().expect("a fault of targets has at least one failing target");
+    let fault = Fault::new(first.code, first.message);
+    match first.column {
+        Some(column) => fault.with_hint(format!("see column `{column}`")),
+        None => fault,
+    }
+}
+
+/// The fault of a version that is sent for a table that compares none.
+pub(crate) fn concurrency_not_enabled(table: &Table) -> Fault {
+    Fault::new(
+        code::OPTIMISTIC_CONCURRENCY_NOT_ENABLED,
+        format!(
+            "Optimistic concurrency isn't enabled for entity type {}. The IfVersionMatches value of ConcurrencyBehavior can only be used if optimistic concurrency is enabled.",
+            table.logical_name
+        ),
+    )
+}
+
+/// What a refusal's texts need to know of the operation after it went to the store.
+pub(crate) struct Shape {
+    table: std::sync::Arc<Table>,
+    target_of_row: Vec<usize>,
+    /// Per row and alternate key: the values sent, for `DuplicateAttributes`. Kept by column.
+    keys: Vec<Vec<Cell>>,
+}
+
+impl Shape {
+    /// Remembers of a planned operation what a refusal would need: no more than its key columns.
+    pub(crate) fn of(planned: &Planned) -> Self {
+        let (table, rows): (_, Vec<Vec<&Cell>>) = match &planned.op {
+            WriteOp::Insert(op) => {
+                (&op.table, op.rows.iter().map(|row| row.cells.iter().collect()).collect())
+            }
+            WriteOp::Update(op) => {
+                (&op.table, op.rows.iter().map(|row| row.cells.iter().collect()).collect())
+            }
+            WriteOp::Upsert(op) => (
+                &op.table,
+                op.rows
+                    .iter()
+                    .map(|row| row.cells.iter().chain(&row.insert_cells).collect())
+                    .collect(),
+            ),
+            WriteOp::Delete(op) => (&op.table, op.rows.iter().map(|_| Vec::new()).collect()),
+        };
+        let in_key = |index: ColumnIndex| table.keys.iter().any(|key| key.columns.contains(&index));
+        let keys = if table.keys.is_empty() {
+            Vec::new()
+        } else {
+            rows.into_iter()
+                .map(|cells| {
+                    cells.into_iter().filter(|cell| in_key(cell.column)).cloned().collect()
+                })
+                .collect()
+        };
+        Self { table: table.clone(), target_of_row: planned.target_of_row.clone(), keys }
+    }
+}
+
+fn of_rejections(message: MessageName, shape: &Shape, rows: Vec<Rejection>) -> Fault {
+    let first = rows.first().cloned();
+    let joined = missing_text(message, shape, &rows);
+    let mut failures: Vec<Failure> =
+        rows.into_iter().take(FAILURES_MAX).map(|row| failure(message, shape, row)).collect();
+    failures.sort_by_key(|failure| failure.index);
+    if let (Some(text), Some(first)) = (joined, failures.first_mut()) {
+        first.message = text;
+    }
+    let mut fault = of_failures(message, failures);
+    match first {
+        Some(Rejection { index, reason: Reason::DuplicateKey { key }, .. }) => {
+            fault.hint = None;
+            for (name, value) in duplicate_details(shape, index, key) {
+                fault = fault.with_detail(name, value);
+            }
+        }
+        Some(Rejection { reason: Reason::Referenced { relationship }, .. }) => {
+            fault.hint =
+                Some(format!("rows still point to it through relationship `{relationship}`"));
+        }
+        Some(Rejection { reason: Reason::VersionMismatch { actual }, .. }) => {
+            fault.hint = Some(format!(
+                "the record is at version {actual}; read it again and repeat the change"
+            ));
+        }
+        _ => {}
+    }
+    fault
+}
+
+/// `UpdateMultiple` names all missing ids at once (`bulk.md` 3.5).
+fn missing_text(message: MessageName, shape: &Shape, rows: &[Rejection]) -> Option<String> {
+    if message != MessageName::UpdateMultiple
+        || rows.first().map(|row| &row.reason) != Some(&Reason::Missing)
+    {
+        return None;
+    }
+    let ids: Vec<String> = rows
+        .iter()
+        .filter(|row| row.reason == Reason::Missing)
+        .filter_map(|row| row.id.map(|id| id.to_string()))
+        .take(FAILURES_MAX)
+        .collect();
+    Some(format!("{} With Ids = {} Do Not Exist", shape.table.logical_name, ids.join(", ")))
+}
+
+fn failure(message: MessageName, shape: &Shape, row: Rejection) -> Failure {
+    let table = &shape.table;
+    let name = &table.logical_name;
+    let column_name = |index: ColumnIndex| Some(table.column(index).logical_name.clone());
+    let (code, text, column): (ErrorCode, String, Option<Box<str>>) = match &row.reason {
+        Reason::LookupMissing { column, table: target, id } => {
+            let target = lookup_target_name(table, *column, *target);
+            (
+                code::OBJECT_DOES_NOT_EXIST,
+                format!("{target} With Id = {id} Does Not Exist"),
+                column_name(*column),
+            )
+        }
+        Reason::LookupKeyMissing { column, table: target } => {
+            let target = lookup_target_name(table, *column, *target);
+            let text =
+                format!("A record with the specified key values does not exist in {target} entity");
+            (code::RECORD_NOT_FOUND_BY_ENTITY_KEY, text, column_name(*column))
+        }
+        Reason::Missing => {
+            let id = row.id.unwrap_or_default();
+            let text = if message == MessageName::UpdateMultiple {
+                format!("{name} With Ids = {id} Do Not Exist")
+            } else {
+                format!("{name} With Id = {id} Does Not Exist")
+            };
+            (code::OBJECT_DOES_NOT_EXIST, text, None)
+        }
+        Reason::KeyMissing => {
+            let text =
+                format!("A record with the specified key values does not exist in {name} entity");
+            (code::RECORD_NOT_FOUND_BY_ENTITY_KEY, text, None)
+        }
+        Reason::DuplicateTarget { .. } => {
+            let text =
+                "Duplicate records with the same key values were found in the 'Targets' parameter.";
+            (code::INVALID_ARGUMENT, text.to_owned(), None)
+        }
+        Reason::Exists | Reason::DuplicateId => {
+            let text = "A record with matching key values already exists.";
+            (code::DUPLICATE_RECORD, text.to_owned(), None)
+        }
+        Reason::KeyInBody => (code::UNEXPECTED, "An unexpected error occurred.".to_owned(), None),
+        Reason::VersionMismatch { .. } => {
+            let text = "The version of the existing record doesn't match the RowVersion property provided.";
+            (code::CONCURRENCY_VERSION_MISMATCH, text.to_owned(), None)
+        }
+        Reason::DuplicateKey { key } => {
+            let text = format!(
+                "Entity Key {} violated. A record with the same value for {} already exists. A duplicate record cannot be created. Select one or more unique values and try again.",
+                key_display(table, *key),
+                key_columns_display(table, *key)
+            );
+            let column = table.key(*key).columns.first().and_then(|index| column_name(*index));
+            (code::DUPLICATE_RECORD_ENTITY_KEY, text, column)
+        }
+        Reason::Referenced { .. } => {
+            let text = "The object you tried to delete is associated with another object and cannot be deleted.";
+            (code::CANNOT_DELETE_DUE_TO_ASSOCIATION, text.to_owned(), None)
+        }
+    };
+    let index = shape.target_of_row.get(row.index).copied().unwrap_or(row.index);
+    Failure { index, column, id: row.id, code, message: text }
+}
+
+fn lookup_target_name(table: &Table, column: ColumnIndex, target: model::TableId) -> String {
+    let model::ColumnKind::Lookup { targets, .. } = &table.column(column).kind else {
+        return format!("table {}", target.0);
+    };
+    match targets.as_slice() {
+        [only] => only.table.to_string(),
+        several => {
+            // The store names the table by number; among several targets the column alone does not tell.
+            several.iter().map(|target| &*target.table).collect::<Vec<_>>().join("/")
+        }
+    }
+}
+
+fn key_display(table: &Table, key: KeyIndex) -> String {
+    let key = table.key(key);
+    key.display_name.shown().unwrap_or(&key.schema_name).to_owned()
+}
+
+fn key_columns_display(table: &Table, key: KeyIndex) -> String {
+    let names = table.key(key).columns.iter().map(|index| {
+        let column = table.column(*index);
+        column.display_name.shown().unwrap_or(&column.logical_name)
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// `ErrorDetails` of a violated key (`bulk.md` 4.5).
+fn duplicate_details(shape: &Shape, row: usize, key: KeyIndex) -> Vec<(&'static str, String)> {
+    let table = &shape.table;
+    let mut xml = String::from("<DuplicateAttributes>");
+    for index in &table.key(key).columns {
+        let name = &table.column(*index).logical_name;
+        let cells = shape.keys.get(row).map_or(&[][..], Vec::as_slice);
+        let value = cells.iter().rev().find(|cell| cell.column == *index).map(|cell| &cell.value);
+        let text = value.map(value_text).unwrap_or_default();
+        xml.push_str(&format!("<{name}>{}</{name}>", escape_xml(&text)));
+    }
+    xml.push_str("</DuplicateAttributes>");
+    vec![
+        ("0", key_display(table, key)),
+        ("1", key_columns_display(table, key)),
+        ("DuplicateAttributes", xml),
+    ]
+}
+
+fn value_text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Text(text) => text.to_string(),
+        Value::Integer(number) => number.to_string(),
+        Value::BigInt(number) => number.to_string(),
+        Value::Decimal(number) => number.to_string(),
+        Value::Double(number) => number.to_string(),
+        Value::Boolean(yes) => yes.to_string(),
+        Value::DateTime(at) => at.to_string(),
+        Value::Date(day) => day.to_string(),
+        Value::Guid(id) => id.to_string(),
+        Value::Lookup(lookup) => lookup.id.to_string(),
+        Value::Choices(numbers) => {
+            numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+        }
+    }
+}
+
+fn escape_xml(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

@@ -1,0 +1,778 @@
+//! Definitions of the system tables.
+
+use crate::define::columns::{
+    boolean, choice, column, computed, date_only, date_time, decimal, derived_id, double, integer,
+    lookup, memo, money, push, read_only, state, status, text,
+};
+use crate::define::system;
+use model::{
+    Column, ColumnIndex, ColumnKind, Computed, DeleteAction, Label, LookupKind, OneToMany,
+    Ownership, RequiredLevel, TableDefinition, TableId, TableKind,
+};
+
+/// Every system table, numbered from 1 in this order. New ones go to the end.
+pub(super) fn all() -> Vec<TableDefinition> {
+    let tables = vec![
+        organization(),
+        business_unit(),
+        system_user(),
+        team(),
+        role(),
+        transaction_currency(),
+        publisher(),
+        solution(),
+        sdk_message(),
+        sdk_message_filter(),
+        account(),
+        contact(),
+        lead(),
+        async_operation(),
+        bulk_delete_operation(),
+        bulk_delete_failure(),
+    ];
+    (1..)
+        .zip(tables)
+        .map(|(number, mut table)| {
+            table.id = TableId(number);
+            system::add_columns(&mut table);
+            table
+        })
+        .collect()
+}
+
+/// Relationships that are not those of the system columns.
+pub(super) fn relationships() -> Vec<OneToMany> {
+    use DeleteAction::{Cascade, NoCascade, RemoveLink, Restrict};
+    let of = |name: &str,
+              referenced: &str,
+              referencing: &str,
+              lookup: &str,
+              navigation: &str,
+              delete| {
+        system::one_to_many(name.to_owned(), referenced, referencing, lookup, navigation, delete)
+    };
+    let mut all = vec![
+        of(
+            "account_primary_contact",
+            "contact",
+            "account",
+            "primarycontactid",
+            "primarycontactid",
+            RemoveLink,
+        ),
+        of(
+            "account_parent_account",
+            "account",
+            "account",
+            "parentaccountid",
+            "parentaccountid",
+            RemoveLink,
+        ),
+        of(
+            "contact_customer_accounts",
+            "account",
+            "contact",
+            "parentcustomerid",
+            "parentcustomerid_account",
+            Cascade,
+        ),
+        of(
+            "contact_customer_contacts",
+            "contact",
+            "contact",
+            "parentcustomerid",
+            "parentcustomerid_contact",
+            Cascade,
+        ),
+        of(
+            "lead_parent_account",
+            "account",
+            "lead",
+            "parentaccountid",
+            "parentaccountid",
+            RemoveLink,
+        ),
+        of(
+            "lead_parent_contact",
+            "contact",
+            "lead",
+            "parentcontactid",
+            "parentcontactid",
+            RemoveLink,
+        ),
+        of(
+            "business_unit_system_users",
+            "businessunit",
+            "systemuser",
+            "businessunitid",
+            "businessunitid",
+            NoCascade,
+        ),
+        of(
+            "business_unit_teams",
+            "businessunit",
+            "team",
+            "businessunitid",
+            "businessunitid",
+            NoCascade,
+        ),
+        of(
+            "business_unit_roles",
+            "businessunit",
+            "role",
+            "businessunitid",
+            "businessunitid",
+            NoCascade,
+        ),
+        of(
+            "business_unit_parent_business_unit",
+            "businessunit",
+            "businessunit",
+            "parentbusinessunitid",
+            "parentbusinessunitid",
+            Restrict,
+        ),
+        of(
+            "user_parent_user",
+            "systemuser",
+            "systemuser",
+            "parentsystemuserid",
+            "parentsystemuserid",
+            NoCascade,
+        ),
+        of(
+            "lk_teambase_administratorid",
+            "systemuser",
+            "team",
+            "administratorid",
+            "administratorid",
+            NoCascade,
+        ),
+        of("role_parent_role", "role", "role", "parentroleid", "parentroleid", NoCascade),
+        of(
+            "role_parent_root_role",
+            "role",
+            "role",
+            "parentrootroleid",
+            "parentrootroleid",
+            NoCascade,
+        ),
+        of(
+            "basecurrency_organization",
+            "transactioncurrency",
+            "organization",
+            "basecurrencyid",
+            "basecurrencyid",
+            NoCascade,
+        ),
+        of("publisher_solution", "publisher", "solution", "publisherid", "publisherid", Restrict),
+        of(
+            "sdkmessageid_sdkmessagefilter",
+            "sdkmessage",
+            "sdkmessagefilter",
+            "sdkmessageid",
+            "sdkmessageid",
+            Cascade,
+        ),
+        of(
+            "AsyncOperation_BulkDeleteOperation",
+            "asyncoperation",
+            "bulkdeleteoperation",
+            "asyncoperationid",
+            "asyncoperationid",
+            Cascade,
+        ),
+        of(
+            "BulkDeleteOperation_BulkDeleteFailure",
+            "bulkdeleteoperation",
+            "bulkdeletefailure",
+            "bulkdeleteoperationid",
+            "bulkdeleteoperationid",
+            Cascade,
+        ),
+    ];
+    for relationship in &mut all {
+        relationship.is_hierarchical =
+            matches!(&*relationship.schema_name, "account_parent_account" | "user_parent_user");
+    }
+    all
+}
+
+/// A table with its primary key; columns are appended in the order in which they are listed.
+struct Builder {
+    table: TableDefinition,
+}
+
+impl Builder {
+    fn new(
+        schema_name: &str,
+        set: &str,
+        object_type_code: i32,
+        ownership: Ownership,
+        display: &str,
+    ) -> Self {
+        let logical_name = schema_name.to_lowercase();
+        let mut key = read_only(&format!("{schema_name}Id"), display, ColumnKind::Guid);
+        key.valid_for_create = true;
+        key.required = RequiredLevel::SystemRequired;
+        let mut columns = Vec::new();
+        let primary_key = push(&mut columns, &logical_name, key);
+        Self {
+            table: TableDefinition {
+                id: TableId(0),
+                metadata_id: derived_id(&format!("table {logical_name}")),
+                schema_name: schema_name.into(),
+                entity_set_name: set.into(),
+                collection_schema_name: format!("{schema_name}s").into(),
+                display_name: Label::english(display),
+                display_collection_name: Label::english(format!("{display}s")),
+                description: Label::default(),
+                object_type_code,
+                ownership,
+                kind: TableKind::Standard,
+                is_custom: false,
+                is_intersect: false,
+                is_activity: false,
+                has_notes: false,
+                has_activities: false,
+                change_tracking: true,
+                optimistic_concurrency: true,
+                columns,
+                primary_key,
+                primary_name: None,
+                keys: Vec::new(),
+                logical_name: logical_name.into(),
+            },
+        }
+    }
+
+    fn add(&mut self, column: Column) -> ColumnIndex {
+        push(&mut self.table.columns, &self.table.logical_name, column)
+    }
+
+    /// The column that names a record.
+    fn name(mut self, schema_name: &str, display: &str, max_length: u32) -> Self {
+        let index = self.add(column(schema_name, display, text(max_length)));
+        self.table.primary_name = Some(index);
+        self
+    }
+
+    fn with(mut self, schema_name: &str, display: &str, kind: ColumnKind) -> Self {
+        self.add(column(schema_name, display, kind));
+        self
+    }
+
+    fn with_read_only(mut self, schema_name: &str, display: &str, kind: ColumnKind) -> Self {
+        self.add(read_only(schema_name, display, kind));
+        self
+    }
+
+    /// A lookup that a relationship with cascades follows, so that it is indexed.
+    fn with_lookup(mut self, schema_name: &str, display: &str, targets: &[(&str, &str)]) -> Self {
+        let mut lookup = column(schema_name, display, lookup(LookupKind::Plain, targets));
+        lookup.is_indexed = true;
+        self.add(lookup);
+        self
+    }
+
+    /// A money column with its read-only twin in the base currency.
+    fn with_money(mut self, schema_name: &str, display: &str) -> Self {
+        let value = self.add(column(schema_name, display, money()));
+        let twin = format!("{schema_name}_Base");
+        self.add(computed(
+            &twin,
+            &format!("{display} (Base)"),
+            money(),
+            Computed::CopyOf { column: value },
+        ));
+        self
+    }
+
+    /// The record's currency and its rate.
+    fn with_currency(self) -> Self {
+        let targets = [("transactioncurrency", "transactioncurrencyid")];
+        self.with("TransactionCurrencyId", "Currency", lookup(LookupKind::Plain, &targets))
+            .with_read_only("ExchangeRate", "Exchange Rate", decimal(10))
+    }
+
+    /// First and last name and the computed full name, which names the record.
+    fn full_name(mut self, length: u32) -> Self {
+        let first = self.add(column("FirstName", "First Name", text(length)));
+        let last = self.add(column("LastName", "Last Name", text(length)));
+        let full = computed(
+            "FullName",
+            "Full Name",
+            text(length * 2 + 60),
+            Computed::FullName { first, last },
+        );
+        let index = self.add(full);
+        self.table.primary_name = Some(index);
+        self
+    }
+
+    /// The first postal address.
+    fn address(self) -> Self {
+        self.with("Address1_Line1", "Address 1: Street 1", text(250))
+            .with("Address1_Line2", "Address 1: Street 2", text(250))
+            .with("Address1_Line3", "Address 1: Street 3", text(250))
+            .with("Address1_City", "Address 1: City", text(80))
+            .with("Address1_StateOrProvince", "Address 1: State/Province", text(50))
+            .with("Address1_PostalCode", "Address 1: ZIP/Postal Code", text(20))
+            .with("Address1_Country", "Address 1: Country/Region", text(80))
+            .with("Address1_Latitude", "Address 1: Latitude", double())
+            .with("Address1_Longitude", "Address 1: Longitude", double())
+    }
+
+    fn done(self) -> TableDefinition {
+        self.table
+    }
+}
+
+fn organization() -> TableDefinition {
+    let currency = [("transactioncurrency", "basecurrencyid")];
+    Builder::new("Organization", "organizations", 1019, Ownership::None, "Organization")
+        .name("Name", "Organization Name", 160)
+        .with("BaseCurrencyId", "Currency", lookup(LookupKind::Plain, &currency))
+        .with("LanguageCode", "Language", integer())
+        .with("LocaleId", "Locale", integer())
+        .with("FiscalCalendarStart", "Fiscal Calendar Start", date_time())
+        .with("FiscalPeriodType", "Fiscal Period Type", integer())
+        .with("FiscalPeriodFormat", "Fiscal Period Format", text(25))
+        .with("PricingDecimalPrecision", "Pricing Decimal Precision", integer())
+        .with("CurrencySymbol", "Currency Symbol", text(13))
+        .with("DateFormatString", "Date Format String", text(255))
+        .with("TimeFormatString", "Time Format String", text(255))
+        .with("MaxUploadFileSize", "Max Upload File Size", integer())
+        .with("BlockedAttachments", "Block Attachments", memo(1_048_576))
+        .with("IsAuditEnabled", "Is Auditing Enabled", boolean(false))
+        .done()
+}
+
+fn business_unit() -> TableDefinition {
+    Builder::new("BusinessUnit", "businessunits", 10, Ownership::Business, "Business Unit")
+        .name("Name", "Name", 160)
+        .with(
+            "ParentBusinessUnitId",
+            "Parent Business",
+            lookup(LookupKind::Plain, &[("businessunit", "parentbusinessunitid")]),
+        )
+        .with("IsDisabled", "Is Disabled", boolean(false))
+        .with("DivisionName", "Division", text(100))
+        .with("Description", "Description", memo(2_000))
+        .with_read_only("OrganizationId", "Organization", ColumnKind::Guid)
+        .with("CostCenter", "Cost Center", text(100))
+        .with("WebSiteUrl", "Website", text(200))
+        .with("EMailAddress", "Email", text(100))
+        .done()
+}
+
+fn system_user() -> TableDefinition {
+    let access = [
+        (0, "Read-Write"),
+        (1, "Administrative"),
+        (2, "Read"),
+        (3, "Support User"),
+        (4, "Non-interactive"),
+        (5, "Delegated Admin"),
+    ];
+    let mut builder =
+        Builder::new("SystemUser", "systemusers", 8, Ownership::Business, "User").full_name(256);
+    let key = builder.table.primary_key;
+    builder.add(computed("OwnerId", "Owner", ColumnKind::Guid, Computed::CopyOf { column: key }));
+    builder
+        .with("DomainName", "User Name", text(1_024))
+        .with("InternalEMailAddress", "Primary Email", text(100))
+        .with("AzureActiveDirectoryObjectId", "Azure AD Object ID", ColumnKind::Guid)
+        .with("ApplicationId", "Application ID", ColumnKind::Guid)
+        .with("IsDisabled", "Status", boolean(false))
+        .with("AccessMode", "Access Mode", choice(&access))
+        .with(
+            "BusinessUnitId",
+            "Business Unit",
+            lookup(LookupKind::Plain, &[("businessunit", "businessunitid")]),
+        )
+        .with(
+            "ParentSystemUserId",
+            "Manager",
+            lookup(LookupKind::Plain, &[("systemuser", "parentsystemuserid")]),
+        )
+        .with("UserLicenseType", "User License Type", integer())
+        .with("Title", "Title", text(128))
+        .with("MobilePhone", "Mobile Phone", text(64))
+        .with_read_only("OrganizationId", "Organization", ColumnKind::Guid)
+        .with("IsIntegrationUser", "Integration user mode", boolean(false))
+        .with("SetupUser", "Restricted Access Mode", boolean(false))
+        .with("IsLicensed", "User Licensed", boolean(false))
+        .done()
+}
+
+fn team() -> TableDefinition {
+    let kinds = [(0, "Owner"), (1, "Access"), (2, "AAD Security Group"), (3, "AAD Office Group")];
+    let membership = [(0, "Members and guests"), (1, "Members"), (2, "Owners"), (3, "Guests")];
+    let mut builder = Builder::new("Team", "teams", 9, Ownership::Business, "Team").name(
+        "Name",
+        "Team Name",
+        160,
+    );
+    let key = builder.table.primary_key;
+    builder.add(computed("OwnerId", "Owner", ColumnKind::Guid, Computed::CopyOf { column: key }));
+    builder
+        .with("Description", "Description", memo(2_000))
+        .with("TeamType", "Team Type", choice(&kinds))
+        .with("IsDefault", "Is Default", boolean(false))
+        .with("SystemManaged", "Is System Managed", boolean(false))
+        .with(
+            "BusinessUnitId",
+            "Business Unit",
+            lookup(LookupKind::Plain, &[("businessunit", "businessunitid")]),
+        )
+        .with(
+            "AdministratorId",
+            "Administrator",
+            lookup(LookupKind::Plain, &[("systemuser", "administratorid")]),
+        )
+        .with("AzureActiveDirectoryObjectId", "Azure AD Object Id for a group", ColumnKind::Guid)
+        .with("MembershipType", "Membership Type", choice(&membership))
+        .with("EMailAddress", "Email", text(100))
+        .with_currency()
+        .done()
+}
+
+fn role() -> TableDefinition {
+    Builder::new("Role", "roles", 1036, Ownership::Business, "Security Role")
+        .name("Name", "Name", 100)
+        .with(
+            "BusinessUnitId",
+            "Business Unit",
+            lookup(LookupKind::Plain, &[("businessunit", "businessunitid")]),
+        )
+        .with("ParentRoleId", "Parent Role", lookup(LookupKind::Plain, &[("role", "parentroleid")]))
+        .with(
+            "ParentRootRoleId",
+            "Parent Root Role",
+            lookup(LookupKind::Plain, &[("role", "parentrootroleid")]),
+        )
+        .with("RoleTemplateId", "Role Template ID", ColumnKind::Guid)
+        .with(
+            "IsInherited",
+            "Member's privilege inheritance",
+            choice(&[
+                (0, "Team privileges only"),
+                (1, "Direct User (Basic) access level and Team privileges"),
+            ]),
+        )
+        .with("IsManaged", "State", boolean(false))
+        .done()
+}
+
+fn transaction_currency() -> TableDefinition {
+    let mut table = Builder::new(
+        "TransactionCurrency",
+        "transactioncurrencies",
+        9105,
+        Ownership::Organization,
+        "Currency",
+    )
+    .name("CurrencyName", "Currency Name", 100)
+    .with("ISOCurrencyCode", "Currency Code", text(5))
+    .with("CurrencySymbol", "Currency Symbol", text(13))
+    .with("ExchangeRate", "Exchange Rate", decimal(10))
+    .with("CurrencyPrecision", "Currency Precision", integer())
+    .done();
+    table.display_collection_name = Label::english("Currencies");
+    table.collection_schema_name = "TransactionCurrencies".into();
+    table
+}
+
+fn publisher() -> TableDefinition {
+    let prefix = ColumnKind::Integer { min: 10_000, max: 99_999 };
+    Builder::new("Publisher", "publishers", 7101, Ownership::Organization, "Publisher")
+        .name("FriendlyName", "Display Name", 256)
+        .with("UniqueName", "Name", text(256))
+        .with("CustomizationPrefix", "Prefix", text(8))
+        .with("CustomizationOptionValuePrefix", "Option Value Prefix", prefix)
+        .with("Description", "Description", memo(2_000))
+        .with("IsReadonly", "Is Read-Only Publisher", boolean(false))
+        .with("EMailAddress", "Email", text(100))
+        .with("SupportingWebsiteUrl", "Website", text(200))
+        .done()
+}
+
+fn solution() -> TableDefinition {
+    let kinds = [(0, "None"), (1, "Snapshot"), (2, "Internal")];
+    Builder::new("Solution", "solutions", 7100, Ownership::Organization, "Solution")
+        .name("FriendlyName", "Display Name", 256)
+        .with("UniqueName", "Name", text(65))
+        .with("Version", "Version", text(256))
+        .with("IsManaged", "Package Type", boolean(false))
+        .with("IsVisible", "Is Visible Outside Platform", boolean(true))
+        .with_lookup("PublisherId", "Publisher", &[("publisher", "publisherid")])
+        .with("Description", "Description", memo(2_000))
+        .with("InstalledOn", "Installed On", date_time())
+        .with("SolutionType", "Solution Type", choice(&kinds))
+        .done()
+}
+
+fn sdk_message() -> TableDefinition {
+    Builder::new("SdkMessage", "sdkmessages", 4606, Ownership::Organization, "Sdk Message")
+        .name("Name", "Name", 256)
+        .with("CategoryName", "Category Name", text(25))
+        .with("IsPrivate", "Is Private", boolean(false))
+        .with("IsActive", "Is Active", boolean(true))
+        .with("AutoTransact", "Auto Transact", boolean(true))
+        .with("Availability", "Availability", integer())
+        .with("Template", "Template", boolean(false))
+        .with("WorkflowSdkStepEnabled", "WorkflowSdkStepEnabled", boolean(false))
+        .with("IntroducedVersion", "Introduced Version", text(48))
+        .done()
+}
+
+fn sdk_message_filter() -> TableDefinition {
+    Builder::new(
+        "SdkMessageFilter",
+        "sdkmessagefilters",
+        4607,
+        Ownership::Organization,
+        "Sdk Message Filter",
+    )
+    .name("Name", "Name", 256)
+    .with_lookup("SdkMessageId", "SDK Message ID", &[("sdkmessage", "sdkmessageid")])
+    .with("PrimaryObjectTypeCode", "Primary Object Type Code", ColumnKind::TableName)
+    .with("SecondaryObjectTypeCode", "Secondary Object Type Code", ColumnKind::TableName)
+    .with("Availability", "Availability", integer())
+    .with("IsCustomProcessingStepAllowed", "Custom Processing Step Allowed", boolean(true))
+    .with("IsVisible", "Is Visible", boolean(true))
+    .with("WorkflowSdkStepEnabled", "WorkflowSdkStepEnabled", boolean(false))
+    .with("IsManaged", "State", boolean(false))
+    .with("CustomizationLevel", "Customization Level", integer())
+    .with("RestrictionLevel", "Restriction Level", integer())
+    .with("IntroducedVersion", "Introduced Version", text(48))
+    .done()
+}
+
+fn account() -> TableDefinition {
+    let industry = [
+        (1, "Accounting"),
+        (2, "Agriculture and Non-petrol Natural Resource Extraction"),
+        (3, "Broadcasting Printing and Publishing"),
+        (4, "Brokers"),
+        (5, "Building Supply Retail"),
+        (6, "Business Services"),
+        (7, "Consulting"),
+        (8, "Consumer Services"),
+        (9, "Design, Direction and Creative Management"),
+        (10, "Distributors, Dispatchers and Processors"),
+    ];
+    let kinds = [(1, "Competitor"), (2, "Consultant"), (3, "Customer"), (12, "Other")];
+    Builder::new("Account", "accounts", 1, Ownership::User, "Account")
+        .name("Name", "Account Name", 160)
+        .with("AccountNumber", "Account Number", text(20))
+        .with("Telephone1", "Main Phone", text(50))
+        .with("Telephone2", "Other Phone", text(50))
+        .with("Fax", "Fax", text(50))
+        .with("EMailAddress1", "Email", text(100))
+        .with("EMailAddress2", "Email Address 2", text(100))
+        .with("WebSiteURL", "Website", text(200))
+        .with("Description", "Description", memo(2_000))
+        .with_money("Revenue", "Annual Revenue")
+        .with_money("CreditLimit", "Credit Limit")
+        .with_money("MarketCap", "Market Capitalization")
+        .with("CreditOnHold", "Credit Hold", boolean(false))
+        .with(
+            "NumberOfEmployees",
+            "Number of Employees",
+            ColumnKind::Integer { min: 0, max: 1_000_000_000 },
+        )
+        .with(
+            "SharesOutstanding",
+            "Shares Outstanding",
+            ColumnKind::Integer { min: 0, max: 1_000_000_000 },
+        )
+        .with("IndustryCode", "Industry", choice(&industry))
+        .with(
+            "AccountCategoryCode",
+            "Category",
+            choice(&[(1, "Preferred Customer"), (2, "Standard")]),
+        )
+        .with("AccountRatingCode", "Account Rating", choice(&[(1, "Default Value")]))
+        .with("CustomerTypeCode", "Relationship Type", choice(&kinds))
+        .with(
+            "OwnershipCode",
+            "Ownership",
+            choice(&[(1, "Public"), (2, "Private"), (3, "Subsidiary"), (4, "Other")]),
+        )
+        .with("DoNotEMail", "Do not allow Emails", boolean(false))
+        .with("DoNotPhone", "Do not allow Phone Calls", boolean(false))
+        .with_lookup("PrimaryContactId", "Primary Contact", &[("contact", "primarycontactid")])
+        .with_lookup("ParentAccountId", "Parent Account", &[("account", "parentaccountid")])
+        .address()
+        .with("SIC", "SIC Code", text(20))
+        .with("TickerSymbol", "Ticker Symbol", text(10))
+        .with("LastOnHoldTime", "Last On Hold Time", date_time())
+        .with_currency()
+        .done()
+}
+
+fn contact() -> TableDefinition {
+    let family = [(1, "Single"), (2, "Married"), (3, "Divorced"), (4, "Widowed")];
+    let customers =
+        [("account", "parentcustomerid_account"), ("contact", "parentcustomerid_contact")];
+    let mut builder =
+        Builder::new("Contact", "contacts", 2, Ownership::User, "Contact").full_name(50);
+    let mut customer =
+        column("ParentCustomerId", "Company Name", lookup(LookupKind::Customer, &customers));
+    customer.is_indexed = true;
+    let customer = builder.add(customer);
+    let account = lookup(LookupKind::Plain, &[("account", "accountid")]);
+    let of = Computed::OwnerIn { owner: customer, table: "account".into() };
+    builder.add(computed("AccountId", "Account", account, of));
+    builder
+        .with("MiddleName", "Middle Name", text(50))
+        .with("Salutation", "Salutation", text(100))
+        .with("JobTitle", "Job Title", text(100))
+        .with("EMailAddress1", "Email", text(100))
+        .with("EMailAddress2", "Email Address 2", text(100))
+        .with("Telephone1", "Business Phone", text(50))
+        .with("MobilePhone", "Mobile Phone", text(50))
+        .with("BirthDate", "Birthday", date_only())
+        .with("GenderCode", "Gender", choice(&[(1, "Male"), (2, "Female")]))
+        .with("FamilyStatusCode", "Marital Status", choice(&family))
+        .with("Description", "Description", memo(2_000))
+        .with_money("AnnualIncome", "Annual Income")
+        .with_money("CreditLimit", "Credit Limit")
+        .with("DoNotEMail", "Do not allow Emails", boolean(false))
+        .with("DoNotPhone", "Do not allow Phone Calls", boolean(false))
+        .with("Department", "Department", text(100))
+        .address()
+        .with_currency()
+        .done()
+}
+
+fn lead() -> TableDefinition {
+    Builder::new("Lead", "leads", 4, Ownership::User, "Lead")
+        .full_name(50)
+        .with("Subject", "Topic", text(300))
+        .with("CompanyName", "Company Name", text(100))
+        .with("JobTitle", "Job Title", text(100))
+        .with("EMailAddress1", "Email", text(100))
+        .with("Telephone1", "Business Phone", text(50))
+        .with("MobilePhone", "Mobile Phone", text(20))
+        .with("WebSiteUrl", "Website", text(200))
+        .with("Description", "Description", memo(2_000))
+        .with_money("Revenue", "Annual Revenue")
+        .with_money("EstimatedAmount", "Est. Value")
+        .with(
+            "NumberOfEmployees",
+            "No. of Employees",
+            ColumnKind::Integer { min: 0, max: 1_000_000 },
+        )
+        .with("LeadQualityCode", "Rating", choice(&[(1, "Hot"), (2, "Warm"), (3, "Cold")]))
+        .with_lookup(
+            "ParentAccountId",
+            "Parent Account for lead",
+            &[("account", "parentaccountid")],
+        )
+        .with_lookup(
+            "ParentContactId",
+            "Parent Contact for lead",
+            &[("contact", "parentcontactid")],
+        )
+        .address()
+        .with_currency()
+        .done()
+}
+
+fn async_operation() -> TableDefinition {
+    let kinds = [
+        (1, "System Event"),
+        (10, "Workflow"),
+        (13, "Bulk Delete"),
+        (23, "Bulk Delete Subprocess"),
+        (54, "Execute Async Request"),
+        (63, "EntityKey Index Creation"),
+        (91, "CascadeDelete"),
+    ];
+    Builder::new("AsyncOperation", "asyncoperations", 4700, Ownership::User, "System Job")
+        .name("Name", "System Job Name", 256)
+        .with("OperationType", "System Job Type", choice(&kinds))
+        .with("statecode", "Status", job_state())
+        .with("statuscode", "Status Reason", job_status(&[]))
+        .with("MessageName", "Message Name", text(160))
+        .with("Message", "Message", memo(1_048_576))
+        .with("FriendlyMessage", "Friendly message", memo(1_048_576))
+        .with("ErrorCode", "Error Code", integer())
+        .with("PrimaryEntityType", "Primary Entity Type", ColumnKind::TableName)
+        .with("CorrelationId", "Correlation Id", ColumnKind::Guid)
+        .with("RequestId", "Request", ColumnKind::Guid)
+        .with("Depth", "Depth", integer())
+        .with("Data", "Data", memo(1_048_576))
+        .with("StartedOn", "Started On", date_time())
+        .with("CompletedOn", "Completed On", date_time())
+        .with("PostponeUntil", "Postpone Until", date_time())
+        .with("RetryCount", "Retry Count", integer())
+        .with("RecurrencePattern", "Recurrence Pattern", text(256))
+        .with("RecurrenceStartTime", "Recurrence Start", date_time())
+        .done()
+}
+
+fn job_state() -> ColumnKind {
+    state(&[(0, "Ready", 0), (1, "Suspended", 10), (2, "Locked", 20), (3, "Completed", 30)])
+}
+
+fn job_status(more: &[(i32, &str, i32)]) -> ColumnKind {
+    let mut all = vec![(0, "Waiting For Resources", 0), (10, "Waiting", 1)];
+    all.extend_from_slice(more);
+    all.extend_from_slice(&[
+        (20, "In Progress", 2),
+        (21, "Pausing", 2),
+        (22, "Canceling", 2),
+        (30, "Succeeded", 3),
+        (31, "Failed", 3),
+        (32, "Canceled", 3),
+    ]);
+    status(&all)
+}
+
+fn bulk_delete_operation() -> TableDefinition {
+    Builder::new(
+        "BulkDeleteOperation",
+        "bulkdeleteoperations",
+        4424,
+        Ownership::User,
+        "Bulk Delete Operation",
+    )
+    .name("Name", "Name", 256)
+    .with_lookup("AsyncOperationId", "System Job", &[("asyncoperation", "asyncoperationid")])
+    .with("statecode", "Status", job_state())
+    .with("statuscode", "Status Reason", job_status(&[(11, "Retrying", 1), (12, "Paused", 1)]))
+    .with("SuccessCount", "Deleted", integer())
+    .with("FailureCount", "Failures", integer())
+    .with("IsRecurring", "Recurring", boolean(false))
+    .with("NextRun", "Next Run", date_time())
+    .with("OrderedQuerySetXml", "Query", memo(1_048_576))
+    .with("ProcessingQEIndex", "Processing Query Index", integer())
+    .done()
+}
+
+fn bulk_delete_failure() -> TableDefinition {
+    let regarding =
+        [("account", "regardingobjectid_account"), ("contact", "regardingobjectid_contact")];
+    Builder::new(
+        "BulkDeleteFailure",
+        "bulkdeletefailures",
+        4425,
+        Ownership::None,
+        "Bulk Delete Failure",
+    )
+    .with_lookup(
+        "BulkDeleteOperationId",
+        "Bulk Deletion Operation",
+        &[("bulkdeleteoperation", "bulkdeleteoperationid")],
+    )
+    .with("ErrorNumber", "Error Code", integer())
+    .with("ErrorDescription", "Error Description", text(512))
+    .with("OrderedQueryIndex", "Query Index", integer())
+    .with("RegardingObjectId", "Regarding", lookup(LookupKind::Plain, &regarding))
+    .with("RegardingObjectTypeCode", "Regarding Type", ColumnKind::TableName)
+    .done()
+}
