@@ -94,6 +94,10 @@ codes! {
     PICKLIST_VALUE_OUT_OF_RANGE = 0x8004_431a, "PicklistValueOutOfRange";
     /// A relationship of that name exists.
     RELATIONSHIP_NAME_EXISTS = 0x8004_432b, "InvalidRelationshipName";
+    /// A query with too many conditions.
+    TOO_MANY_CONDITIONS = 0x8004_430c, "TooManyConditionsInQuery";
+    /// A condition with too many values.
+    TOO_MANY_CONDITION_PARAMETERS = 0x8004_430e, "TooManyConditionParametersInQuery";
     /// A whole number outside the column's range.
     INTEGER_VALUE_OUT_OF_RANGE = 0x8004_432f, "IntegerValueOutOfRange";
     /// A decimal, double or money outside the column's range.

@@ -1,1 +1,14 @@
-//! Placeholder until its first lines.
+//! Assembly: sockets, the store that was asked for, the pipeline and the Web API on top, shutdown.
+//!
+//! In reading order: `options` (what is served, and what is refused), `serve` (from open to shutdown),
+//! `connection` (one request: head, body, answer), `clock` (the one place that reads time and
+//! randomness).
+//! Not here: routes, messages, engines.
+
+mod clock;
+mod connection;
+mod options;
+mod serve;
+
+pub use options::{Error, Options, StoreChoice};
+pub use serve::Server;

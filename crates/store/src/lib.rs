@@ -1,14 +1,22 @@
 //! What a store of records promises, the in-memory reference, and the suite that every engine passes.
 //!
 //! In reading order: [`writes`] (what is written), [`StandardStore`] (who writes it), [`Error`]
-//! (why not), `memory` (the reference), `conformance` (the suite, feature `conformance`).
+//! (why not), [`apply_ops`] (definitions after a change), [`alternate`] and [`judge`] (what engines
+//! share in pure code), [`memory`] (the reference), `conformance` (the suite, feature `conformance`).
 //! Not here: messages, faults, SQL.
 
+pub mod alternate;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod definitions;
 mod error;
+pub mod judge;
+pub mod memory;
 mod schema;
 mod standard;
 pub mod writes;
 
+pub use definitions::{KEY_COLUMNS_MAX, KEYS_MAX, apply_ops};
 pub use error::{Error, Reason, Rejection, Result};
 pub use schema::{SchemaChange, SchemaOp};
 pub use standard::StandardStore;

@@ -33,7 +33,8 @@ pub enum SchemaOp {
         column: Box<Column>,
     },
     /// Makes an alternate key over the rows that exist; a [`crate::Reason::DuplicateKey`] rejection
-    /// without an index says that they are not unique.
+    /// without an index says that they are not unique: [`crate::Error::Rejected`] with the place of
+    /// this operation in `ops` and a single rejection of index 0 and no id.
     AddKey {
         /// The table.
         table: TableId,

@@ -3,10 +3,46 @@
 //! Order of work inside a store, for each operation: resolve keys and binds; check lookups;
 //! check existence and versions; write in index order, so that row versions ascend with the index.
 //! An operation sees the rows of the operations before it. A lookup may point to a row that the same
-//! operation inserts.
+//! operation inserts; a key or bind finds only rows that were there before the operation.
+//!
+//! How failing rows are told (`judge` is this text as code):
+//! - Lookups, existence and versions are judged on the rows before the operation.
+//! - Primary and alternate keys are judged row by row in index order, as unique indexes that are
+//!   checked at once do: a key that a row before has given up is free, one that a row behind will give
+//!   up is not. A failing row is passed over: later rows are judged as if it were not written. (It
+//!   still counts as an inserted row for lookups, and as the first target for `DuplicateTarget`.)
+//! - A row tells one reason, the first in the order of [`crate::Reason`]; among several columns or keys
+//!   the one with the lowest place.
+//! - A delete takes with it what hangs on its row by `Cascade`, recursively. The operation deletes all
+//!   of that at once (for the rows that do not fail for an earlier reason), so rows that point to each
+//!   other do not hold each other. A target is `Referenced`
+//!   if a row that stays points by `Restrict` to it or to a row that goes with it; of several such
+//!   relationships the first in the catalog is told.
+//! - `RemoveLink` is a write of the row that stays: lookup null, `modifiedon` and `modifiedby` (where
+//!   the table has them and they are stored) from the write set, a new version.
+//! - Every written row gets a version above all before; deleted rows get none.
 
-use model::{Bind, Catalog, Cell, KeyValue, Table, Timestamp, Uuid};
+use model::{Bind, Catalog, Cell, Column, KeyValue, Table, Timestamp, Uuid};
 use std::sync::Arc;
+
+/// Whether a store checks that the row exists to which this lookup column points.
+///
+/// Users, teams, business units, the organisation and currencies are never deleted; the caller of the
+/// store has checked these columns from what it keeps in memory. A bind by alternate key is always
+/// resolved, whatever its column.
+pub fn is_checked(column: &Column) -> bool {
+    !matches!(
+        &*column.logical_name,
+        "createdby"
+            | "modifiedby"
+            | "createdonbehalfby"
+            | "modifiedonbehalfby"
+            | "ownerid"
+            | "owningbusinessunit"
+            | "organizationid"
+            | "transactioncurrencyid"
+    )
+}
 
 /// One message: operations over slices of rows, all or nothing.
 #[derive(Clone, Debug)]
@@ -57,7 +93,7 @@ pub struct InsertRow {
     pub binds: Vec<Bind>,
 }
 
-/// Changes of existing rows. No two rows name the same record by id.
+/// Changes of existing rows. No two rows name the same record.
 #[derive(Clone, Debug)]
 pub struct Update {
     /// The table.
@@ -125,6 +161,7 @@ pub enum UpsertCondition {
 }
 
 /// Deletes. Rows that point to a deleted one are treated as each relationship of the catalog says.
+/// No two rows name the same record.
 #[derive(Clone, Debug)]
 pub struct Delete {
     /// The table.

@@ -112,8 +112,8 @@ pub(super) fn all(
         (message_id(name), values)
     });
     vec![
-        insert("organization", vec![organization_row(organization, &link)]),
         insert("transactioncurrency", vec![currency_row(organization)]),
+        insert("organization", vec![organization_row(organization, &link)]),
         insert("businessunit", vec![business_unit_row(organization)]),
         insert("systemuser", user_rows(organization, &link)),
         insert("team", vec![team_row(organization, &link)]),

@@ -1,0 +1,182 @@
+//! A pipeline over the reference store, with one custom table, and short ways to use it.
+
+use model::{
+    Caller, Catalog, Cell, ColumnKind, Fault, KeyIndex, KeyValue, Label, MessageName, NewColumn,
+    NewKey, NewRelationship, NewTable, Ownership, RequiredLevel, Table, TableKind, Target,
+    TargetKey, TextFormat, Timestamp, Uuid, Value,
+};
+use pipeline::{Condition, Context, Definition, Error, Message, Pipeline, Read, Reply, Write};
+use query::{BoundQuery, ColumnRef, Order, Page, Paging};
+use std::sync::Arc;
+use store::RowOutcome;
+use store::memory::MemoryStore;
+
+pub(crate) const NOW: Timestamp = Timestamp(1_750_000_000);
+
+pub(crate) struct House {
+    pub(crate) pipeline: Pipeline,
+}
+
+impl House {
+    /// A seeded organisation with the table `ship_crate` of the contract's examples.
+    pub(crate) async fn open() -> Self {
+        let store = Arc::new(MemoryStore::default());
+        let pipeline = Pipeline::open(store, NOW, 42).await.expect("the reference store opens");
+        let house = Self { pipeline };
+        house.define(Definition::CreateTables(vec![crate_table()])).await.expect("a plain table");
+        let key = NewKey {
+            schema_name: "ship_TrackingKey".into(),
+            display_name: Label::english("Tracking"),
+            columns: vec!["ship_trackingno".into()],
+        };
+        let table = house.table("ship_crate");
+        house.define(Definition::CreateKey { table, key }).await.expect("a plain key");
+        let relationship = NewRelationship {
+            schema_name: "ship_account_crate".into(),
+            referenced_table: "account".into(),
+            referencing_table: "ship_crate".into(),
+            lookup_schema_name: "ship_Holder".into(),
+            lookup_display_name: Label::english("Holder"),
+            lookup_description: Label::default(),
+            lookup_required: RequiredLevel::None,
+            referenced_navigation: None,
+            referencing_navigation: None,
+            cascade: model::Cascade { delete: model::DeleteAction::RemoveLink },
+            is_hierarchical: false,
+        };
+        house.define(Definition::CreateRelationship(relationship)).await.expect("a plain lookup");
+        house
+    }
+
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.pipeline.catalog()
+    }
+
+    pub(crate) fn table(&self, name: &str) -> Arc<Table> {
+        self.catalog().table(name).expect("the table exists").clone()
+    }
+
+    pub(crate) fn context(&self) -> Context {
+        Context { catalog: self.catalog(), caller: self.caller(), now: NOW }
+    }
+
+    pub(crate) fn caller(&self) -> Caller {
+        self.pipeline.organization().caller()
+    }
+
+    pub(crate) async fn run(&self, message: Message) -> Result<Reply, Fault> {
+        match self.pipeline.run(&self.context(), message).await {
+            Ok(reply) => Ok(reply),
+            Err(Error::Fault(fault)) => Err(*fault),
+            Err(Error::StaleCatalog) => panic!("the context was taken from the newest catalog"),
+        }
+    }
+
+    pub(crate) async fn define(&self, definition: Definition) -> Result<Vec<Uuid>, Fault> {
+        match self.run(Message::Define(definition)).await? {
+            Reply::Defined(made) => Ok(made),
+            other => panic!("a definition answered {other:?}"),
+        }
+    }
+
+    pub(crate) async fn write(
+        &self,
+        name: MessageName,
+        table: &str,
+        targets: Vec<Target>,
+    ) -> Result<Vec<RowOutcome>, Fault> {
+        let table = self.table(table);
+        let message = Write { name, table, targets, condition: Condition::Any };
+        match self.run(Message::Write(message)).await? {
+            Reply::Written(outcomes) => Ok(outcomes),
+            other => panic!("a write answered {other:?}"),
+        }
+    }
+
+    /// Every row of a table, by the named columns, in order of the primary key.
+    pub(crate) async fn rows(&self, table: &str, columns: &[&str]) -> Vec<Vec<Value>> {
+        let table = self.table(table);
+        let column =
+            |name: &str| ColumnRef { column: table.index_of(name).expect("the column exists") };
+        let query = BoundQuery {
+            catalog: self.catalog(),
+            table: table.clone(),
+            columns: columns.iter().map(|name| column(name)).collect(),
+            filter: None,
+            order: vec![Order {
+                column: ColumnRef { column: table.primary_key },
+                descending: false,
+            }],
+            paging: Paging { size: 5_000, after: None, look_ahead: false },
+            count_max: None,
+        };
+        let page = match self
+            .run(Message::Read(Read { name: MessageName::RetrieveMultiple, query }))
+            .await
+        {
+            Ok(Reply::Page(page)) => page,
+            other => panic!("a read answered {other:?}"),
+        };
+        Page::rows(&page, columns.len()).map(<[Value]>::to_vec).collect()
+    }
+
+    /// A target of `ship_crate`, by column name.
+    pub(crate) fn target(&self, key: TargetKey, cells: &[(&str, Value)]) -> Target {
+        self.target_of("ship_crate", key, cells)
+    }
+
+    pub(crate) fn target_of(&self, table: &str, key: TargetKey, cells: &[(&str, Value)]) -> Target {
+        let table = self.table(table);
+        let cells = cells
+            .iter()
+            .map(|(name, value)| Cell {
+                column: table.index_of(name).expect("the column exists"),
+                value: value.clone(),
+            })
+            .collect();
+        Target { key, cells, ..Target::default() }
+    }
+}
+
+/// The key of a crate by its tracking number.
+pub(crate) fn tracked(number: &str) -> TargetKey {
+    TargetKey::Alternate(KeyValue { key: KeyIndex(0), values: Box::new([Value::text(number)]) })
+}
+
+pub(crate) fn id(number: u128) -> TargetKey {
+    TargetKey::Id(Uuid::from_u128(number))
+}
+
+fn crate_table() -> NewTable {
+    let column = |schema_name: &str, kind, is_primary_name| NewColumn {
+        schema_name: schema_name.into(),
+        display_name: Label::english(&schema_name[5..]),
+        description: Label::default(),
+        required: RequiredLevel::None,
+        kind,
+        is_primary_name,
+    };
+    let text = |max_length| ColumnKind::Text { max_length, format: TextFormat::Text };
+    NewTable {
+        schema_name: "ship_Crate".into(),
+        entity_set_name: None,
+        display_name: Label::english("Crate"),
+        display_collection_name: Label::english("Crates"),
+        description: Label::default(),
+        ownership: Ownership::User,
+        kind: TableKind::Standard,
+        has_notes: false,
+        has_activities: false,
+        change_tracking: None,
+        columns: vec![
+            column("ship_Label", text(100), true),
+            column("ship_Weight", ColumnKind::Integer { min: 0, max: 1_000 }, false),
+            column("ship_TrackingNo", text(40), false),
+            column(
+                "ship_Price",
+                ColumnKind::Money { precision: 2, min: (-1000).into(), max: 1_000_000.into() },
+                false,
+            ),
+        ],
+    }
+}

@@ -1,0 +1,5 @@
+//! The pipeline over the in-memory reference store: messages in, outcomes and faults out.
+
+mod define;
+mod house;
+mod write;

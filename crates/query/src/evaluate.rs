@@ -1,0 +1,231 @@
+//! The reference evaluator: what a bound query answers over given rows, in plain code.
+//!
+//! In: a [`BoundQuery`] and the rows of its table. Out: a [`Page`]. Pure; engines must agree with it.
+//! Not here: parsing, SQL, speed. Invariant: [`compare`] is a total order on the values of one column,
+//! nulls first, and filters, orders and keyset paging all use it.
+
+use crate::tree::{BoundQuery, ColumnRef, Compare, Filter, Match, Order, Page};
+use model::{Catalog, ColumnIndex, Computed, Table, Value, fold};
+use rust_decimal::Decimal;
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+/// Answers a query from all rows of its table.
+///
+/// Shape: each row has one value per column of the table, by place; values in the places of computed
+/// columns do not matter, and places that a row is too short for are null.
+pub fn evaluate<'a>(query: &BoundQuery, rows: impl IntoIterator<Item = &'a [Value]>) -> Page {
+    let mut found: Vec<Vec<Value>> = rows
+        .into_iter()
+        .map(|row| complete(&query.catalog, &query.table, row))
+        .filter(|row| query.filter.as_ref().is_none_or(|filter| holds(filter, row)))
+        .collect();
+    let count = query
+        .count_max
+        .map(|max| u64::try_from(found.len()).unwrap_or(u64::MAX).min(max.saturating_add(1)));
+    found.sort_by(|left, right| compare_rows(&query.order, left, right));
+    if let Some(after) = &query.paging.after {
+        found.retain(|row| position(&query.order, row, after) == Ordering::Greater);
+    }
+    let size = usize::try_from(query.paging.size).unwrap_or(usize::MAX);
+    let more = query.paging.look_ahead && found.len() > size;
+    found.truncate(size);
+    let cells = found
+        .iter()
+        .flat_map(|row| query.columns.iter().map(|column| at(row, *column).clone()))
+        .collect();
+    Page { cells, rows: found.len(), more, count }
+}
+
+/// Orders two values of one column: nulls first, text by the bytes of its fold, guids by their bytes,
+/// numbers by value, lookups by id and then by table.
+///
+/// A lookup against a guid compares the id only. Values of kinds that no column mixes are ordered by
+/// kind, so that the order is total.
+pub fn compare(left: &Value, right: &Value) -> Ordering {
+    match (left, right) {
+        (Value::Null, Value::Null) => Ordering::Equal,
+        (Value::Text(left), Value::Text(right)) => {
+            fold(left).as_bytes().cmp(fold(right).as_bytes())
+        }
+        (Value::Double(left), Value::Double(right)) => {
+            left.partial_cmp(right).unwrap_or_else(|| left.total_cmp(right))
+        }
+        (Value::Boolean(left), Value::Boolean(right)) => left.cmp(right),
+        (Value::DateTime(left), Value::DateTime(right)) => left.cmp(right),
+        (Value::Date(left), Value::Date(right)) => left.cmp(right),
+        (Value::Guid(left), Value::Guid(right)) => left.cmp(right),
+        (Value::Lookup(left), Value::Lookup(right)) => {
+            left.id.cmp(&right.id).then(left.table.cmp(&right.table))
+        }
+        (Value::Lookup(left), Value::Guid(right)) => left.id.cmp(right),
+        (Value::Guid(left), Value::Lookup(right)) => left.cmp(&right.id),
+        (Value::Choices(left), Value::Choices(right)) => left.cmp(right),
+        _ => match (exact(left), exact(right)) {
+            (Some(left), Some(right)) => left.cmp(&right),
+            _ => rank(left).cmp(&rank(right)),
+        },
+    }
+}
+
+/// Orders two rows as a query does; both have one value per column of the table.
+pub fn compare_rows(order: &[Order], left: &[Value], right: &[Value]) -> Ordering {
+    order
+        .iter()
+        .map(|order| directed(order, at(left, order.column), at(right, order.column)))
+        .find(|ordering| ordering.is_ne())
+        .unwrap_or(Ordering::Equal)
+}
+
+/// Tells whether a filter lets a row of this table through.
+///
+/// Shape: as for [`evaluate`].
+pub fn matches(catalog: &Catalog, table: &Table, filter: &Filter, row: &[Value]) -> bool {
+    holds(filter, &complete(catalog, table, row))
+}
+
+/// The row with the values of its computed columns.
+pub fn complete(catalog: &Catalog, table: &Table, row: &[Value]) -> Vec<Value> {
+    table
+        .indexed_columns()
+        .map(|(index, _)| value(catalog, table, row, index).into_owned())
+        .collect()
+}
+
+/// The value of a column: the stored one, or what the column is computed from.
+fn value<'a>(
+    catalog: &Catalog,
+    table: &Table,
+    row: &'a [Value],
+    index: ColumnIndex,
+) -> Cow<'a, Value> {
+    // A computed column depends only on stored ones and on earlier computed ones: this ends.
+    match &table.column(index).computed {
+        None => Cow::Borrowed(row.get(usize::from(index.0)).unwrap_or(&Value::Null)),
+        Some(Computed::Nothing) => Cow::Owned(Value::Null),
+        Some(Computed::CopyOf { column }) => value(catalog, table, row, *column),
+        Some(Computed::OwnerIn { owner, table: of }) => {
+            let owner = value(catalog, table, row, *owner);
+            let inside = match &*owner {
+                Value::Lookup(lookup) => {
+                    catalog.table(of).is_some_and(|table| table.id == lookup.table)
+                }
+                _ => false,
+            };
+            if inside { owner } else { Cow::Owned(Value::Null) }
+        }
+        Some(Computed::FullName { first, last }) => {
+            let parts = [*first, *last].map(|part| value(catalog, table, row, part));
+            let parts: Vec<&str> = parts
+                .iter()
+                .filter_map(|part| match &**part {
+                    Value::Text(text) => Some(&**text),
+                    _ => None,
+                })
+                .collect();
+            Cow::Owned(Value::text(parts.join(" ")))
+        }
+    }
+}
+
+fn holds(filter: &Filter, row: &[Value]) -> bool {
+    match filter {
+        Filter::And(parts) => parts.iter().all(|part| holds(part, row)),
+        Filter::Or(parts) => parts.iter().any(|part| holds(part, row)),
+        Filter::Compare { column, compare: how, value } => {
+            let cell = at(row, *column);
+            if cell.is_null() {
+                *how == Compare::NotEqual
+            } else {
+                accepts(*how, compare(cell, value))
+            }
+        }
+        Filter::CompareColumns { left, compare: how, right } => {
+            let (left, right) = (at(row, *left), at(row, *right));
+            match (left.is_null(), right.is_null()) {
+                (true, true) => false,
+                (false, false) => accepts(*how, compare(left, right)),
+                _ => *how == Compare::NotEqual,
+            }
+        }
+        Filter::IsNull { column, negated } => at(row, *column).is_null() != *negated,
+        Filter::In { column, values, negated } => {
+            let cell = at(row, *column);
+            let found = !cell.is_null()
+                && values.iter().any(|value| !value.is_null() && compare(cell, value).is_eq());
+            found != *negated
+        }
+        Filter::Text { column, matches, text, negated } => {
+            let found = match at(row, *column) {
+                Value::Text(cell) => fits(*matches, &fold(cell), &fold(text)),
+                _ => false,
+            };
+            found != *negated
+        }
+    }
+}
+
+fn accepts(how: Compare, ordering: Ordering) -> bool {
+    match how {
+        Compare::Equal => ordering.is_eq(),
+        Compare::NotEqual => ordering.is_ne(),
+        Compare::Greater => ordering.is_gt(),
+        Compare::GreaterOrEqual => ordering.is_ge(),
+        Compare::Less => ordering.is_lt(),
+        Compare::LessOrEqual => ordering.is_le(),
+    }
+}
+
+fn fits(matches: Match, text: &str, wanted: &str) -> bool {
+    match matches {
+        Match::Contains => text.contains(wanted),
+        Match::StartsWith => text.starts_with(wanted),
+        Match::EndsWith => text.ends_with(wanted),
+    }
+}
+
+/// Where a row stands against the values of the order columns of another one.
+fn position(order: &[Order], row: &[Value], other: &[Value]) -> Ordering {
+    order
+        .iter()
+        .zip(other)
+        .map(|(order, other)| directed(order, at(row, order.column), other))
+        .find(|ordering| ordering.is_ne())
+        .unwrap_or(Ordering::Equal)
+}
+
+fn directed(order: &Order, left: &Value, right: &Value) -> Ordering {
+    let ordering = compare(left, right);
+    if order.descending { ordering.reverse() } else { ordering }
+}
+
+fn at(row: &[Value], column: ColumnRef) -> &Value {
+    row.get(usize::from(column.column.0)).unwrap_or(&Value::Null)
+}
+
+/// The exact number in a value of a number column; doubles are not exact.
+fn exact(value: &Value) -> Option<Decimal> {
+    match value {
+        Value::Integer(number) => Some(Decimal::from(*number)),
+        Value::BigInt(number) => Some(Decimal::from(*number)),
+        Value::Decimal(number) => Some(*number),
+        _ => None,
+    }
+}
+
+fn rank(value: &Value) -> u8 {
+    match value {
+        Value::Null => 0,
+        Value::Boolean(_) => 1,
+        Value::Integer(_) | Value::BigInt(_) | Value::Decimal(_) => 2,
+        Value::Double(_) => 3,
+        Value::DateTime(_) => 4,
+        Value::Date(_) => 5,
+        Value::Guid(_) | Value::Lookup(_) => 6,
+        Value::Text(_) => 7,
+        Value::Choices(_) => 8,
+    }
+}
+
+#[cfg(test)]
+mod tests;

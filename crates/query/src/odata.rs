@@ -1,0 +1,159 @@
+//! OData query options: from the decoded query string of a request to a bound query.
+//!
+//! In reading order: [`Options`] (the options as written), `select`, `order`, `filter` (what each
+//! binds to), `lexer` and `literal` (below them), [`Parsed`] (the bound query with what an answer
+//! needs). Not here: HTTP, statuses, `$expand`, `$apply`, FetchXML.
+//! Invariant: an option that is not honoured is refused by name, never skipped.
+
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+
+mod filter;
+pub mod lexer;
+pub mod limits;
+mod literal;
+mod options;
+mod order;
+mod select;
+
+pub use filter::negate;
+pub use literal::edm_type;
+pub use options::Options;
+
+use crate::skiptoken::SkipToken;
+use crate::{BoundQuery, ColumnRef, Error, Filter, Order, Page, Paging};
+use model::{Catalog, ColumnIndex, Table};
+use std::sync::Arc;
+
+/// A bound query and what the answer to it needs.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// What the store runs. Its output columns begin with the shown ones.
+    pub query: BoundQuery,
+    /// How many output columns the caller sees; the rest serve the version tag and the next page.
+    pub shown: usize,
+    /// The columns that `$select` named, in its order; none when it was not given.
+    pub select: Option<Vec<ColumnIndex>>,
+    /// Place of the primary key among the output columns.
+    pub key_place: usize,
+    /// Place of the row version among the output columns, if the table has one.
+    pub version_place: Option<usize>,
+    /// The caller asked for the number of matching rows.
+    pub count: bool,
+    /// The page's number in its chain, from 1.
+    pub page_number: u32,
+}
+
+impl Parsed {
+    /// The token with which the page after this one is asked for, percent-encoded for a URL.
+    ///
+    /// `None` when the page says that no more rows exist.
+    pub fn next_token(&self, page: &Page) -> Option<String> {
+        let width = self.query.columns.len();
+        let first = page.rows(width).next()?;
+        let last = page.rows(width).last()?;
+        if !page.more {
+            return None;
+        }
+        SkipToken::after_row(self, first, last).map(|token| token.encode(&self.query.table))
+    }
+}
+
+/// Reads and binds the options of a read of many records.
+///
+/// Errors: the first in the order options, `$select`, `$filter`, `$orderby`, paging.
+pub fn parse(
+    catalog: &Arc<Catalog>,
+    table: &Arc<Table>,
+    options: &Options,
+) -> Result<Parsed, Error> {
+    options.refuse_except(&["$select", "$filter", "$orderby", "$top", "$count", "$skiptoken"])?;
+    let select = select::parse(table, options.get("$select"))?;
+    let filter = filter::parse(table, options)?;
+    let order = order::parse(table, options)?;
+    let count = options.count()?;
+    let top = options.top()?;
+    let token =
+        options.get("$skiptoken").map(|text| SkipToken::decode(table, &order, text)).transpose()?;
+    let paging = paging(options, top, token.as_ref());
+    let page_number = token.map_or(1, |token| token.page);
+    Ok(assemble(catalog, table, select, filter, order, paging, count, page_number))
+}
+
+/// Reads and binds the options of a read of one record: `$select` alone.
+///
+/// `filter` says which record: by primary key or by a whole alternate key, so at most one.
+pub fn parse_single(
+    catalog: &Arc<Catalog>,
+    table: &Arc<Table>,
+    options: &Options,
+    filter: Filter,
+) -> Result<Parsed, Error> {
+    options.refuse_except(&["$select"])?;
+    let select = select::parse(table, options.get("$select"))?;
+    let paging = Paging { size: 1, after: None, look_ahead: false };
+    let order = order::by_key(table);
+    Ok(assemble(catalog, table, select, Some(filter), order, paging, false, 1))
+}
+
+/// Reads and binds `$filter` alone, for counting: no row is wanted.
+pub fn parse_count(
+    catalog: &Arc<Catalog>,
+    table: &Arc<Table>,
+    options: &Options,
+) -> Result<Parsed, Error> {
+    options.refuse_except(&["$filter"])?;
+    let filter = filter::parse(table, options)?;
+    let select = Some(vec![table.primary_key]);
+    let paging = Paging { size: 0, after: None, look_ahead: false };
+    Ok(assemble(catalog, table, select, filter, order::by_key(table), paging, true, 1))
+}
+
+/// The size of a page: the caller's preference, else the token's, else the greatest; `$top` bounds
+/// the whole answer, and counts only without a preference.
+fn paging(options: &Options, top: Option<u32>, token: Option<&SkipToken>) -> Paging {
+    let most = options.page_size_max.max(1);
+    let after = token.map(|token| token.after.clone());
+    match (options.page_size, top) {
+        (None, Some(top)) => Paging { size: top.min(most), after, look_ahead: false },
+        (preferred, _) => {
+            let size = preferred.or(token.map(|token| token.size)).unwrap_or(most);
+            Paging { size: size.clamp(1, most), after, look_ahead: true }
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one place that puts the parsed pieces together")]
+fn assemble(
+    catalog: &Arc<Catalog>,
+    table: &Arc<Table>,
+    select: Option<Vec<ColumnIndex>>,
+    filter: Option<Filter>,
+    order: Vec<Order>,
+    paging: Paging,
+    count: bool,
+    page_number: u32,
+) -> Parsed {
+    let mut columns = select::shown(table, select.as_deref());
+    let shown = columns.len();
+    let mut place_of = |column: ColumnIndex| {
+        columns.iter().position(|known| *known == column).unwrap_or_else(|| {
+            columns.push(column);
+            columns.len() - 1
+        })
+    };
+    let key_place = place_of(table.primary_key);
+    let version_place = table.index_of("versionnumber").map(&mut place_of);
+    for key in &order {
+        place_of(key.column.column);
+    }
+    let query = BoundQuery {
+        catalog: Arc::clone(catalog),
+        table: Arc::clone(table),
+        columns: columns.into_iter().map(|column| ColumnRef { column }).collect(),
+        filter,
+        order,
+        paging,
+        count_max: count.then_some(u64::from(limits::COUNT_MAX)),
+    };
+    Parsed { query, shown, select, key_place, version_place, count, page_number }
+}

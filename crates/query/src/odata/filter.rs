@@ -1,0 +1,351 @@
+//! `$filter`: read by recursive descent and bound in the same pass.
+//!
+//! The tree keeps the shape of the text: a chain of `and`s is one [`Filter::And`], parentheses nest.
+//! `not` becomes the exact complement ([`negate`]), so that it includes rows with nulls. Literal texts
+//! of `contains` and its like are LIKE patterns on the platform: wild cards in them are refused by
+//! name, while one character in brackets (`[%]`, `[_]`, `[[]`) is that character.
+//! Not here: tokens (`lexer`), types of literals (`literal`), query functions (`filter/function`).
+
+mod function;
+mod leaf;
+
+use super::lexer::{self, Piece, Token};
+use super::literal::{self, Literal};
+use super::{Options, limits};
+use crate::{ColumnRef, Compare, Error, Filter, Match};
+use model::Table;
+
+/// Reads and binds `$filter`; none when it is absent.
+pub(super) fn parse(table: &Table, options: &Options) -> Result<Option<Filter>, Error> {
+    let Some(text) = options.get("$filter").filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let mut parser = Parser::new(table, options, text)?;
+    let filter = parser.any_of()?;
+    parser.end()?;
+    Ok(Some(filter))
+}
+
+/// The filter that holds for exactly the other rows: negation goes down to the operators.
+pub fn negate(filter: Filter) -> Filter {
+    match filter {
+        Filter::And(all) => Filter::Or(all.into_iter().map(negate).collect()),
+        Filter::Or(any) => Filter::And(any.into_iter().map(negate).collect()),
+        Filter::Compare { column, compare, value } => {
+            let other = Filter::Compare { column, compare: opposite(compare), value };
+            match compare {
+                Compare::Equal | Compare::NotEqual => other,
+                _ => Filter::Or(vec![other, Filter::IsNull { column, negated: false }]),
+            }
+        }
+        Filter::CompareColumns { left, compare, right } => {
+            let other = Filter::CompareColumns { left, compare: opposite(compare), right };
+            let left = Filter::IsNull { column: left, negated: false };
+            let right = Filter::IsNull { column: right, negated: false };
+            match compare {
+                // Two nulls are neither equal nor not equal.
+                Compare::Equal | Compare::NotEqual => {
+                    Filter::Or(vec![other, Filter::And(vec![left, right])])
+                }
+                _ => Filter::Or(vec![other, left, right]),
+            }
+        }
+        Filter::IsNull { column, negated } => Filter::IsNull { column, negated: !negated },
+        Filter::In { column, values, negated } => Filter::In { column, values, negated: !negated },
+        Filter::Text { column, matches, text, negated } => {
+            Filter::Text { column, matches, text, negated: !negated }
+        }
+    }
+}
+
+fn opposite(compare: Compare) -> Compare {
+    match compare {
+        Compare::Equal => Compare::NotEqual,
+        Compare::NotEqual => Compare::Equal,
+        Compare::Greater => Compare::LessOrEqual,
+        Compare::GreaterOrEqual => Compare::Less,
+        Compare::Less => Compare::GreaterOrEqual,
+        Compare::LessOrEqual => Compare::Greater,
+    }
+}
+
+/// One side of an operator.
+enum Operand {
+    Column(ColumnRef),
+    Literal(Literal),
+}
+
+struct Parser<'a> {
+    table: &'a Table,
+    options: &'a Options,
+    text: &'a str,
+    pieces: Vec<Piece>,
+    next: usize,
+    depth: usize,
+    /// How many `not`s stand around the present place.
+    nots: usize,
+    conditions: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn new(table: &'a Table, options: &'a Options, text: &'a str) -> Result<Self, Error> {
+        let pieces = lexer::pieces(text)?;
+        Ok(Self { table, options, text, pieces, next: 0, depth: 0, nots: 0, conditions: 0 })
+    }
+
+    fn peek(&self) -> &Token {
+        self.peek_after(0)
+    }
+
+    fn peek_after(&self, count: usize) -> &Token {
+        self.pieces.get(self.next + count).map_or(&Token::End, |piece| &piece.token)
+    }
+
+    fn take(&mut self) -> Token {
+        let token = self.peek().clone();
+        self.next += 1;
+        token
+    }
+
+    fn syntax(&self) -> Error {
+        let end = self.pieces.last().map_or(0, |piece| piece.position);
+        let position = self.pieces.get(self.next).map_or(end, |piece| piece.position);
+        Error::Syntax { position, text: self.text.into() }
+    }
+
+    fn end(&self) -> Result<(), Error> {
+        match self.peek() {
+            Token::End => Ok(()),
+            Token::Word(word) if matches!(&**word, "add" | "sub" | "mul" | "div" | "mod") => {
+                Err(Error::refused(format!("arithmetic `{word}` in $filter")))
+            }
+            Token::Word(word) if matches!(&**word, "in" | "has") => {
+                Err(Error::refused(format!("operator `{word}` in $filter")))
+            }
+            _ => Err(self.syntax()),
+        }
+    }
+
+    fn sign(&mut self, sign: char) -> Result<(), Error> {
+        if *self.peek() != Token::Sign(sign) {
+            return Err(self.syntax());
+        }
+        self.next += 1;
+        Ok(())
+    }
+
+    fn keyword(&mut self, keyword: &str) -> bool {
+        let found = matches!(self.peek(), Token::Word(word) if word == keyword);
+        self.next += usize::from(found);
+        found
+    }
+
+    fn any_of(&mut self) -> Result<Filter, Error> {
+        let first = self.all_of()?;
+        let mut any = vec![first];
+        while self.keyword("or") {
+            any.push(self.all_of()?);
+        }
+        Ok(one_or(any, Filter::Or))
+    }
+
+    fn all_of(&mut self) -> Result<Filter, Error> {
+        let first = self.negatable()?;
+        let mut all = vec![first];
+        while self.keyword("and") {
+            all.push(self.negatable()?);
+        }
+        Ok(one_or(all, Filter::And))
+    }
+
+    fn negatable(&mut self) -> Result<Filter, Error> {
+        if self.depth >= limits::FILTER_DEPTH_MAX {
+            return Err(Error::TooDeep);
+        }
+        self.depth += 1;
+        let filter = if self.keyword("not") {
+            self.nots += 1;
+            let inner = self.negatable()?;
+            self.nots -= 1;
+            negate(inner)
+        } else if *self.peek() == Token::Sign('(') {
+            self.next += 1;
+            let inner = self.any_of()?;
+            // What follows a closed group can only be a sign of what is not honoured.
+            if *self.peek() != Token::Sign(')') {
+                self.end()?;
+            }
+            self.sign(')')?;
+            inner
+        } else {
+            self.count_condition()?;
+            self.condition()?
+        };
+        self.depth -= 1;
+        Ok(filter)
+    }
+
+    fn count_condition(&mut self) -> Result<(), Error> {
+        self.conditions += 1;
+        if self.conditions > limits::CONDITIONS_MAX {
+            return Err(Error::TooManyConditions);
+        }
+        Ok(())
+    }
+
+    fn condition(&mut self) -> Result<Filter, Error> {
+        if let (Token::Word(name), Token::Sign('(')) = (self.peek(), self.peek_after(1)) {
+            let name = name.clone();
+            self.next += 2;
+            return self.call(&name);
+        }
+        let left = self.operand()?;
+        let compare = match self.peek() {
+            Token::Word(word) => match &**word {
+                "eq" => Compare::Equal,
+                "ne" => Compare::NotEqual,
+                "gt" => Compare::Greater,
+                "ge" => Compare::GreaterOrEqual,
+                "lt" => Compare::Less,
+                "le" => Compare::LessOrEqual,
+                _ => {
+                    self.end()?;
+                    return Err(self.syntax());
+                }
+            },
+            Token::End | Token::Sign(')') => {
+                return Err(match left {
+                    Operand::Column(_) => Error::refused("a column without operator in $filter"),
+                    Operand::Literal(_) => self.syntax(),
+                });
+            }
+            _ => return Err(self.syntax()),
+        };
+        self.next += 1;
+        let right = self.operand()?;
+        match (left, right) {
+            (Operand::Column(left), Operand::Column(right)) => {
+                leaf::columns(self.table, left, compare, right)
+            }
+            (Operand::Column(column), Operand::Literal(literal)) => {
+                leaf::compare(self.table, column, compare, &literal, leaf::Side::Left)
+            }
+            (Operand::Literal(literal), Operand::Column(column)) => {
+                leaf::compare(self.table, column, flipped(compare), &literal, leaf::Side::Right)
+            }
+            (Operand::Literal(_), Operand::Literal(_)) => {
+                Err(Error::refused("a comparison of two literals in $filter"))
+            }
+        }
+    }
+
+    fn operand(&mut self) -> Result<Operand, Error> {
+        let position = self.next;
+        let token = self.take();
+        let operand = match &token {
+            Token::Word(name) if name.starts_with('@') => self.alias(name)?,
+            Token::Word(word) => self.word(word)?,
+            _ => literal::of_token(&token).map(Operand::Literal),
+        };
+        operand.ok_or_else(|| {
+            self.next = position;
+            self.syntax()
+        })
+    }
+
+    /// A literal, a column, or a path, which is refused.
+    fn word(&mut self, word: &str) -> Result<Option<Operand>, Error> {
+        if let Some(literal) = literal::of_word(word) {
+            return Ok(Some(Operand::Literal(literal)));
+        }
+        if matches!(word, "eq" | "ne" | "gt" | "ge" | "lt" | "le" | "and" | "or") {
+            return Ok(None);
+        }
+        if *self.peek() == Token::Sign('/') {
+            return Err(self.path(word));
+        }
+        self.column(word).map(Operand::Column).map(Some)
+    }
+
+    /// Names the path or lambda that begins with this word, the next token being a slash.
+    fn path(&mut self, word: &str) -> Error {
+        let mut path = word.to_owned();
+        while let (Token::Sign('/'), Token::Word(word)) = (self.peek(), self.peek_after(1)) {
+            path.push('/');
+            path.push_str(word);
+            self.next += 2;
+        }
+        let what = match path.ends_with("/any") || path.ends_with("/all") {
+            true => "lambda",
+            false => "navigation path",
+        };
+        Error::refused(format!("{what} `{path}` in $filter"))
+    }
+
+    fn column(&self, name: &str) -> Result<ColumnRef, Error> {
+        let index = self.table.index_of_value(name).ok_or_else(|| Error::UnknownColumn {
+            table: self.table.logical_name.clone(),
+            name: name.into(),
+        })?;
+        Ok(ColumnRef { column: index })
+    }
+
+    /// `@p`: a literal or a column in an option of that name; null when there is none.
+    fn alias(&self, name: &str) -> Result<Option<Operand>, Error> {
+        let Some(text) = self.options.get(name) else {
+            return Ok(Some(Operand::Literal(Literal::Null)));
+        };
+        let pieces = lexer::pieces(text)?;
+        let bad = || Error::Syntax { position: 0, text: text.into() };
+        let [piece, Piece { token: Token::End, .. }] = pieces.as_slice() else {
+            return Err(bad());
+        };
+        if let Some(literal) = literal::of_token(&piece.token) {
+            return Ok(Some(Operand::Literal(literal)));
+        }
+        match &piece.token {
+            Token::Word(word) if !word.starts_with('@') => {
+                self.column(word).map(Operand::Column).map(Some)
+            }
+            _ => Err(bad()),
+        }
+    }
+
+    /// What follows `name(`.
+    fn call(&mut self, name: &str) -> Result<Filter, Error> {
+        let matches = match name {
+            "contains" => Match::Contains,
+            "startswith" => Match::StartsWith,
+            "endswith" => Match::EndsWith,
+            _ => return self.query_function(name),
+        };
+        let arguments = |why| Error::BadArguments { name: name.into(), why };
+        let Operand::Column(column) = self.operand()? else {
+            return Err(arguments("the first one is a column"));
+        };
+        self.sign(',')?;
+        let Operand::Literal(literal) = self.operand()? else {
+            return Err(arguments("the second one is a text"));
+        };
+        self.sign(')')?;
+        leaf::matches(self.table, column, matches, name, &literal)
+    }
+}
+
+fn flipped(compare: Compare) -> Compare {
+    match compare {
+        Compare::Equal | Compare::NotEqual => compare,
+        Compare::Greater => Compare::Less,
+        Compare::GreaterOrEqual => Compare::LessOrEqual,
+        Compare::Less => Compare::Greater,
+        Compare::LessOrEqual => Compare::GreaterOrEqual,
+    }
+}
+
+/// The only one of a list, or the list as a whole.
+fn one_or(mut list: Vec<Filter>, all: impl Fn(Vec<Filter>) -> Filter) -> Filter {
+    match list.len() {
+        1 => list.remove(0),
+        _ => all(list),
+    }
+}

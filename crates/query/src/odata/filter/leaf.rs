@@ -1,0 +1,231 @@
+//! Single conditions: a column against a literal, a column or a pattern.
+
+use crate::odata::literal::{self, Fit, Literal};
+use crate::{ColumnRef, Compare, Error, Filter, Match};
+use model::{Column, ColumnKind, DateTimeBehavior, Table, Value};
+
+/// On which side of the operator the column was written; for the error text.
+#[derive(Clone, Copy)]
+pub(super) enum Side {
+    Left,
+    Right,
+}
+
+/// Holds for no row.
+fn never() -> Filter {
+    Filter::Or(Vec::new())
+}
+
+/// Holds for every row.
+fn always() -> Filter {
+    Filter::And(Vec::new())
+}
+
+/// A column against a literal. Null and the empty text are the same.
+pub(super) fn compare(
+    table: &Table,
+    column: ColumnRef,
+    compare: Compare,
+    literal: &Literal,
+    side: Side,
+) -> Result<Filter, Error> {
+    let definition = table.column(column.column);
+    if *literal == Literal::Null {
+        return Ok(match compare {
+            Compare::Equal => Filter::IsNull { column, negated: false },
+            Compare::NotEqual => Filter::IsNull { column, negated: true },
+            _ => never(),
+        });
+    }
+    if matches!(literal, Literal::Text(text) if text.is_empty()) && is_text(&definition.kind) {
+        return Ok(match compare {
+            Compare::Equal => Filter::IsNull { column, negated: false },
+            Compare::NotEqual | Compare::Greater | Compare::GreaterOrEqual => {
+                Filter::IsNull { column, negated: true }
+            }
+            Compare::Less | Compare::LessOrEqual => never(),
+        });
+    }
+    match definition.kind {
+        ColumnKind::MultiChoice { .. } => {
+            return Err(Error::refused(format!(
+                "comparing multi-select column `{}` with anything but null",
+                definition.logical_name
+            )));
+        }
+        ColumnKind::Lookup { .. } if !matches!(compare, Compare::Equal | Compare::NotEqual) => {
+            return Err(Error::refused(format!(
+                "ordering comparison of lookup `_{}_value`",
+                definition.logical_name
+            )));
+        }
+        _ => {}
+    }
+    let fit = literal.fit(definition)?.ok_or_else(|| {
+        let (column, literal) = (literal::edm_type(&definition.kind), literal.edm_type());
+        let (left, right) = match side {
+            Side::Left => (column, literal),
+            Side::Right => (literal, column),
+        };
+        Error::IncompatibleTypes { left, right, operator: operator_name(compare) }
+    })?;
+    Ok(of_fit(column, compare, fit))
+}
+
+/// The comparison with a literal that stands somewhere among the column's values.
+fn of_fit(column: ColumnRef, compare: Compare, fit: Fit) -> Filter {
+    let not_null = Filter::IsNull { column, negated: true };
+    let against = |compare, value| Filter::Compare { column, compare, value };
+    match (fit, compare) {
+        (Fit::Exact(value), _) => against(compare, value),
+        (_, Compare::Equal) => never(),
+        (_, Compare::NotEqual) => always(),
+        (Fit::After(value), Compare::Greater | Compare::GreaterOrEqual) => {
+            against(Compare::Greater, value)
+        }
+        (Fit::After(value), Compare::Less | Compare::LessOrEqual) => {
+            against(Compare::LessOrEqual, value)
+        }
+        (Fit::Below, Compare::Greater | Compare::GreaterOrEqual)
+        | (Fit::Above, Compare::Less | Compare::LessOrEqual) => not_null,
+        (Fit::Below, Compare::Less | Compare::LessOrEqual)
+        | (Fit::Above, Compare::Greater | Compare::GreaterOrEqual) => never(),
+    }
+}
+
+/// A column against a column of the same type.
+pub(super) fn columns(
+    table: &Table,
+    left: ColumnRef,
+    compare: Compare,
+    right: ColumnRef,
+) -> Result<Filter, Error> {
+    let (first, second) = (table.column(left.column), table.column(right.column));
+    let compatible = match (class(first), class(second)) {
+        (Some(one), Some(other)) => one == other,
+        _ => false,
+    };
+    if !compatible {
+        return Err(Error::IncompatibleTypes {
+            left: literal::edm_type(&first.kind),
+            right: literal::edm_type(&second.kind),
+            operator: operator_name(compare),
+        });
+    }
+    let lookups = matches!(first.kind, ColumnKind::Lookup { .. });
+    if lookups && !matches!(compare, Compare::Equal | Compare::NotEqual) {
+        return Err(Error::refused(format!(
+            "ordering comparison of lookup `_{}_value`",
+            first.logical_name
+        )));
+    }
+    Ok(Filter::CompareColumns { left, compare, right })
+}
+
+/// Columns of one class hold the same variant of [`Value`]; multi-select columns have none.
+fn class(column: &Column) -> Option<u8> {
+    Some(match column.kind {
+        ColumnKind::Guid => 0,
+        ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName => 1,
+        ColumnKind::Integer { .. }
+        | ColumnKind::Choice { .. }
+        | ColumnKind::State { .. }
+        | ColumnKind::Status { .. } => 2,
+        ColumnKind::BigInt => 3,
+        ColumnKind::Decimal { .. } | ColumnKind::Money { .. } => 4,
+        ColumnKind::Double { .. } => 5,
+        ColumnKind::Boolean { .. } => 6,
+        ColumnKind::DateTime { behavior: DateTimeBehavior::DateOnly, .. } => 7,
+        ColumnKind::DateTime { .. } => 8,
+        ColumnKind::Lookup { .. } => 9,
+        ColumnKind::MultiChoice { .. } => return None,
+    })
+}
+
+pub(super) fn is_text(kind: &ColumnKind) -> bool {
+    matches!(kind, ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName)
+}
+
+/// A text column against a pattern without wild cards.
+pub(super) fn matches(
+    table: &Table,
+    column: ColumnRef,
+    matches: Match,
+    function: &str,
+    literal: &Literal,
+) -> Result<Filter, Error> {
+    let arguments = |why| Error::BadArguments { name: function.into(), why };
+    if !is_text(&table.column(column.column).kind) {
+        return Err(arguments("the column holds no text"));
+    }
+    let Literal::Text(pattern) = literal else {
+        return Err(arguments("the second one is a text"));
+    };
+    let text = unescaped(pattern)?;
+    // The empty text is found in every text.
+    if text.is_empty() {
+        return Ok(Filter::IsNull { column, negated: true });
+    }
+    Ok(Filter::Text { column, matches, text: text.into(), negated: false })
+}
+
+/// The text that a LIKE pattern without wild cards stands for.
+fn unescaped(pattern: &str) -> Result<String, Error> {
+    let refused = || Error::refused(format!("wild card in pattern '{pattern}' in $filter"));
+    let mut text = String::with_capacity(pattern.len());
+    let mut rest = pattern.chars();
+    while let Some(next) = rest.next() {
+        match next {
+            '%' | '_' => return Err(refused()),
+            '[' => match (rest.next(), rest.next()) {
+                (Some(plain), Some(']')) if plain != '^' => text.push(plain),
+                _ => return Err(refused()),
+            },
+            plain => text.push(plain),
+        }
+    }
+    Ok(text)
+}
+
+fn operator_name(compare: Compare) -> &'static str {
+    match compare {
+        Compare::Equal => "Equal",
+        Compare::NotEqual => "NotEqual",
+        Compare::Greater => "GreaterThan",
+        Compare::GreaterOrEqual => "GreaterThanOrEqual",
+        Compare::Less => "LessThan",
+        Compare::LessOrEqual => "LessThanOrEqual",
+    }
+}
+
+/// A column among literals, or among none of them.
+pub(super) fn among(
+    table: &Table,
+    column: ColumnRef,
+    literals: Vec<Literal>,
+    function: &str,
+) -> Result<Filter, Error> {
+    let definition = table.column(column.column);
+    if matches!(definition.kind, ColumnKind::MultiChoice { .. }) {
+        let why = "the column is a multi-select choice";
+        return Err(Error::BadArguments { name: function.into(), why });
+    }
+    let mut values: Vec<Value> = Vec::with_capacity(literals.len());
+    for literal in literals {
+        let literal = literal.loosened(definition);
+        if matches!(&literal, Literal::Text(text) if text.is_empty()) || literal == Literal::Null {
+            let why = "a value is empty; compare with null instead";
+            return Err(Error::BadArguments { name: function.into(), why });
+        }
+        let fit = literal.fit(definition)?.ok_or_else(|| Error::BadLiteral {
+            text: format!("{literal:?}").into(),
+            edm: literal::edm_type(&definition.kind),
+        })?;
+        match fit {
+            Fit::Exact(value) if !values.contains(&value) => values.push(value),
+            // The column cannot hold it: no row is meant by it.
+            Fit::Exact(_) | Fit::After(_) | Fit::Below | Fit::Above => {}
+        }
+    }
+    Ok(Filter::In { column, values, negated: false })
+}

@@ -1,0 +1,21 @@
+//! Every bound on a query, with its name.
+//!
+//! Source: query.md E10; those marked so are our own.
+
+/// Records in one page, and the greatest `$top`.
+pub const PAGE_SIZE_MAX: u32 = 5_000;
+/// Rows that a count tells apart; more read as this many.
+pub const COUNT_MAX: u32 = 5_000;
+/// Conditions in one `$filter`.
+pub const CONDITIONS_MAX: usize = 500;
+/// Values in one `In` or `NotIn`.
+pub const VALUES_MAX: usize = 2_000;
+/// Parentheses and `not`s around one condition (our own: what a stack bears without thought).
+pub const FILTER_DEPTH_MAX: usize = 100;
+/// Columns in `$orderby` (our own: more decide nothing, and each lengthens the next page's address).
+pub const ORDER_KEYS_MAX: usize = 32;
+/// UTF-16 units that the text columns of `$orderby` may hold together (our own: the next page's
+/// address carries their values and must stay below [`URL_CHARACTERS_MAX`]).
+pub const ORDER_TEXT_UNITS_MAX: u32 = 6_000;
+/// Characters in a URL.
+pub const URL_CHARACTERS_MAX: usize = 32_768;

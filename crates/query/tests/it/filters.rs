@@ -1,0 +1,410 @@
+//! `$filter`: what binds to what, and that printing and parsing undo each other.
+
+use crate::sample;
+use model::{ColumnIndex, ColumnKind, Date, Decimal, Table, Timestamp, Uuid, Value};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use proptest::prelude::*;
+use query::odata::{self, Options};
+use query::{ColumnRef, Compare, Error, Filter, Match};
+use std::fmt::Write;
+
+fn parse(filter: &str, aliases: &str) -> Result<Filter, Error> {
+    parse_any(filter, aliases).map(|filter| filter.expect("a filter"))
+}
+
+fn parse_any(filter: &str, aliases: &str) -> Result<Option<Filter>, Error> {
+    let (catalog, table) = sample::catalog();
+    let filter = utf8_percent_encode(filter, NON_ALPHANUMERIC);
+    let options = Options::parse(&format!("$filter={filter}&{aliases}"))?;
+    let parsed = odata::parse(&catalog, &table, &options)?;
+    Ok(parsed.query.filter)
+}
+
+/// A filter as OData text, in the one form that parses back to the same tree.
+fn print(table: &Table, filter: &Filter) -> String {
+    let name = |column: &ColumnRef| table.value_name(column.column).to_owned();
+    match filter {
+        Filter::And(all) => print_list(table, all, " and "),
+        Filter::Or(any) => print_list(table, any, " or "),
+        Filter::Compare { column, compare, value } => {
+            format!("{} {} {}", name(column), operator(*compare), literal(value))
+        }
+        Filter::CompareColumns { left, compare, right } => {
+            format!("{} {} {}", name(left), operator(*compare), name(right))
+        }
+        Filter::IsNull { column, negated } => {
+            format!("{} {} null", name(column), if *negated { "ne" } else { "eq" })
+        }
+        Filter::In { column, values, negated } => {
+            let function = if *negated { "NotIn" } else { "In" };
+            let values = values.iter().map(|value| match value {
+                Value::Text(text) => literal(&Value::Text(text.clone())),
+                other => format!("\"{}\"", literal(other)),
+            });
+            let values = values.collect::<Vec<_>>().join(",");
+            let name = name(column);
+            format!(
+                "Microsoft.Dynamics.CRM.{function}(PropertyName='{name}',PropertyValues=[{values}])"
+            )
+        }
+        Filter::Text { column, matches, text, negated } => {
+            let function = match matches {
+                Match::Contains => "contains",
+                Match::StartsWith => "startswith",
+                Match::EndsWith => "endswith",
+            };
+            let mut pattern = String::new();
+            for part in text.chars() {
+                match part {
+                    '%' | '_' | '[' => write!(pattern, "[{part}]").expect("to a string"),
+                    '\'' => pattern.push_str("''"),
+                    _ => pattern.push(part),
+                }
+            }
+            let not = if *negated { "not " } else { "" };
+            format!("{not}{function}({},'{pattern}')", name(column))
+        }
+    }
+}
+
+fn print_list(table: &Table, list: &[Filter], between: &str) -> String {
+    let items = list.iter().map(|item| match item {
+        Filter::And(_) | Filter::Or(_) => format!("({})", print(table, item)),
+        _ => print(table, item),
+    });
+    items.collect::<Vec<_>>().join(between)
+}
+
+fn operator(compare: Compare) -> &'static str {
+    match compare {
+        Compare::Equal => "eq",
+        Compare::NotEqual => "ne",
+        Compare::Greater => "gt",
+        Compare::GreaterOrEqual => "ge",
+        Compare::Less => "lt",
+        Compare::LessOrEqual => "le",
+    }
+}
+
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Text(text) => format!("'{}'", text.replace('\'', "''")),
+        Value::Integer(number) => number.to_string(),
+        Value::BigInt(number) => number.to_string(),
+        Value::Decimal(number) => number.to_string(),
+        Value::Double(number) => format!("{number:e}"),
+        Value::Boolean(yes) => yes.to_string(),
+        Value::DateTime(at) => at.to_string(),
+        Value::Date(day) => day.to_string(),
+        Value::Guid(id) => id.to_string(),
+        Value::Null | Value::Lookup(_) | Value::Choices(_) => unreachable!("no literal"),
+    }
+}
+
+fn value_of(kind: &ColumnKind) -> BoxedStrategy<Value> {
+    match kind {
+        ColumnKind::Guid | ColumnKind::Lookup { .. } => {
+            any::<u128>().prop_map(|id| Value::Guid(Uuid::from_u128(id))).boxed()
+        }
+        ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName => {
+            "\\PC{1,12}".prop_map(Value::text).boxed()
+        }
+        ColumnKind::BigInt => any::<i64>().prop_map(Value::BigInt).boxed(),
+        ColumnKind::Decimal { .. } | ColumnKind::Money { .. } => (-999_999i64..999_999)
+            .prop_map(|number| Value::Decimal(Decimal::new(number, 2).normalize()))
+            .boxed(),
+        ColumnKind::Double { .. } => (-1e9f64..1e9).prop_map(Value::Double).boxed(),
+        ColumnKind::Boolean { .. } => any::<bool>().prop_map(Value::Boolean).boxed(),
+        ColumnKind::DateTime { behavior: model::DateTimeBehavior::DateOnly, .. } => {
+            (-79_000i32..2_900_000).prop_map(|day| Value::Date(Date(day))).boxed()
+        }
+        ColumnKind::DateTime { .. } => (Timestamp::MIN.0..=Timestamp::MAX.0)
+            .prop_map(|second| Value::DateTime(Timestamp(second)))
+            .boxed(),
+        _ => any::<i32>().prop_map(Value::Integer).boxed(),
+    }
+}
+
+fn any_compare() -> impl Strategy<Value = Compare> {
+    prop_oneof![
+        Just(Compare::Equal),
+        Just(Compare::NotEqual),
+        Just(Compare::Greater),
+        Just(Compare::GreaterOrEqual),
+        Just(Compare::Less),
+        Just(Compare::LessOrEqual),
+    ]
+}
+
+fn any_leaf() -> BoxedStrategy<Filter> {
+    let (_, table) = sample::catalog();
+    let columns: Vec<(ColumnRef, ColumnKind)> = table
+        .indexed_columns()
+        .map(|(column, definition)| (ColumnRef { column }, definition.kind.clone()))
+        .filter(|(_, kind)| !matches!(kind, ColumnKind::MultiChoice { .. }))
+        .collect();
+    let lookup = |kind: &ColumnKind| matches!(kind, ColumnKind::Lookup { .. });
+    let against = (proptest::sample::select(columns.clone()), any_compare())
+        .prop_flat_map(move |((column, kind), compare)| {
+            let compare = match compare {
+                Compare::Greater | Compare::Less if lookup(&kind) => Compare::Equal,
+                Compare::GreaterOrEqual | Compare::LessOrEqual if lookup(&kind) => {
+                    Compare::NotEqual
+                }
+                _ => compare,
+            };
+            value_of(&kind).prop_map(move |value| Filter::Compare { column, compare, value })
+        })
+        .boxed();
+    let among = (proptest::sample::select(columns.clone()), any::<bool>())
+        .prop_flat_map(|((column, kind), negated)| {
+            let values = proptest::collection::vec(value_of(&kind), 1..4);
+            values.prop_map(move |mut values| {
+                let mut seen = Vec::new();
+                values.retain(|value| {
+                    let new = !seen.contains(value);
+                    seen.push(value.clone());
+                    new
+                });
+                Filter::In { column, values, negated }
+            })
+        })
+        .boxed();
+    let null = (proptest::sample::select(columns), any::<bool>())
+        .prop_map(|((column, _), negated)| Filter::IsNull { column, negated })
+        .boxed();
+    let found = (
+        prop_oneof![Just(Match::Contains), Just(Match::StartsWith), Just(Match::EndsWith)],
+        "\\PC{1,12}",
+        any::<bool>(),
+    )
+        .prop_map(|(matches, text, negated)| Filter::Text {
+            column: ColumnRef { column: ColumnIndex(1) },
+            matches,
+            text: text.into(),
+            negated,
+        })
+        .boxed();
+    let columns = any_compare()
+        .prop_map(|compare| Filter::CompareColumns {
+            left: ColumnRef { column: ColumnIndex(5) },
+            compare,
+            right: ColumnRef { column: ColumnIndex(17) },
+        })
+        .boxed();
+    prop_oneof![against, among, null, found, columns].boxed()
+}
+
+fn any_filter() -> impl Strategy<Value = Filter> {
+    any_leaf().prop_recursive(4, 24, 4, |inner| {
+        let list = proptest::collection::vec(inner, 2..4);
+        prop_oneof![list.clone().prop_map(Filter::And), list.prop_map(Filter::Or)]
+    })
+}
+
+fn any_row() -> impl Strategy<Value = Vec<Value>> {
+    let (_, table) = sample::catalog();
+    let columns = table.indexed_columns().map(|(_, column)| match column.kind {
+        ColumnKind::MultiChoice { .. } => Just(Value::Null).boxed(),
+        _ => prop_oneof![Just(Value::Null), value_of(&column.kind)].boxed(),
+    });
+    columns.collect::<Vec<_>>()
+}
+
+/// The filter with the row's own values in its comparisons.
+fn aimed_at(row: &[Value], filter: Filter) -> Filter {
+    let own = |list: Vec<Filter>| list.into_iter().map(|one| aimed_at(row, one)).collect();
+    match filter {
+        Filter::And(all) => Filter::And(own(all)),
+        Filter::Or(any) => Filter::Or(own(any)),
+        Filter::Compare { column, compare, value } => {
+            let held = &row[usize::from(column.column.0)];
+            let value = if held.is_null() { value } else { held.clone() };
+            Filter::Compare { column, compare, value }
+        }
+        other => other,
+    }
+}
+
+proptest! {
+    #[test]
+    fn printing_and_parsing_a_filter_gives_it_back(filter in any_filter()) {
+        let (_, table) = sample::catalog();
+        let text = print(&table, &filter);
+        prop_assert_eq!(parse(&text, ""), Ok(filter), "{}", text);
+    }
+
+    #[test]
+    fn a_row_is_held_by_a_filter_or_by_its_negation(
+        filter in any_filter(), row in any_row(), swap in any::<bool>(),
+    ) {
+        let (catalog, table) = sample::catalog();
+        // Values of the row stand in the filter, too, so that equality is met.
+        let filter = if swap { aimed_at(&row, filter) } else { filter };
+        let mut query = odata::parse(&catalog, &table, &Options::default()).expect("all").query;
+        let mut holds = |filter: Filter| {
+            query.filter = Some(filter);
+            query::evaluate(&query, [row.as_slice()]).rows == 1
+        };
+        prop_assert_ne!(holds(filter.clone()), holds(odata::negate(filter)));
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(text in "\\PC{0,60}") {
+        drop(parse_any(&text, ""));
+    }
+
+    #[test]
+    fn any_run_of_filter_words_is_read_or_refused(words in proptest::collection::vec(
+        prop_oneof![
+            Just("name"), Just("size"), Just("eq"), Just("gt"), Just("and"), Just("or"),
+            Just("not"), Just("("), Just(")"), Just("'a'"), Just("5"), Just("null"), Just(","),
+            Just("contains("), Just("Microsoft.Dynamics.CRM.In("), Just("PropertyName='size'"),
+            Just("PropertyValues="), Just("["), Just("]"), Just("@a"), Just("/"), Just("any"),
+        ],
+        0..16,
+    )) {
+        drop(parse_any(&words.join(" "), "@a=5"));
+    }
+}
+
+/// The tree of one text, printed, which is the text of the same tree.
+fn check(text: &str, want: &str) {
+    let (_, table) = sample::catalog();
+    let filter = parse(text, "@n=5&@t='x'&@c=size").unwrap_or_else(|err| panic!("{text}: {err}"));
+    assert_eq!(print(&table, &filter), want, "{text}");
+}
+
+fn check_refused(text: &str, want: &str) {
+    let err = parse(text, "@c=size").expect_err(text).to_string();
+    assert!(err.contains(want), "{text}: {err}");
+}
+
+#[test]
+fn operators_bind_as_documented() {
+    check("size eq 1 or size eq 2 and size eq 3", "size eq 1 or (size eq 2 and size eq 3)");
+    check("(size eq 1 or size eq 2) and size eq 3", "(size eq 1 or size eq 2) and size eq 3");
+    check("5 lt size", "size gt 5");
+    check("5 eq size", "size eq 5");
+    check("size eq @n and name eq @t", "size eq 5 and name eq 'x'");
+    check("@c eq 5", "size eq 5");
+    check("size eq @absent", "size eq null");
+    check("weight gt target", "weight gt target");
+    check("((size eq 1))", "size eq 1");
+}
+
+#[test]
+fn not_is_the_exact_complement() {
+    check("not (size eq 1)", "size ne 1");
+    check("not (size gt 1)", "size le 1 or size eq null");
+    check("not size gt 1", "size le 1 or size eq null");
+    check("not (size eq 1 or name eq 'a')", "size ne 1 and name ne 'a'");
+    check("not not size eq 1", "size eq 1");
+    check("not contains(name,'a')", "not contains(name,'a')");
+    check("not (name eq null)", "name ne null");
+    check("not (weight gt target)", "weight le target or weight eq null or target eq null");
+}
+
+#[test]
+fn literals_take_the_type_of_the_column() {
+    check("name eq ''", "name eq null");
+    check("name ne ''", "name ne null");
+    check("null eq name", "name eq null");
+    check("done eq 1", "done eq true");
+    check("color eq '3'", "color eq 3");
+    check("weight eq 1.50", "weight eq 1.5");
+    check("weight gt 1.505", "weight gt 1.5");
+    check("weight lt 1.505", "weight le 1.5");
+    check("size ge 1.5", "size gt 1");
+    check("size lt 1e3", "size lt 1000");
+    check("size lt 99999999999", "size ne null");
+    check("price gt 1e99", "");
+    check("at ge 2024-01-31", "at ge 2024-01-31T00:00:00Z");
+    check("at ge 2024-01-31T08:15:00.1234567+02:00", "at gt 2024-01-31T06:15:00Z");
+    check("day eq 2024-01-31T08:15:00Z", "day eq 2024-01-31");
+    let id = "0a7de3f2-8c11-4f1c-9e35-5f4d1b1f7a10";
+    for form in [format!("'{id}'"), format!("{{{id}}}"), id.to_uppercase(), id.to_owned()] {
+        check(&format!("thingid eq {form}"), &format!("thingid eq {id}"));
+        check(&format!("_holder_value ne {form}"), &format!("_holder_value ne {id}"));
+    }
+    check("tags eq null", "tags eq null");
+    check("kind_of eq 'thing'", "kind_of eq 'thing'");
+    check("contains(name,'')", "name ne null");
+    check("contains(name, 'a[%]b[_]c[[]d')", "contains(name,'a[%]b[_]c[[]d')");
+}
+
+#[test]
+fn query_functions_become_conditions() {
+    let call =
+        |name: &str, rest: &str| format!("Microsoft.Dynamics.CRM.{name}(PropertyName={rest})");
+    check(
+        &call("In", "'size',PropertyValues=[\"1\",2,'1']"),
+        "Microsoft.Dynamics.CRM.In(PropertyName='size',PropertyValues=[\"1\",\"2\"])",
+    );
+    check(&call("Between", "'size',PropertyValues=['1','5']"), "size ge 1 and size le 5");
+    check(
+        &call("NotBetween", "'size',PropertyValues=['1','5']"),
+        "(size lt 1 or size eq null) or (size gt 5 or size eq null)",
+    );
+    check(
+        &call("On", "'at',PropertyValue='2024-01-31'"),
+        "at ge 2024-01-31T00:00:00Z and at le 2024-01-31T23:59:59Z",
+    );
+    check(&call("OnOrAfter", "'day',PropertyValue=2024-01-31"), "day ge 2024-01-31");
+    check(&call("OnOrBefore", "'at',PropertyValue='2024-01-31'"), "at le 2024-01-31T23:59:59Z");
+}
+
+#[test]
+fn what_is_not_honoured_is_named() {
+    check_refused("holder/name eq 'x'", "navigation path `holder/name`");
+    check_refused("holder/any(o:o/name eq 'x')", "lambda `holder/any`");
+    check_refused("tolower(name) eq 'x'", "tolower");
+    check_refused("size add 1 eq 2", "add");
+    check_refused("size in (1,2)", "`in`");
+    check_refused("done", "without operator");
+    check_refused("1 eq 1", "two literals");
+    check_refused("contains(name,'50%')", "'50%'");
+    check_refused("startswith(name,'a_b')", "'a_b'");
+    check_refused("tags eq '1'", "tags");
+    check_refused("_holder_value gt 0a7de3f2-8c11-4f1c-9e35-5f4d1b1f7a10", "_holder_value");
+    check_refused("Microsoft.Dynamics.CRM.Last7Days(PropertyName='at')", "Last7Days");
+    check_refused("Microsoft.Dynamics.CRM.Nothing(PropertyName='at')", "no function");
+    check_refused(
+        "not Microsoft.Dynamics.CRM.In(PropertyName='size',PropertyValues=['1'])",
+        "`not` before",
+    );
+}
+
+#[test]
+fn wrong_types_and_names_are_told_apart() {
+    check_refused("weight eq 'a'", "`Edm.Decimal` and `Edm.String`");
+    check_refused("'a' eq weight", "`Edm.String` and `Edm.Decimal`");
+    check_refused("name eq 5", "`Edm.String` and `Edm.Int32`");
+    check_refused("color eq 'red'", "`Edm.Int32` and `Edm.String`");
+    check_refused("size eq weight", "`Edm.Int32` and `Edm.Decimal`");
+    check_refused("at eq 2024-13-45", "2024-13-45");
+    check_refused("nope eq 1", "no property `nope`");
+    check_refused("holder eq null", "no property `holder`");
+    check_refused("name eq 'a", "position 10");
+    check_refused("name eq", "position 7");
+    check_refused("name eq 'a' name", "position 12");
+    check_refused("(size eq 1", "syntax");
+    check_refused("size eq 1)", "syntax");
+}
+
+#[test]
+fn depth_conditions_and_values_have_limits() {
+    let nested = |levels: usize| format!("{}size eq 1{}", "(".repeat(levels), ")".repeat(levels));
+    assert!(parse(&nested(99), "").is_ok());
+    assert_eq!(parse(&nested(100), ""), Err(Error::TooDeep));
+    assert_eq!(parse(&"(".repeat(30_000), ""), Err(Error::TooDeep));
+    let many = |count: usize| vec!["size eq 1"; count].join(" or ");
+    assert!(parse(&many(500), "").is_ok());
+    assert_eq!(parse(&many(501), ""), Err(Error::TooManyConditions));
+    let list = |count: usize| {
+        let values = (0..count).map(|value| value.to_string()).collect::<Vec<_>>().join(",");
+        format!("Microsoft.Dynamics.CRM.In(PropertyName='size',PropertyValues=[{values}])")
+    };
+    assert!(parse(&list(2_000), "").is_ok());
+    assert_eq!(parse(&list(2_001), ""), Err(Error::TooManyValues));
+}

@@ -1,0 +1,6 @@
+//! Laws of parsing and binding queries.
+
+mod filters;
+mod options;
+mod paging;
+mod sample;

@@ -1,0 +1,129 @@
+//! One table with a column of every kind.
+
+use model::{
+    AlternateKey, Catalog, ChoiceOption, Column, ColumnId, ColumnIndex, ColumnKind,
+    DateTimeBehavior, Decimal, Label, LookupKind, LookupTarget, Ownership, RequiredLevel, Table,
+    TableDefinition, TableId, TableKind, TextFormat, Uuid,
+};
+use std::sync::Arc;
+
+fn column(number: u32, name: &str, kind: ColumnKind) -> Column {
+    Column {
+        id: ColumnId(number),
+        metadata_id: Uuid::from_u128(0xC0_0000 + u128::from(number)),
+        logical_name: name.into(),
+        schema_name: name.into(),
+        display_name: Label::english(name),
+        description: Label::default(),
+        kind,
+        required: RequiredLevel::None,
+        computed: None,
+        is_custom: true,
+        is_indexed: false,
+        valid_for_create: true,
+        valid_for_update: true,
+        valid_for_read: true,
+    }
+}
+
+fn options() -> Vec<ChoiceOption> {
+    let option = |value: i32| ChoiceOption {
+        value,
+        label: Label::english(format!("option {value}")),
+        state: None,
+        default_status: None,
+    };
+    vec![option(1), option(2), option(3)]
+}
+
+fn columns() -> Vec<Column> {
+    let money = |name: &str, number| {
+        let (min, max) = (Decimal::from(-1_000_000), Decimal::from(1_000_000));
+        column(number, name, ColumnKind::Money { precision: 2, min, max })
+    };
+    let decimal = |name: &str, number| {
+        let (min, max) = (Decimal::from(-100_000), Decimal::from(100_000));
+        column(number, name, ColumnKind::Decimal { precision: 2, min, max })
+    };
+    let text = |name: &str, number, max_length| {
+        column(number, name, ColumnKind::Text { max_length, format: TextFormat::Text })
+    };
+    let date = |name: &str, number, behavior| {
+        column(number, name, ColumnKind::DateTime { behavior, with_time: true })
+    };
+    let lookup = |name: &str, number, target: &str| {
+        let targets = vec![LookupTarget { table: target.into(), navigation: name.into() }];
+        column(number, name, ColumnKind::Lookup { kind: LookupKind::Plain, targets })
+    };
+    vec![
+        column(1, "thingid", ColumnKind::Guid),
+        text("name", 2, 100),
+        column(3, "notes", ColumnKind::Memo { max_length: 2_000, json: false }),
+        column(4, "size", ColumnKind::Integer { min: i32::MIN, max: i32::MAX }),
+        column(5, "big", ColumnKind::BigInt),
+        decimal("weight", 6),
+        money("price", 7),
+        column(8, "ratio", ColumnKind::Double { precision: 5, min: -1e11, max: 1e11 }),
+        column(
+            9,
+            "done",
+            ColumnKind::Boolean {
+                default: false,
+                true_label: Label::english("Yes"),
+                false_label: Label::english("No"),
+            },
+        ),
+        date("at", 10, DateTimeBehavior::UserLocal),
+        date("day", 11, DateTimeBehavior::DateOnly),
+        column(12, "color", ColumnKind::Choice { options: options(), default: None }),
+        column(13, "tags", ColumnKind::MultiChoice { options: options() }),
+        lookup("holder", 14, "thing"),
+        column(15, "versionnumber", ColumnKind::BigInt),
+        lookup("transactioncurrencyid", 16, "thing"),
+        text("label", 17, 4_000),
+        decimal("target", 18),
+        column(19, "kind_of", ColumnKind::TableName),
+        text("caption", 20, 4_000),
+    ]
+}
+
+/// Columns: `thingid`, `name`, `notes`, `size`, `big`, `weight` (2 digits), `price` (money), `ratio`,
+/// `done`, `at`, `day`, `color`, `tags`, `holder` (lookup), `versionnumber`, `transactioncurrencyid`,
+/// `label` (text), `target` (weight's twin), `kind_of` (table name), `caption` (text).
+pub(crate) fn catalog() -> (Arc<Catalog>, Arc<Table>) {
+    let columns = columns();
+    let table = Arc::new(Table::new(TableDefinition {
+        id: TableId(7),
+        metadata_id: Uuid::from_u128(7),
+        logical_name: "thing".into(),
+        schema_name: "Thing".into(),
+        entity_set_name: "things".into(),
+        collection_schema_name: "Things".into(),
+        display_name: Label::english("Thing"),
+        display_collection_name: Label::english("Things"),
+        description: Label::default(),
+        object_type_code: 10_000,
+        ownership: Ownership::Organization,
+        kind: TableKind::Standard,
+        is_custom: true,
+        is_intersect: false,
+        is_activity: false,
+        has_notes: false,
+        has_activities: false,
+        change_tracking: true,
+        optimistic_concurrency: true,
+        columns,
+        primary_key: ColumnIndex(0),
+        primary_name: Some(ColumnIndex(1)),
+        keys: vec![AlternateKey {
+            id: 1,
+            metadata_id: Uuid::from_u128(8),
+            logical_name: "key".into(),
+            schema_name: "Key".into(),
+            display_name: Label::english("Key"),
+            columns: vec![ColumnIndex(1)],
+        }],
+    }));
+    let catalog = Arc::new(Catalog::new(1, vec![Arc::clone(&table)], Vec::new()));
+    (catalog, table)
+}

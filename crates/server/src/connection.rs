@@ -1,0 +1,214 @@
+//! One connection: its requests one after another, each from head to answer.
+//!
+//! The body is read here, under two limits: of one request, and of all requests together. A message
+//! runs in a task of its own, so that a client that hangs up stops nothing half-way.
+
+use crate::clock;
+use crate::options::Options;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use model::Uuid;
+use pipeline::Pipeline;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use webapi::{Settings, WebApi};
+
+/// Bytes of a refused body that are read and thrown away, so that the client sees the answer.
+const DRAIN_BYTES_MAX: usize = 1 << 20;
+/// How long a refused body is drained.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long a client may take for a request's head.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long a client may take for the next piece of a request's body.
+const BODY_PIECE_TIME_MAX: Duration = Duration::from_secs(60);
+/// The budget of all bodies is counted in pieces of this many bytes.
+const BUDGET_PIECE_BYTES: usize = 4_096;
+
+/// What all connections share.
+pub(crate) struct Shared {
+    api: WebApi,
+    pipeline: Arc<Pipeline>,
+    messages: TaskTracker,
+    body_bytes_max: usize,
+    /// Pieces of [`BUDGET_PIECE_BYTES`] that bodies may still take.
+    budget: Semaphore,
+}
+
+impl Shared {
+    pub(crate) fn new(pipeline: Arc<Pipeline>, options: &Options) -> Self {
+        let settings = Settings { body_bytes_max: options.body_bytes_max, ..Settings::default() };
+        Self {
+            api: WebApi::new(pipeline.clone(), settings),
+            pipeline,
+            messages: TaskTracker::new(),
+            body_bytes_max: options.body_bytes_max,
+            budget: Semaphore::new(
+                options.bodies_bytes_max.max(options.body_bytes_max) / BUDGET_PIECE_BYTES,
+            ),
+        }
+    }
+
+    /// Takes no further messages; answers what to wait for.
+    pub(crate) fn close(&self) -> &TaskTracker {
+        self.messages.close();
+        &self.messages
+    }
+}
+
+/// Serves a connection until it ends or the service stops.
+pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, stop: CancellationToken) {
+    // Answers are small and wanted at once; without this they wait for the peer's acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    let service = service_fn(move |request| {
+        let shared = shared.clone();
+        async move { Ok::<_, Infallible>(answer(shared, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME_MAX)
+        .max_buf_size(256 * 1024)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    if request.uri().path() == "/health" {
+        return text(StatusCode::OK, "ok");
+    }
+    let request_id = clock::request_id();
+    let (head, body) = request.into_parts();
+    let (body, permit) = match read(&shared, &head.headers, body, request_id).await {
+        Ok(read) => read,
+        Err(refusal) => return refusal.map(Full::new),
+    };
+    let target = head.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
+    let incoming = webapi::Incoming {
+        method: head.method,
+        target,
+        origin: origin(&head.headers),
+        headers: head.headers,
+        body,
+        caller: shared.pipeline.organization().caller(),
+        now: clock::now(),
+        request_id,
+    };
+    let runner = shared.clone();
+    let message = shared.messages.spawn(async move { runner.api.handle(incoming).await });
+    let answered = message.await;
+    drop(permit);
+    match answered {
+        Ok(response) => response.map(Full::new),
+        Err(error) => {
+            tracing::error!(%error, %request_id, "a message panicked");
+            shared.api.unexpected(request_id).map(Full::new)
+        }
+    }
+}
+
+/// Reads a body under both limits; answers a response where one of them is hit.
+async fn read<'a>(
+    shared: &'a Shared,
+    headers: &HeaderMap,
+    mut body: Incoming,
+    request_id: Uuid,
+) -> Result<(Bytes, SemaphorePermit<'a>), Response<Bytes>> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok())
+        .and_then(|length| length.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > shared.body_bytes_max) {
+        drain(body).await;
+        return Err(shared.api.too_large(request_id));
+    }
+    let busy = || shared.api.busy(request_id);
+    let Some(mut permit) = reserve(shared, announced.unwrap_or(0)) else {
+        drain(body).await;
+        return Err(busy());
+    };
+    let mut reserved = announced.unwrap_or(0);
+    let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0).min(1 << 20));
+    while !body.is_end_stream() {
+        let piece = match tokio::time::timeout(BODY_PIECE_TIME_MAX, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            Ok(None) => break,
+            // The client went away or stalled: nothing was begun, nobody listens.
+            Ok(Some(Err(_))) | Err(_) => return Err(shared.api.incomplete(request_id)),
+        };
+        if bytes.len() + piece.len() > shared.body_bytes_max {
+            drain(body).await;
+            return Err(shared.api.too_large(request_id));
+        }
+        bytes.extend_from_slice(&piece);
+        if bytes.len() > reserved {
+            let more = bytes.len() - reserved;
+            let Some(further) = reserve(shared, more) else {
+                drain(body).await;
+                return Err(busy());
+            };
+            permit.merge(further);
+            reserved = bytes.len();
+        }
+    }
+    Ok((bytes.freeze(), permit))
+}
+
+fn reserve(shared: &Shared, bytes: usize) -> Option<SemaphorePermit<'_>> {
+    let pieces = u32::try_from(bytes.div_ceil(BUDGET_PIECE_BYTES)).ok()?;
+    shared.budget.try_acquire_many(pieces).ok()
+}
+
+/// Reads and drops a bounded part of a body, so that the client gets to read the answer.
+async fn drain(mut body: Incoming) {
+    let read = async {
+        let mut left = DRAIN_BYTES_MAX;
+        while left > 0
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        }
+    };
+    // Whether it ended or timed out makes no difference to the answer.
+    drop(tokio::time::timeout(DRAIN_TIME_MAX, read).await);
+}
+
+/// Scheme and host as the client addressed the service, proxies in between included.
+fn origin(headers: &HeaderMap) -> String {
+    let first = |name: &str| {
+        let value = headers.get(name)?.to_str().ok()?;
+        value.split(',').next().map(str::trim).filter(|value| !value.is_empty())
+    };
+    let scheme = first("x-forwarded-proto").unwrap_or("http");
+    let host = first("x-forwarded-host").or_else(|| first("host")).unwrap_or("localhost");
+    format!("{scheme}://{host}")
+}
+
+fn text(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

@@ -1,0 +1,6 @@
+//! The service over real sockets, on the embedded store.
+
+mod house;
+mod limits;
+mod messages;
+mod shutdown;

@@ -1,0 +1,105 @@
+//! The main messages from end to end.
+
+use crate::house::House;
+use reqwest::Method;
+use serde_json::json;
+
+#[tokio::test]
+async fn contacts_are_made_in_bulk_read_changed_and_deleted() {
+    let house = House::open().await;
+    let body = r#"{"Targets":[
+        {"@odata.type":"Microsoft.Dynamics.CRM.contact","firstname":"Ada","lastname":"Lovelace"},
+        {"@odata.type":"Microsoft.Dynamics.CRM.contact","contactid":"11111111-2222-4333-8444-555555555501","lastname":"Hopper"}]}"#;
+    let path = "contacts/Microsoft.Dynamics.CRM.CreateMultiple";
+    let (status, answer) = house.json(Method::POST, path, body).await;
+    assert_eq!(status, 200, "{answer}");
+    let ids = answer["Ids"].as_array().expect("Ids");
+    assert_eq!(ids.len(), 2);
+    assert_eq!(ids[1], "11111111-2222-4333-8444-555555555501");
+
+    let (status, answer) = house
+        .json(
+            Method::GET,
+            "contacts?$select=fullname&$filter=lastname eq 'lovelace'&$count=true",
+            "",
+        )
+        .await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["@odata.count"], 1);
+    assert_eq!(answer["value"][0]["fullname"], "Ada Lovelace");
+    assert_eq!(answer["value"][0]["contactid"], ids[0]);
+
+    let one = "contacts(11111111-2222-4333-8444-555555555501)";
+    let (status, answer) = house.json(Method::PATCH, one, r#"{"firstname":"Grace"}"#).await;
+    assert_eq!(status, 204, "{answer}");
+    let (_, answer) = house.json(Method::GET, &format!("{one}?$select=fullname"), "").await;
+    assert_eq!(answer["fullname"], "Grace Hopper");
+    let (status, _) = house.json(Method::DELETE, one, "").await;
+    assert_eq!(status, 204);
+    let (status, answer) = house.json(Method::GET, one, "").await;
+    assert_eq!(status, 404);
+    assert_eq!(answer["error"]["code"], "0x80040217");
+}
+
+#[tokio::test]
+async fn one_bad_target_leaves_nothing_behind_and_is_named() {
+    let house = House::open().await;
+    let mut targets: Vec<_> = (0..1_000)
+        .map(|number| json!({"@odata.type": "Microsoft.Dynamics.CRM.account", "name": format!("A{number}")}))
+        .collect();
+    let path = "accounts/Microsoft.Dynamics.CRM.CreateMultiple";
+    let bad = [
+        (json!({"numberofemployees": "many"}), 400, "numberofemployees"),
+        (json!({"numberofemployees": -1}), 400, "numberofemployees"),
+        (json!({"colour": "red"}), 400, "colour"),
+        (
+            json!({"primarycontactid@odata.bind": "contacts(11111111-2222-4333-8444-555555555599)"}),
+            404,
+            "primarycontactid",
+        ),
+    ];
+    for (members, want, column) in bad {
+        let good = targets[731].clone();
+        let target = targets[731].as_object_mut().expect("an object");
+        target.extend(members.as_object().expect("an object").clone());
+        let (status, answer) =
+            house.json(Method::POST, path, &json!({"Targets": targets}).to_string()).await;
+        assert_eq!(status, want, "{answer}");
+        let message = answer["error"]["message"].as_str().expect("a message");
+        assert!(message.contains(&format!("[Targets[731].{column}]")), "{message}");
+        let (_, answer) = house.json(Method::GET, "accounts?$top=1", "").await;
+        assert_eq!(answer["value"], json!([]));
+        targets[731] = good;
+    }
+}
+
+#[tokio::test]
+async fn a_new_table_is_there_at_once_and_after_a_restart() {
+    let house = House::open().await;
+    let label = |text: &str| json!({"LocalizedLabels": [{"Label": text, "LanguageCode": 1033}]});
+    let table = json!({
+        "@odata.type": "Microsoft.Dynamics.CRM.EntityMetadata", "SchemaName": "ship_Crate",
+        "DisplayName": label("Crate"), "DisplayCollectionName": label("Crates"), "OwnershipType": "UserOwned",
+        "Attributes": [
+            {"@odata.type": "Microsoft.Dynamics.CRM.StringAttributeMetadata", "SchemaName": "ship_Label",
+             "IsPrimaryName": true, "MaxLength": 100, "DisplayName": label("Label")},
+            {"@odata.type": "Microsoft.Dynamics.CRM.IntegerAttributeMetadata", "SchemaName": "ship_Weight",
+             "DisplayName": label("Weight")}]});
+    let (status, answer) = house.json(Method::POST, "EntityDefinitions", &table.to_string()).await;
+    assert_eq!(status, 204, "{answer}");
+    let key = json!({"SchemaName": "ship_LabelKey", "DisplayName": label("Label"), "KeyAttributes": ["ship_label"]});
+    let path = "EntityDefinitions(LogicalName='ship_crate')/Keys";
+    let (status, answer) = house.json(Method::POST, path, &key.to_string()).await;
+    assert_eq!(status, 204, "{answer}");
+    let body = json!({"Targets": [
+        {"@odata.type": "Microsoft.Dynamics.CRM.ship_crate", "@odata.id": "ship_crates(ship_label='A')", "ship_weight": 4}]});
+    let path = "ship_crates/Microsoft.Dynamics.CRM.UpsertMultiple";
+    let (status, answer) = house.json(Method::POST, path, &body.to_string()).await;
+    assert_eq!(status, 204, "{answer}");
+    let directory = house.close().await;
+    let house = House::open_in(directory, |_| {}).await;
+    let (status, answer) =
+        house.json(Method::GET, "ship_crates(ship_label='a')?$select=ship_weight", "").await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["ship_weight"], 4);
+}

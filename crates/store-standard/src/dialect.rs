@@ -1,0 +1,66 @@
+//! What differs between the SQL of the engines, and the parameters that both bind.
+//!
+//! Not here: the engines' own dialects (each in its engine), running anything.
+
+use model::{ColumnId, Date, Decimal, Timestamp, Uuid};
+use query::Match;
+
+/// A value beside a statement's text.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Param {
+    /// Text; for comparisons already folded.
+    Text(String),
+    /// 32-bit number.
+    Integer(i32),
+    /// 64-bit number; on an engine with scaled decimals those, too.
+    BigInt(i64),
+    /// Floating point.
+    Double(f64),
+    /// Exact decimal; never on an engine with scaled decimals.
+    Decimal(Decimal),
+    /// Yes or no.
+    Boolean(bool),
+    /// An instant.
+    DateTime(Timestamp),
+    /// A day.
+    Date(Date),
+    /// An id.
+    Guid(Uuid),
+    /// Several values of one kind; never empty, never nested.
+    List(Vec<Param>),
+}
+
+/// What differs between the engines.
+pub(crate) trait Dialect {
+    /// Writes the placeholder of parameter `number` (from 1).
+    fn placeholder(&self, sql: &mut String, number: usize, param: &Param);
+
+    /// The expression whose binary order and equality are those of `model::fold` of a stored text
+    /// column without a full `c<n>f`.
+    fn fold_column(&self, id: ColumnId) -> String;
+
+    /// The same for two non-null texts with a blank between: `plain` is both joined, each part is
+    /// the text and its fold.
+    fn fold_joined(&self, plain: &str, first: (&str, &str), last: (&str, &str)) -> String;
+
+    /// Writes `expression in the list of parameter number`; `NOT IN` when negated.
+    fn in_list(
+        &self,
+        sql: &mut String,
+        expression: &str,
+        number: usize,
+        list: &Param,
+        negated: bool,
+    );
+
+    /// Writes whether a folded expression contains, or ends with, the (never empty) text of
+    /// parameter `number`. Never asked for [`Match::StartsWith`], which is a range.
+    fn find(&self, sql: &mut String, expression: &str, number: usize, matches: Match);
+
+    /// What follows an order expression, so that nulls come first ascending and last descending.
+    /// `nullable` is false for the primary key, which is never null.
+    fn direction(&self, descending: bool, nullable: bool) -> &'static str;
+
+    /// Whether decimals are kept as 64-bit whole numbers of their last place.
+    fn decimals_are_scaled(&self) -> bool;
+}

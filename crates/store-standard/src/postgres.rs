@@ -1,0 +1,284 @@
+//! Standard tables on PostgreSQL, and on what speaks its protocol.
+//!
+//! Nodes keep nothing: any number of them share one database. A write set is one transaction of one
+//! or two flights ([`Counters`] counts them); a page is one flight. In reading order: `connection`
+//! (sessions and flights), `transaction`, `execute` (the quick and the careful way), `known`, `write`,
+//! `cascade`, `read`, `schema`.
+//! Not here: the rules of a write (`store::judge`), the text of queries (`select`).
+//! Invariant: only SQL that PostgreSQL's kin take, too: no extensions, no temporary tables, no advisory
+//! locks.
+
+mod cascade;
+mod connection;
+mod decode;
+mod dialect;
+mod encode;
+mod error;
+mod execute;
+mod known;
+mod read;
+mod schema;
+mod transaction;
+mod write;
+
+use async_trait::async_trait;
+use connection::{Connections, Session, Step};
+use error::{Error, Fault, engine};
+use model::Catalog;
+use query::{BoundQuery, Page};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use store::{Applied, Result, SchemaChange, StandardStore, WriteSet};
+use transaction::{Author, Transaction};
+
+pub use connection::Counters;
+
+/// How often one message is tried before the store says that it is busy: each time another transaction
+/// was in the way.
+const ATTEMPTS_MAX: u32 = 8;
+/// The pause before the second try; it doubles from try to try.
+const PAUSE_FIRST: Duration = Duration::from_millis(2);
+
+/// A store of standard tables in a PostgreSQL database.
+pub struct PostgresStore {
+    connections: Connections,
+    /// The definitions as they were last seen.
+    catalog: Mutex<Option<Arc<Catalog>>>,
+}
+
+impl PostgresStore {
+    /// Opens the database at this address (`postgres://user@host/database`) and makes the bookkeeping
+    /// tables where they are absent.
+    ///
+    /// Errors: the address is not understood or asks for TLS (`sslmode=require`); the database cannot
+    /// be reached; it has a layout of another release.
+    pub async fn open(url: &str) -> Result<Arc<Self>> {
+        const DOING: &str = "opening the database";
+        let open = async {
+            let connections = Connections::new(url)?;
+            let mut session = connections.session().await?;
+            schema::open(&mut session).await?;
+            drop(session);
+            Ok::<_, Error>(Arc::new(Self { connections, catalog: Mutex::new(None) }))
+        };
+        open.await.map_err(|error| error.give_up(DOING))
+    }
+
+    /// What was sent so far.
+    pub fn counters(&self) -> Counters {
+        self.connections.counters()
+    }
+
+    async fn try_catalog(&self) -> Result<Arc<Catalog>, Error> {
+        let mut session = self.connections.session().await?;
+        let version = version_of(&mut session).await?;
+        let held = self.catalog.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match held {
+            Some(held) if held.version() == version => Ok(held),
+            _ => {
+                let catalog = Arc::new(schema::load(&mut session).await?);
+                self.hold(&catalog);
+                Ok(catalog)
+            }
+        }
+    }
+
+    fn hold(&self, catalog: &Arc<Catalog>) {
+        let mut held = self.catalog.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.as_ref().is_none_or(|held| held.version() <= catalog.version()) {
+            *held = Some(catalog.clone());
+        }
+    }
+}
+
+/// What to do after a failed try.
+enum Next {
+    Again { careful: bool },
+    GiveUp(store::Error),
+}
+
+/// Decides what follows from a failed try, with the session outside its transaction.
+async fn next(session: &mut Session, bound: &Catalog, error: Error, doing: &'static str) -> Next {
+    session.roll_back().await;
+    match error {
+        Error::Doubt | Error::Unique(_) => Next::Again { careful: true },
+        Error::Again(_) => Next::Again { careful: false },
+        Error::Moved | Error::Names(_) => {
+            session.forget_statements();
+            Next::GiveUp(stale(session, bound, error, doing).await)
+        }
+        error => Next::GiveUp(error.give_up(doing)),
+    }
+}
+
+/// The answer where the definitions seem to have moved on.
+async fn stale(
+    session: &mut Session,
+    bound: &Catalog,
+    error: Error,
+    doing: &'static str,
+) -> store::Error {
+    match version_of(session).await {
+        Ok(actual) if actual != bound.version() => {
+            store::Error::StaleCatalog { bound: bound.version(), actual }
+        }
+        Ok(_) => error.give_up(doing),
+        Err(error) => error.give_up(doing),
+    }
+}
+
+async fn version_of(session: &mut Session) -> Result<u64, Error> {
+    const DOING: &str = "reading the catalog's version";
+    let steps = vec![Step::run(transaction::VERSION, Vec::new())];
+    let answers = session.fly(DOING, steps).await?;
+    let row = answers.first().and_then(|rows| rows.first());
+    let row = row.ok_or_else(|| engine(DOING, Fault::Answer("sheaf_catalog has no row")))?;
+    let version = decode::int8(row, 0).map_err(|fault| engine(DOING, fault))?;
+    u64::try_from(version).map_err(|error| engine(DOING, error))
+}
+
+fn version_bound(catalog: &Catalog) -> i64 {
+    // No stored version is negative, so a number that does not fit is stale, as it should be.
+    i64::try_from(catalog.version()).unwrap_or(-1)
+}
+
+async fn pause(attempt: u32) {
+    tokio::time::sleep(PAUSE_FIRST * 2_u32.pow(attempt)).await;
+}
+
+/// One try of a write set.
+async fn write_once(
+    session: &mut Session,
+    writes: &WriteSet,
+    careful: bool,
+) -> Result<Applied, Error> {
+    let author = Author { now: writes.now, user: writes.user };
+    let mut transaction = Transaction::new(session, version_bound(&writes.catalog));
+    let ops = if careful {
+        execute::carefully(&mut transaction, &writes.catalog, author, &writes.ops).await?
+    } else {
+        execute::quickly(&mut transaction, &writes.catalog, author, &writes.ops).await?
+    };
+    transaction.commit().await?;
+    Ok(Applied { ops })
+}
+
+/// One try of a change of definitions.
+async fn change_once(
+    session: &mut Session,
+    change: &SchemaChange,
+    after: &Catalog,
+    careful: bool,
+) -> Result<(), Error> {
+    let lock = Step::run("SELECT version FROM sheaf_catalog WHERE id = 1 FOR UPDATE", Vec::new());
+    let answers =
+        session.fly("locking the definitions", vec![Step::command("BEGIN"), lock]).await?;
+    let version = answers[1].first().map(|row| decode::int8(row, 0)).transpose();
+    let version = version.map_err(|fault| engine("locking the definitions", fault))?;
+    if version != Some(version_bound(&change.catalog)) {
+        return Err(Error::Moved);
+    }
+    let plan = schema::plan(&change.catalog, after, &change.ops)?;
+    let steps = plan.steps.clone();
+    session.fly_and_tell("changing definitions", steps).await.map_err(|(step, error)| {
+        match (error, plan.rejection(step)) {
+            (Error::Unique(_), Some(rejection)) => Error::Store(rejection),
+            (error, _) => error,
+        }
+    })?;
+    let author = Author { now: change.now, user: change.user };
+    let mut transaction = Transaction::inside(session);
+    if careful {
+        execute::carefully(&mut transaction, after, author, &change.rows).await?;
+    } else {
+        execute::quickly(&mut transaction, after, author, &change.rows).await?;
+    }
+    transaction.commit().await
+}
+
+#[async_trait]
+impl StandardStore for PostgresStore {
+    async fn catalog(&self) -> Result<Arc<Catalog>> {
+        self.try_catalog().await.map_err(|error| error.give_up("loading definitions"))
+    }
+
+    async fn catalog_version(&self) -> Result<u64> {
+        const DOING: &str = "reading the catalog's version";
+        let mut session =
+            self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+        version_of(&mut session).await.map_err(|error| error.give_up(DOING))
+    }
+
+    async fn change(&self, change: SchemaChange) -> Result<Arc<Catalog>> {
+        const DOING: &str = "changing definitions";
+        let after = Arc::new(match store::apply_ops(&change.catalog, &change.ops) {
+            Ok(after) => after,
+            Err(error) => {
+                // Perhaps only because the definitions have moved on.
+                let actual = self.catalog_version().await?;
+                let bound = change.catalog.version();
+                return Err(if actual == bound {
+                    error
+                } else {
+                    store::Error::StaleCatalog { bound, actual }
+                });
+            }
+        });
+        let mut careful = false;
+        for attempt in 0..ATTEMPTS_MAX {
+            let mut session =
+                self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+            match Box::pin(change_once(&mut session, &change, &after, careful)).await {
+                Ok(()) => {
+                    self.hold(&after);
+                    return Ok(after);
+                }
+                Err(error) => match next(&mut session, &change.catalog, error, DOING).await {
+                    Next::Again { careful: now } => careful |= now,
+                    Next::GiveUp(error) => return Err(error),
+                },
+            }
+            pause(attempt).await;
+        }
+        Err(store::Error::Busy)
+    }
+
+    async fn apply(&self, writes: WriteSet) -> Result<Applied> {
+        const DOING: &str = "writing rows";
+        let mut careful = false;
+        for attempt in 0..ATTEMPTS_MAX {
+            let mut session =
+                self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+            match Box::pin(write_once(&mut session, &writes, careful)).await {
+                Ok(applied) => return Ok(applied),
+                Err(error) => match next(&mut session, &writes.catalog, error, DOING).await {
+                    Next::Again { careful: now } => careful |= now,
+                    Next::GiveUp(error) => return Err(error),
+                },
+            }
+            drop(session);
+            if attempt > 0 {
+                pause(attempt).await;
+            }
+        }
+        Err(store::Error::Busy)
+    }
+
+    async fn read(&self, query: &BoundQuery) -> Result<Page> {
+        const DOING: &str = "reading a page";
+        for attempt in 0..ATTEMPTS_MAX {
+            let mut session =
+                self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+            match read::page(&mut session, query).await {
+                Ok(page) => return Ok(page),
+                Err(error) => match next(&mut session, &query.catalog, error, DOING).await {
+                    Next::Again { .. } => {}
+                    Next::GiveUp(error) => return Err(error),
+                },
+            }
+            drop(session);
+            pause(attempt).await;
+        }
+        Err(store::Error::Busy)
+    }
+}

@@ -1,0 +1,84 @@
+//! PostgreSQL's dialect of the statements that `select` writes.
+//!
+//! Every text column is declared `COLLATE "C"`: comparison and order are those of the bytes, and
+//! `lower` folds A to Z only. A text whose fold is more than that (upper case beyond ASCII) has its fold
+//! in `c<n>f`, which is null for every other text of a column that no index serves. So the fold is that
+//! of `model::fold` to the letter, whatever the server's locale or ICU.
+//! Invariant: names and placeholders only; no value is part of a text.
+
+use super::encode::form_of;
+use crate::dialect::{Dialect, Param};
+use crate::names;
+use model::{ColumnId, fold};
+use query::Match;
+use std::borrow::Cow;
+
+/// PostgreSQL.
+pub(super) struct Postgres;
+
+impl Dialect for Postgres {
+    fn placeholder(&self, sql: &mut String, number: usize, param: &Param) {
+        sql.push_str(&format!("${number}::{}", form_of(param).name()));
+    }
+
+    fn fold_column(&self, id: ColumnId) -> String {
+        let (column, folded) = (names::column(id), names::folded(id));
+        format!("coalesce({folded}, lower(rtrim({column}, ' ')))")
+    }
+
+    fn fold_joined(&self, _plain: &str, first: (&str, &str), last: (&str, &str)) -> String {
+        // The blanks at the end of the first part stand inside the joined text: they count.
+        let ((first, first_folded), (_, last_folded)) = (first, last);
+        format!(
+            "rtrim({first_folded} || substr({first}, length(rtrim({first}, ' ')) + 1) \
+             || ' ' || {last_folded}, ' ')"
+        )
+    }
+
+    fn in_list(
+        &self,
+        sql: &mut String,
+        expression: &str,
+        number: usize,
+        list: &Param,
+        negated: bool,
+    ) {
+        let compare = if negated { "<> ALL" } else { "= ANY" };
+        let form = form_of(list).name();
+        sql.push_str(&format!("{expression} {compare}(${number}::{form}[])"));
+    }
+
+    fn find(&self, sql: &mut String, expression: &str, number: usize, matches: Match) {
+        sql.push_str(&match matches {
+            Match::Contains | Match::StartsWith => {
+                format!("strpos({expression}, ${number}::text) > 0")
+            }
+            Match::EndsWith => {
+                format!("right({expression}, length(${number}::text)) = ${number}::text")
+            }
+        });
+    }
+
+    fn direction(&self, descending: bool, nullable: bool) -> &'static str {
+        match (descending, nullable) {
+            (false, true) => " NULLS FIRST",
+            (true, true) => " DESC NULLS LAST",
+            // The primary key's own index has nulls last; without nulls, both orders are one.
+            (false, false) => "",
+            (true, false) => " DESC",
+        }
+    }
+
+    fn decimals_are_scaled(&self) -> bool {
+        false
+    }
+}
+
+/// The fold of a text where it is not what `lower(rtrim(…))` makes of it.
+pub(super) fn exceptional_fold(text: &str) -> Option<Cow<'_, str>> {
+    if text.is_ascii() {
+        return None;
+    }
+    let folded = fold(text);
+    (folded != text.trim_end_matches(' ').to_ascii_lowercase()).then_some(folded)
+}

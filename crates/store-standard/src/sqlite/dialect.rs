@@ -1,0 +1,94 @@
+//! SQLite's dialect and the binding of its parameters.
+
+use crate::dialect::{Dialect, Param};
+use crate::names;
+use model::ColumnId;
+use query::Match;
+use rusqlite::Statement;
+use rusqlite::types::Value as Sql;
+use std::rc::Rc;
+
+/// SQLite. Needs the function `fold` and the module `rarray` on its connection.
+pub(crate) struct Sqlite;
+
+impl Dialect for Sqlite {
+    fn placeholder(&self, sql: &mut String, number: usize, _param: &Param) {
+        sql.push('?');
+        sql.push_str(&number.to_string());
+    }
+
+    fn fold_column(&self, id: ColumnId) -> String {
+        format!("fold({})", names::column(id))
+    }
+
+    fn fold_joined(&self, plain: &str, _first: (&str, &str), _last: (&str, &str)) -> String {
+        format!("fold({plain})")
+    }
+
+    fn in_list(
+        &self,
+        sql: &mut String,
+        expression: &str,
+        number: usize,
+        _list: &Param,
+        negated: bool,
+    ) {
+        let not = if negated { " NOT" } else { "" };
+        sql.push_str(&format!("{expression}{not} IN (SELECT value FROM rarray(?{number}))"));
+    }
+
+    fn find(&self, sql: &mut String, expression: &str, number: usize, matches: Match) {
+        sql.push_str(&match matches {
+            Match::Contains | Match::StartsWith => format!("instr({expression}, ?{number}) > 0"),
+            Match::EndsWith => format!("substr({expression}, -length(?{number})) = ?{number}"),
+        });
+    }
+
+    fn direction(&self, descending: bool, _nullable: bool) -> &'static str {
+        // SQLite takes null as the smallest value: first ascending, last descending.
+        if descending { " DESC" } else { "" }
+    }
+
+    fn decimals_are_scaled(&self) -> bool {
+        true
+    }
+}
+
+/// Binds a statement's parameters, in order.
+pub(crate) fn bind(statement: &mut Statement<'_>, params: &[Param]) -> rusqlite::Result<()> {
+    for (place, param) in params.iter().enumerate() {
+        let place = place + 1;
+        match param {
+            Param::Text(text) => statement.raw_bind_parameter(place, text.as_str())?,
+            Param::Integer(number) => statement.raw_bind_parameter(place, number)?,
+            Param::BigInt(number) => statement.raw_bind_parameter(place, number)?,
+            Param::Double(number) => statement.raw_bind_parameter(place, number)?,
+            Param::Boolean(flag) => statement.raw_bind_parameter(place, flag)?,
+            Param::DateTime(at) => statement.raw_bind_parameter(place, at.0)?,
+            Param::Date(day) => statement.raw_bind_parameter(place, day.0)?,
+            Param::Guid(id) => statement.raw_bind_parameter(place, id.as_bytes().as_slice())?,
+            Param::Decimal(_) => statement.raw_bind_parameter(place, owned(param))?,
+            Param::List(list) => {
+                let list: Rc<Vec<Sql>> = Rc::new(list.iter().map(owned).collect());
+                statement.raw_bind_parameter(place, list)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A parameter as an own value.
+pub(crate) fn owned(param: &Param) -> Sql {
+    match param {
+        Param::Text(text) => Sql::Text(text.clone()),
+        Param::Integer(number) => Sql::Integer(i64::from(*number)),
+        Param::BigInt(number) => Sql::Integer(*number),
+        Param::Double(number) => Sql::Real(*number),
+        Param::Boolean(flag) => Sql::Integer(i64::from(*flag)),
+        Param::DateTime(at) => Sql::Integer(at.0),
+        Param::Date(day) => Sql::Integer(i64::from(day.0)),
+        Param::Guid(id) => Sql::Blob(id.as_bytes().to_vec()),
+        // Scaled decimals come as `BigInt`; an unscaled one or a nested list is never built.
+        Param::Decimal(_) | Param::List(_) => Sql::Null,
+    }
+}

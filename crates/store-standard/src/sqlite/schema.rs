@@ -1,0 +1,206 @@
+//! The tables of rows: what a catalog looks like in SQLite, and the statements between two catalogs.
+//!
+//! In: the definitions before and after a change. Out: the statements that make the one from the other.
+//! Not here: whether the change is sound (`store::apply_ops`), keeping the definitions (`catalog`).
+//! Invariant: the physical tables are a function of the catalog, whatever changes led to it.
+
+use crate::names::{self, LookupTable, Storage};
+use crate::select::scaled;
+use model::{Catalog, ColumnIndex, ColumnKind, KeyIndex, TableDefinition, TableId};
+use std::collections::HashMap;
+use store::{Error, Result};
+
+/// A statement of a change of tables.
+#[derive(Debug, PartialEq)]
+pub(super) struct Step {
+    pub(super) sql: String,
+    /// The alternate key that it makes: it fails if the rows are not unique.
+    pub(super) key: Option<(TableId, KeyIndex)>,
+}
+
+/// A physical table.
+struct Physical {
+    name: String,
+    columns: Vec<PhysicalColumn>,
+    indexes: Vec<Index>,
+}
+
+struct PhysicalColumn {
+    name: String,
+    declared: &'static str,
+    /// Of a companion with folded text: the expression that fills it in rows that exist.
+    filled_from: Option<String>,
+}
+
+struct Index {
+    name: String,
+    sql: String,
+    key: Option<(TableId, KeyIndex)>,
+}
+
+/// The statements that lead from one catalog to a later one.
+///
+/// Errors: [`Error::Schema`] for what SQLite cannot hold.
+pub(super) fn steps(before: &Catalog, after: &Catalog) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    for table in after.tables() {
+        let old = before.table_by_id(table.id);
+        check_decimals(table.definition(), old.map_or(0, |old| old.columns.len()))?;
+        let new = physical(after, table.definition());
+        let old = old.map(|old| physical(before, old.definition()));
+        match &old {
+            None => steps.push(step(create(&new))),
+            Some(old) => steps.extend(extend(old, &new)),
+        }
+        let had: HashMap<&str, ()> =
+            old.iter().flat_map(|old| &old.indexes).map(|index| (&*index.name, ())).collect();
+        steps.extend(
+            new.indexes
+                .into_iter()
+                .filter(|index| !had.contains_key(&*index.name))
+                .map(|index| Step { sql: index.sql, key: index.key }),
+        );
+    }
+    Ok(steps)
+}
+
+fn step(sql: String) -> Step {
+    Step { sql, key: None }
+}
+
+fn create(table: &Physical) -> String {
+    let mut sql = format!("CREATE TABLE {} (", table.name);
+    for (place, column) in table.columns.iter().enumerate() {
+        if place > 0 {
+            sql.push_str(", ");
+        }
+        sql.push_str(&column.name);
+        sql.push(' ');
+        sql.push_str(column.declared);
+    }
+    sql.push(')');
+    sql
+}
+
+/// Adds the columns that are new, and fills the companions of rows that exist.
+fn extend(old: &Physical, new: &Physical) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for column in &new.columns {
+        if old.columns.iter().any(|old| old.name == column.name) {
+            continue;
+        }
+        let Physical { name: table, .. } = new;
+        let PhysicalColumn { name, declared, filled_from } = column;
+        steps.push(step(format!("ALTER TABLE {table} ADD COLUMN {name} {declared}")));
+        if let Some(source) = filled_from {
+            steps.push(step(format!(
+                "UPDATE {table} SET {name} = fold({source}) WHERE {source} IS NOT NULL"
+            )));
+        }
+    }
+    steps
+}
+
+fn physical(catalog: &Catalog, table: &TableDefinition) -> Physical {
+    let name = names::table(table.id);
+    let mut columns = Vec::with_capacity(table.columns.len());
+    let mut indexes = Vec::new();
+    for (place, column) in table.columns.iter().enumerate() {
+        if !names::is_stored(column) {
+            continue;
+        }
+        let index = ColumnIndex(u16::try_from(place).expect("at most 1,000 columns"));
+        let storage = names::storage(catalog, table, index);
+        let own = names::column(column.id);
+        let declared = if index == table.primary_key {
+            "BLOB NOT NULL UNIQUE"
+        } else {
+            declared(storage)
+        };
+        columns.push(PhysicalColumn { name: own.clone(), declared, filled_from: None });
+        match storage {
+            Storage::Text { folded: true } => columns.push(PhysicalColumn {
+                name: names::folded(column.id),
+                declared: "TEXT",
+                filled_from: Some(own),
+            }),
+            Storage::Lookup(LookupTable::Column) => columns.push(PhysicalColumn {
+                name: names::lookup_table(column.id),
+                declared: "INTEGER",
+                filled_from: None,
+            }),
+            _ => {}
+        }
+        if names::is_indexed(catalog, table, index) {
+            let part = names::index_part(table, index);
+            let index = names::column_index(table.id, column.id);
+            // A lookup is searched for what it points to, never for nothing.
+            let partial = match storage {
+                Storage::Lookup(_) => format!(" WHERE {part} IS NOT NULL"),
+                _ => String::new(),
+            };
+            indexes.push(Index {
+                sql: format!("CREATE INDEX {index} ON {name} ({part}){partial}"),
+                name: index,
+                key: None,
+            });
+        }
+    }
+    for (place, key) in table.keys.iter().enumerate() {
+        let parts: Vec<String> =
+            key.columns.iter().map(|column| names::index_part(table, *column)).collect();
+        let index = names::key_index(table.id, key);
+        indexes.push(Index {
+            sql: format!(
+                "CREATE UNIQUE INDEX {index} ON {name} ({}) WHERE {} IS NOT NULL",
+                parts.join(", "),
+                parts.join(" IS NOT NULL AND ")
+            ),
+            name: index,
+            key: Some((
+                table.id,
+                KeyIndex(u16::try_from(place).expect("at most 10 alternate keys")),
+            )),
+        });
+    }
+    Physical { name, columns, indexes }
+}
+
+fn declared(storage: Storage) -> &'static str {
+    match storage {
+        Storage::Text { .. } | Storage::Choices => "TEXT",
+        Storage::Integer
+        | Storage::BigInt
+        | Storage::Decimal { .. }
+        | Storage::Boolean
+        | Storage::DateTime
+        | Storage::Date => "INTEGER",
+        Storage::Double => "REAL",
+        Storage::Guid | Storage::Lookup(_) => "BLOB",
+    }
+}
+
+/// Refuses decimals that do not fit 64 bits in units of their last place.
+fn check_decimals(table: &TableDefinition, from: usize) -> Result<()> {
+    for column in table.columns.iter().skip(from) {
+        let (scale, min, max) = match &column.kind {
+            ColumnKind::Decimal { precision, min, max } => (*precision, min, max),
+            ColumnKind::Money { min, max, .. } => (names::MONEY_SCALE, min, max),
+            _ => continue,
+        };
+        if scaled(*min, scale).is_some() && scaled(*max, scale).is_some() {
+            continue;
+        }
+        return Err(Error::Schema {
+            why: format!(
+                "the range {min} to {max} of column `{}.{}` does not fit: with {scale} digits after \
+                 the point this store holds {} to {}, and limits with at most as many digits",
+                table.logical_name,
+                column.logical_name,
+                crate::select::unscaled(i64::MIN, scale),
+                crate::select::unscaled(i64::MAX, scale),
+            ),
+        });
+    }
+    Ok(())
+}

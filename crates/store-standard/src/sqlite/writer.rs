@@ -1,0 +1,404 @@
+//! The writer: one thread that owns the write connection and runs messages in groups.
+//!
+//! It takes what waits, runs it in one transaction and answers everyone after the commit. A group is
+//! first run without savepoints, which make SQLite keep copies of pages; if a message of it fails,
+//! the group is rolled back and run again with a savepoint around each message. Where that has
+//! happened often, the next groups start with savepoints.
+//! Not here: one operation (`execute`), who was to blame (`diagnose`).
+//! Invariant: a transaction that is not committed is rolled back before anything else is begun, and
+//! row versions and definitions in memory are those of the last commit.
+
+use super::Shared;
+use super::checkpoint::Checkpoints;
+use super::error::{Halt, engine, is_refusal, malformed, statement_failed};
+use super::execute::{Versions, Work, execute};
+use super::session::Session;
+use super::{catalog, diagnose, schema};
+use model::{Catalog, Timestamp, Uuid};
+use rusqlite::Connection;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use store::{
+    Applied, Error, Reason, Rejection, Result, SchemaChange, SchemaOp, WriteOp, WriteSet, apply_ops,
+};
+use tokio::sync::oneshot;
+
+/// Row versions that are reserved at a time, so that not every commit writes the counter.
+const VERSIONS_RESERVED: i64 = 65_536;
+/// Failures among the last 16 groups from which on groups start with savepoints.
+const FAILURES_MAX: u32 = 4;
+
+/// Work for the writer.
+pub(super) enum Job {
+    Apply(Apply),
+    Change { change: Box<SchemaChange>, answer: oneshot::Sender<Result<Arc<Catalog>>> },
+}
+
+/// One message.
+pub(super) struct Apply {
+    pub(super) writes: WriteSet,
+    pub(super) answer: oneshot::Sender<Result<Applied>>,
+}
+
+/// Starts the writer thread; it ends when the queue is closed and empty.
+pub(super) fn start(
+    mut conn: Connection,
+    shared: Arc<Shared>,
+    checkpoints: Checkpoints,
+    group_rows_max: usize,
+) -> Result<JoinHandle<()>> {
+    checkpoints.watch(&mut conn).map_err(statement_failed)?;
+    let reserved = catalog::row_version_reserved(&conn).map_err(statement_failed)?;
+    std::thread::Builder::new()
+        .name("sqlite-write".into())
+        .spawn(move || {
+            let writer = Writer {
+                session: Session::new(&conn, shared.counts.clone()),
+                catalog: shared.catalog(),
+                shared: &shared,
+                versions: Versions { last: reserved, reserved },
+                failures: 0,
+                checkpoints,
+                group_rows_max,
+            };
+            writer.run();
+        })
+        .map_err(engine("starting the writer thread"))
+}
+
+struct Writer<'c> {
+    session: Session<'c>,
+    shared: &'c Shared,
+    catalog: Arc<Catalog>,
+    versions: Versions,
+    /// One bit per group of the past, the newest lowest: whether a message of it failed.
+    failures: u16,
+    checkpoints: Checkpoints,
+    group_rows_max: usize,
+}
+
+/// A message that did not pass: the place of the operation, and why.
+type Stop = (usize, Halt);
+
+impl Writer<'_> {
+    fn run(mut self) {
+        while let Some(job) = self.shared.writes.pop() {
+            let before = self.versions;
+            let done = catch_unwind(AssertUnwindSafe(|| self.job(job)));
+            if done.is_err() {
+                // The answers were dropped with the stack: their callers get an engine error.
+                tracing::error!("the writer panicked; the transaction is rolled back");
+                self.versions = before;
+            }
+            self.end_transaction();
+            self.checkpoints.after_commit(self.session.conn());
+        }
+        let Self { session, checkpoints, .. } = self;
+        checkpoints.finish(session.conn());
+    }
+
+    fn job(&mut self, job: Job) {
+        match job {
+            Job::Change { change, answer } => {
+                let result = self.change(&change);
+                send(answer, result);
+            }
+            Job::Apply(first) => {
+                let group = self.group(first);
+                self.apply(group);
+            }
+        }
+    }
+
+    /// The message and what waits behind it, as long as it fits under one commit.
+    fn group(&self, first: Apply) -> Vec<Apply> {
+        let mut rows = row_count(&first.writes.ops);
+        let mut group = vec![first];
+        let fits = |rows: usize| {
+            move |job: &Job| match job {
+                Job::Apply(apply) => rows + row_count(&apply.writes.ops) <= self.group_rows_max,
+                Job::Change { .. } => false,
+            }
+        };
+        while let Some(Job::Apply(next)) = self.shared.writes.pop_if(fits(rows)) {
+            rows += row_count(&next.writes.ops);
+            group.push(next);
+        }
+        group
+    }
+
+    fn apply(&mut self, group: Vec<Apply>) {
+        let actual = self.catalog.version();
+        let (group, stale): (Vec<_>, Vec<_>) =
+            group.into_iter().partition(|apply| apply.writes.catalog.version() == actual);
+        for Apply { writes, answer } in stale {
+            send(answer, Err(Error::StaleCatalog { bound: writes.catalog.version(), actual }));
+        }
+        if group.is_empty() {
+            return;
+        }
+        let before = self.versions;
+        let alone = group.len() == 1;
+        if alone || self.failures.count_ones() < FAILURES_MAX {
+            match self.without_savepoints(&group) {
+                Ok(applied) => {
+                    self.remember(false);
+                    for (apply, applied) in group.into_iter().zip(applied) {
+                        send(apply.answer, Ok(applied));
+                    }
+                    return;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, messages = group.len(), "group rolled back");
+                    self.versions = before;
+                    self.end_transaction();
+                }
+            }
+        }
+        let results = self.with_savepoints(&group).unwrap_or_else(|error| {
+            self.versions = before;
+            self.end_transaction();
+            copies(error, group.len())
+        });
+        // A message alone says nothing about groups.
+        if !alone {
+            self.remember(results.iter().any(Result::is_err));
+        }
+        for (apply, result) in group.into_iter().zip(results) {
+            send(apply.answer, result);
+        }
+    }
+
+    fn remember(&mut self, failed: bool) {
+        self.failures = self.failures << 1 | u16::from(failed);
+    }
+
+    /// Runs the group as if it were one message; any failure is a failure of all.
+    fn without_savepoints(&mut self, group: &[Apply]) -> Result<Vec<Applied>, GroupFailed> {
+        self.session.run("BEGIN IMMEDIATE").map_err(GroupFailed::of)?;
+        let mut applied = Vec::with_capacity(group.len());
+        for apply in group {
+            applied.push(self.message(&apply.writes).map_err(|(_, halt)| match halt {
+                Halt::Refused => GroupFailed::Refused,
+                Halt::Failed(error) => GroupFailed::Engine(error),
+            })?);
+        }
+        self.reserve_versions().map_err(GroupFailed::of)?;
+        self.session.run("COMMIT").map_err(GroupFailed::of)?;
+        Ok(applied)
+    }
+
+    /// Runs the group with a savepoint around each message, so that each one passes or fails alone.
+    fn with_savepoints(&mut self, group: &[Apply]) -> Result<Vec<Result<Applied>>> {
+        self.session.run("BEGIN IMMEDIATE").map_err(statement_failed)?;
+        let mut results = Vec::with_capacity(group.len());
+        for apply in group {
+            results.push(self.guarded(&apply.writes)?);
+        }
+        self.reserve_versions().map_err(statement_failed)?;
+        self.session.run("COMMIT").map_err(statement_failed)?;
+        Ok(results)
+    }
+
+    /// One message inside a savepoint. The outer error means that the whole transaction is lost.
+    fn guarded(&mut self, writes: &WriteSet) -> Result<Result<Applied>> {
+        self.session.run("SAVEPOINT message").map_err(statement_failed)?;
+        let result = match self.message(writes) {
+            Ok(applied) => Ok(applied),
+            Err((_, Halt::Failed(error))) => {
+                if !self.session.in_transaction() {
+                    return Err(error);
+                }
+                self.session.run("ROLLBACK TO message").map_err(statement_failed)?;
+                Err(error)
+            }
+            Err((op, Halt::Refused)) => {
+                self.session.run("ROLLBACK TO message").map_err(statement_failed)?;
+                let catalog = self.catalog.clone();
+                let author = (writes.now, writes.user);
+                let error = self.rejection(&catalog, author, &writes.ops, op);
+                self.session.run("ROLLBACK TO message").map_err(statement_failed)?;
+                Err(error)
+            }
+        };
+        self.session.run("RELEASE message").map_err(statement_failed)?;
+        Ok(result)
+    }
+
+    /// The rows of the refused operation that are to blame. What was written is rolled back before
+    /// and afterwards by the caller: the operations before the refused one are run again here.
+    fn rejection(
+        &mut self,
+        catalog: &Arc<Catalog>,
+        author: (Timestamp, Uuid),
+        ops: &[WriteOp],
+        op: usize,
+    ) -> Error {
+        if let Err((_, halt)) = self.operations(catalog, author, &ops[..op]) {
+            return match halt {
+                Halt::Failed(error) => error,
+                Halt::Refused => malformed("operations passed once, but not twice"),
+            };
+        }
+        match diagnose::diagnose(&self.session, catalog, &ops[op]) {
+            Ok(rows) => Error::Rejected { op, rows },
+            Err(error) => error,
+        }
+    }
+
+    fn message(&mut self, writes: &WriteSet) -> Result<Applied, Stop> {
+        let catalog = self.catalog.clone();
+        self.operations(&catalog, (writes.now, writes.user), &writes.ops)
+    }
+
+    fn operations(
+        &mut self,
+        catalog: &Catalog,
+        (now, user): (Timestamp, Uuid),
+        ops: &[WriteOp],
+    ) -> Result<Applied, Stop> {
+        let mut work = Work {
+            session: &self.session,
+            catalog,
+            versions: &mut self.versions,
+            now,
+            user,
+        };
+        let mut applied = Applied { ops: Vec::with_capacity(ops.len()) };
+        for (place, op) in ops.iter().enumerate() {
+            applied.ops.push(execute(&mut work, op).map_err(|halt| (place, halt))?);
+        }
+        Ok(applied)
+    }
+
+    /// Changes definitions, tables and rows in one transaction.
+    fn change(&mut self, change: &SchemaChange) -> Result<Arc<Catalog>> {
+        self.shared.check_version(&change.catalog)?;
+        let after = Arc::new(apply_ops(&self.catalog, &change.ops)?);
+        let steps = schema::steps(&self.catalog, &after)?;
+        let before = self.versions;
+        let author = (change.now, change.user);
+        let mut result = self.change_definitions(&steps, &after, &change.ops).and_then(|()| {
+            match self.operations(&after, author, &change.rows) {
+                Ok(_) => Ok(None),
+                Err((_, Halt::Failed(error))) => Err(error),
+                Err((op, Halt::Refused)) => Ok(Some(op)),
+            }
+        });
+        if let Ok(Some(op)) = result {
+            self.end_transaction();
+            result = match self.change_definitions(&steps, &after, &change.ops) {
+                Ok(()) => Err(self.rejection(&after, author, &change.rows, op)),
+                Err(error) => Err(error),
+            };
+        }
+        let committed = result.and_then(|_| {
+            self.reserve_versions().map_err(statement_failed)?;
+            self.session.run("COMMIT").map_err(statement_failed)
+        });
+        if let Err(error) = committed {
+            self.versions = before;
+            self.end_transaction();
+            return Err(error);
+        }
+        self.catalog = after.clone();
+        self.shared.set_catalog(after.clone());
+        Ok(after)
+    }
+
+    /// Begins a transaction and changes the tables and the saved definitions in it.
+    fn change_definitions(
+        &mut self,
+        steps: &[schema::Step],
+        after: &Catalog,
+        ops: &[SchemaOp],
+    ) -> Result<()> {
+        self.session.run("BEGIN IMMEDIATE").map_err(statement_failed)?;
+        for step in steps {
+            self.session.run_once(&step.sql).map_err(|source| match step.key {
+                Some((table, key)) if is_refusal(&source) => {
+                    let key_id = after.table_by_id(table).map(|table| table.key(key).id);
+                    let reason = Reason::DuplicateKey { key };
+                    Error::Rejected {
+                        op: place_of_key(ops, table, key_id),
+                        rows: vec![Rejection { index: 0, id: None, reason }],
+                    }
+                }
+                _ => statement_failed(source),
+            })?;
+        }
+        catalog::save(self.session.conn(), &self.catalog, after).map_err(statement_failed)
+    }
+
+    /// Keeps, with this commit, that the numbers which were given are used up.
+    fn reserve_versions(&mut self) -> rusqlite::Result<()> {
+        if self.versions.last > self.versions.reserved {
+            let up_to = self.versions.last + VERSIONS_RESERVED;
+            catalog::reserve_row_versions(&self.session, up_to)?;
+            self.versions.reserved = up_to;
+        }
+        Ok(())
+    }
+
+    /// Rolls back what is open.
+    fn end_transaction(&self) {
+        if self.session.in_transaction()
+            && let Err(source) = self.session.run("ROLLBACK")
+        {
+            tracing::error!(error = %source, "rollback failed");
+        }
+    }
+}
+
+/// Why a group is run again.
+#[derive(Debug, thiserror::Error)]
+enum GroupFailed {
+    #[error("a row of the group hurts what must hold")]
+    Refused,
+    #[error("the engine failed")]
+    Engine(#[source] Error),
+}
+
+impl GroupFailed {
+    fn of(source: rusqlite::Error) -> Self {
+        Self::Engine(statement_failed(source))
+    }
+}
+
+/// One engine error for every message of a group.
+fn copies(error: Error, count: usize) -> Vec<Result<Applied>> {
+    let text = match &error {
+        Error::Engine { doing, source } => format!("{doing}: {source}"),
+        other => other.to_string(),
+    };
+    let copy = || Error::Engine { doing: "committing a group of messages", source: text.as_str().into() };
+    (0..count).map(|_| Err(copy())).collect()
+}
+
+fn place_of_key(ops: &[SchemaOp], table: model::TableId, key: Option<u32>) -> usize {
+    ops.iter()
+        .position(|op| match op {
+            SchemaOp::AddKey { table: of, key: new } => *of == table && Some(new.id) == key,
+            _ => false,
+        })
+        .unwrap_or(0)
+}
+
+fn row_count(ops: &[WriteOp]) -> usize {
+    ops.iter()
+        .map(|op| match op {
+            WriteOp::Insert(op) => op.rows.len(),
+            WriteOp::Update(op) => op.rows.len(),
+            WriteOp::Upsert(op) => op.rows.len(),
+            WriteOp::Delete(op) => op.rows.len(),
+        })
+        .sum()
+}
+
+fn send<T>(answer: oneshot::Sender<Result<T>>, result: Result<T>) {
+    if answer.send(result).is_err() {
+        // The caller has gone away; what was written stays written.
+        tracing::debug!("nobody waits for the answer any more");
+    }
+}

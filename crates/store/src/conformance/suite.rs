@@ -1,0 +1,13 @@
+//! The tests of the suite, by subject. Each is listed in [`crate::standard_store_suite!`].
+
+pub mod changes;
+pub mod deletes;
+pub mod histories;
+pub mod keys;
+pub mod lifetime;
+pub mod queries;
+pub mod random_queries;
+pub mod refusals;
+pub mod schema;
+pub mod values;
+pub mod versions;

@@ -1,0 +1,161 @@
+//! The reference store: everything that the contract promises, in plain code over maps.
+//!
+//! Every change works on a copy of the whole state and swaps it in at the end, so that it happens as
+//! a whole or not at all. Cost: that copy, for every call. For tests and as the model of the engines,
+//! not for data that must outlive the process.
+//! Invariant: a state is only ever replaced under the lock by one that was made from it.
+
+mod cascade;
+mod rows;
+
+use crate::judge::{Resolved, judge};
+use crate::{
+    Applied, Error, Reason, Rejection, Result, RowOutcome, SchemaChange, SchemaOp, StandardStore,
+    WriteOp, WriteSet, apply_ops,
+};
+use async_trait::async_trait;
+use model::{Catalog, Table, Timestamp, Uuid};
+use query::{BoundQuery, Page};
+use rows::State;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A store of standard tables in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<Arc<State>>,
+}
+
+/// Who writes and when: for rows that a cascade changes.
+#[derive(Clone, Copy, Debug)]
+struct Author {
+    now: Timestamp,
+    user: Uuid,
+}
+
+impl MemoryStore {
+    /// A store without tables.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<State>> {
+        // A panic elsewhere leaves the old state in place, which is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl StandardStore for MemoryStore {
+    async fn catalog(&self) -> Result<Arc<Catalog>> {
+        Ok(self.lock().catalog.clone())
+    }
+
+    async fn catalog_version(&self) -> Result<u64> {
+        Ok(self.lock().catalog.version())
+    }
+
+    async fn change(&self, change: SchemaChange) -> Result<Arc<Catalog>> {
+        let mut held = self.lock();
+        check_version(&held, &change.catalog)?;
+        let catalog = Arc::new(apply_ops(&held.catalog, &change.ops)?);
+        let mut next = State::clone(&held);
+        next.adopt(catalog.clone()).map_err(|clash| Error::Rejected {
+            op: place_of_key(&change.ops, &clash),
+            rows: vec![Rejection {
+                index: 0,
+                id: None,
+                reason: Reason::DuplicateKey { key: clash.key },
+            }],
+        })?;
+        run(&mut next, Author { now: change.now, user: change.user }, &change.rows)?;
+        *held = Arc::new(next);
+        Ok(catalog)
+    }
+
+    async fn apply(&self, writes: WriteSet) -> Result<Applied> {
+        let mut held = self.lock();
+        check_version(&held, &writes.catalog)?;
+        let mut next = State::clone(&held);
+        let applied = run(&mut next, Author { now: writes.now, user: writes.user }, &writes.ops)?;
+        *held = Arc::new(next);
+        Ok(applied)
+    }
+
+    async fn read(&self, query: &BoundQuery) -> Result<Page> {
+        let state = self.lock().clone();
+        check_version(&state, &query.catalog)?;
+        Ok(query::evaluate(query, state.rows_of(query.table.id)))
+    }
+}
+
+fn check_version(state: &State, bound: &Catalog) -> Result<()> {
+    let (bound, actual) = (bound.version(), state.catalog.version());
+    if bound == actual { Ok(()) } else { Err(Error::StaleCatalog { bound, actual }) }
+}
+
+fn place_of_key(ops: &[SchemaOp], clash: &rows::KeyClash) -> usize {
+    ops.iter()
+        .position(|op| match op {
+            SchemaOp::AddKey { table, key } => *table == clash.table && key.id == clash.key_id,
+            _ => false,
+        })
+        .unwrap_or(0)
+}
+
+fn run(state: &mut State, author: Author, ops: &[WriteOp]) -> Result<Applied> {
+    let mut applied = Applied::default();
+    for (place, op) in ops.iter().enumerate() {
+        let outcomes =
+            run_op(state, author, op).map_err(|rows| Error::Rejected { op: place, rows })?;
+        applied.ops.push(outcomes);
+    }
+    Ok(applied)
+}
+
+fn run_op(
+    state: &mut State,
+    author: Author,
+    op: &WriteOp,
+) -> Result<Vec<RowOutcome>, Vec<Rejection>> {
+    let mut verdicts = judge(&*state, op);
+    let table = table_of(op);
+    let consequences = match op {
+        WriteOp::Delete(_) => Some(cascade::of_delete(state, table, &mut verdicts)),
+        WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_) => None,
+    };
+    let mut passed = Vec::with_capacity(verdicts.len());
+    let mut failed = Vec::new();
+    for verdict in verdicts {
+        match verdict {
+            Ok(row) => passed.push(row),
+            Err(rejection) => failed.push(rejection),
+        }
+    }
+    if !failed.is_empty() {
+        return Err(failed);
+    }
+    let outcomes = passed
+        .iter()
+        .map(|row| RowOutcome { id: row.id(), created: matches!(row, Resolved::Insert { .. }) })
+        .collect();
+    for row in passed {
+        match row {
+            Resolved::Insert { id, cells } => state.insert(table, id, cells),
+            Resolved::Update { id, cells } => state.update(table, id, cells),
+            Resolved::Delete { .. } => {}
+        }
+    }
+    if let Some(consequences) = consequences {
+        cascade::carry_out(state, author, consequences);
+    }
+    Ok(outcomes)
+}
+
+fn table_of(op: &WriteOp) -> &Arc<Table> {
+    match op {
+        WriteOp::Insert(op) => &op.table,
+        WriteOp::Update(op) => &op.table,
+        WriteOp::Upsert(op) => &op.table,
+        WriteOp::Delete(op) => &op.table,
+    }
+}

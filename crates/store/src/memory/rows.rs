@@ -1,0 +1,158 @@
+//! The state of the reference store: definitions, rows by table and id, rows by alternate key.
+//!
+//! Not here: what may be written (`judge`), what a delete does to other rows (`cascade`).
+//! Invariant: each row has one value per column of its table, and every alternate key of every row
+//! stands in its table's map of that key.
+
+use crate::alternate::{self, KeyParts};
+use crate::judge::Rows;
+use model::{Catalog, Cell, ColumnIndex, KeyIndex, Table, TableId, Uuid, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Everything that the store holds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct State {
+    pub(super) catalog: Arc<Catalog>,
+    tables: BTreeMap<TableId, TableRows>,
+    /// The last row version that was given.
+    version: i64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct TableRows {
+    rows: BTreeMap<Uuid, Arc<[Value]>>,
+    keys: Vec<BTreeMap<KeyParts, Uuid>>,
+}
+
+/// Existing rows that share a new alternate key.
+#[derive(Debug)]
+pub(super) struct KeyClash {
+    pub(super) table: TableId,
+    pub(super) key: KeyIndex,
+    pub(super) key_id: u32,
+}
+
+impl State {
+    /// Takes new definitions over: new columns are null, new keys are built over the rows there are.
+    pub(super) fn adopt(&mut self, catalog: Arc<Catalog>) -> Result<(), KeyClash> {
+        for table in catalog.tables() {
+            let held = self.tables.entry(table.id).or_default();
+            for row in held.rows.values_mut() {
+                if row.len() < table.columns.len() {
+                    let mut longer = row.to_vec();
+                    longer.resize(table.columns.len(), Value::Null);
+                    *row = longer.into();
+                }
+            }
+            for place in held.keys.len()..table.keys.len() {
+                let index = KeyIndex(u16::try_from(place).expect("at most 10 alternate keys"));
+                let mut ids = BTreeMap::new();
+                for (id, row) in &held.rows {
+                    if let Some(parts) = parts(table, index, row)
+                        && ids.insert(parts, *id).is_some()
+                    {
+                        let key_id = table.key(index).id;
+                        return Err(KeyClash { table: table.id, key: index, key_id });
+                    }
+                }
+                held.keys.push(ids);
+            }
+        }
+        self.catalog = catalog;
+        Ok(())
+    }
+
+    /// The rows of a table, by id.
+    pub(super) fn rows_of(&self, table: TableId) -> impl Iterator<Item = &[Value]> {
+        self.tables.get(&table).into_iter().flat_map(|held| held.rows.values().map(|row| &**row))
+    }
+
+    /// The rows of a table with their ids.
+    pub(super) fn ids_and_rows(&self, table: TableId) -> impl Iterator<Item = (Uuid, &[Value])> {
+        self.tables
+            .get(&table)
+            .into_iter()
+            .flat_map(|held| held.rows.iter().map(|(id, row)| (*id, &**row)))
+    }
+
+    /// Writes a new row; it was judged.
+    pub(super) fn insert(&mut self, table: &Table, id: Uuid, cells: Vec<Cell>) {
+        let mut row = vec![Value::Null; table.columns.len()];
+        row[usize::from(table.primary_key.0)] = Value::Guid(id);
+        self.put(table, id, row, cells);
+    }
+
+    /// Changes a row that exists; it was judged.
+    pub(super) fn update(&mut self, table: &Table, id: Uuid, cells: Vec<Cell>) {
+        let old = self.tables.get(&table.id).and_then(|held| held.rows.get(&id));
+        let row = old.expect("the judge has seen the row").to_vec();
+        self.put(table, id, row, cells);
+    }
+
+    /// Takes a row away.
+    pub(super) fn remove(&mut self, table: &Table, id: Uuid) {
+        let held = self.tables.entry(table.id).or_default();
+        if let Some(row) = held.rows.remove(&id) {
+            held.forget_keys(table, &row);
+        }
+    }
+
+    fn put(&mut self, table: &Table, id: Uuid, mut row: Vec<Value>, cells: Vec<Cell>) {
+        for cell in cells {
+            row[usize::from(cell.column.0)] = cell.value;
+        }
+        self.version += 1;
+        row[usize::from(table.version_column().0)] = Value::BigInt(self.version);
+        let held = self.tables.entry(table.id).or_default();
+        if let Some(old) = held.rows.remove(&id) {
+            held.forget_keys(table, &old);
+        }
+        held.keys.resize_with(table.keys.len(), BTreeMap::new);
+        for (place, ids) in held.keys.iter_mut().enumerate() {
+            let index = KeyIndex(u16::try_from(place).expect("at most 10 alternate keys"));
+            if let Some(parts) = parts(table, index, &row) {
+                let before = ids.insert(parts, id);
+                assert!(before.is_none(), "the judge lets no key through twice");
+            }
+        }
+        held.rows.insert(id, row.into());
+    }
+}
+
+impl TableRows {
+    fn forget_keys(&mut self, table: &Table, row: &[Value]) {
+        for (place, ids) in self.keys.iter_mut().enumerate() {
+            let index = KeyIndex(u16::try_from(place).expect("at most 10 alternate keys"));
+            if let Some(parts) = parts(table, index, row) {
+                ids.remove(&parts);
+            }
+        }
+    }
+}
+
+fn parts(table: &Table, key: KeyIndex, row: &[Value]) -> Option<KeyParts> {
+    alternate::parts_of_row(table.key(key), |column| &row[usize::from(column.0)])
+}
+
+impl Rows for State {
+    fn version(&self, table: TableId, id: Uuid) -> Option<i64> {
+        let row = self.tables.get(&table)?.rows.get(&id)?;
+        let column = self.catalog.table_by_id(table)?.version_column();
+        match row[usize::from(column.0)] {
+            Value::BigInt(version) => Some(version),
+            _ => None,
+        }
+    }
+
+    fn value(&self, table: &Table, id: Uuid, column: ColumnIndex) -> Value {
+        self.tables
+            .get(&table.id)
+            .and_then(|held| held.rows.get(&id))
+            .map_or(Value::Null, |row| row[usize::from(column.0)].clone())
+    }
+
+    fn find(&self, table: &Table, key: KeyIndex, parts: &KeyParts) -> Option<Uuid> {
+        self.tables.get(&table.id)?.keys.get(usize::from(key.0))?.get(parts).copied()
+    }
+}

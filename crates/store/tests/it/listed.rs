@@ -1,0 +1,31 @@
+//! Every test of the suite stands in the macro that engines call.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// The words after `start` in a text, up to the first character that is in no name.
+fn names<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(start).skip(1).filter_map(|rest| {
+        rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next()
+    })
+}
+
+#[test]
+fn the_suite_macro_lists_every_test() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/conformance");
+    let mut written = BTreeSet::new();
+    for file in fs::read_dir(source.join("suite")).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        written.extend(names(&text, "\npub async fn ").map(str::to_owned));
+    }
+    let list = fs::read_to_string(source.with_extension("rs")).unwrap();
+    let listed: BTreeSet<String> = list
+        .lines()
+        .filter(|line| line.starts_with("                ") && !line.trim().contains(' '))
+        .map(|line| line.trim().to_owned())
+        .filter(|line| line.contains('_') && line.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        .collect();
+    assert!(written.len() > 70, "the suite's files are read");
+    assert_eq!(written, listed);
+}

@@ -1,0 +1,218 @@
+//! One request from head to answer.
+//!
+//! Takes a snapshot of the definitions, routes, lets the area decode and run, and does the whole once
+//! more on newer definitions when the ones it held turn out to be old. Not here: what areas do.
+//! Invariant: a message that changed something is never run again.
+
+use crate::fault::Problem;
+use crate::request::{self, Request};
+use crate::route::{self, Route};
+use crate::{Settings, bulk, functions, metadata, records, response};
+use bytes::Bytes;
+use http::header::HeaderMap;
+use http::{Method, Response};
+use model::{Caller, Timestamp, Uuid};
+use pipeline::{Context, Message, Pipeline, Reply};
+use std::sync::Arc;
+
+/// How often a request is bound to newer definitions before the caller is told to come again.
+const ROUNDS_MAX: usize = 4;
+
+/// The Web API. One per process; shared by every request.
+pub struct WebApi {
+    pipeline: Arc<Pipeline>,
+    settings: Settings,
+}
+
+/// One request as it came.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// The verb.
+    pub method: Method,
+    /// Path and query exactly as received.
+    pub target: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+    /// `scheme://host[:port]` as the client addressed the service.
+    pub origin: String,
+    /// Who asks.
+    pub caller: Caller,
+    /// When it came.
+    pub now: Timestamp,
+    /// The id of this request, for the answer and the log.
+    pub request_id: Uuid,
+}
+
+/// Where a caller without a valid token gets one.
+#[derive(Clone, Copy, Debug)]
+pub struct Challenge<'a> {
+    /// The token issuer's authorize address.
+    pub authorization_uri: &'a str,
+    /// The organisation's address with a trailing slash.
+    pub resource_id: &'a str,
+    /// A token was sent and rejected.
+    pub rejected: bool,
+}
+
+/// Why an attempt ended without an answer.
+pub(crate) enum Stop {
+    /// The definitions have moved on; nothing was changed.
+    Stale,
+    /// The caller's answer.
+    Problem(Box<Problem>),
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(Box::new(problem))
+    }
+}
+
+impl From<pipeline::Error> for Stop {
+    fn from(error: pipeline::Error) -> Self {
+        match error {
+            pipeline::Error::StaleCatalog => Self::Stale,
+            pipeline::Error::Fault(fault) => Problem::from(*fault).into(),
+        }
+    }
+}
+
+/// What an area works with: the request and the snapshot that it is bound to.
+pub(crate) struct Attempt<'a> {
+    pub(crate) pipeline: &'a Pipeline,
+    pub(crate) request: &'a Request,
+    pub(crate) context: Context,
+}
+
+impl Attempt<'_> {
+    pub(crate) async fn run(&self, message: Message) -> Result<Reply, Stop> {
+        Ok(self.pipeline.run(&self.context, message).await?)
+    }
+
+    /// 405 unless the verb is one of these.
+    pub(crate) fn only(&self, allow: &'static str) -> Problem {
+        Problem::method(&self.request.method, allow)
+    }
+}
+
+impl WebApi {
+    /// Makes the Web API of a service.
+    pub fn new(pipeline: Arc<Pipeline>, settings: Settings) -> Self {
+        Self { pipeline, settings }
+    }
+
+    /// Answers a request.
+    pub async fn handle(&self, incoming: Incoming) -> Response<Bytes> {
+        let headers = incoming.headers.clone();
+        let request_id = incoming.request_id;
+        let head_only = incoming.method == Method::HEAD;
+        let prefer = request::preferences(&headers);
+        let annotations = prefer.include_annotations.clone();
+        let answer = if incoming.body.len() > self.settings.body_bytes_max {
+            Err(Problem::too_large(self.settings.body_bytes_max))
+        } else {
+            match request::read(incoming, prefer, self.settings.page_size_max) {
+                Ok(request) => self.answer(&request).await,
+                Err(problem) => Err(problem),
+            }
+        };
+        let mut response =
+            answer.unwrap_or_else(|problem| problem.response(request_id, annotations.as_ref()));
+        response::finish(&mut response, &self.settings, request_id, Some(&headers));
+        if head_only {
+            response::drop_body(&mut response);
+        }
+        response
+    }
+
+    /// 413: the body is larger than the settings allow.
+    pub fn too_large(&self, request_id: Uuid) -> Response<Bytes> {
+        self.early(request_id, Problem::too_large(self.settings.body_bytes_max))
+    }
+
+    /// 503: too much is going on.
+    pub fn busy(&self, request_id: Uuid) -> Response<Bytes> {
+        self.early(request_id, Problem::busy())
+    }
+
+    /// 400: the body ended before it was complete.
+    pub fn incomplete(&self, request_id: Uuid) -> Response<Bytes> {
+        self.early(request_id, Problem::incomplete())
+    }
+
+    /// 500: the service failed; the cause is in the log.
+    pub fn unexpected(&self, request_id: Uuid) -> Response<Bytes> {
+        self.early(request_id, Problem::unexpected())
+    }
+
+    /// 401: there is no token, or it was rejected.
+    pub fn unauthorized(&self, request_id: Uuid, challenge: &Challenge<'_>) -> Response<Bytes> {
+        let Challenge { authorization_uri, resource_id, rejected } = challenge;
+        let error = if *rejected { ", error=\"invalid_token\"" } else { "" };
+        let text = format!(
+            "Bearer authorization_uri={authorization_uri}, resource_id={resource_id}{error}"
+        );
+        self.early(request_id, Problem::unauthorized(text, *rejected))
+    }
+
+    /// An answer before the request was read.
+    fn early(&self, request_id: Uuid, problem: Problem) -> Response<Bytes> {
+        let mut response = problem.response(request_id, None);
+        response::finish(&mut response, &self.settings, request_id, None);
+        response
+    }
+
+    async fn answer(&self, request: &Request) -> Result<Response<Bytes>, Problem> {
+        let refused = |error| match error {
+            pipeline::Error::Fault(fault) => Problem::from(*fault),
+            pipeline::Error::StaleCatalog => Problem::busy(),
+        };
+        if request.strong {
+            self.pipeline.refresh().await.map_err(refused)?;
+        }
+        for _ in 0..ROUNDS_MAX {
+            let context = Context {
+                catalog: self.pipeline.catalog(),
+                caller: request.caller,
+                now: request.now,
+            };
+            let attempt = Attempt { pipeline: &self.pipeline, request, context };
+            match dispatch(&attempt).await {
+                Ok(response) => return Ok(response),
+                Err(Stop::Stale) => {
+                    self.pipeline.refresh().await.map_err(refused)?;
+                }
+                Err(Stop::Problem(problem)) => {
+                    let newer =
+                        problem.unknown_name && self.pipeline.refresh().await.map_err(refused)?;
+                    if !newer {
+                        return Err(*problem);
+                    }
+                }
+            }
+        }
+        Err(Problem::busy())
+    }
+}
+
+async fn dispatch(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
+    let route = route::resolve(attempt.request, &attempt.context.catalog)?;
+    match route {
+        Route::Service => functions::service_document(attempt),
+        Route::Collection(table) => records::collection(attempt, &table).await,
+        Route::Count(table) => records::count(attempt, &table).await,
+        Route::Record(address) => records::record(attempt, &address).await,
+        Route::Property(address, column) => records::property(attempt, &address, column).await,
+        Route::RawProperty(address, column) => {
+            records::raw_property(attempt, &address, column).await
+        }
+        Route::Bulk(table, message) => bulk::action(attempt, &table, message).await,
+        Route::Metadata(place) => metadata::answer(attempt, place).await,
+        Route::Function(function, arguments) => {
+            functions::call(attempt, function, &arguments).await
+        }
+        Route::CreateEntities => metadata::create_entities(attempt).await,
+    }
+}

@@ -1,0 +1,212 @@
+//! The service document and the unbound functions.
+//!
+//! Source: webapi.md 2 and 20.
+
+use crate::api::{Attempt, Stop};
+use crate::fault::{self, Problem};
+use crate::response;
+use crate::route::Function;
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
+use model::{MessageName, Table};
+use pipeline::{Message, Read, Reply};
+use query::{BoundQuery, ColumnRef, Order, Paging};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// What `RetrieveVersion` answers: the platform's version that the contract describes, then ours.
+const VERSION: &str =
+    concat!("9.2.", env!("CARGO_PKG_VERSION_MINOR"), ".", env!("CARGO_PKG_VERSION_PATCH"));
+
+/// Tables that one `RetrieveTotalRecordCount` may name.
+const COUNTED_TABLES_MAX: usize = 100;
+
+/// `GET /`
+pub(crate) fn service_document(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
+    if attempt.request.method != Method::GET {
+        return Err(attempt.only("GET, HEAD").into());
+    }
+    attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
+    let sets: Vec<Value> = attempt
+        .context
+        .catalog
+        .tables()
+        .iter()
+        .map(|table| {
+            let set = &*table.entity_set_name;
+            json!({"name": set, "kind": "EntitySet", "url": set})
+        })
+        .collect();
+    let context = format!("{}$metadata", attempt.request.root);
+    Ok(ok(&json!({"@odata.context": context, "value": sets})))
+}
+
+/// A function, with what stands in its parentheses.
+pub(crate) async fn call(
+    attempt: &Attempt<'_>,
+    function: Function,
+    arguments: &str,
+) -> Result<Response<Bytes>, Stop> {
+    if attempt.request.method != Method::GET {
+        return Err(attempt.only("GET, HEAD").into());
+    }
+    attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
+    let arguments = arguments.trim();
+    if !arguments.is_empty() && matches!(function, Function::WhoAmI | Function::RetrieveVersion) {
+        return Err(bad_arguments(function).into());
+    }
+    match function {
+        Function::WhoAmI => Ok(who_am_i(attempt)),
+        Function::RetrieveVersion => Ok(ok(&json!({
+            "@odata.context": context(attempt, function),
+            "Version": VERSION,
+        }))),
+        Function::RetrieveCurrentOrganization => organization(attempt).await,
+        Function::RetrieveTotalRecordCount => {
+            let names = entity_names(attempt, arguments)?;
+            total_record_count(attempt, &names).await
+        }
+    }
+}
+
+fn name(function: Function) -> &'static str {
+    match function {
+        Function::WhoAmI => "WhoAmI",
+        Function::RetrieveVersion => "RetrieveVersion",
+        Function::RetrieveCurrentOrganization => "RetrieveCurrentOrganization",
+        Function::RetrieveTotalRecordCount => "RetrieveTotalRecordCount",
+    }
+}
+
+fn context(attempt: &Attempt<'_>, function: Function) -> String {
+    let root = &attempt.request.root;
+    format!("{root}$metadata#Microsoft.Dynamics.CRM.{}Response", name(function))
+}
+
+fn ok(body: &Value) -> Response<Bytes> {
+    response::json(StatusCode::OK, body.to_string().into_bytes())
+}
+
+fn bad_arguments(function: Function) -> Problem {
+    Problem::uri(format!(
+        "No function signature for the function with name '{}' matches the specified arguments.",
+        name(function)
+    ))
+}
+
+fn who_am_i(attempt: &Attempt<'_>) -> Response<Bytes> {
+    let caller = attempt.context.caller;
+    ok(&json!({
+        "@odata.context": context(attempt, Function::WhoAmI),
+        "BusinessUnitId": caller.business_unit.to_string(),
+        "UserId": caller.user.to_string(),
+        "OrganizationId": attempt.pipeline.organization().id.to_string(),
+    }))
+}
+
+/// The one organisation there is. Its access type changes nothing: there is one address.
+async fn organization(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
+    let id = attempt.pipeline.organization().id.to_string();
+    let named = crate::records::first_name(attempt, "organization").await?;
+    let name = named.as_deref().unwrap_or("Sheaf");
+    let root = &attempt.request.root;
+    let origin = root.split("/api/data/").next().unwrap_or(root);
+    Ok(ok(&json!({
+        "@odata.context": context(attempt, Function::RetrieveCurrentOrganization),
+        "Detail": {
+            "OrganizationId": id,
+            "FriendlyName": name,
+            "OrganizationVersion": VERSION,
+            "EnvironmentId": id,
+            "DatacenterId": model::Uuid::nil().to_string(),
+            "Geo": null,
+            "TenantId": id,
+            "UrlName": name,
+            "UniqueName": name,
+            "State": "Enabled",
+            "Endpoints": {
+                "Count": 1,
+                "IsReadOnly": false,
+                "Keys": ["WebApplication"],
+                "Values": [format!("{origin}/")],
+            },
+        },
+    })))
+}
+
+/// The tables that the argument names: `EntityNames=['account']`, `["account"]` or an alias.
+fn entity_names(attempt: &Attempt<'_>, arguments: &str) -> Result<Vec<String>, Problem> {
+    let bad = || bad_arguments(Function::RetrieveTotalRecordCount);
+    let (parameter, value) = arguments.split_once('=').ok_or_else(bad)?;
+    if parameter.trim() != "EntityNames" {
+        return Err(bad());
+    }
+    let value = value.trim();
+    let list = match value.starts_with('@') {
+        true => attempt.request.options.get(value).ok_or_else(bad)?,
+        false => value,
+    };
+    let inside = list.trim().strip_prefix('[').and_then(|list| list.strip_suffix(']'));
+    let names: Vec<String> = inside
+        .ok_or_else(bad)?
+        .split(',')
+        .map(|name| name.trim().trim_matches(['\'', '"']).to_owned())
+        .collect();
+    if names.len() > COUNTED_TABLES_MAX {
+        return Err(Problem::argument(format!(
+            "RetrieveTotalRecordCount takes at most {COUNTED_TABLES_MAX} tables."
+        )));
+    }
+    Ok(names)
+}
+
+/// Exact counts, one query per named table.
+async fn total_record_count(
+    attempt: &Attempt<'_>,
+    names: &[String],
+) -> Result<Response<Bytes>, Stop> {
+    let catalog = &attempt.context.catalog;
+    let mut tables: Vec<&Arc<Table>> = Vec::new();
+    for name in names {
+        let table = catalog.table(name).ok_or_else(|| Problem::no_definition("entity", name))?;
+        if !tables.iter().any(|known| known.id == table.id) {
+            tables.push(table);
+        }
+    }
+    let mut counts = Vec::new();
+    // Each table is a query of its own; the caller names few.
+    for table in &tables {
+        counts.push(rows_of(attempt, table).await?);
+    }
+    let keys: Vec<&str> = tables.iter().map(|table| &*table.logical_name).collect();
+    Ok(ok(&json!({
+        "@odata.context": context(attempt, Function::RetrieveTotalRecordCount),
+        "EntityRecordCountCollection": {
+            "Count": keys.len(),
+            "IsReadOnly": false,
+            "Keys": keys,
+            "Values": counts,
+        },
+    })))
+}
+
+async fn rows_of(attempt: &Attempt<'_>, table: &Arc<Table>) -> Result<u64, Stop> {
+    let key = ColumnRef { column: table.primary_key };
+    let query = BoundQuery {
+        catalog: Arc::clone(&attempt.context.catalog),
+        table: Arc::clone(table),
+        columns: vec![key],
+        filter: None,
+        order: vec![Order { column: key, descending: false }],
+        paging: Paging { size: 0, after: None, look_ahead: false },
+        count_max: Some(u64::from(u32::MAX) << 20),
+    };
+    let read = Message::Read(Read { name: MessageName::RetrieveMultiple, query });
+    match attempt.run(read).await? {
+        Reply::Page(page) => Ok(page.count.unwrap_or_default()),
+        Reply::Written(_) | Reply::Defined(_) => {
+            tracing::error!("a read was answered with something else than a page");
+            Err(Problem::unexpected().into())
+        }
+    }
+}

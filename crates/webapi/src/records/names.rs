@@ -1,0 +1,110 @@
+//! What the records that lookups point to are called, for formatted values.
+//!
+//! One query per table that is pointed to and per [`NAMES_PER_QUERY`] records, after the page was cut.
+
+use super::read;
+use crate::api::{Attempt, Stop};
+use model::{LookupValue, MessageName, TableId, Uuid, Value};
+use pipeline::{Message, Read, Reply};
+use query::odata::Parsed;
+use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Records that one query asks for.
+const NAMES_PER_QUERY: usize = 5_000;
+
+/// The annotation that needs names.
+const FORMATTED_VALUE: &str = "OData.Community.Display.V1.FormattedValue";
+
+/// The names of all records that the page points to; none when nobody asked for them.
+pub(super) async fn of_page(
+    attempt: &Attempt<'_>,
+    parsed: &Parsed,
+    page: &Page,
+) -> Result<HashMap<LookupValue, Box<str>>, Stop> {
+    let mut names = HashMap::new();
+    let annotations = attempt.request.prefer.include_annotations.as_ref();
+    if !annotations.is_some_and(|filter| filter.matches(FORMATTED_VALUE)) {
+        return Ok(names);
+    }
+    let mut wanted: HashMap<TableId, BTreeSet<Uuid>> = HashMap::new();
+    for row in page.rows(parsed.query.columns.len()) {
+        for value in row.iter().take(parsed.shown) {
+            if let Value::Lookup(lookup) = value {
+                wanted.entry(lookup.table).or_default().insert(lookup.id);
+            }
+        }
+    }
+    // One query per table: there are as many as lookup columns point to, whatever the page holds.
+    for (table, ids) in wanted {
+        let ids: Vec<Uuid> = ids.into_iter().collect();
+        for ids in ids.chunks(NAMES_PER_QUERY) {
+            of_table(attempt, table, ids, &mut names).await?;
+        }
+    }
+    Ok(names)
+}
+
+async fn of_table(
+    attempt: &Attempt<'_>,
+    table_id: TableId,
+    ids: &[Uuid],
+    names: &mut HashMap<LookupValue, Box<str>>,
+) -> Result<(), Stop> {
+    let catalog = &attempt.context.catalog;
+    let Some(table) = catalog.table_by_id(table_id) else { return Ok(()) };
+    let Some(name) = table.primary_name else { return Ok(()) };
+    let key = ColumnRef { column: table.primary_key };
+    let query = BoundQuery {
+        catalog: Arc::clone(catalog),
+        table: Arc::clone(table),
+        columns: vec![key, ColumnRef { column: name }],
+        filter: Some(Filter::In {
+            column: key,
+            values: ids.iter().copied().map(Value::Guid).collect(),
+            negated: false,
+        }),
+        order: vec![Order { column: key, descending: false }],
+        paging: Paging {
+            size: u32::try_from(ids.len()).unwrap_or(u32::MAX),
+            after: None,
+            look_ahead: false,
+        },
+        count_max: None,
+    };
+    let page = read::run(attempt, MessageName::RetrieveMultiple, query).await?;
+    for row in page.rows(2) {
+        if let [Value::Guid(id), Value::Text(name)] = row {
+            names.insert(LookupValue { table: table_id, id: *id }, name.clone());
+        }
+    }
+    Ok(())
+}
+
+/// The text in one column of the one row of a table, if there is one: the organisation's name.
+pub(crate) async fn first_name(
+    attempt: &Attempt<'_>,
+    logical_name: &str,
+) -> Result<Option<Box<str>>, Stop> {
+    let catalog = &attempt.context.catalog;
+    let Some(table) = catalog.table(logical_name) else { return Ok(None) };
+    let Some(name) = table.primary_name else { return Ok(None) };
+    let query = BoundQuery {
+        catalog: Arc::clone(catalog),
+        table: Arc::clone(table),
+        columns: vec![ColumnRef { column: name }],
+        filter: None,
+        order: vec![Order { column: ColumnRef { column: table.primary_key }, descending: false }],
+        paging: Paging { size: 1, after: None, look_ahead: false },
+        count_max: None,
+    };
+    let read = Message::Read(Read { name: MessageName::Retrieve, query });
+    Ok(match attempt.run(read).await? {
+        Reply::Page(page) => page.cells.into_iter().find_map(|value| match value {
+            Value::Text(name) => Some(name),
+            _ => None,
+        }),
+        Reply::Written(_) | Reply::Defined(_) => None,
+    })
+}

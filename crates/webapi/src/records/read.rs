@@ -1,0 +1,220 @@
+//! Reading records: one, a page of them, their number.
+
+use super::names;
+use crate::api::{Attempt, Stop};
+use crate::fault::{self, Problem};
+use crate::request::Guard;
+use crate::response;
+use crate::route::Address;
+use bytes::Bytes;
+use http::header;
+use http::{Method, Response, StatusCode};
+use model::{ColumnIndex, LookupValue, MessageName, Table, Value};
+use percent_encoding::percent_decode_str;
+use pipeline::{Message, Read, Reply};
+use query::odata::{self, Parsed, limits};
+use query::{BoundQuery, Page};
+use std::collections::HashMap;
+use std::sync::Arc;
+use wire::etag::ETag;
+use wire::record::{PageFrame, Writer};
+
+/// `GET /set`
+pub(super) async fn page(
+    attempt: &Attempt<'_>,
+    table: &Arc<Table>,
+) -> Result<Response<Bytes>, Stop> {
+    let request = attempt.request;
+    if request.prefer.track_changes {
+        return Err(Problem::not_implemented("The preference 'odata.track-changes'").into());
+    }
+    let parsed =
+        odata::parse(&attempt.context.catalog, table, &request.options).map_err(fault::of_query)?;
+    let page = run(attempt, MessageName::RetrieveMultiple, parsed.query.clone()).await?;
+    let next_link = match parsed.next_token(&page) {
+        Some(token) => Some(next_link(attempt, table, &token)?),
+        None => None,
+    };
+    let counted = page.count.map(|count| count.min(u64::from(limits::COUNT_MAX)));
+    let context = wire::record::context(&request.root, table, parsed.select.as_deref());
+    let frame = PageFrame {
+        context: &context,
+        count: counted,
+        count_limit_exceeded: page.count > counted,
+        next_link: next_link.as_deref(),
+        metadata_version: Some(attempt.context.catalog.version()),
+    };
+    let names = names::of_page(attempt, &parsed, &page).await?;
+    let mut body = Vec::new();
+    with_writer(attempt, &parsed, &names, |writer| {
+        let rows = page.rows(parsed.query.columns.len());
+        wire::record::write_page(&mut body, writer, &frame, rows);
+    });
+    let mut response = response::json(StatusCode::OK, body);
+    let mut applied = applied_annotations(attempt);
+    if request.prefer.max_page_size.is_some() {
+        applied.push(format!("odata.maxpagesize={}", parsed.query.paging.size));
+    }
+    response::put_applied(&mut response, &applied);
+    Ok(response)
+}
+
+/// `GET /set(key)`
+pub(super) async fn one(attempt: &Attempt<'_>, address: &Address) -> Result<Response<Bytes>, Stop> {
+    let (parsed, page) = fetch(attempt, address).await?;
+    let version = version(&parsed, &page);
+    let unchanged = match attempt.request.if_none_match {
+        Guard::Tag(ETag::Version(known)) => version == Some(known),
+        _ => false,
+    };
+    let conditional = address.table.optimistic_concurrency
+        && attempt.request.prefer.include_annotations.is_none();
+    if unchanged && conditional {
+        let mut response = response::empty(StatusCode::NOT_MODIFIED);
+        put_version(&mut response, version);
+        return Ok(response);
+    }
+    let mut response = represent(attempt, StatusCode::OK, &parsed, &page).await?;
+    response::put_applied(&mut response, &applied_annotations(attempt));
+    Ok(response)
+}
+
+/// Reads one record with the options of the request. 404 when it is not there.
+pub(super) async fn fetch(
+    attempt: &Attempt<'_>,
+    address: &Address,
+) -> Result<(Parsed, Page), Stop> {
+    let parsed = odata::parse_single(
+        &attempt.context.catalog,
+        &address.table,
+        &attempt.request.options,
+        address.filter(),
+    )
+    .map_err(fault::of_query)?;
+    let page = run(attempt, MessageName::Retrieve, parsed.query.clone()).await?;
+    if page.rows == 0 {
+        return Err(address.missing().into());
+    }
+    Ok((parsed, page))
+}
+
+/// An answer with one record as its body.
+pub(super) async fn represent(
+    attempt: &Attempt<'_>,
+    status: StatusCode,
+    parsed: &Parsed,
+    page: &Page,
+) -> Result<Response<Bytes>, Stop> {
+    let request = attempt.request;
+    let table = &parsed.query.table;
+    let context = wire::record::context_of_one(&request.root, table, parsed.select.as_deref());
+    let names = names::of_page(attempt, parsed, page).await?;
+    let mut body = Vec::new();
+    with_writer(attempt, parsed, &names, |writer| {
+        if let Some(row) = page.rows(parsed.query.columns.len()).next() {
+            wire::record::write_one(&mut body, writer, &context, row);
+        }
+    });
+    let mut response = response::json(status, body);
+    put_version(&mut response, version(parsed, page));
+    Ok(response)
+}
+
+/// `GET /set/$count`
+pub(crate) async fn count(
+    attempt: &Attempt<'_>,
+    table: &Arc<Table>,
+) -> Result<Response<Bytes>, Stop> {
+    if attempt.request.method != Method::GET {
+        return Err(attempt.only("GET, HEAD").into());
+    }
+    let parsed = odata::parse_count(&attempt.context.catalog, table, &attempt.request.options)
+        .map_err(fault::of_query)?;
+    let page = run(attempt, MessageName::RetrieveMultiple, parsed.query).await?;
+    let count = page.count.unwrap_or_default().min(u64::from(limits::COUNT_MAX));
+    Ok(response::text(count.to_string()))
+}
+
+/// Runs a read.
+pub(super) async fn run(
+    attempt: &Attempt<'_>,
+    name: MessageName,
+    query: BoundQuery,
+) -> Result<Page, Stop> {
+    match attempt.run(Message::Read(Read { name, query })).await? {
+        Reply::Page(page) => Ok(page),
+        Reply::Written(_) | Reply::Defined(_) => {
+            tracing::error!("a read was answered with something else than a page");
+            Err(Problem::unexpected().into())
+        }
+    }
+}
+
+/// The preference for annotations, when it was honoured.
+pub(super) fn applied_annotations(attempt: &Attempt<'_>) -> Vec<String> {
+    let filter = attempt.request.prefer.include_annotations.as_ref();
+    filter
+        .map(|filter| format!("odata.include-annotations=\"{}\"", filter.as_written()))
+        .into_iter()
+        .collect()
+}
+
+fn version(parsed: &Parsed, page: &Page) -> Option<i64> {
+    let row = page.rows(parsed.query.columns.len()).next()?;
+    match row.get(parsed.version_place?)? {
+        Value::BigInt(version) => Some(*version),
+        _ => None,
+    }
+}
+
+fn put_version(response: &mut Response<Bytes>, version: Option<i64>) {
+    if let Some(version) = version {
+        response::put(response, header::ETAG, &wire::etag::write(version));
+    }
+}
+
+fn with_writer(
+    attempt: &Attempt<'_>,
+    parsed: &Parsed,
+    names: &HashMap<LookupValue, Box<str>>,
+    write: impl FnOnce(&Writer<'_>),
+) {
+    let columns: Vec<ColumnIndex> =
+        parsed.query.columns.iter().map(|column| column.column).collect();
+    let catalog = &attempt.context.catalog;
+    let mut writer = Writer::new(&parsed.query.table, catalog, &columns, parsed.shown);
+    if let Some(filter) = &attempt.request.prefer.include_annotations {
+        writer = writer.with_annotations(filter).with_names(names);
+    }
+    write(&writer);
+}
+
+/// The address of the next page: the options as they were sent, with the new token.
+///
+/// Errors: an address that no caller could send, as it is over the limit of a URL.
+fn next_link(attempt: &Attempt<'_>, table: &Table, token: &str) -> Result<String, Problem> {
+    let request = attempt.request;
+    let query = request.query.strip_suffix('/').unwrap_or(&request.query);
+    let kept: Vec<&str> = query
+        .split('&')
+        .filter(|part| {
+            let name = part.split('=').next().unwrap_or_default();
+            let name = percent_decode_str(name).decode_utf8_lossy();
+            !name.is_empty() && name.replace('+', " ").trim() != "$skiptoken"
+        })
+        .collect();
+    let mut link = format!("{}{}?", request.root, table.entity_set_name);
+    for part in kept {
+        link.push_str(part);
+        link.push('&');
+    }
+    link.push_str("$skiptoken=");
+    link.push_str(token);
+    if link.len() > limits::URL_CHARACTERS_MAX {
+        return Err(Problem::uri(format!(
+            "The address of the next page would be longer than {} characters. Shorten the options, or order by shorter columns.",
+            limits::URL_CHARACTERS_MAX
+        )));
+    }
+    Ok(link)
+}

@@ -1,0 +1,225 @@
+//! Writing single records: a bulk of one each.
+//!
+//! Source: bulk.md 3.2 and 4.3, webapi.md 12 and 14.
+//! Invariant: what the answer needs is checked before anything is written; after the write only a
+//! read may fail, and then the answer is the one without a body.
+
+use super::read;
+use crate::api::{Attempt, Stop};
+use crate::fault::{self, Payload, Problem};
+use crate::request::Guard;
+use crate::response;
+use crate::route::Address;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use model::{MessageName, Table, Target, TargetKey, Uuid};
+use pipeline::{Condition, Context, Message, Reply, Write};
+use query::odata;
+use std::sync::Arc;
+use wire::etag::ETag;
+
+/// What happened to the one target of a message.
+#[derive(Clone, Copy)]
+pub(super) struct Outcome {
+    id: Uuid,
+    created: bool,
+}
+
+/// A version that no row has: a condition on it fails for every row that exists.
+const NO_VERSION: i64 = i64::MIN;
+
+/// `POST /set`
+pub(super) async fn create(
+    attempt: &Attempt<'_>,
+    table: &Arc<Table>,
+) -> Result<Response<Bytes>, Stop> {
+    check_options(attempt, table)?;
+    let target = decode(attempt, table, MessageName::Create)?;
+    let outcome = write(attempt, table, MessageName::Create, target, Condition::Any).await?;
+    let address = Address { table: Arc::clone(table), key: TargetKey::Id(outcome.id) };
+    Ok(answer(attempt, &address, outcome).await)
+}
+
+/// `PATCH /set(key)`, and `PUT`.
+pub(super) async fn change(
+    attempt: &Attempt<'_>,
+    address: &Address,
+) -> Result<Response<Bytes>, Stop> {
+    let table = &address.table;
+    check_options(attempt, table)?;
+    let (name, condition, expected_version) = guarded(attempt, table)?;
+    let mut target = decode(attempt, table, name)?;
+    match (&target.key, &address.key) {
+        (TargetKey::Id(body), TargetKey::Id(url)) if body != url => {
+            return Err(Problem::argument(format!(
+                "The primary key in the body, {body}, is not the one in the request URI, {url}."
+            ))
+            .into());
+        }
+        (TargetKey::Id(_), TargetKey::Alternate(_)) => {
+            return Err(Problem::not_implemented(
+                "A primary key in the body of a request that names its record by an alternate key",
+            )
+            .into());
+        }
+        _ => {}
+    }
+    // An update by alternate key cannot change that key: its columns in the body do not count.
+    // (An upsert decides so once it knows whether the record exists.)
+    if let (MessageName::Update, TargetKey::Alternate(key)) = (name, &address.key) {
+        let columns = &table.key(key.key).columns;
+        target.cells.retain(|cell| !columns.contains(&cell.column));
+        target.binds.retain(|bind| !columns.contains(&bind.column));
+    }
+    target.key = address.key.clone();
+    target.expected_version = expected_version;
+    let outcome = write(attempt, table, name, target, condition).await?;
+    Ok(answer(attempt, address, outcome).await)
+}
+
+/// `DELETE /set(key)`
+pub(super) async fn delete(
+    attempt: &Attempt<'_>,
+    address: &Address,
+) -> Result<Response<Bytes>, Stop> {
+    attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
+    let table = &address.table;
+    let expected_version = match attempt.request.if_match {
+        Guard::None | Guard::Tag(ETag::Any) => None,
+        Guard::Blank => return Err(Problem::version_missing().into()),
+        Guard::Tag(ETag::Version(version)) => Some(version),
+        Guard::Tag(ETag::Other) => Some(NO_VERSION),
+    };
+    if expected_version.is_some() && !table.optimistic_concurrency {
+        return Err(Problem::concurrency_not_enabled(table).into());
+    }
+    if let Guard::Tag(_) | Guard::Blank = attempt.request.if_none_match {
+        return Err(Problem::not_implemented("The header 'If-None-Match' on DELETE").into());
+    }
+    let target = Target { key: address.key.clone(), expected_version, ..Target::default() };
+    write(attempt, table, MessageName::Delete, target, Condition::Any).await?;
+    Ok(response::empty(StatusCode::NO_CONTENT))
+}
+
+/// Message, condition and version that the conditions of the head stand for.
+fn guarded(
+    attempt: &Attempt<'_>,
+    table: &Table,
+) -> Result<(MessageName, Condition, Option<i64>), Problem> {
+    let request = attempt.request;
+    let must_not_exist = match request.if_none_match {
+        Guard::None => false,
+        Guard::Tag(ETag::Any) => true,
+        Guard::Blank | Guard::Tag(ETag::Version(_) | ETag::Other) => {
+            return Err(Problem::not_implemented(
+                "A version in the header 'If-None-Match' of a write",
+            ));
+        }
+    };
+    let version = match request.if_match {
+        Guard::None if must_not_exist => {
+            return Ok((MessageName::Upsert, Condition::MustNotExist, None));
+        }
+        Guard::None => return Ok((MessageName::Upsert, Condition::Any, None)),
+        Guard::Blank => return Err(Problem::version_missing()),
+        Guard::Tag(ETag::Any) => None,
+        Guard::Tag(ETag::Version(version)) => Some(version),
+        Guard::Tag(ETag::Other) => Some(NO_VERSION),
+    };
+    if version.is_some() && !table.optimistic_concurrency {
+        return Err(Problem::concurrency_not_enabled(table));
+    }
+    // It must exist and must not: no row passes.
+    let version = if must_not_exist { Some(NO_VERSION) } else { version };
+    Ok((MessageName::Update, Condition::Any, version))
+}
+
+/// Understands the options before anything is written.
+fn check_options(attempt: &Attempt<'_>, table: &Arc<Table>) -> Result<(), Problem> {
+    let never = query::Filter::Or(Vec::new());
+    let options = &attempt.request.options;
+    odata::parse_single(&attempt.context.catalog, table, options, never)
+        .map(drop)
+        .map_err(fault::of_query)
+}
+
+fn decode(
+    attempt: &Attempt<'_>,
+    table: &Arc<Table>,
+    message: MessageName,
+) -> Result<Target, Problem> {
+    let catalog = &attempt.context.catalog;
+    wire::targets::decode_record(&attempt.request.body, table, catalog)
+        .map_err(|err| fault::of_wire(err, Payload::of(message, table)))
+}
+
+/// Runs a write of one target.
+pub(super) async fn write(
+    attempt: &Attempt<'_>,
+    table: &Arc<Table>,
+    name: MessageName,
+    target: Target,
+    condition: Condition,
+) -> Result<Outcome, Stop> {
+    let targets = vec![target];
+    let message = Write { name, table: Arc::clone(table), targets, condition };
+    if let Reply::Written(outcomes) = attempt.run(Message::Write(message)).await?
+        && let [outcome] = outcomes.as_slice()
+    {
+        return Ok(Outcome { id: outcome.id, created: outcome.created });
+    }
+    tracing::error!(%name, "a write of one target was not answered with one outcome");
+    Err(Problem::unexpected().into())
+}
+
+/// 204 with the address, or the record when it was asked for.
+async fn answer(attempt: &Attempt<'_>, address: &Address, outcome: Outcome) -> Response<Bytes> {
+    let absolute = address.absolute(&attempt.request.root);
+    if !attempt.request.prefer.return_representation {
+        return response::written(&absolute);
+    }
+    match representation(attempt, address, outcome).await {
+        Ok(mut response) => {
+            response::put_address(&mut response, &absolute);
+            let mut applied = vec!["return=representation".to_owned()];
+            applied.extend(read::applied_annotations(attempt));
+            response::put_applied(&mut response, &applied);
+            response
+        }
+        // The record is written; that it could not be read back must not look like a failure.
+        Err(_) => response::written(&absolute),
+    }
+}
+
+/// Reads back what was written, on newer definitions if need be.
+async fn representation(
+    attempt: &Attempt<'_>,
+    address: &Address,
+    outcome: Outcome,
+) -> Result<Response<Bytes>, Stop> {
+    let status = if outcome.created { StatusCode::CREATED } else { StatusCode::OK };
+    let by_id = Address { table: Arc::clone(&address.table), key: TargetKey::Id(outcome.id) };
+    match read_back(attempt, &by_id, status).await {
+        Err(Stop::Stale) => {
+            attempt.pipeline.refresh().await?;
+            let catalog = attempt.pipeline.catalog();
+            let Some(table) = catalog.table_by_id(address.table.id) else {
+                return Err(Stop::Stale);
+            };
+            let by_id = Address { table: Arc::clone(table), key: by_id.key };
+            let context = Context { catalog, ..attempt.context.clone() };
+            let again = Attempt { context, ..*attempt };
+            read_back(&again, &by_id, status).await
+        }
+        read => read,
+    }
+}
+
+async fn read_back(
+    attempt: &Attempt<'_>,
+    address: &Address,
+    status: StatusCode,
+) -> Result<Response<Bytes>, Stop> {
+    let (parsed, page) = read::fetch(attempt, address).await?;
+    read::represent(attempt, status, &parsed, &page).await
+}

@@ -1,0 +1,164 @@
+//! A request, read: verb, path, options, preferences, conditions. No names are looked up yet.
+//!
+//! Not here: what a segment means (`route`), bodies (`wire`).
+//! Invariant: a header that would change the answer and is not honoured refuses the request by name.
+
+use crate::Incoming;
+use crate::fault::{self, Problem};
+use crate::path::{self, Path};
+use bytes::Bytes;
+use http::Method;
+use http::header::{self, HeaderMap, HeaderName};
+use model::{Caller, Timestamp, Uuid};
+use query::odata::{Options, limits};
+use wire::etag::{self, ETag};
+use wire::headers;
+use wire::prefer::Prefer;
+
+/// A request whose head is understood.
+pub(crate) struct Request {
+    /// The verb; `HEAD` reads as `GET`.
+    pub(crate) method: Method,
+    pub(crate) path: Path,
+    /// The query string as it was sent.
+    pub(crate) query: String,
+    pub(crate) options: Options,
+    pub(crate) prefer: Prefer,
+    pub(crate) if_match: Guard,
+    pub(crate) if_none_match: Guard,
+    /// `Consistency: Strong`: the newest definitions are wanted.
+    pub(crate) strong: bool,
+    /// The solution that a change of definitions is meant for.
+    pub(crate) solution: Option<String>,
+    pub(crate) body: Bytes,
+    /// `https://host/api/data/v9.2/`, as the client addressed it.
+    pub(crate) root: String,
+    /// The whole URL, for texts.
+    pub(crate) uri: String,
+    pub(crate) caller: Caller,
+    pub(crate) now: Timestamp,
+}
+
+/// A condition of the head.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Guard {
+    /// There is none (or the literal `null`).
+    None,
+    /// The header is there and empty.
+    Blank,
+    /// `*` or a version.
+    Tag(ETag),
+}
+
+/// Headers that ask custom logic, flows or duplicate rules not to run: there are none.
+const NO_OPS: [&str; 6] = [
+    headers::MSCRM_SUPPRESS_DUPLICATE_DETECTION,
+    headers::MSCRM_BYPASS_CUSTOM_PLUGIN_EXECUTION,
+    headers::MSCRM_BYPASS_BUSINESS_LOGIC_EXECUTION,
+    headers::MSCRM_BYPASS_BUSINESS_LOGIC_EXECUTION_STEP_IDS,
+    headers::MSCRM_SUPPRESS_CALLBACK_REGISTRATION_EXPANDER_JOB,
+    headers::MSCRM_SESSION_TOKEN,
+];
+
+/// Reads the preferences, which also say how an error is answered. Never fails.
+pub(crate) fn preferences(headers: &HeaderMap) -> Prefer {
+    let name = HeaderName::from_static(headers::PREFER);
+    Prefer::parse(headers.get_all(name).iter().filter_map(|value| value.to_str().ok()))
+}
+
+/// Reads the head of a request.
+pub(crate) fn read(
+    incoming: Incoming,
+    prefer: Prefer,
+    page_size_max: u32,
+) -> Result<Request, Problem> {
+    let Incoming { method, target, headers, body, origin, caller, now, .. } = incoming;
+    if target.chars().nth(limits::URL_CHARACTERS_MAX).is_some() {
+        return Err(Problem::uri_too_long());
+    }
+    let (path, query) = path::split_target(&target);
+    let uri = format!("{origin}{path}");
+    let path = path::parse(path).map_err(|bad| match bad {
+        path::Bad::Outside => Problem::no_resource(&uri),
+        path::Bad::NotText => Problem::uri("The request URI is not valid UTF-8 after decoding."),
+        path::Bad::Malformed => {
+            Problem::uri(format!("Bad Request - Error in query syntax: '{uri}'."))
+        }
+    })?;
+    let mut options = Options::parse(query).map_err(fault::of_query)?;
+    options.page_size = prefer.max_page_size;
+    options.page_size_max = page_size_max;
+    check_headers(&headers, caller)?;
+    if !body.is_empty() {
+        check_kind(&headers)?;
+    }
+    let strong = text(&headers, headers::CONSISTENCY)
+        .is_some_and(|value| value.eq_ignore_ascii_case("strong"));
+    Ok(Request {
+        method: if method == Method::HEAD { Method::GET } else { method },
+        root: format!("{origin}/api/data/{}/", path.version),
+        uri,
+        path,
+        query: query.to_owned(),
+        options,
+        prefer,
+        if_match: guard(&headers, &header::IF_MATCH),
+        if_none_match: guard(&headers, &header::IF_NONE_MATCH),
+        strong,
+        solution: text(&headers, headers::MSCRM_SOLUTION_UNIQUE_NAME).map(str::to_owned),
+        body,
+        caller,
+        now,
+    })
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim).filter(|text| !text.is_empty())
+}
+
+fn guard(headers: &HeaderMap, name: &HeaderName) -> Guard {
+    let Some(value) = headers.get(name) else { return Guard::None };
+    let text = value.to_str().map_or("?", str::trim);
+    match etag::parse(text) {
+        Some(tag) => Guard::Tag(tag),
+        None if text == "null" => Guard::None,
+        None => Guard::Blank,
+    }
+}
+
+/// Refuses what would change the answer and is not honoured.
+fn check_headers(headers: &HeaderMap, caller: Caller) -> Result<(), Problem> {
+    if let Some(id) = text(headers, headers::MSCRM_CALLER_ID)
+        && Uuid::try_parse(id) != Ok(caller.user)
+    {
+        return Err(Problem::not_implemented("Impersonation by the header 'MSCRMCallerID'"));
+    }
+    if headers.contains_key(headers::CALLER_OBJECT_ID) {
+        return Err(Problem::not_implemented("Impersonation by the header 'CallerObjectId'"));
+    }
+    for name in headers.keys().map(HeaderName::as_str) {
+        let known = NO_OPS.contains(&name)
+            || name == headers::MSCRM_SOLUTION_UNIQUE_NAME
+            || name == headers::MSCRM_MERGE_LABELS;
+        if name.starts_with("mscrm.") && !known {
+            return Err(Problem::not_implemented(format_args!("The header '{name}'")));
+        }
+    }
+    Ok(())
+}
+
+/// A body is JSON, in plain bytes. No kind at all passes for JSON.
+fn check_kind(headers: &HeaderMap) -> Result<(), Problem> {
+    if let Some(encoding) = text(headers, header::CONTENT_ENCODING.as_str())
+        && !encoding.eq_ignore_ascii_case("identity")
+    {
+        return Err(Problem::media_type(&format!("content encoding {encoding}")));
+    }
+    let Some(kind) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let kind = kind.to_str().unwrap_or("?");
+    let media = kind.split(';').next().unwrap_or_default().trim();
+    if media.eq_ignore_ascii_case("application/json") || media.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::media_type(media))
+}

@@ -1,0 +1,150 @@
+//! Answers: bodies, and the headers that every answer carries.
+//!
+//! Source: bulk.md 0.4, webapi.md 6. Not here: error texts and statuses (`fault`).
+//! Invariant: every response that leaves the crate went through [`finish`].
+
+use crate::Settings;
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use model::Uuid;
+use percent_encoding::{CONTROLS, utf8_percent_encode};
+use wire::headers;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json; odata.metadata=minimal");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "Preference-Applied,OData-EntityId,Location,ETag,OData-Version,Content-Encoding,\
+     Transfer-Encoding,Content-Length,Retry-After,REQ_ID",
+);
+
+/// A JSON answer.
+pub(crate) fn json(status: StatusCode, body: Vec<u8>) -> Response<Bytes> {
+    with_body(status, JSON, body)
+}
+
+/// A plain-text answer.
+pub(crate) fn text(body: String) -> Response<Bytes> {
+    with_body(StatusCode::OK, TEXT, body.into_bytes())
+}
+
+fn with_body(status: StatusCode, kind: HeaderValue, body: Vec<u8>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// An answer without a body.
+pub(crate) fn empty(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}
+
+/// 204 with the address of what was written.
+pub(crate) fn written(address: &str) -> Response<Bytes> {
+    let mut response = empty(StatusCode::NO_CONTENT);
+    put_address(&mut response, address);
+    response
+}
+
+/// Adds `OData-EntityId` and `Location`.
+pub(crate) fn put_address(response: &mut Response<Bytes>, address: &str) {
+    let address = value(address);
+    let headers = response.headers_mut();
+    headers.insert(HeaderName::from_static(headers::ODATA_ENTITY_ID), address.clone());
+    headers.insert(header::LOCATION, address);
+}
+
+/// Adds a header, escaping what a header cannot hold.
+pub(crate) fn put(response: &mut Response<Bytes>, name: HeaderName, text: &str) {
+    response.headers_mut().insert(name, value(text));
+}
+
+/// Adds what was honoured of the caller's preferences.
+pub(crate) fn put_applied(response: &mut Response<Bytes>, applied: &[String]) {
+    if !applied.is_empty() {
+        let name = HeaderName::from_static(headers::PREFERENCE_APPLIED);
+        put(response, name, &applied.join(", "));
+    }
+}
+
+/// A header value with everything but visible ASCII percent-encoded.
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| {
+        let escaped = utf8_percent_encode(text, CONTROLS).to_string();
+        HeaderValue::from_str(&escaped).unwrap_or(HeaderValue::from_static(""))
+    })
+}
+
+/// Adds the headers that every answer carries.
+///
+/// Without a body the kind of content is not named. The allowances are the whole ones: nothing is
+/// counted as long as no limits are enforced.
+pub(crate) fn finish(
+    response: &mut Response<Bytes>,
+    settings: &Settings,
+    request_id: Uuid,
+    request: Option<&HeaderMap>,
+) {
+    if response.body().is_empty() && response.status() != StatusCode::OK {
+        response.headers_mut().remove(header::CONTENT_TYPE);
+    }
+    let id = request_id.to_string();
+    put(response, HeaderName::from_static(headers::REQ_ID), &id);
+    put(response, HeaderName::from_static(headers::SERVICE_REQUEST_ID), &id);
+    let remaining = settings.requests_max.to_string();
+    put(response, HeaderName::from_static(headers::RATELIMIT_BURST_REMAINING), &remaining);
+    let time = grouped_seconds(settings.execution_time_max.as_millis());
+    put(response, HeaderName::from_static(headers::RATELIMIT_TIME_REMAINING), &time);
+    let hint = settings.dop_hint.max(1).to_string();
+    put(response, HeaderName::from_static(headers::DOP_HINT), &hint);
+    let headers = response.headers_mut();
+    headers
+        .insert(HeaderName::from_static(headers::ODATA_VERSION), HeaderValue::from_static("4.0"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    let echoed = HeaderName::from_static(headers::CLIENT_REQUEST_ID);
+    if let Some(sent) = request.and_then(|request| request.get(&echoed)) {
+        headers.insert(echoed, sent.clone());
+    }
+}
+
+/// Keeps the length of the body as a header, and drops the body: the answer to `HEAD`.
+pub(crate) fn drop_body(response: &mut Response<Bytes>) {
+    let length = response.body().len();
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    *response.body_mut() = Bytes::new();
+}
+
+/// Seconds with two decimals and commas between thousands: `1,200.00`.
+fn grouped_seconds(milliseconds: u128) -> String {
+    let whole = (milliseconds / 1_000).to_string();
+    let mut grouped = String::new();
+    for (place, digit) in whole.chars().enumerate() {
+        if place > 0 && (whole.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    format!("{grouped}.{:02}", milliseconds % 1_000 / 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_grouped_by_thousands() {
+        let check = |milliseconds, want| assert_eq!(grouped_seconds(milliseconds), want);
+        check(1_200_000, "1,200.00");
+        check(0, "0.00");
+        check(999_990, "999.99");
+        check(1_234_567_890, "1,234,567.89");
+    }
+
+    #[test]
+    fn what_a_header_cannot_hold_is_escaped() {
+        assert_eq!(value("https://h/a('ü\n')"), "https://h/a('%C3%BC%0A')");
+    }
+}

@@ -1,0 +1,277 @@
+//! What a path names: from segments to a resource, through one snapshot of the definitions.
+//!
+//! Not here: verbs (each area checks its own), options, bodies. Names are case-sensitive.
+//! Invariant: what the platform has and this service has not is told apart from what neither has.
+
+use crate::fault::{self, Payload, Problem};
+use crate::metadata::Place;
+use crate::path::Segment;
+use crate::request::Request;
+use model::{Catalog, ColumnIndex, ColumnKind, MessageName, Table, TargetKey};
+use std::sync::Arc;
+
+/// What a path names.
+#[derive(Clone, Debug)]
+pub(crate) enum Route {
+    /// The list of entity sets.
+    Service,
+    /// The records of a table.
+    Collection(Arc<Table>),
+    /// Their number.
+    Count(Arc<Table>),
+    /// One record.
+    Record(Address),
+    /// One value of a record.
+    Property(Address, ColumnIndex),
+    /// The same as plain text.
+    RawProperty(Address, ColumnIndex),
+    /// A bulk action.
+    Bulk(Arc<Table>, MessageName),
+    /// Definitions.
+    Metadata(Place),
+    /// An unbound function, with what stands in its parentheses.
+    Function(Function, String),
+    /// The unbound action that makes tables.
+    CreateEntities,
+}
+
+/// Which record, and how the caller wrote it.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    pub(crate) table: Arc<Table>,
+    pub(crate) key: TargetKey,
+}
+
+/// The unbound functions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Function {
+    WhoAmI,
+    RetrieveVersion,
+    RetrieveCurrentOrganization,
+    RetrieveTotalRecordCount,
+}
+
+/// The namespace before bound operations and type casts.
+pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
+
+/// First segments that the platform has and this service has not yet.
+const ABSENT: [&str; 36] = [
+    "$metadata",
+    "$batch",
+    "BulkDelete",
+    "GlobalOptionSetDefinitions",
+    "ManagedPropertyDefinitions",
+    "RetrieveMetadataChanges",
+    "RetrieveAllEntities",
+    "RetrieveEntity",
+    "RetrieveAvailableLanguages",
+    "RetrievePrincipalAccess",
+    "RetrieveAadUserRoles",
+    "InitializeFrom",
+    "ExecuteCosmosSqlQuery",
+    "InitializeFileBlocksUpload",
+    "UploadBlock",
+    "CommitFileBlocksUpload",
+    "InitializeFileBlocksDownload",
+    "DownloadBlock",
+    "DeleteFile",
+    "GrantAccess",
+    "ModifyAccess",
+    "RevokeAccess",
+    "InsertOptionValue",
+    "UpdateOptionValue",
+    "DeleteOptionValue",
+    "OrderOption",
+    "InsertStatusValue",
+    "UpdateStateValue",
+    "PublishXml",
+    "PublishAllXml",
+    "CreateCustomerRelationships",
+    "CreatePolymorphicLookupAttribute",
+    "ReactivateEntityKey",
+    "CanBeReferenced",
+    "CanBeReferencing",
+    "principals",
+];
+
+/// Bound operations that the platform has and this service has not yet.
+const ABSENT_BOUND: [&str; 6] = [
+    "RetrieveUserPrivileges",
+    "AddMembersTeam",
+    "RemoveMembersTeam",
+    "AddPrivilegesRole",
+    "ReplacePrivilegesRole",
+    "RemovePrivilegeRole",
+];
+
+/// Finds what a request names.
+pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Problem> {
+    let Some((first, rest)) = request.path.segments.split_first() else {
+        return Ok(Route::Service);
+    };
+    if let Some(table) = catalog.table_of_set(&first.name) {
+        return of_table(first, rest, table, catalog);
+    }
+    match &*first.name {
+        "EntityDefinitions" => {
+            return crate::metadata::tables(first, rest, catalog).map(Route::Metadata);
+        }
+        "RelationshipDefinitions" => {
+            return crate::metadata::relationships(first, rest, catalog).map(Route::Metadata);
+        }
+        _ => {}
+    }
+    let short = first.name.strip_prefix(NAMESPACE).unwrap_or(&first.name);
+    let function = match short {
+        "WhoAmI" => Function::WhoAmI,
+        "RetrieveVersion" => Function::RetrieveVersion,
+        "RetrieveCurrentOrganization" => Function::RetrieveCurrentOrganization,
+        "RetrieveTotalRecordCount" => Function::RetrieveTotalRecordCount,
+        "CreateEntities" if first.key.is_none() => {
+            end(rest)?;
+            return Ok(Route::CreateEntities);
+        }
+        _ if ABSENT.contains(&short) => {
+            return Err(Problem::not_implemented(format_args!("The resource '{short}'")));
+        }
+        _ => return Err(Problem::no_segment(&first.name)),
+    };
+    end(rest)?;
+    Ok(Route::Function(function, first.key.clone().unwrap_or_default()))
+}
+
+/// Nothing may follow.
+pub(crate) fn end(rest: &[Segment]) -> Result<(), Problem> {
+    rest.first().map_or(Ok(()), |next| Err(Problem::no_segment(&next.name)))
+}
+
+fn of_table(
+    first: &Segment,
+    rest: &[Segment],
+    table: &Arc<Table>,
+    catalog: &Catalog,
+) -> Result<Route, Problem> {
+    let Some(key) = &first.key else { return of_collection(rest, table, catalog) };
+    let key = wire::reference::parse_key(key, table, catalog)
+        .map_err(|err| fault::of_wire(err, Payload::of(MessageName::Retrieve, table)))?;
+    let address = Address { table: Arc::clone(table), key };
+    let rest = own_cast(rest, table);
+    let Some((next, rest)) = rest.split_first() else { return Ok(Route::Record(address)) };
+    if next.name.starts_with(NAMESPACE) {
+        return Err(bound(&next.name, catalog));
+    }
+    if next.key.is_none()
+        && let Some(column) = table.index_of_value(&next.name)
+    {
+        return match rest {
+            [] => Ok(Route::Property(address, column)),
+            [last] if last.name == "$value" => Ok(Route::RawProperty(address, column)),
+            [other, ..] => Err(Problem::no_segment(&other.name)),
+        };
+    }
+    let links = catalog.referencing(&table.logical_name);
+    let navigation = table.navigation(&next.name).is_some()
+        || links.into_iter().any(|link| *link.referenced_navigation == *next.name);
+    if navigation {
+        let what = match rest.first() {
+            Some(last) if last.name == "$ref" => "Associating by '$ref' through",
+            _ => "Addressing through",
+        };
+        return Err(Problem::not_implemented(format_args!(
+            "{what} the navigation property '{}'",
+            next.name
+        )));
+    }
+    Err(Problem::no_segment(&next.name))
+}
+
+fn of_collection(
+    rest: &[Segment],
+    table: &Arc<Table>,
+    catalog: &Catalog,
+) -> Result<Route, Problem> {
+    match own_cast(rest, table) {
+        [] => Ok(Route::Collection(Arc::clone(table))),
+        [last] if last.name == "$count" => Ok(Route::Count(Arc::clone(table))),
+        [last] if last.key.is_none() && last.name.starts_with(NAMESPACE) => {
+            let message = match last.name.strip_prefix(NAMESPACE) {
+                Some("CreateMultiple") => MessageName::CreateMultiple,
+                Some("UpdateMultiple") => MessageName::UpdateMultiple,
+                Some("UpsertMultiple") => MessageName::UpsertMultiple,
+                Some("DeleteMultiple") => MessageName::DeleteMultiple,
+                _ => return Err(bound(&last.name, catalog)),
+            };
+            Ok(Route::Bulk(Arc::clone(table), message))
+        }
+        [other, ..] => Err(Problem::no_segment(&other.name)),
+    }
+}
+
+/// Drops a cast to the table's own type, which changes nothing.
+fn own_cast<'a>(rest: &'a [Segment], table: &Table) -> &'a [Segment] {
+    match rest.split_first() {
+        Some((next, rest))
+            if next.key.is_none()
+                && next.name.strip_prefix(NAMESPACE) == Some(&*table.logical_name) =>
+        {
+            rest
+        }
+        _ => rest,
+    }
+}
+
+/// A bound operation or a cast that is not there.
+fn bound(name: &str, catalog: &Catalog) -> Problem {
+    let short = name.strip_prefix(NAMESPACE).unwrap_or(name);
+    if catalog.table(short).is_some() {
+        return Problem::not_implemented(format_args!("The type cast '{name}'"));
+    }
+    if ABSENT_BOUND.contains(&short) {
+        return Problem::not_implemented(format_args!("The operation '{name}'"));
+    }
+    Problem::no_segment(name)
+}
+
+impl Address {
+    /// The filter that holds for this record alone.
+    pub(crate) fn filter(&self) -> query::Filter {
+        let equals = |column, value: &model::Value| query::Filter::Compare {
+            column: query::ColumnRef { column },
+            compare: query::Compare::Equal,
+            value: match value {
+                model::Value::Lookup(lookup) => model::Value::Guid(lookup.id),
+                other => other.clone(),
+            },
+        };
+        match &self.key {
+            TargetKey::Id(id) => equals(self.table.primary_key, &model::Value::Guid(*id)),
+            TargetKey::Alternate(key) => {
+                let columns = &self.table.key(key.key).columns;
+                let pairs = columns.iter().zip(&key.values);
+                query::Filter::And(pairs.map(|(column, value)| equals(*column, value)).collect())
+            }
+            // An address always has a key; nothing has none.
+            TargetKey::None => query::Filter::Or(Vec::new()),
+        }
+    }
+
+    /// 404 in the words for this kind of key.
+    pub(crate) fn missing(&self) -> Problem {
+        match self.key {
+            TargetKey::Id(id) => Problem::no_record(&self.table, id),
+            TargetKey::Alternate(_) | TargetKey::None => Problem::no_record_with_key(&self.table),
+        }
+    }
+
+    /// The absolute address, with the key as the caller wrote it.
+    pub(crate) fn absolute(&self, root: &str) -> String {
+        let mut address = root.to_owned();
+        wire::reference::write(&mut address, &self.table, &self.key);
+        address
+    }
+}
+
+/// Whether a single value of this column can be written through its own address.
+pub(crate) fn is_plain(kind: &ColumnKind) -> bool {
+    !matches!(kind, ColumnKind::Lookup { .. } | ColumnKind::Guid)
+}

@@ -1,0 +1,9 @@
+//! The Web API in process: requests in, answers out, over the reference store.
+
+mod bulk;
+mod definitions;
+mod laws;
+mod protocol;
+mod queries;
+mod records;
+mod service;

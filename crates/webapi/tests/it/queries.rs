@@ -1,0 +1,148 @@
+//! Pages, filters, counts.
+
+use crate::service::{ORIGIN, ROOT, Service};
+
+async fn with_numbered(count: usize) -> Service {
+    let service = Service::with_crates().await;
+    let items: Vec<String> = (0..count)
+        .map(|number| {
+            format!(
+                r#"{{"@odata.type":"Microsoft.Dynamics.CRM.new_crate","new_label":"n{number:03}","new_weight":{}}}"#,
+                number % 3
+            )
+        })
+        .collect();
+    let body = format!(r#"{{"Targets":[{}]}}"#, items.join(","));
+    service.ok("POST /new_crates/Microsoft.Dynamics.CRM.CreateMultiple", &body).await;
+    service
+}
+
+async fn check(service: &Service, options: &str, want: &[&str]) {
+    let page = service.ok(&format!("GET /new_crates?$select=new_label&{options}"), "").await;
+    assert_eq!(page.column("new_label"), want, "{options}");
+}
+
+#[tokio::test]
+async fn filters_and_orders_select_rows() {
+    let service = with_numbered(6).await;
+    check(&service, "$filter=new_weight+eq+2&$orderby=new_label", &["n002", "n005"]).await;
+    check(&service, "$filter=endswith(new_label,'4')", &["n004"]).await;
+    check(
+        &service,
+        "$filter=new_weight eq @w and not (new_label eq 'n000')&@w=0&$orderby=new_label",
+        &["n003"],
+    )
+    .await;
+    check(&service, "$orderby=new_weight desc,new_label&$top=3", &["n002", "n005", "n001"]).await;
+    check(&service, "$top=0", &[]).await;
+    check(&service, "$filter=new_price eq null&$top=1&$orderby=new_label", &["n000"]).await;
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_without_loss_or_repeat() {
+    let service = with_numbered(7).await;
+    let mut target = "/new_crates?$select=new_label&$orderby=new_weight%20desc".to_owned();
+    let mut seen = Vec::new();
+    let mut pages = 0;
+    loop {
+        let head = format!("GET {target}\nPrefer: odata.maxpagesize=3");
+        let page = service.ok(&head, "").await;
+        assert_eq!(page.header("preference-applied"), "odata.maxpagesize=3");
+        seen.extend(page.column("new_label"));
+        pages += 1;
+        let Some(link) = page.json["@odata.nextLink"].as_str() else { break };
+        let prefix = format!(
+            "{ORIGIN}{ROOT}/new_crates?$select=new_label&$orderby=new_weight%20desc&$skiptoken="
+        );
+        assert!(link.starts_with(&prefix), "{link}");
+        // Some callers append a slash to the link that they follow.
+        target = format!("{link}/");
+    }
+    assert_eq!(pages, 3);
+    let mut sorted = seen.clone();
+    sorted.sort();
+    sorted.dedup();
+    assert_eq!((sorted.len(), seen.len()), (7, 7), "{seen:?}");
+    assert_eq!(&seen[..2], ["n002", "n005"]);
+}
+
+#[tokio::test]
+async fn a_full_last_page_has_no_next_link() {
+    let service = with_numbered(6).await;
+    let page = service.ok("GET /new_crates\nPrefer: odata.maxpagesize=6", "").await;
+    assert_eq!(page.json["@odata.nextLink"], serde_json::Value::Null);
+    let top = service.ok("GET /new_crates?$top=2", "").await;
+    assert_eq!(top.json["@odata.nextLink"], serde_json::Value::Null);
+    let etag = top.json["value"][0]["@odata.etag"].as_str().expect("an etag");
+    assert!(etag.starts_with("W/\""), "{etag}");
+}
+
+#[tokio::test]
+async fn counts_ignore_paging() {
+    let service = with_numbered(6).await;
+    let page = service.ok("GET /new_crates?$count=true&$top=1", "").await;
+    assert_eq!((&page.json["@odata.count"], page.column("new_label").len()), (&6.into(), 1));
+    let text = service.ok("GET /new_crates/$count?$filter=new_weight eq 1", "").await;
+    assert_eq!((&*text.text, text.header("content-type")), ("2", "text/plain; charset=utf-8"));
+    service.refused("GET /new_crates/$count?$top=1", "", (400, "0x80060888", "$top")).await;
+    let total =
+        service.ok("GET /RetrieveTotalRecordCount(EntityNames=@p)?@p=[\"new_crate\"]", "").await;
+    assert_eq!(total.json["EntityRecordCountCollection"]["Values"], serde_json::json!([6]));
+    let annotated =
+        service.ok("GET /new_crates?$top=1\nPrefer: odata.include-annotations=\"*\"", "").await;
+    assert_eq!(annotated.json["@Microsoft.Dynamics.CRM.totalrecordcount"], -1);
+}
+
+#[tokio::test]
+async fn no_row_is_an_empty_list() {
+    let service = Service::with_crates().await;
+    let page = service.ok("GET /new_crates?$select=new_label", "").await;
+    assert_eq!(
+        page.text,
+        format!(
+            r#"{{"@odata.context":"{ORIGIN}{ROOT}/$metadata#new_crates(new_label)","value":[]}}"#
+        )
+    );
+}
+
+#[tokio::test]
+async fn what_a_query_cannot_say_is_named() {
+    let service = Service::with_crates().await;
+    let uri = "0x80060888";
+    for (options, want) in [
+        (
+            "$select=nope",
+            (
+                400,
+                uri,
+                "Could not find a property named 'nope' on type 'Microsoft.Dynamics.CRM.new_crate'.",
+            ),
+        ),
+        (
+            "$filter=new_price eq 'a'",
+            (
+                400,
+                uri,
+                "Found operand types 'Edm.Decimal' and 'Edm.String' for operator kind 'Equal'.",
+            ),
+        ),
+        ("$filter=new_label eq", (400, uri, "Syntax error at position 12")),
+        ("$skip=1", (400, uri, "The query parameter $skip is not supported")),
+        ("$expand=new_Holder", (400, uri, "$expand")),
+        ("$apply=x", (400, uri, "$apply")),
+        ("fetchXml=<fetch/>", (400, uri, "fetchXml")),
+        ("sql=x", (400, uri, "sql")),
+        ("$nope=1", (400, uri, "$nope")),
+        ("$top=1&$top=2", (400, uri, "more than once")),
+        ("$orderby=_new_holder_value", (400, uri, "_new_holder_value")),
+        ("$filter=new_Holder/name eq 'x'", (400, uri, "new_Holder/name")),
+        ("$skiptoken=x", (400, "0x8004112a", "$skiptoken")),
+    ] {
+        service.refused(&format!("GET /new_crates?{options}"), "", want).await;
+    }
+    let many = vec!["new_weight eq 1"; 501].join(" or ");
+    let head = format!("GET /new_crates?$filter={many}");
+    service.refused(&head, "", (400, "0x8004430c", "500")).await;
+    let tracked = "GET /new_crates\nPrefer: odata.track-changes";
+    service.refused(tracked, "", (501, "0x80040219", "odata.track-changes")).await;
+}

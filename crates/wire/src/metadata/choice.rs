@@ -1,0 +1,191 @@
+//! Option sets as JSON.
+//!
+//! Not here: global option sets: there are none yet, every choice has its own.
+
+use super::label::{self, LabelBody};
+use crate::error::{Error, Result};
+use crate::json;
+use model::{ChoiceOption, ColumnIndex, ColumnKind, Label, Table};
+use serde::Deserialize;
+
+/// The first value that an option without one gets: prefix 10000 of the default publisher.
+const FIRST_VALUE: i32 = 100_000_000;
+/// Options that a choice may have at most.
+const OPTIONS_MAX: usize = 10_000;
+
+/// An option set as it comes.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct OptionSetBody {
+    #[serde(rename = "IsGlobal", default)]
+    is_global: Option<bool>,
+    #[serde(rename = "Options", default)]
+    options: Option<Vec<OptionBody>>,
+    #[serde(rename = "TrueOption", default)]
+    true_option: Option<OptionBody>,
+    #[serde(rename = "FalseOption", default)]
+    false_option: Option<OptionBody>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct OptionBody {
+    #[serde(rename = "Value", default)]
+    value: Option<i32>,
+    #[serde(rename = "Label", default)]
+    label: Option<LabelBody>,
+    #[serde(rename = "State", default)]
+    state: Option<i32>,
+    #[serde(rename = "DefaultStatus", default)]
+    default_status: Option<i32>,
+}
+
+impl OptionSetBody {
+    /// The options of a new choice. An option without a value gets the next free one.
+    pub(super) fn into_new_options(self, member: &str) -> Result<Vec<ChoiceOption>> {
+        if self.is_global == Some(true) {
+            return Err(Error::Unsupported { what: "a global option set (`IsGlobal`)".into() });
+        }
+        let bodies = self.options.unwrap_or_default();
+        let bad = |why: String| Error::BadDefinition { member: format!("{member}.Options"), why };
+        if bodies.len() > OPTIONS_MAX {
+            return Err(bad(format!("more than {OPTIONS_MAX} options")));
+        }
+        let mut taken: std::collections::HashSet<i32> = std::collections::HashSet::new();
+        for value in bodies.iter().filter_map(|body| body.value) {
+            if !taken.insert(value) {
+                return Err(bad(format!("value {value} stands twice")));
+            }
+        }
+        let mut next = FIRST_VALUE;
+        Ok(bodies
+            .into_iter()
+            .map(|body| {
+                let value = body.value.unwrap_or_else(|| {
+                    while !taken.insert(next) {
+                        next += 1;
+                    }
+                    next
+                });
+                option(value, body)
+            })
+            .collect())
+    }
+
+    /// The options as a service answers them; those without a value are left out.
+    pub(super) fn into_known_options(self) -> Vec<ChoiceOption> {
+        let bodies = self.options.unwrap_or_default().into_iter();
+        bodies.filter_map(|body| Some(option(body.value?, body))).collect()
+    }
+
+    /// What `true` and `false` are called; `Yes` and `No` unless given.
+    pub(super) fn into_labels(self) -> (Label, Label) {
+        let named = |option: Option<OptionBody>, default: &str| {
+            let label = label::of(option.and_then(|option| option.label));
+            if label.texts.is_empty() { Label::english(default) } else { label }
+        };
+        (named(self.true_option, "Yes"), named(self.false_option, "No"))
+    }
+}
+
+fn option(value: i32, body: OptionBody) -> ChoiceOption {
+    ChoiceOption {
+        value,
+        label: label::of(body.label),
+        state: body.state,
+        default_status: body.default_status,
+    }
+}
+
+/// Appends the option set of a choice column.
+pub(super) fn write(out: &mut Vec<u8>, table: &Table, index: ColumnIndex) {
+    let column = table.column(index);
+    let (kind, type_name) = match &column.kind {
+        ColumnKind::Boolean { .. } => ("Boolean", "BooleanOptionSetMetadata"),
+        ColumnKind::State { .. } => ("State", "OptionSetMetadata"),
+        ColumnKind::Status { .. } => ("Status", "OptionSetMetadata"),
+        _ => ("Picklist", "OptionSetMetadata"),
+    };
+    out.extend_from_slice(b"{\"@odata.type\":\"#Microsoft.Dynamics.CRM.");
+    out.extend_from_slice(type_name.as_bytes());
+    out.extend_from_slice(b"\",\"MetadataId\":");
+    json::guid(out, column.metadata_id);
+    out.extend_from_slice(b",\"HasChanged\":null,\"IsCustomOptionSet\":");
+    json::display(out, column.is_custom);
+    out.extend_from_slice(b",\"IsGlobal\":false,\"IsManaged\":false,\"Name\":");
+    json::text(out, &format!("{}_{}", table.logical_name, column.logical_name));
+    out.extend_from_slice(b",\"ExternalTypeName\":\"\",\"OptionSetType\":");
+    json::text(out, kind);
+    out.extend_from_slice(
+        b",\"IntroducedVersion\":\"1.0.0.0\",\"ParentOptionSetName\":null,\"Description\":",
+    );
+    label::write(out, &column.description);
+    out.extend_from_slice(b",\"DisplayName\":");
+    label::write(out, &column.display_name);
+    out.extend_from_slice(
+        b",\"IsCustomizable\":{\"Value\":true,\"CanBeChanged\":true,\"ManagedPropertyLogicalName\":\"iscustomizable\"}",
+    );
+    match &column.kind {
+        ColumnKind::Boolean { true_label, false_label, .. } => {
+            out.extend_from_slice(b",\"TrueOption\":");
+            write_option(out, 1, true_label, None);
+            out.extend_from_slice(b",\"FalseOption\":");
+            write_option(out, 0, false_label, None);
+        }
+        ColumnKind::Choice { options, .. }
+        | ColumnKind::MultiChoice { options }
+        | ColumnKind::State { options }
+        | ColumnKind::Status { options } => {
+            out.extend_from_slice(b",\"Options\":[");
+            for option in options {
+                json::comma(out);
+                write_option(out, option.value, &option.label, Some((&column.kind, option)));
+            }
+            out.push(b']');
+        }
+        _ => out.extend_from_slice(b",\"Options\":[]"),
+    }
+    out.push(b'}');
+}
+
+fn write_option(
+    out: &mut Vec<u8>,
+    value: i32,
+    label: &Label,
+    extra: Option<(&ColumnKind, &ChoiceOption)>,
+) {
+    out.push(b'{');
+    match extra {
+        Some((ColumnKind::State { .. }, option)) => {
+            out.extend_from_slice(
+                b"\"@odata.type\":\"#Microsoft.Dynamics.CRM.StateOptionMetadata\",\"DefaultStatus\":",
+            );
+            optional(out, option.default_status);
+            out.extend_from_slice(b",\"InvariantName\":");
+            json::text(out, option.label.shown().unwrap_or_default());
+            out.push(b',');
+        }
+        Some((ColumnKind::Status { .. }, option)) => {
+            out.extend_from_slice(
+                b"\"@odata.type\":\"#Microsoft.Dynamics.CRM.StatusOptionMetadata\",\"State\":",
+            );
+            optional(out, option.state);
+            out.extend_from_slice(b",\"TransitionData\":null,");
+        }
+        _ => {}
+    }
+    out.extend_from_slice(b"\"Value\":");
+    json::integer(out, value);
+    out.extend_from_slice(
+        b",\"Color\":null,\"IsManaged\":false,\"ExternalValue\":null,\"ParentValues\":[],\"Tag\":null,\"IsHidden\":false,\"MetadataId\":null,\"HasChanged\":null,\"Label\":",
+    );
+    label::write(out, label);
+    out.extend_from_slice(b",\"Description\":");
+    label::write(out, &Label::default());
+    out.push(b'}');
+}
+
+fn optional(out: &mut Vec<u8>, value: Option<i32>) {
+    match value {
+        Some(value) => json::integer(out, value),
+        None => out.extend_from_slice(b"null"),
+    }
+}

@@ -1,0 +1,154 @@
+//! The members of `EntityMetadata`.
+//!
+//! Not here: the collections of a table (columns, keys, relationships) and its privileges: those are
+//! rows. Members of features that are not there read as switched off.
+
+use super::member::Member;
+use model::{Ownership, Table, TableKind, Uuid};
+use std::borrow::Cow;
+
+/// A member's name and how it is read.
+type Read = for<'a> fn(&'a Table) -> Member<'a>;
+
+/// The data provider of elastic tables.
+const ELASTIC_PROVIDER: Uuid = Uuid::from_u128(0x1d9b_de74_9ebd_4da9_8ff5_aa74_945b_9f74);
+
+/// When definitions were made: not kept.
+pub(super) const NO_TIME: &str = "1900-01-01T00:00:00Z";
+
+const fn managed<'a>(value: bool, name: &'static str) -> Member<'a> {
+    Member::Managed { value, can_be_changed: false, name }
+}
+
+/// Every member, in the order of a read without `$select`.
+pub(super) const MEMBERS: &[(&str, Read)] = &[
+    ("ActivityTypeMask", |table| Member::Integer(i64::from(table.is_activity))),
+    ("AutoRouteToOwnerQueue", |_| Member::Boolean(false)),
+    ("ChangeTrackingEnabled", |table| Member::Boolean(table.change_tracking)),
+    ("CollectionSchemaName", |table| Member::text(Some(&table.collection_schema_name))),
+    ("CreatedOn", |_| Member::text(Some(NO_TIME))),
+    ("DataProviderId", |table| match table.kind {
+        TableKind::Standard => Member::Null,
+        TableKind::Elastic => Member::Guid(ELASTIC_PROVIDER),
+    }),
+    ("DataSourceId", |_| Member::Null),
+    ("DaysSinceRecordLastModified", |_| Member::Integer(0)),
+    ("EntityColor", |_| Member::Null),
+    ("EntityHelpUrl", |_| Member::Null),
+    ("EntityHelpUrlEnabled", |_| Member::Boolean(false)),
+    ("EntitySetName", |table| Member::text(Some(&table.entity_set_name))),
+    ("ExternalCollectionName", |_| Member::Null),
+    ("ExternalName", |_| Member::Null),
+    ("HasActivities", |table| Member::Boolean(table.has_activities)),
+    ("HasChanged", |_| Member::Null),
+    ("HasEmailAddresses", |_| Member::Boolean(false)),
+    ("HasFeedback", |_| Member::Boolean(false)),
+    ("HasNotes", |table| Member::Boolean(table.has_notes)),
+    ("IconLargeName", |_| Member::Null),
+    ("IconMediumName", |_| Member::Null),
+    ("IconSmallName", |_| Member::Null),
+    ("IconVectorName", |_| Member::Null),
+    ("IntroducedVersion", |_| Member::text(Some("1.0.0.0"))),
+    ("IsActivity", |table| Member::Boolean(table.is_activity)),
+    ("IsActivityParty", |_| Member::Boolean(false)),
+    ("IsArchivalEnabled", |_| Member::Boolean(false)),
+    ("IsAvailableOffline", |_| Member::Boolean(false)),
+    ("IsBPFEntity", |_| Member::Boolean(false)),
+    ("IsBusinessProcessEnabled", |_| Member::Boolean(false)),
+    ("IsChildEntity", |_| Member::Boolean(false)),
+    ("IsCustomEntity", |table| Member::Boolean(table.is_custom)),
+    ("IsDocumentManagementEnabled", |_| Member::Boolean(false)),
+    ("IsDocumentRecommendationsEnabled", |_| Member::Boolean(false)),
+    ("IsEnabledForCharts", |_| Member::Boolean(false)),
+    ("IsEnabledForExternalChannels", |_| Member::Boolean(false)),
+    ("IsEnabledForTrace", |_| Member::Boolean(false)),
+    ("IsImportable", |table| Member::Boolean(!table.is_intersect)),
+    ("IsInteractionCentricEnabled", |_| Member::Boolean(false)),
+    ("IsIntersect", |table| Member::Boolean(table.is_intersect)),
+    ("IsKnowledgeManagementEnabled", |_| Member::Boolean(false)),
+    ("IsLogicalEntity", |_| Member::Boolean(false)),
+    ("IsManaged", |table| Member::Boolean(!table.is_custom)),
+    ("IsMSTeamsIntegrationEnabled", |_| Member::Boolean(false)),
+    ("IsOneNoteIntegrationEnabled", |_| Member::Boolean(false)),
+    ("IsOptimisticConcurrencyEnabled", |table| Member::Boolean(table.optimistic_concurrency)),
+    ("IsPrivate", |_| Member::Boolean(false)),
+    ("IsQuickCreateEnabled", |_| Member::Boolean(false)),
+    ("IsReadingPaneEnabled", |_| Member::Boolean(false)),
+    ("IsRetentionEnabled", |_| Member::Boolean(false)),
+    ("IsSLAEnabled", |_| Member::Boolean(false)),
+    ("IsSolutionAware", |_| Member::Boolean(false)),
+    ("IsStateModelAware", |table| Member::Boolean(table.index_of("statecode").is_some())),
+    ("IsValidForAdvancedFind", |table| Member::Boolean(!table.is_intersect)),
+    ("LogicalCollectionName", |table| Member::text(Some(&table.entity_set_name))),
+    ("LogicalName", |table| Member::text(Some(&table.logical_name))),
+    ("MetadataId", |table| Member::Guid(table.metadata_id)),
+    ("MobileOfflineFilters", |_| Member::Null),
+    ("ModifiedOn", |_| Member::text(Some(NO_TIME))),
+    ("ObjectTypeCode", |table| Member::Integer(i64::from(table.object_type_code))),
+    ("OwnerId", |_| Member::Null),
+    ("OwnerIdType", |_| Member::Null),
+    ("OwnershipType", |table| {
+        Member::text(Some(match table.ownership {
+            Ownership::User => "UserOwned",
+            Ownership::Organization => "OrganizationOwned",
+            Ownership::Business => "BusinessOwned",
+            Ownership::None => "None",
+        }))
+    }),
+    ("OwningBusinessUnit", |_| Member::Null),
+    ("PrimaryIdAttribute", |table| Member::text(Some(table.primary_key_name()))),
+    ("PrimaryImageAttribute", |_| Member::Null),
+    ("PrimaryNameAttribute", |table| {
+        let name = table.primary_name.map(|index| &*table.column(index).logical_name);
+        Member::text(name)
+    }),
+    ("Privileges", |_| Member::Nothing),
+    ("RecurrenceBaseEntityLogicalName", |_| Member::Null),
+    ("ReportViewName", |table| Member::Text(Cow::Owned(format!("Filtered{}", table.logical_name)))),
+    ("SchemaName", |table| Member::text(Some(&table.schema_name))),
+    ("SettingOf", |_| Member::Null),
+    ("Settings", |_| Member::Nothing),
+    ("SyncToExternalSearchIndex", |_| Member::Boolean(false)),
+    ("TableType", |table| {
+        Member::text(Some(match table.kind {
+            TableKind::Standard => "Standard",
+            TableKind::Elastic => "Elastic",
+        }))
+    }),
+    ("UsesBusinessDataLabelTable", |_| Member::Boolean(false)),
+    ("Description", |table| Member::Label(&table.description)),
+    ("DisplayCollectionName", |table| Member::Label(&table.display_collection_name)),
+    ("DisplayName", |table| Member::Label(&table.display_name)),
+    ("CanBeInCustomEntityAssociation", |table| {
+        managed(!table.is_intersect, "canbeincustomentityassociation")
+    }),
+    ("CanBeInManyToMany", |_| managed(false, "canbeinmanytomany")),
+    ("CanBePrimaryEntityInRelationship", |table| {
+        managed(!table.is_intersect, "canbeprimaryentityinrelationship")
+    }),
+    ("CanBeRelatedEntityInRelationship", |table| {
+        managed(!table.is_intersect, "canberelatedentityinrelationship")
+    }),
+    ("CanChangeHierarchicalRelationship", |_| managed(false, "canchangehierarchicalrelationship")),
+    ("CanChangeTrackingBeEnabled", |_| managed(true, "canchangetrackingbeenabled")),
+    ("CanCreateAttributes", |table| managed(!table.is_intersect, "cancreateattributes")),
+    ("CanCreateCharts", |_| managed(false, "cancreatecharts")),
+    ("CanCreateForms", |_| managed(false, "cancreateforms")),
+    ("CanCreateViews", |_| managed(false, "cancreateviews")),
+    ("CanEnableSyncToExternalSearchIndex", |_| {
+        managed(false, "canenablesynctoexternalsearchindex")
+    }),
+    ("CanModifyAdditionalSettings", |_| managed(false, "canmodifyadditionalsettings")),
+    ("IsAuditEnabled", |_| managed(false, "canmodifyauditsettings")),
+    ("IsConnectionsEnabled", |_| managed(false, "canmodifyconnectionsettings")),
+    ("IsCustomizable", |table| managed(!table.is_intersect, "iscustomizable")),
+    ("IsDuplicateDetectionEnabled", |_| managed(false, "canmodifyduplicatedetectionsettings")),
+    ("IsMailMergeEnabled", |_| managed(false, "canmodifymailmergesettings")),
+    ("IsMappable", |_| managed(false, "ismappable")),
+    ("IsOfflineInMobileClient", |_| managed(false, "canmodifymobileclientoffline")),
+    ("IsReadOnlyInMobileClient", |_| managed(false, "canmodifymobileclientreadonly")),
+    ("IsRenameable", |_| managed(false, "isrenameable")),
+    ("IsValidForQueue", |_| managed(false, "canmodifyqueuesettings")),
+    ("IsVisibleInMobile", |_| managed(false, "canmodifymobilevisibility")),
+    ("IsVisibleInMobileClient", |_| managed(false, "canmodifymobileclientvisibility")),
+];

@@ -1,0 +1,290 @@
+//! From rows to the bytes of an answer.
+//!
+//! Names and annotations of columns are laid out once per answer; a row is then appends only.
+//! Not here: which rows. Invariant: an answer is one complete JSON value.
+
+use super::format::formatted;
+use super::{
+    FORMATTED_VALUE, LOOKUP_TABLE, METADATA_VERSION, NAVIGATION_PROPERTY, TOTAL_COUNT,
+    TOTAL_COUNT_EXCEEDED,
+};
+use crate::json;
+use crate::prefer::AnnotationFilter;
+use model::{Catalog, ColumnIndex, ColumnKind, LookupValue, Table, TableId, Uuid, Value};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// How the rows of one answer are written.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    table: &'a Table,
+    catalog: &'a Catalog,
+    /// The columns that are written.
+    properties: Vec<PropertyLayout<'a>>,
+    /// Where the row version stands in a row.
+    version: Option<usize>,
+    annotations: Option<&'a AnnotationFilter>,
+    names: Option<&'a HashMap<LookupValue, Box<str>>>,
+}
+
+/// One column of an answer.
+#[derive(Debug)]
+struct PropertyLayout<'a> {
+    kind: &'a ColumnKind,
+    column: ColumnIndex,
+    /// Where its value stands in a row.
+    place: usize,
+    /// `"name":`
+    name: Vec<u8>,
+    /// `"name@…FormattedValue":`, where the annotation is wanted.
+    formatted: Vec<u8>,
+    /// Per table that a lookup may point to: both its annotations with values and commas.
+    lookups: Vec<(TableId, Vec<u8>)>,
+}
+
+/// What stands around the rows of a page.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PageFrame<'a> {
+    /// `@odata.context`, see [`context`].
+    pub context: &'a str,
+    /// `@odata.count`, when it was asked for.
+    pub count: Option<u64>,
+    /// There are more records than were counted.
+    pub count_limit_exceeded: bool,
+    /// `@odata.nextLink`
+    pub next_link: Option<&'a str>,
+    /// The version of the definitions, for its annotation.
+    pub metadata_version: Option<u64>,
+}
+
+impl<'a> Writer<'a> {
+    /// Prepares to write rows of a table.
+    ///
+    /// Shape: `columns` says what the values of a row are, in order. The first `shown` of them are
+    /// written, and the primary key wherever it is; the version (`versionnumber`) becomes the etag
+    /// wherever it is. Both should be among `columns`.
+    pub fn new(
+        table: &'a Table,
+        catalog: &'a Catalog,
+        columns: &'a [ColumnIndex],
+        shown: usize,
+    ) -> Self {
+        let version = table.index_of("versionnumber");
+        let properties = columns
+            .iter()
+            .enumerate()
+            .filter(|(place, column)| *place < shown || **column == table.primary_key)
+            .map(|(place, column)| PropertyLayout::new(table, *column, place))
+            .collect();
+        Self {
+            table,
+            catalog,
+            properties,
+            version: columns.iter().position(|column| Some(*column) == version),
+            annotations: None,
+            names: None,
+        }
+    }
+
+    /// Writes the annotations that a caller asked for, too.
+    #[must_use]
+    pub fn with_annotations(mut self, filter: &'a AnnotationFilter) -> Self {
+        self.annotations = Some(filter);
+        for property in &mut self.properties {
+            property.annotations(self.table, self.catalog, filter);
+        }
+        self
+    }
+
+    /// Gives the names of records that lookups point to, for their formatted values.
+    #[must_use]
+    pub fn with_names(mut self, names: &'a HashMap<LookupValue, Box<str>>) -> Self {
+        self.names = Some(names);
+        self
+    }
+
+    /// The table whose rows are written.
+    pub fn table(&self) -> &'a Table {
+        self.table
+    }
+
+    /// Appends etag and properties, without braces.
+    fn members(&self, out: &mut Vec<u8>, row: &[Value]) {
+        let mut first = true;
+        if let Some(Value::BigInt(version)) = self.version.and_then(|place| row.get(place)) {
+            out.extend_from_slice(b"\"@odata.etag\":\"W/\\\"");
+            json::integer(out, *version);
+            out.extend_from_slice(b"\\\"\"");
+            first = false;
+        }
+        for property in &self.properties {
+            let value = row.get(property.place).unwrap_or(&Value::Null);
+            if !std::mem::take(&mut first) {
+                out.push(b',');
+            }
+            if self.annotations.is_some() && !value.is_null() {
+                property.annotate(out, value, self.names);
+            }
+            out.extend_from_slice(&property.name);
+            json::value(out, property.kind, value);
+        }
+    }
+
+    fn wants(&self, annotation: &str) -> bool {
+        self.annotations.is_some_and(|filter| filter.matches(annotation))
+    }
+}
+
+impl<'a> PropertyLayout<'a> {
+    fn new(table: &'a Table, column: ColumnIndex, place: usize) -> Self {
+        let mut name = Vec::new();
+        json::name(&mut name, table.value_name(column));
+        let kind = &table.column(column).kind;
+        Self { kind, column, place, name, formatted: Vec::new(), lookups: Vec::new() }
+    }
+
+    /// Lays out the annotations that are wanted.
+    fn annotations(&mut self, table: &Table, catalog: &Catalog, filter: &AnnotationFilter) {
+        let name = table.value_name(self.column);
+        if filter.matches(FORMATTED_VALUE) {
+            json::name(&mut self.formatted, &format!("{name}@{FORMATTED_VALUE}"));
+        }
+        let ColumnKind::Lookup { targets, .. } = self.kind else { return };
+        for target in targets {
+            let Some(pointed) = catalog.table(&target.table) else { continue };
+            let mut laid_out = Vec::new();
+            for (annotation, text) in
+                [(NAVIGATION_PROPERTY, &target.navigation), (LOOKUP_TABLE, &target.table)]
+            {
+                if filter.matches(annotation) {
+                    json::name(&mut laid_out, &format!("{name}@{annotation}"));
+                    json::text(&mut laid_out, text);
+                    laid_out.push(b',');
+                }
+            }
+            self.lookups.push((pointed.id, laid_out));
+        }
+    }
+
+    /// Appends the annotations of a value that is not null, each with a comma after it.
+    fn annotate(
+        &self,
+        out: &mut Vec<u8>,
+        value: &Value,
+        names: Option<&HashMap<LookupValue, Box<str>>>,
+    ) {
+        if !self.formatted.is_empty() {
+            let text = match value {
+                Value::Lookup(lookup) => {
+                    names.and_then(|names| names.get(lookup)).map(|name| Cow::Borrowed(&**name))
+                }
+                _ => formatted(self.kind, value).map(Cow::Owned),
+            };
+            if let Some(text) = text {
+                out.extend_from_slice(&self.formatted);
+                json::text(out, &text);
+                out.push(b',');
+            }
+        }
+        if let Value::Lookup(lookup) = value
+            && let Some((_, laid_out)) =
+                self.lookups.iter().find(|(table, _)| *table == lookup.table)
+        {
+            out.extend_from_slice(laid_out);
+        }
+    }
+}
+
+/// Appends a page: context, counts, rows, next link.
+///
+/// Each row has one value per column that the writer was made with.
+pub fn write_page<'r>(
+    out: &mut Vec<u8>,
+    writer: &Writer<'_>,
+    frame: &PageFrame<'_>,
+    rows: impl IntoIterator<Item = &'r [Value]>,
+) {
+    out.extend_from_slice(b"{\"@odata.context\":");
+    json::text(out, frame.context);
+    if writer.wants(TOTAL_COUNT) {
+        member(out, TOTAL_COUNT);
+        match frame.count {
+            Some(count) => json::integer(out, count),
+            None => out.extend_from_slice(b"-1"),
+        }
+    }
+    if writer.wants(TOTAL_COUNT_EXCEEDED) {
+        member(out, TOTAL_COUNT_EXCEEDED);
+        json::display(out, frame.count_limit_exceeded);
+    }
+    if let Some(version) = frame.metadata_version
+        && writer.wants(METADATA_VERSION)
+    {
+        member(out, METADATA_VERSION);
+        json::text(out, &version.to_string());
+    }
+    if let Some(count) = frame.count {
+        out.extend_from_slice(b",\"@odata.count\":");
+        json::integer(out, count);
+    }
+    out.extend_from_slice(b",\"value\":[");
+    for (place, row) in rows.into_iter().enumerate() {
+        out.extend_from_slice(if place > 0 { b",{" } else { b"{" });
+        writer.members(out, row);
+        out.push(b'}');
+    }
+    out.push(b']');
+    if let Some(link) = frame.next_link {
+        out.extend_from_slice(b",\"@odata.nextLink\":");
+        json::text(out, link);
+    }
+    out.push(b'}');
+}
+
+/// Appends one record with its context.
+pub fn write_one(out: &mut Vec<u8>, writer: &Writer<'_>, context: &str, row: &[Value]) {
+    out.extend_from_slice(b"{\"@odata.context\":");
+    json::text(out, context);
+    out.push(b',');
+    writer.members(out, row);
+    out.push(b'}');
+}
+
+/// Appends the answer of `CreateMultiple`. `root` ends in a slash.
+pub fn write_ids(out: &mut Vec<u8>, root: &str, ids: impl IntoIterator<Item = Uuid>) {
+    out.extend_from_slice(b"{\"@odata.context\":");
+    json::text(out, &format!("{root}$metadata#Microsoft.Dynamics.CRM.CreateMultipleResponse"));
+    out.extend_from_slice(b",\"Ids\":[");
+    for id in ids {
+        json::comma(out);
+        json::guid(out, id);
+    }
+    out.extend_from_slice(b"]}");
+}
+
+/// The context URL of a page of records. `root` ends in a slash; `selected` are the columns that the
+/// caller named, in its order.
+pub fn context(root: &str, table: &Table, selected: Option<&[ColumnIndex]>) -> String {
+    let mut context = format!("{root}$metadata#{}", table.entity_set_name);
+    if let Some(columns) = selected {
+        let names: Vec<&str> = columns.iter().map(|column| table.value_name(*column)).collect();
+        context.push('(');
+        context.push_str(&names.join(","));
+        context.push(')');
+    }
+    context
+}
+
+/// The context URL of one record; see [`context`].
+pub fn context_of_one(root: &str, table: &Table, selected: Option<&[ColumnIndex]>) -> String {
+    let mut context = context(root, table, selected);
+    context.push_str("/$entity");
+    context
+}
+
+/// Appends `,"@name":`.
+fn member(out: &mut Vec<u8>, annotation: &str) {
+    out.extend_from_slice(b",\"@");
+    out.extend_from_slice(annotation.as_bytes());
+    out.extend_from_slice(b"\":");
+}
