@@ -7,21 +7,25 @@ use std::borrow::Cow;
 /// Two texts are equal to a caller exactly if their folds are equal; text is ordered by the bytes of
 /// its fold. Cost: no allocation when the text already is its own fold.
 pub fn fold(text: &str) -> Cow<'_, str> {
-    let trimmed = text.trim_end_matches(' ');
-    if trimmed.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
-        return Cow::Borrowed(trimmed);
+    fold_part(text.trim_end_matches(' '))
+}
+
+/// Folds a piece of a text, to be found inside folds: as [`fold`], but its trailing blanks count.
+pub fn fold_part(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        return Cow::Borrowed(text);
     }
-    if trimmed.is_ascii() {
-        return Cow::Owned(trimmed.to_ascii_lowercase());
+    if text.is_ascii() {
+        return Cow::Owned(text.to_ascii_lowercase());
     }
     // Character by character: the final-sigma rule would make a fold depend on its neighbours, so
     // that `contains` on folds would miss matches.
-    Cow::Owned(trimmed.chars().flat_map(char::to_lowercase).collect())
+    Cow::Owned(text.chars().flat_map(char::to_lowercase).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::fold;
+    use super::{fold, fold_part};
 
     #[test]
     fn case_and_trailing_blanks_do_not_count_and_accents_do() {
@@ -30,5 +34,6 @@ mod tests {
         assert_ne!(fold("a"), fold("ä"));
         assert_eq!(fold("ΟΔΟΣ"), "οδοσ");
         assert_eq!(fold(" a"), " a");
+        assert_eq!(fold_part("A "), "a ");
     }
 }

@@ -21,7 +21,7 @@ pub use catalog::Catalog;
 pub use code::ErrorCode;
 pub use define::{NewColumn, NewKey, NewRelationship, NewTable};
 pub use fault::{Failure, Fault};
-pub use fold::fold;
+pub use fold::{fold, fold_part};
 pub use label::{Label, LocalizedText};
 pub use relationship::{Cascade, DeleteAction, OneToMany};
 pub use table::{

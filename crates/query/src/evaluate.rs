@@ -5,7 +5,7 @@
 //! nulls first, and filters, orders and keyset paging all use it.
 
 use crate::tree::{BoundQuery, ColumnRef, Compare, Filter, Match, Order, Page};
-use model::{Catalog, ColumnIndex, Computed, Table, Value, fold};
+use model::{Catalog, ColumnIndex, Computed, Table, Value, fold, fold_part};
 use rust_decimal::Decimal;
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -157,7 +157,7 @@ fn holds(filter: &Filter, row: &[Value]) -> bool {
         }
         Filter::Text { column, matches, text, negated } => {
             let found = match at(row, *column) {
-                Value::Text(cell) => fits(*matches, &fold(cell), &fold(text)),
+                Value::Text(cell) => fits(*matches, &fold(cell), &fold_part(text)),
                 _ => false,
             };
             found != *negated

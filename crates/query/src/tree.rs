@@ -76,7 +76,8 @@ pub enum Filter {
         /// True for "is none of them", which holds for null.
         negated: bool,
     },
-    /// A text column against a literal text, both folded; no wild cards are left in `text`.
+    /// A text column against a literal text: `fold_part(text)` is looked for in `fold(column)`, so that
+    /// trailing blanks of `text` count; no wild cards are left in it.
     Text {
         /// The column.
         column: ColumnRef,

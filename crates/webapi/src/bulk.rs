@@ -27,6 +27,10 @@ pub(crate) async fn action(
     let catalog = &attempt.context.catalog;
     let mut list = wire::targets::decode(&attempt.request.body, name, table, catalog)
         .map_err(|err| fault::of_wire(err, Payload::of(name, table)))?;
+    if list.concurrency.is_some() && name != MessageName::UpdateMultiple {
+        let parameter = wire::Error::UnknownParameter { name: "ConcurrencyBehavior".to_owned() };
+        return Err(fault::of_wire(parameter, Payload::of(name, table)).into());
+    }
     settle_versions(&mut list, name, table)?;
     let message =
         Write { name, table: Arc::clone(table), targets: list.targets, condition: Condition::Any };

@@ -113,7 +113,9 @@ pub(crate) fn finish(
 /// Keeps the length of the body as a header, and drops the body: the answer to `HEAD`.
 pub(crate) fn drop_body(response: &mut Response<Bytes>) {
     let length = response.body().len();
-    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    if length > 0 {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
     *response.body_mut() = Bytes::new();
 }
 

@@ -84,13 +84,25 @@ struct Parser<'a> {
     depth: usize,
     /// How many `not`s stand around the present place.
     nots: usize,
+    /// Their number is odd: the other rows are wanted.
+    negated: bool,
     conditions: usize,
 }
 
 impl<'a> Parser<'a> {
     fn new(table: &'a Table, options: &'a Options, text: &'a str) -> Result<Self, Error> {
         let pieces = lexer::pieces(text)?;
-        Ok(Self { table, options, text, pieces, next: 0, depth: 0, nots: 0, conditions: 0 })
+        Ok(Self {
+            table,
+            options,
+            text,
+            pieces,
+            next: 0,
+            depth: 0,
+            nots: 0,
+            negated: false,
+            conditions: 0,
+        })
     }
 
     fn peek(&self) -> &Token {
@@ -146,7 +158,7 @@ impl<'a> Parser<'a> {
         while self.keyword("or") {
             any.push(self.all_of()?);
         }
-        Ok(one_or(any, Filter::Or))
+        Ok(one_or(any, if self.negated { Filter::And } else { Filter::Or }))
     }
 
     fn all_of(&mut self) -> Result<Filter, Error> {
@@ -155,7 +167,7 @@ impl<'a> Parser<'a> {
         while self.keyword("and") {
             all.push(self.negatable()?);
         }
-        Ok(one_or(all, Filter::And))
+        Ok(one_or(all, if self.negated { Filter::Or } else { Filter::And }))
     }
 
     fn negatable(&mut self) -> Result<Filter, Error> {
@@ -164,10 +176,13 @@ impl<'a> Parser<'a> {
         }
         self.depth += 1;
         let filter = if self.keyword("not") {
+            // Only the last of several counts, so that they cannot make the tree grow.
             self.nots += 1;
+            self.negated = !self.negated;
             let inner = self.negatable()?;
+            self.negated = !self.negated;
             self.nots -= 1;
-            negate(inner)
+            inner
         } else if *self.peek() == Token::Sign('(') {
             self.next += 1;
             let inner = self.any_of()?;
@@ -179,7 +194,8 @@ impl<'a> Parser<'a> {
             inner
         } else {
             self.count_condition()?;
-            self.condition()?
+            let condition = self.condition()?;
+            if self.negated { negate(condition) } else { condition }
         };
         self.depth -= 1;
         Ok(filter)

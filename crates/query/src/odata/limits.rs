@@ -19,3 +19,5 @@ pub const ORDER_KEYS_MAX: usize = 32;
 pub const ORDER_TEXT_UNITS_MAX: u32 = 6_000;
 /// Characters in a URL.
 pub const URL_CHARACTERS_MAX: usize = 32_768;
+/// Options in one query string (our own: no request needs as many, and each is compared with all).
+pub const OPTIONS_MAX: usize = 256;

@@ -60,6 +60,12 @@ impl Options {
             if this.get(&name).is_some() {
                 return Err(Error::DuplicateOption { name });
             }
+            if this.named.len() >= limits::OPTIONS_MAX {
+                return Err(Error::refused(format!(
+                    "a query string with more than {} options",
+                    limits::OPTIONS_MAX
+                )));
+            }
             this.named.push((name, decode(value)?.trim().to_owned()));
         }
         Ok(this)
@@ -156,6 +162,13 @@ mod tests {
             Err(Error::DuplicateOption { name: "$top".into() })
         );
         assert_eq!(Options::parse("a=%ff").map(drop), Err(Error::NotText));
+    }
+
+    #[test]
+    fn the_number_of_options_is_limited() {
+        let many = |count: usize| (0..count).map(|one| format!("&x{one}=1")).collect::<String>();
+        assert!(Options::parse(&many(256)).is_ok());
+        assert!(Options::parse(&many(257)).is_err());
     }
 
     #[test]

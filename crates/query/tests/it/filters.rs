@@ -300,6 +300,11 @@ fn not_is_the_exact_complement() {
     check("not size gt 1", "size le 1 or size eq null");
     check("not (size eq 1 or name eq 'a')", "size ne 1 and name ne 'a'");
     check("not not size eq 1", "size eq 1");
+    check("not (not (not (size gt 1)))", "size le 1 or size eq null");
+    check(
+        "not (size eq 1 and not (name eq 'a' or size gt 2))",
+        "size ne 1 or (name eq 'a' or size gt 2)",
+    );
     check("not contains(name,'a')", "not contains(name,'a')");
     check("not (name eq null)", "name ne null");
     check("not (weight gt target)", "weight le target or weight eq null or target eq null");

@@ -60,7 +60,8 @@ pub(super) fn answer(attempt: &Attempt<'_>, place: &Place) -> Result<Response<By
     let mut body = Vec::new();
     if single {
         let Some(item) = items.first() else {
-            return Err(Problem::no_definition("attribute", "of the type in the request URI"));
+            // Only a cast to another type leaves nothing of one item.
+            return Err(Problem::no_segment(base.rsplit('/').next().unwrap_or_default()));
         };
         // An item is an object of its own: its members follow the context.
         let object = one(catalog, item, &wanted, typed)?;
@@ -216,6 +217,11 @@ fn check_expansions(item: &Item<'_>, wanted: &Wanted) -> Result<(), Problem> {
             Item::Column(..) => matches!(&*expand.name, "OptionSet" | "GlobalOptionSet"),
             Item::Key(..) | Item::Relationship(_) => false,
         };
+        let bare = expand.wanted.filter.is_none() && expand.wanted.expand.is_empty();
+        if known && !bare && !matches!(item, Item::Table(_)) {
+            let what = format!("$filter or $expand inside the expansion of '{}'", expand.name);
+            return Err(fault::of_query(query::Error::Refused { what: what.into() }));
+        }
         if !known {
             return Err(match (item, &*expand.name) {
                 (Item::Table(_), "ManyToManyRelationships" | "Privileges")

@@ -120,6 +120,8 @@ async fn versions_of_targets_are_compared_as_asked() {
     service.refused(&update, &body(matches, stale), (412, "0x80060882", "")).await;
     service.ok(&update, &body(r#""ConcurrencyBehavior":"AlwaysOverwrite","#, stale)).await;
     service.ok(&action("UpsertMultiple"), &body("", stale)).await;
+    let want = (400, "0x80048d19", "ConcurrencyBehavior");
+    service.refused(&action("UpsertMultiple"), &body(matches, stale), want).await;
 }
 
 #[tokio::test]

@@ -146,6 +146,10 @@ async fn what_definitions_cannot_do_is_named() {
             (404, "0x80040217", "Could not find an entity with specified entity logicalname: nope"),
         )
         .await;
+    let cast = "/Attributes(LogicalName='new_label')/Microsoft.Dynamics.CRM.MemoAttributeMetadata";
+    service.refused(&format!("GET {one}{cast}"), "", (404, "0x80060888", "Memo")).await;
+    let nested = "Attributes?$expand=OptionSet($filter=Name eq 'x')";
+    service.refused(&format!("GET {one}/{nested}"), "", (400, "0x80060888", "OptionSet")).await;
     service.refused("GET /GlobalOptionSetDefinitions", "", absent).await;
     service.refused("POST /EntityDefinitions", "[]", (400, "0x80048d19", "")).await;
     service.refused("GET /EntityDefinitions?$orderby=x", "", (400, "0x80060888", "$orderby")).await;

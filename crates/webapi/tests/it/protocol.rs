@@ -1,6 +1,6 @@
 //! Routes, verbs, headers, functions, and answers before a request is read.
 
-use crate::service::{Answer, ORIGIN, ROOT, Service};
+use crate::service::{Answer, ORIGIN, Service};
 use model::Uuid;
 use webapi::Challenge;
 
@@ -231,9 +231,4 @@ async fn definitions_that_another_node_made_are_seen_at_once() {
     there.ok("POST /new_crates", r#"{"new_late":2}"#).await;
     let page = there.ok("GET /new_crates?$select=new_late,new_later&$orderby=new_late", "").await;
     assert_eq!(page.column("new_late"), ["1", "2"]);
-}
-
-#[test]
-fn the_root_of_tests_is_the_one_they_send_to() {
-    assert_eq!(ROOT, "/api/data/v9.2");
 }

@@ -372,8 +372,11 @@ impl ColumnBody<'_> {
                 })
             })
             .collect();
-        // The owner's relationships may name the abstract owner only; its targets are listed.
+        // An owner's relationship names the abstract table `owner`; the real ones are listed.
         let listed = self.targets.as_deref().unwrap_or_default();
+        if !listed.is_empty() {
+            targets.retain(|target| listed.iter().any(|table| **table == *target.table));
+        }
         for table in listed {
             if targets.iter().any(|target| *target.table == **table) {
                 continue;

@@ -203,6 +203,10 @@ fn limits_beyond_those_of_the_type_are_refused_by_member() {
             "definition refused at `@odata.type`: a lookup is made by its relationship, at `RelationshipDefinitions`"
         ],
     );
+}
+
+#[test]
+fn a_column_needs_a_name_and_a_type_of_its_own() {
     column("{}", &expect!["definition refused at `SchemaName`: it is missing"]);
     column(
         r#"{"SchemaName":"new_X"}"#,
@@ -553,7 +557,8 @@ fn a_client_builds_the_table_that_the_service_has() {
 #[test]
 fn columns_of_unknown_kinds_and_keys_over_them_are_left_out() {
     let body = r##"{"@odata.context":"x","LogicalName":"account","EntitySetName":"accounts","PrimaryIdAttribute":"accountid",
-        "PrimaryNameAttribute":"name","OwnershipType":"UserOwned","MetadataId":"70816501-EDB9-4740-A16C-6A5EFBC05D84","Keys":[
+        "PrimaryNameAttribute":"name","OwnershipType":"UserOwned","ManyToOneRelationships":[
+        {"ReferencedEntity":"owner","ReferencingAttribute":"ownerid","ReferencingEntityNavigationPropertyName":"ownerid"}],"MetadataId":"70816501-EDB9-4740-A16C-6A5EFBC05D84","Keys":[
         {"LogicalName":"k1","KeyAttributes":["name"],"EntityKeyIndexStatus":"Active"},
         {"LogicalName":"k2","KeyAttributes":["entityimage"],"EntityKeyIndexStatus":"Active"},
         {"LogicalName":"k3","KeyAttributes":["name"],"EntityKeyIndexStatus":"Failed"}],
@@ -573,7 +578,10 @@ fn columns_of_unknown_kinds_and_keys_over_them_are_left_out() {
     let keys: Vec<&str> = definition.keys.iter().map(|key| &*key.logical_name).collect();
     assert_eq!(keys, ["k1"]);
     let table = Table::new(definition);
-    assert!(table.navigation("ownerid").is_some());
+    let (owner, _) = table.navigation("ownerid").unwrap();
+    let ColumnKind::Lookup { targets, .. } = &table.column(owner).kind else { panic!("a lookup") };
+    let targets: Vec<&str> = targets.iter().map(|target| &*target.table).collect();
+    assert_eq!(targets, ["systemuser", "team"]);
     assert!(table.navigation("new_Ref").is_some());
     assert!(read_table(b"{}").is_err());
     assert!(read_table(br#"{"LogicalName":"a","EntitySetName":"b","Attributes":null}"#).is_err());

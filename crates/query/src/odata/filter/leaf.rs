@@ -227,5 +227,8 @@ pub(super) fn among(
             Fit::Exact(_) | Fit::After(_) | Fit::Below | Fit::Above => {}
         }
     }
+    if values.is_empty() {
+        return Ok(never());
+    }
     Ok(Filter::In { column, values, negated: false })
 }

@@ -67,6 +67,9 @@ pub async fn cascade_deletes_what_hangs_on_the_row<H: Harness>() {
     check(&world, CRATES, &[4]).await;
     check(&world, LINES, &[11, 12]).await;
     assert!(world.value(LINES, id(12), "ship_link").await.is_null());
+    // A row that hangs on the deleted one in two ways goes with it.
+    let twice = [("ship_cascade", world.to(CRATES, id(4))), ("ship_link", world.to(CRATES, id(4)))];
+    world.insert(LINES, &[(id(13), &twice)]).await;
     // A circle ends.
     let to_itself = [("ship_parent", world.to(CRATES, id(4)))];
     world.update(CRATES, &[(id(4), &to_itself)]).await;
