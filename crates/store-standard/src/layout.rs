@@ -411,7 +411,10 @@ mod text {
     use std::fmt::Display;
     use std::str::FromStr;
 
-    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<T: Display, S: Serializer>(
+        value: &T,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         to.collect_str(value)
     }
 
@@ -515,7 +518,10 @@ macro_rules! list {
             #[derive(Deserialize)]
             struct Owned(#[serde(with = $form)] $of);
 
-            pub(super) fn serialize<S: Serializer>(value: &[$of], to: S) -> Result<S::Ok, S::Error> {
+            pub(super) fn serialize<S: Serializer>(
+                value: &[$of],
+                to: S,
+            ) -> Result<S::Ok, S::Error> {
                 to.collect_seq(value.iter().map(Borrowed))
             }
 

@@ -2,7 +2,8 @@
 //!
 //! Shared by both engines. A table is `t<n>`, a column `c<n>`; two kinds of column have a companion:
 //! `c<n>t` (the table number of a lookup with several target tables) and `c<n>f` (the folded text of a
-//! column that is searched by index). Computed columns are not stored.
+//! column that is searched by index; on PostgreSQL every text column has one, see its `dialect`).
+//! Computed columns are not stored.
 //! Not here: SQL types and statements.
 //! Invariant: a name is made of letters and digits only; nothing a caller wrote is part of it.
 
@@ -139,10 +140,7 @@ pub(crate) fn is_folded(table: &TableDefinition, index: ColumnIndex) -> bool {
 
 /// Whether a column holds text that is compared by its fold.
 pub(crate) fn is_text(column: &Column) -> bool {
-    matches!(
-        column.kind,
-        ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName
-    )
+    matches!(column.kind, ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName)
 }
 
 /// What an index over a column is made of: the folded text where there is one, else the column.

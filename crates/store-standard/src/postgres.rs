@@ -204,8 +204,7 @@ impl StandardStore for PostgresStore {
 
     async fn catalog_version(&self) -> Result<u64> {
         const DOING: &str = "reading the catalog's version";
-        let mut session =
-            self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+        let mut session = self.connections.session().await.map_err(|error| error.give_up(DOING))?;
         version_of(&mut session).await.map_err(|error| error.give_up(DOING))
     }
 

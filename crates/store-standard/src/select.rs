@@ -8,7 +8,9 @@
 
 use crate::dialect::{Dialect, Param};
 use crate::names::{self, LookupTable, Storage};
-use model::{Catalog, ColumnIndex, Computed, Decimal, LookupValue, TableDefinition, Value, fold};
+use model::{
+    Catalog, ColumnIndex, Computed, Decimal, LookupValue, TableDefinition, Value, fold, fold_part,
+};
 use query::{BoundQuery, ColumnRef, Compare, Filter, Match, Order};
 
 /// A statement that reads.
@@ -386,11 +388,7 @@ impl<'q> Writer<'q> {
         }
         match tables {
             (Some(left_table), Some(right_table)) => {
-                self.compare_lookups(
-                    (&left_sql, &right_sql),
-                    compare,
-                    (&left_table, &right_table),
-                );
+                self.compare_lookups((&left_sql, &right_sql), compare, (&left_table, &right_table));
             }
             _ => {
                 self.sql.push_str(&left_sql);
@@ -470,10 +468,10 @@ impl<'q> Writer<'q> {
             self.constant(negated);
             return;
         };
-        let text = fold(text).into_owned();
+        let text = fold_part(text).into_owned();
         if text.is_empty() {
             // Every text contains nothing; only null does not.
-            return self.is_null(column, negated);
+            return self.is_null(column, !negated);
         }
         let expression = operand.compared;
         self.sql.push('(');
@@ -690,10 +688,18 @@ fn scaled_compare(compare: Compare, number: Decimal, scale: u8) -> ScaledCompare
             ScaledCompare::Against(Compare::LessOrEqual, whole)
         }
         (Compare::Greater | Compare::GreaterOrEqual, None) => {
-            if number.is_sign_negative() { ScaledCompare::Always } else { ScaledCompare::Constant(false) }
+            if number.is_sign_negative() {
+                ScaledCompare::Always
+            } else {
+                ScaledCompare::Constant(false)
+            }
         }
         (Compare::Less | Compare::LessOrEqual, None) => {
-            if number.is_sign_negative() { ScaledCompare::Constant(false) } else { ScaledCompare::Always }
+            if number.is_sign_negative() {
+                ScaledCompare::Constant(false)
+            } else {
+                ScaledCompare::Always
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ mod catalog;
 mod checkpoint;
 mod connection;
 mod diagnose;
-mod dialect;
+pub(crate) mod dialect;
 mod error;
 mod execute;
 mod queue;

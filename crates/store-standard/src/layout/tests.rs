@@ -12,10 +12,7 @@ fn id() -> impl Strategy<Value = Uuid> {
 
 fn a_label() -> impl Strategy<Value = Label> {
     prop::collection::vec((any::<u16>(), name()), 0..3).prop_map(|texts| Label {
-        texts: texts
-            .into_iter()
-            .map(|(language, text)| LocalizedText { language, text })
-            .collect(),
+        texts: texts.into_iter().map(|(language, text)| LocalizedText { language, text }).collect(),
     })
 }
 
@@ -25,7 +22,12 @@ fn a_decimal() -> impl Strategy<Value = Decimal> {
 
 fn some_options() -> impl Strategy<Value = Vec<ChoiceOption>> {
     let one = (any::<i32>(), a_label(), any::<Option<i32>>(), any::<Option<i32>>()).prop_map(
-        |(value, label, state, default_status)| ChoiceOption { value, label, state, default_status },
+        |(value, label, state, default_status)| ChoiceOption {
+            value,
+            label,
+            state,
+            default_status,
+        },
     );
     prop::collection::vec(one, 0..3)
 }
@@ -51,14 +53,20 @@ fn a_kind() -> impl Strategy<Value = ColumnKind> {
     let finite = prop::num::f64::NORMAL | prop::num::f64::ZERO | prop::num::f64::SUBNORMAL;
     prop_oneof![
         Just(ColumnKind::Guid),
-        (any::<u32>(), format).prop_map(|(max_length, format)| ColumnKind::Text { max_length, format }),
-        (any::<u32>(), any::<bool>()).prop_map(|(max_length, json)| ColumnKind::Memo { max_length, json }),
+        (any::<u32>(), format)
+            .prop_map(|(max_length, format)| ColumnKind::Text { max_length, format }),
+        (any::<u32>(), any::<bool>())
+            .prop_map(|(max_length, json)| ColumnKind::Memo { max_length, json }),
         (any::<i32>(), any::<i32>()).prop_map(|(min, max)| ColumnKind::Integer { min, max }),
         Just(ColumnKind::BigInt),
         (any::<u8>(), a_decimal(), a_decimal())
             .prop_map(|(precision, min, max)| ColumnKind::Decimal { precision, min, max }),
         (any::<u8>(), finite, any::<f32>().prop_filter("not a number", |x| x.is_finite()))
-            .prop_map(|(precision, min, max)| ColumnKind::Double { precision, min, max: max.into() }),
+            .prop_map(|(precision, min, max)| ColumnKind::Double {
+                precision,
+                min,
+                max: max.into()
+            }),
         (any::<u8>(), a_decimal(), a_decimal())
             .prop_map(|(precision, min, max)| ColumnKind::Money { precision, min, max }),
         (any::<bool>(), a_label(), a_label()).prop_map(|(default, true_label, false_label)| {

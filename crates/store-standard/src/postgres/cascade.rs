@@ -52,8 +52,7 @@ pub(super) async fn of_delete(
     let (deleted, pointers) = follow(transaction, catalog, roots).await?;
     for (index, verdict) in verdicts.iter_mut().enumerate() {
         if let Ok(row) = verdict
-            && let Some(relationship) =
-                holder(catalog, &pointers, (table.id, row.id()), &deleted)
+            && let Some(relationship) = holder(catalog, &pointers, (table.id, row.id()), &deleted)
         {
             let reason = Reason::Referenced { relationship };
             *verdict = Err(Rejection { index, id: Some(row.id()), reason });
@@ -79,15 +78,23 @@ async fn follow(
             by_table.entry(*table).or_default().push(*id);
         }
         for (referenced, ids) in &by_table {
-            for (place, relationship, referencing, column) in relationships_to(catalog, *referenced) {
+            for (place, relationship, referencing, column) in relationships_to(catalog, *referenced)
+            {
                 steps.push(pointer_step(*referenced, relationship, referencing, column, ids));
-                asked.push((*referenced, place, relationship.cascade.delete, referencing.id, column));
+                asked.push((
+                    *referenced,
+                    place,
+                    relationship.cascade.delete,
+                    referencing.id,
+                    column,
+                ));
             }
         }
         let mut next = BTreeSet::new();
         if !steps.is_empty() {
             let answers = transaction.fly("reading rows that point to deleted ones", steps).await?;
-            let unreadable = |fault: Fault| engine("reading rows that point to deleted ones", fault);
+            let unreadable =
+                |fault: Fault| engine("reading rows that point to deleted ones", fault);
             for ((referenced, relationship, action, referencing, column), rows) in
                 asked.into_iter().zip(&answers)
             {
@@ -234,8 +241,7 @@ fn unlinking_cells(
     let mut cells: Vec<Cell> =
         columns.into_iter().map(|column| Cell { column, value: Value::Null }).collect();
     let users = catalog.table("systemuser").map(|table| table.id);
-    let modified_by = users
-        .map(|table| Value::Lookup(LookupValue { table, id: author.user }));
+    let modified_by = users.map(|table| Value::Lookup(LookupValue { table, id: author.user }));
     let modified = [("modifiedon", Some(Value::DateTime(author.now))), ("modifiedby", modified_by)];
     for (name, value) in modified {
         if let Some(column) = table.index_of(name)

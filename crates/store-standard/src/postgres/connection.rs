@@ -75,7 +75,8 @@ pub(super) struct Connections {
 impl Connections {
     /// Reads the address; connects nowhere yet.
     pub(super) fn new(url: &str) -> Result<Self, Error> {
-        let address = |fault: String| engine("reading the address of PostgreSQL", Fault::Address(fault));
+        let address =
+            |fault: String| engine("reading the address of PostgreSQL", Fault::Address(fault));
         let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
             // The driver's text names the bad part, never the password.
             address(format!("the address is not understood: {error}"))
@@ -319,8 +320,10 @@ impl Session {
         self.counts.preparations.fetch_add(1, Ordering::Relaxed);
         let wanted = std::mem::take(&mut connection.wanted);
         let client = &connection.client;
-        let preparing =
-            wanted.iter().map(|(text, types)| client.prepare_typed(text, types)).collect::<Vec<_>>();
+        let preparing = wanted
+            .iter()
+            .map(|(text, types)| client.prepare_typed(text, types))
+            .collect::<Vec<_>>();
         let prepared = futures_util::future::join_all(preparing).await;
         for ((text, _), statement) in wanted.into_iter().zip(prepared) {
             match statement {

@@ -339,9 +339,8 @@ fn put(form: Form, value: &Value, out: &mut BytesMut) -> Result<(), Fault> {
             out.put_i64(micros);
         }
         (Form::Day, Value::Date(Date(days))) => {
-            let days = days
-                .checked_sub(EPOCH_DAYS)
-                .ok_or(Fault::Unfit("a day far away", "date"))?;
+            let days =
+                days.checked_sub(EPOCH_DAYS).ok_or(Fault::Unfit("a day far away", "date"))?;
             out.put_i32(days);
         }
         (Form::Uuid, Value::Guid(id) | Value::Lookup(LookupValue { id, .. })) => {

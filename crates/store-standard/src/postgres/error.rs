@@ -73,8 +73,7 @@ impl Error {
         } else if *state == SqlState::DIVISION_BY_ZERO {
             // Only the guard divides: see `text::GUARD`.
             Self::Moved
-        } else if *state == SqlState::LOCK_NOT_AVAILABLE
-            || *state == SqlState::TOO_MANY_CONNECTIONS
+        } else if *state == SqlState::LOCK_NOT_AVAILABLE || *state == SqlState::TOO_MANY_CONNECTIONS
         {
             Self::Store(store::Error::Busy)
         } else {

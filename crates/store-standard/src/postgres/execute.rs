@@ -78,7 +78,8 @@ pub(super) async fn quickly(
                     let mut verdicts = judge(&Seen::new(&known, table.id, lock_of(op)), op);
                     let taken;
                     (taken, versions) = versions.split_at(changed_max(op).min(versions.len()));
-                    let deletes = consequences(transaction, catalog, author, op, &mut verdicts).await?;
+                    let deletes =
+                        consequences(transaction, catalog, author, op, &mut verdicts).await?;
                     let rows = passed(verdicts).map_err(|_| Error::Doubt)?;
                     if moves_keys(op) && keys_pass_on(&known, table, &rows) {
                         return Err(Error::Doubt);
@@ -187,9 +188,8 @@ fn wish(wishes: &mut Wishes, op: &WriteOp) {
 /// Whether a row that exists may get other values in key columns. Then a key may pass from row to row;
 /// what becomes of that depends on the order of the rows, which a single statement does not keep.
 fn moves_keys(op: &WriteOp) -> bool {
-    let is_key = |column: ColumnIndex| {
-        table_of(op).keys.iter().any(|key| key.columns.contains(&column))
-    };
+    let is_key =
+        |column: ColumnIndex| table_of(op).keys.iter().any(|key| key.columns.contains(&column));
     let any = |cells: &[Cell], binds: &[Bind]| {
         cells.iter().any(|cell| is_key(cell.column)) || binds.iter().any(|bind| is_key(bind.column))
     };

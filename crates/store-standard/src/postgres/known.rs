@@ -7,10 +7,10 @@
 //! Invariant: rows that will be written are locked by the read that finds them, in the order of their
 //! ids; rows that are pointed to are locked against deletion.
 
+use super::connection::Step;
 use super::decode;
 use super::encode::{ArrayBuilder, Bound, Form, searched};
 use super::error::{Error, Fault, engine};
-use super::connection::Step;
 use crate::names;
 use crate::select::Output;
 use model::{Catalog, ColumnIndex, Date, KeyIndex, Table, TableId, Timestamp, Uuid, Value};
@@ -177,9 +177,8 @@ impl ValueColumns {
     }
 
     fn read(&self, row: &Row) -> Result<KeyValues, Fault> {
-        let read = |(column, output): &(ColumnIndex, Output)| {
-            Ok((*column, decode::output(row, *output)?))
-        };
+        let read =
+            |(column, output): &(ColumnIndex, Output)| Ok((*column, decode::output(row, *output)?));
         self.columns.iter().map(read).collect()
     }
 }
@@ -344,13 +343,7 @@ fn rows_text(table: &Table, lock: Lock, values: &str) -> String {
     )
 }
 
-fn keys_text(
-    catalog: &Catalog,
-    table: &Table,
-    key: KeyIndex,
-    lock: Lock,
-    values: &str,
-) -> String {
+fn keys_text(catalog: &Catalog, table: &Table, key: KeyIndex, lock: Lock, values: &str) -> String {
     let (id, version) = id_and_version(table);
     let mut arrays = String::new();
     let mut columns = String::new();

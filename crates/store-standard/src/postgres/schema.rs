@@ -114,7 +114,8 @@ pub(super) async fn load(session: &mut Session) -> Result<Catalog, Error> {
         let rows = answers[place].iter();
         rows.map(|row| {
             let table = decode::int8(row, 1).map_err(unreadable)?;
-            let table = u32::try_from(table).map_err(|error| engine("loading definitions", error))?;
+            let table =
+                u32::try_from(table).map_err(|error| engine("loading definitions", error))?;
             Ok((TableId(table), decode::text(row, 0).map_err(unreadable)?))
         })
         .collect()
@@ -146,7 +147,10 @@ impl Plan {
     pub(super) fn rejection(&self, step: usize) -> Option<store::Error> {
         let (_, op, key) = self.keys.iter().find(|(place, ..)| *place == step)?;
         let reason = Reason::DuplicateKey { key: *key };
-        Some(store::Error::Rejected { op: *op, rows: vec![Rejection { index: 0, id: None, reason }] })
+        Some(store::Error::Rejected {
+            op: *op,
+            rows: vec![Rejection { index: 0, id: None, reason }],
+        })
     }
 }
 
@@ -388,10 +392,8 @@ fn save(plan: &mut Plan, before: &Catalog, after: &Catalog) {
             vec![Bound::numbers(&relationships.places), Bound::texts(&relationships.texts)],
         ));
     }
-    plan.steps.push(Step::run(
-        "UPDATE sheaf_catalog SET version = version + 1 WHERE id = 1",
-        Vec::new(),
-    ));
+    plan.steps
+        .push(Step::run("UPDATE sheaf_catalog SET version = version + 1 WHERE id = 1", Vec::new()));
 }
 
 /// Definitions that belong to tables.

@@ -74,7 +74,8 @@ impl<'a> Transaction<'a> {
         if let Some(bound) = checks {
             let version = answers.get(1).and_then(|rows| rows.first());
             let version = version.map(|row| decode::int8(row, 0)).transpose();
-            let version = version.map_err(|fault| engine("reading the catalog's version", fault))?;
+            let version =
+                version.map_err(|fault| engine("reading the catalog's version", fault))?;
             if version != Some(bound) {
                 return Err(Error::Moved);
             }

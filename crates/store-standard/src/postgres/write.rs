@@ -74,7 +74,8 @@ fn try_insert(
     let (id, version) = id_and_version(table);
     let mut sql = Insert { names: format!("{id}, {version}"), ..Insert::default() };
     sql.array(Form::Uuid, &id);
-    let mut params = vec![Bound::ids(rows.iter().map(|row| &row.id).collect::<Vec<_>>().into_iter())];
+    let mut params =
+        vec![Bound::ids(rows.iter().map(|row| &row.id).collect::<Vec<_>>().into_iter())];
     match versions {
         Versions::Next => sql.values.push_str(", nextval('sheaf_version')"),
         Versions::Given(given) => {
@@ -237,8 +238,7 @@ fn update_step(
 /// One DELETE of rows by id.
 pub(super) fn delete<'a>(table: &Table, ids: impl ExactSizeIterator<Item = &'a Uuid>) -> Step {
     let (id, _) = id_and_version(table);
-    let text =
-        format!("DELETE FROM {} WHERE {id} = ANY($1::uuid[])", names::table(table.id));
+    let text = format!("DELETE FROM {} WHERE {id} = ANY($1::uuid[])", names::table(table.id));
     Step::run(text, vec![Bound::ids(ids)])
 }
 
@@ -306,9 +306,8 @@ impl Target {
             (Part::Value, value) => Bound::value(self.form, value)?,
             (Part::Table, Value::Lookup(lookup)) => Bound::int4(table_number(lookup.table)?),
             (Part::Fold, Value::Text(text)) => Bound::text(&fold(text)),
-            (Part::ExceptionalFold, Value::Text(text)) => {
-                exceptional_fold(text).map_or(Bound::null(Form::Text), |folded| Bound::text(&folded))
-            }
+            (Part::ExceptionalFold, Value::Text(text)) => exceptional_fold(text)
+                .map_or(Bound::null(Form::Text), |folded| Bound::text(&folded)),
             _ => Bound::null(self.form),
         })
     }

@@ -49,7 +49,8 @@ pub(super) fn load(conn: &Connection) -> Result<Catalog> {
         Some(layout) => {
             return Err(Error::Engine {
                 doing: "opening the database",
-                source: format!("it has layout {layout}; this program reads layout {LAYOUT}").into(),
+                source: format!("it has layout {layout}; this program reads layout {LAYOUT}")
+                    .into(),
             });
         }
     }
@@ -136,13 +137,7 @@ fn save_parts(
         conn.execute(
             "INSERT INTO sheaf_key (table_number, place, number, logical_name, definition) \
              VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![
-                table.id.0,
-                index(place),
-                key.id,
-                &*key.logical_name,
-                layout::encode_key(key)
-            ],
+            params![table.id.0, index(place), key.id, &*key.logical_name, layout::encode_key(key)],
         )?;
     }
     Ok(())
@@ -153,9 +148,7 @@ fn texts(conn: &Connection) -> rusqlite::Result<Texts> {
         conn.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
     };
     let parts = |sql: &str| -> rusqlite::Result<Vec<(TableId, String)>> {
-        conn.prepare(sql)?
-            .query_map([], |row| Ok((TableId(row.get(0)?), row.get(1)?)))?
-            .collect()
+        conn.prepare(sql)?.query_map([], |row| Ok((TableId(row.get(0)?), row.get(1)?)))?.collect()
     };
     Ok(Texts {
         tables: list("SELECT definition FROM sheaf_table ORDER BY place")?,

@@ -12,9 +12,7 @@ use super::session::Session;
 use crate::dialect::Param;
 use crate::names::{self, LookupTable, Storage};
 use crate::select;
-use model::{
-    Catalog, ColumnIndex, DeleteAction, KeyIndex, OneToMany, Table, TableId, Uuid, Value,
-};
+use model::{Catalog, ColumnIndex, DeleteAction, KeyIndex, OneToMany, Table, TableId, Uuid, Value};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

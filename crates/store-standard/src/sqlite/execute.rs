@@ -84,11 +84,7 @@ fn update(work: &mut Work<'_, '_>, op: &Update) -> Result<Vec<RowOutcome>, Halt>
     for (index, (row, id)) in op.rows.iter().zip(&ids).enumerate() {
         let id = id.ok_or(Halt::Refused)?;
         expected.extend(row.expected_version.map(|version| (id, version)));
-        drafts.push(Draft {
-            kind: Kind::Update,
-            id,
-            parts: [&row.cells, &[], binds.of(index)],
-        });
+        drafts.push(Draft { kind: Kind::Update, id, parts: [&row.cells, &[], binds.of(index)] });
     }
     check_versions(work, op.table.definition(), &expected)?;
     rows::write(work, &op.table, &[], &op.constants, &drafts)?;

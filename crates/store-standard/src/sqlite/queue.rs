@@ -32,10 +32,9 @@ impl Refused {
     pub(super) fn into_error(self) -> Error {
         match self {
             Self::Full => Error::Busy,
-            Self::Closed => Error::Engine {
-                doing: "queueing work",
-                source: "the store is closed".into(),
-            },
+            Self::Closed => {
+                Error::Engine { doing: "queueing work", source: "the store is closed".into() }
+            }
         }
     }
 }

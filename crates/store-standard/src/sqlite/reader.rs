@@ -4,11 +4,11 @@
 //! the result row. A statement that takes too long is interrupted.
 //! Invariant: a page and its count come from one snapshot.
 
+use super::Shared;
 use super::connection::open_reader;
 use super::dialect::bind;
 use super::error::{engine, malformed, statement_failed};
 use super::session::Session;
-use super::Shared;
 use crate::names::{LookupTable, Storage};
 use crate::select::{Output, Select, choices_of, unscaled};
 use model::{Date, LookupValue, TableId, Timestamp, Uuid, Value};
@@ -154,9 +154,10 @@ pub(super) fn value_of(row: &Row<'_>, place: usize, storage: Storage) -> rusqlit
                 LookupTable::Fixed(table) => table,
                 LookupTable::Column => Some(TableId(row.get(place + 1)?)),
             };
-            Uuid::from_slice(id).ok().zip(table).map(|(id, table)| {
-                Value::Lookup(LookupValue { table, id })
-            })
+            Uuid::from_slice(id)
+                .ok()
+                .zip(table)
+                .map(|(id, table)| Value::Lookup(LookupValue { table, id }))
         }
         _ => None,
     };
@@ -174,7 +175,8 @@ struct Deadline {
 
 impl Deadline {
     fn set(&self, time_max: Duration) {
-        let at = elapsed_ms().saturating_add(u64::try_from(time_max.as_millis()).unwrap_or(u64::MAX));
+        let at =
+            elapsed_ms().saturating_add(u64::try_from(time_max.as_millis()).unwrap_or(u64::MAX));
         self.at_ms.store(at.max(1), Ordering::Relaxed);
     }
 
@@ -191,7 +193,10 @@ impl Deadline {
 /// Milliseconds since the first call.
 fn elapsed_ms() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
-    #[expect(clippy::disallowed_methods, reason = "a reader is a rim: its statements have a deadline")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a reader is a rim: its statements have a deadline"
+    )]
     let now = Instant::now();
     let start = *START.get_or_init(|| now);
     u64::try_from(now.saturating_duration_since(start).as_millis()).unwrap_or(u64::MAX)

@@ -112,11 +112,8 @@ fn physical(catalog: &Catalog, table: &TableDefinition) -> Physical {
         let index = ColumnIndex(u16::try_from(place).expect("at most 1,000 columns"));
         let storage = names::storage(catalog, table, index);
         let own = names::column(column.id);
-        let declared = if index == table.primary_key {
-            "BLOB NOT NULL UNIQUE"
-        } else {
-            declared(storage)
-        };
+        let declared =
+            if index == table.primary_key { "BLOB NOT NULL UNIQUE" } else { declared(storage) };
         columns.push(PhysicalColumn { name: own.clone(), declared, filled_from: None });
         match storage {
             Storage::Text { folded: true } => columns.push(PhysicalColumn {

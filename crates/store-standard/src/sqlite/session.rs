@@ -20,6 +20,8 @@ pub struct StatementCounts {
     pub prepared: u64,
     /// Statements that were taken up to be run. One that is bound anew for each row counts once.
     pub used: u64,
+    /// Transactions of the writer that were committed; one may hold a group of messages.
+    pub commits: u64,
 }
 
 /// The running counts, shared by every connection of a store.
@@ -27,6 +29,7 @@ pub struct StatementCounts {
 pub(super) struct Counts {
     prepared: AtomicU64,
     used: AtomicU64,
+    commits: AtomicU64,
 }
 
 impl Counts {
@@ -34,6 +37,7 @@ impl Counts {
         StatementCounts {
             prepared: self.prepared.load(Ordering::Relaxed),
             used: self.used.load(Ordering::Relaxed),
+            commits: self.commits.load(Ordering::Relaxed),
         }
     }
 }
@@ -74,6 +78,13 @@ impl<'c> Session<'c> {
         self.counts.prepared.fetch_add(1, Ordering::Relaxed);
         self.counts.used.fetch_add(1, Ordering::Relaxed);
         self.conn.execute_batch(sql)
+    }
+
+    /// Commits what the writer has written.
+    pub(super) fn commit(&self) -> rusqlite::Result<()> {
+        self.run("COMMIT")?;
+        self.counts.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Whether a transaction is open.

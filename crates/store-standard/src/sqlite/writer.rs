@@ -185,7 +185,7 @@ impl Writer<'_> {
             })?);
         }
         self.reserve_versions().map_err(GroupFailed::of)?;
-        self.session.run("COMMIT").map_err(GroupFailed::of)?;
+        self.session.commit().map_err(GroupFailed::of)?;
         Ok(applied)
     }
 
@@ -197,7 +197,7 @@ impl Writer<'_> {
             results.push(self.guarded(&apply.writes)?);
         }
         self.reserve_versions().map_err(statement_failed)?;
-        self.session.run("COMMIT").map_err(statement_failed)?;
+        self.session.commit().map_err(statement_failed)?;
         Ok(results)
     }
 
@@ -258,13 +258,8 @@ impl Writer<'_> {
         (now, user): (Timestamp, Uuid),
         ops: &[WriteOp],
     ) -> Result<Applied, Stop> {
-        let mut work = Work {
-            session: &self.session,
-            catalog,
-            versions: &mut self.versions,
-            now,
-            user,
-        };
+        let mut work =
+            Work { session: &self.session, catalog, versions: &mut self.versions, now, user };
         let mut applied = Applied { ops: Vec::with_capacity(ops.len()) };
         for (place, op) in ops.iter().enumerate() {
             applied.ops.push(execute(&mut work, op).map_err(|halt| (place, halt))?);
@@ -295,7 +290,7 @@ impl Writer<'_> {
         }
         let committed = result.and_then(|_| {
             self.reserve_versions().map_err(statement_failed)?;
-            self.session.run("COMMIT").map_err(statement_failed)
+            self.session.commit().map_err(statement_failed)
         });
         if let Err(error) = committed {
             self.versions = before;
@@ -372,7 +367,8 @@ fn copies(error: Error, count: usize) -> Vec<Result<Applied>> {
         Error::Engine { doing, source } => format!("{doing}: {source}"),
         other => other.to_string(),
     };
-    let copy = || Error::Engine { doing: "committing a group of messages", source: text.as_str().into() };
+    let copy =
+        || Error::Engine { doing: "committing a group of messages", source: text.as_str().into() };
     (0..count).map(|_| Err(copy())).collect()
 }
 
@@ -402,3 +398,6 @@ fn send<T>(answer: oneshot::Sender<Result<T>>, result: Result<T>) {
         tracing::debug!("nobody waits for the answer any more");
     }
 }
+
+#[cfg(test)]
+mod tests;

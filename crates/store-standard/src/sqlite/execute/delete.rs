@@ -7,9 +7,7 @@ use super::{Work, check_versions, resolve};
 use crate::names;
 use crate::sqlite::error::Halt;
 use crate::sqlite::session::Session;
-use model::{
-    Catalog, Cell, ColumnIndex, DeleteAction, OneToMany, Table, TableId, Uuid, Value,
-};
+use model::{Catalog, Cell, ColumnIndex, DeleteAction, OneToMany, Table, TableId, Uuid, Value};
 use resolve::{blobs, id_at};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -106,8 +104,7 @@ fn unlink(work: &mut Work<'_, '_>, deleted: &Places) -> Result<(), Halt> {
     }
     let mut by_table: BTreeMap<TableId, Vec<(Uuid, Vec<Cell>)>> = BTreeMap::new();
     for ((table, id), columns) in columns {
-        let cells =
-            columns.into_iter().map(|column| Cell { column, value: Value::Null }).collect();
+        let cells = columns.into_iter().map(|column| Cell { column, value: Value::Null }).collect();
         by_table.entry(table).or_default().push((id, cells));
     }
     for (table, rows) in by_table {
@@ -129,8 +126,7 @@ fn unlink(work: &mut Work<'_, '_>, deleted: &Places) -> Result<(), Halt> {
 /// Modified-on and modified-by, where the table stores them.
 fn modified(work: &Work<'_, '_>, table: &Table) -> Vec<Cell> {
     let users = work.catalog.table("systemuser").map(|users| users.id);
-    let by = users
-        .map(|table| Value::Lookup(model::LookupValue { table, id: work.user }));
+    let by = users.map(|table| Value::Lookup(model::LookupValue { table, id: work.user }));
     [("modifiedon", Some(Value::DateTime(work.now))), ("modifiedby", by)]
         .into_iter()
         .filter_map(|(name, value)| {
@@ -140,11 +136,11 @@ fn modified(work: &Work<'_, '_>, table: &Table) -> Vec<Cell> {
         .collect()
 }
 
-fn relationships<'a>(
-    catalog: &'a Catalog,
+fn relationships(
+    catalog: &Catalog,
     table: TableId,
     action: DeleteAction,
-) -> impl Iterator<Item = &'a Arc<OneToMany>> {
+) -> impl Iterator<Item = &Arc<OneToMany>> {
     catalog
         .table_by_id(table)
         .into_iter()

@@ -38,6 +38,9 @@ impl Binds {
     }
 }
 
+/// The values of one alternate key that an operation names, in its order.
+type Asked<'a> = (&'a Arc<Table>, Vec<&'a KeyValue>);
+
 /// Resolves the lookups that are given by alternate key; refuses when one finds nothing.
 pub(super) fn binds<'a>(
     work: &Work<'_, '_>,
@@ -48,11 +51,10 @@ pub(super) fn binds<'a>(
     if rows.iter().all(|binds| binds.is_empty()) {
         return Ok(found);
     }
-    let mut asked: HashMap<(TableId, KeyIndex), (&Arc<Table>, Vec<&KeyValue>)> = HashMap::new();
+    let mut asked: HashMap<(TableId, KeyIndex), Asked<'_>> = HashMap::new();
     for bind in rows.iter().copied().flatten() {
-        let (_, keys) = asked
-            .entry((bind.table.id, bind.key.key))
-            .or_insert_with(|| (&bind.table, Vec::new()));
+        let (_, keys) =
+            asked.entry((bind.table.id, bind.key.key)).or_insert_with(|| (&bind.table, Vec::new()));
         keys.push(&bind.key);
     }
     let mut answers = HashMap::new();
@@ -177,11 +179,8 @@ pub(crate) fn find_key(
             format!("{} = ?{}", names::index_part(table.definition(), *column), place + 1)
         })
         .collect();
-    let sql = format!(
-        "SELECT {id} FROM {} WHERE {}",
-        names::table(table.id),
-        conditions.join(" AND ")
-    );
+    let sql =
+        format!("SELECT {id} FROM {} WHERE {}", names::table(table.id), conditions.join(" AND "));
     let mut statement = session.statement(&sql)?;
     keys.map(|params| {
         // A null, or a number that no row can hold, is nobody's key.
@@ -228,9 +227,7 @@ pub(super) fn blobs(ids: &[Uuid]) -> Rc<Vec<Sql>> {
 pub(super) fn id_at(row: &Row<'_>, place: usize) -> rusqlite::Result<Uuid> {
     let value = row.get_ref(place)?;
     let bytes = value.as_blob().ok().and_then(|bytes| Uuid::from_slice(bytes).ok());
-    bytes.ok_or_else(|| {
-        rusqlite::Error::InvalidColumnType(place, "id".into(), value.data_type())
-    })
+    bytes.ok_or_else(|| rusqlite::Error::InvalidColumnType(place, "id".into(), value.data_type()))
 }
 
 /// The first row of a statement whose parameters are bound.

@@ -268,10 +268,7 @@ impl<'a, 's, 'c> Updater<'a, 's, 'c> {
                 });
             }
         }
-        sql.push_str(&format!(
-            " WHERE {} = ?1",
-            names::column(table.column(table.primary_key).id)
-        ));
+        sql.push_str(&format!(" WHERE {} = ?1", names::column(table.column(table.primary_key).id)));
         let mut statement = work.session.statement(&sql)?;
         binder.start(&mut statement)?;
         Ok((statement, binder))

@@ -10,6 +10,7 @@ use store::conformance::world::{World, at, ids, text};
 use store::writes::UpsertRow;
 use store::{Error, RowKey, SchemaOp, StandardStore, WriteOp};
 use store_standard::{Counters, PostgresStore};
+use testkit::postgres::{Cluster, Durability};
 
 /// What one write sends once its statements are known to the connection.
 async fn sent(node: &PostgresStore, world: &World, op: impl Fn(u128) -> WriteOp) -> Counters {
@@ -209,7 +210,9 @@ async fn a_key_that_comes_between_reading_and_writing_is_kept_by_every_row() {
         let mut written = 0_u128;
         for number in 0.. {
             let cells = [("code", text(&format!("Ä{number}")))];
-            match there.apply(vec![WriteOp::Insert(there.inserts("note", &[(id(number + 1), &cells)]))]).await
+            match there
+                .apply(vec![WriteOp::Insert(there.inserts("note", &[(id(number + 1), &cells)]))])
+                .await
             {
                 Ok(_) => written += 1,
                 Err(Error::StaleCatalog { .. }) => break,
@@ -250,7 +253,8 @@ async fn many_upserts_of_one_new_key_from_two_nodes_make_one_row() {
                     ..there.upsert_row("ship_crate", Some(RowKey::Alternate(key)), new_id, &[])
                 };
                 let op = WriteOp::Upsert(there.upserts("ship_crate", vec![row]));
-                let applied = there.apply(vec![op]).await.expect("an upsert is never refused for a race");
+                let applied =
+                    there.apply(vec![op]).await.expect("an upsert is never refused for a race");
                 applied.ops[0][0]
             }
         });
@@ -322,8 +326,11 @@ async fn every_capital_of_unicode_is_found_by_its_fold_in_columns_without_an_ind
     let (_harness, world) = World::open::<Postgres>().await;
     let mut texts: Vec<String> = capitals().map(|each| format!("x{each}Σ {each}  ")).collect();
     texts.extend(["abc".to_owned(), "ABC ".to_owned(), "ὈΔΟΣ".to_owned(), "straße".to_owned()]);
-    let rows: Vec<(Uuid, [(&str, Value); 1])> =
-        texts.iter().zip(1..).map(|(each, number)| (id(number), [("ship_note", text(each))])).collect();
+    let rows: Vec<(Uuid, [(&str, Value); 1])> = texts
+        .iter()
+        .zip(1..)
+        .map(|(each, number)| (id(number), [("ship_note", text(each))]))
+        .collect();
     let rows: Vec<(Uuid, &[(&str, Value)])> =
         rows.iter().map(|(id, cells)| (*id, cells.as_slice())).collect();
     world.insert("ship_crate", &rows).await;
@@ -339,10 +346,8 @@ async fn every_capital_of_unicode_is_found_by_its_fold_in_columns_without_an_ind
     let key = at(world.column("ship_crate", "ship_crateid"));
     let mut query = world.query("ship_crate");
     query.columns = vec![note];
-    query.order = vec![
-        Order { column: note, descending: false },
-        Order { column: key, descending: false },
-    ];
+    query.order =
+        vec![Order { column: note, descending: false }, Order { column: key, descending: false }];
     query.filter = Some(Filter::In {
         column: note,
         values: texts.iter().map(|each| text(&fold(each))).collect(),
@@ -406,7 +411,8 @@ async fn a_text_with_nul_finds_nothing_and_breaks_nothing() {
 async fn nodes_that_start_at_the_same_moment_on_an_empty_database_all_open() {
     for _ in 0..5 {
         let url = Postgres::fresh_url();
-        let opened = futures_util::future::join_all((0..6).map(|_| PostgresStore::open(&url))).await;
+        let opened =
+            futures_util::future::join_all((0..6).map(|_| PostgresStore::open(&url))).await;
         for store in opened {
             let catalog = store.expect("the store opens").catalog().await.unwrap();
             assert_eq!(catalog.version(), 0);
@@ -439,7 +445,7 @@ async fn what_cannot_be_opened_says_why() {
 async fn a_database_of_another_layout_is_refused() {
     let harness = Postgres::open().await;
     let name = harness.url().rsplit('/').next().unwrap().to_owned();
-    let cluster = testkit::postgres::Cluster::shared().unwrap();
+    let cluster = Cluster::shared().unwrap();
     cluster.sql(&name, "UPDATE sheaf_catalog SET layout = 7").unwrap();
     check_not_opened(harness.url(), &["layout 7", "layout 1"]).await;
 }
@@ -462,4 +468,22 @@ async fn what_postgresql_cannot_hold_is_refused_when_it_is_defined() {
         }
     }
     assert_eq!(world.store.catalog_version().await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_works_over_a_unix_socket_and_outlives_a_crash_of_the_server() {
+    let mut cluster = Cluster::start_own(Durability::Process).unwrap();
+    let tcp = cluster.create_database("crash").unwrap();
+    let name = tcp.rsplit('/').next().unwrap();
+    let directory = cluster.sql("postgres", "SHOW unix_socket_directories").unwrap();
+    let port = cluster.sql("postgres", "SHOW port").unwrap();
+    let url = format!("postgres://postgres@/{name}?host={directory}&port={port}");
+    let store = PostgresStore::open(&url).await.unwrap();
+    let world = World::over(store).await;
+    world.run(new_crates(&world, &ids(1, 100), None)).await;
+    let before = world.contents_with_versions().await;
+    cluster.crash_and_restart().unwrap();
+    assert_eq!(world.contents_with_versions().await, before, "what was acknowledged is there");
+    world.run(new_crates(&world, &ids(101, 100), None)).await;
+    assert_eq!(world.ids("ship_crate").await.len(), 200);
 }
