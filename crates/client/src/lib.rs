@@ -1,1 +1,40 @@
-//! Placeholder until its first lines.
+//! The bulk client as a library: rows into a service, out of it, and out of existence.
+//!
+//! Pure rooms decide: [`mapping`] and [`convert`] what a row means, [`planner`] what travels together,
+//! [`controller`] how much at once, [`verdict`] what an answer means, [`retry`] and [`bisect`] what is
+//! sent again. The rims act: [`source`] reads, [`transport`] talks, [`sender`] awaits, [`report`] writes.
+//! Not here: printing and arguments (`cli`); anything of the service but its words and bytes.
+//! Invariant: every row that is read has exactly one outcome, and no row is written twice because an
+//! answer was lost.
+
+pub mod problem;
+pub mod rows;
+
+pub mod source;
+pub mod convert;
+pub mod mapping;
+pub mod encode;
+pub mod ids;
+
+pub mod planner;
+pub mod controller;
+pub mod transport;
+pub mod request;
+pub mod verdict;
+pub mod retry;
+pub mod bisect;
+pub mod journal;
+pub mod sender;
+pub mod report;
+
+mod definition;
+pub mod form;
+pub mod infer;
+pub mod service;
+
+pub mod get;
+pub mod remove;
+pub mod set;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,13 @@
+//! `sheaf serve` and `sheaf demo` in a build without the service.
+
+use crate::args::{Demo, Serve, Usage};
+
+const ABSENT: &str = "this build is the client alone: it was made without the feature `serve`";
+
+pub(crate) async fn serve(_: Serve) -> anyhow::Result<u8> {
+    Err(Usage(ABSENT.to_owned()).into())
+}
+
+pub(crate) async fn demo(_: Demo) -> anyhow::Result<u8> {
+    Err(Usage(ABSENT.to_owned()).into())
+}

@@ -1,0 +1,397 @@
+//! The command line: names that scripts rely on.
+//!
+//! Not here: what the options do. Invariant: an option that is not honoured does not exist, or is
+//! refused by name.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use client::controller::Setting;
+use client::mapping::EmptyAs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The call itself is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
+/// Moves rows in bulk: a table service with the Dataverse Web API, and a client for any such service.
+#[derive(Debug, Parser)]
+#[command(name = "sheaf", version, propagate_version = true)]
+pub(crate) struct Sheaf {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs the table service.
+    Serve(Serve),
+    /// Shows the service and the client at work, in a temporary directory.
+    Demo(Demo),
+    /// Loads rows from CSV or NDJSON into a table.
+    Set(Set),
+    /// Reads rows of a table as CSV or NDJSON.
+    Get(Get),
+    /// Deletes rows of a table.
+    Remove(Remove),
+    /// Creates, lists and shows tables.
+    Table(Table),
+}
+
+/// Which service, and who calls.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Connection {
+    /// Address of the service
+    #[arg(long, env = "SHEAF_URL", default_value = "http://127.0.0.1:8080")]
+    pub(crate) url: String,
+    /// Bearer token of the caller
+    #[arg(long, env = "SHEAF_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Address and port to listen on; port 0 picks a free one
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
+    pub(crate) listen: SocketAddr,
+    /// Directory of the embedded database; it is created when missing
+    #[arg(long, value_name = "DIR", required_unless_present = "store", conflicts_with = "store")]
+    pub(crate) data: Option<PathBuf>,
+    /// PostgreSQL database instead of the embedded one
+    #[arg(long, value_name = "postgres://…")]
+    pub(crate) store: Option<String>,
+    /// Service protection limits: off, dataverse, or a file (only `off` for now)
+    #[arg(long, default_value = "off", value_name = "off|dataverse|FILE")]
+    pub(crate) limits: String,
+    /// TLS: off, dev, or certificate and key files (only `off` for now)
+    #[arg(long, default_value = "off", value_name = "off|dev|CERT,KEY")]
+    pub(crate) tls: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Ends after the figures instead of serving on until Ctrl-C
+    #[arg(long)]
+    pub(crate) exit: bool,
+    /// Rows to load
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) rows: u64,
+}
+
+/// How much at once, how often, and what is said meanwhile.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Pace {
+    /// Requests in flight at most: a number up to 52, or auto (the service's hint, else 5)
+    #[arg(
+        short = 'j',
+        long = "max-degree-of-parallelism",
+        default_value = "auto",
+        value_name = "N|auto",
+        value_parser = setting
+    )]
+    pub(crate) width: Setting,
+    /// Extra attempts for rows that failed for whatever reason
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) retries: u32,
+    /// Seconds before the first extra attempt; doubled before each further one
+    #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) initial_retry_delay: Duration,
+    /// Progress on standard error: auto is a bar on a terminal and nothing elsewhere
+    #[arg(long, value_enum, default_value_t = Progress::Auto)]
+    pub(crate) progress: Progress,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// Table: logical name, the same without its prefix, entity set or display name
+    pub(crate) table: String,
+    /// CSV or NDJSON file; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Makes every row a new record; a record that exists is a failed row
+    #[arg(long, conflicts_with_all = ["upsert", "match_on"])]
+    pub(crate) create_only: bool,
+    /// Creates or updates, as the service finds; rows with neither key nor --match-on are created
+    #[arg(long)]
+    pub(crate) upsert: bool,
+    /// Columns that rows are matched by; they must be an alternate key of the table. With and
+    /// without --upsert rows are then upserted by that key; a row that gives its primary key is
+    /// upserted by that instead
+    #[arg(long, value_delimiter = ',', value_name = "a,b")]
+    pub(crate) match_on: Vec<String>,
+    /// Rows in a message: 1 to 1000 (1 sends single requests), or auto (from 100, doubled while
+    /// answers are quick)
+    #[arg(short, long, default_value = "auto", value_name = "N|auto", value_parser = setting)]
+    pub(crate) batch_size: Setting,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
+    /// Writes rejected rows to FILE, in the input's format with the reasons as further columns
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
+    /// Writes everything known about failed rows to FILE, as NDJSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) errors: Option<PathBuf>,
+    /// What an empty CSV field means: leave the column alone, clear it, or empty text (other columns
+    /// than text are cleared)
+    #[arg(long, value_enum, default_value_t = Empty::Absent)]
+    pub(crate) empty_as: Empty,
+    /// CSV fields with exactly this text clear their column
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) null: Option<String>,
+    /// Columns of the input that are left out
+    #[arg(long, value_delimiter = ',', value_name = "a,b")]
+    pub(crate) ignore: Vec<String>,
+    /// Leaves out columns that the table does not have, with a warning for each
+    #[arg(long)]
+    pub(crate) ignore_unknown_columns: bool,
+    /// Format of the input; by default the file's extension tells, or its first byte
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// Table: logical name, the same without its prefix, entity set or display name
+    pub(crate) table: String,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Output file; `-` is standard output
+    #[arg(short, long, default_value = "-", value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Format of the output; by default the file's extension tells, and CSV without one
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Columns, in this order; by default all but system columns
+    #[arg(short, long, value_delimiter = ',', value_name = "a,b")]
+    pub(crate) columns: Vec<String>,
+    /// Which rows, as an OData `$filter`: `revenue gt 1000 and startswith(name,'A')`
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) filter: Option<String>,
+    /// Columns to sort by; a trailing `-` descends
+    #[arg(long, value_delimiter = ',', value_name = "a-,b", allow_hyphen_values = true)]
+    pub(crate) sort: Vec<String>,
+    /// At most so many rows
+    #[arg(long, value_name = "N")]
+    pub(crate) top: Option<u64>,
+    /// Rows in a page
+    #[arg(long, default_value_t = 5_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub(crate) page_size: u32,
+    /// System columns, too: owner, dates, version and the like
+    #[arg(long)]
+    pub(crate) system_columns: bool,
+    /// Headers: as-loaded gives the headers and texts of the file that the table was made from;
+    /// logical gives logical names, the primary key first. By default as-loaded for CSV of tables
+    /// that users made, else logical
+    #[arg(long, value_enum)]
+    pub(crate) headers: Option<Headers>,
+    /// Progress on standard error: auto is a bar on a terminal and nothing elsewhere
+    #[arg(long, value_enum, default_value_t = Progress::Auto)]
+    pub(crate) progress: Progress,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    /// Table: logical name, the same without its prefix, entity set or display name
+    pub(crate) table: String,
+    /// CSV or NDJSON with the column `Id` or the primary key, or lines that are ids; `-` is standard
+    /// input
+    #[arg(value_name = "FILE", required_unless_present = "filter", conflicts_with = "filter")]
+    pub(crate) file: Option<PathBuf>,
+    /// Deletes every row that an OData `$filter` names
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) filter: Option<String>,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// A row that does not exist is no failure
+    #[arg(long)]
+    pub(crate) if_exists: bool,
+    /// Does not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
+    /// Writes rows that could not be deleted to FILE, with the reasons
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
+    /// Writes everything known about failed rows to FILE, as NDJSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) errors: Option<PathBuf>,
+    /// Format of the input; by default the file's extension tells, or its first byte
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Table {
+    #[command(subcommand)]
+    pub(crate) command: TableCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TableCommand {
+    /// Creates a table whose columns fit a CSV file.
+    Create(TableCreate),
+    /// Lists the tables that users made.
+    List(TableList),
+    /// Shows a table's columns and keys.
+    Show(TableShow),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TableCreate {
+    /// Name; without a prefix it gets one
+    pub(crate) name: String,
+    /// CSV file to fit; all of it is read, none of it is loaded
+    #[arg(long, value_name = "FILE.csv")]
+    pub(crate) from: PathBuf,
+    /// Makes an elastic table
+    #[arg(long)]
+    pub(crate) elastic: bool,
+    /// Makes an alternate key over this column
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) key: Option<String>,
+    /// Prefix of the names that are made
+    #[arg(long, default_value = client::mapping::DEFAULT_PREFIX)]
+    pub(crate) prefix: String,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TableList {
+    /// Tables of the system, too
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TableShow {
+    /// Table: logical name, the same without its prefix, entity set or display name
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    Auto,
+    Plain,
+    Json,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Empty {
+    Absent,
+    Clear,
+    Empty,
+}
+
+impl From<Empty> for EmptyAs {
+    fn from(empty: Empty) -> Self {
+        match empty {
+            Empty::Absent => Self::Absent,
+            Empty::Clear => Self::Clear,
+            Empty::Empty => Self::Empty,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Format {
+    Csv,
+    Ndjson,
+}
+
+impl From<Format> for client::source::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Csv => Self::Csv,
+            Format::Ndjson => Self::Ndjson,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Headers {
+    AsLoaded,
+    Logical,
+}
+
+impl From<Headers> for client::get::Headers {
+    fn from(headers: Headers) -> Self {
+        match headers {
+            Headers::AsLoaded => Self::AsLoaded,
+            Headers::Logical => Self::Logical,
+        }
+    }
+}
+
+fn setting(text: &str) -> Result<Setting, String> {
+    if text == "auto" {
+        return Ok(Setting::Auto);
+    }
+    match text.parse() {
+        Ok(number @ 1..) => Ok(Setting::Fixed(number)),
+        _ => Err("give a number from 1, or auto".to_owned()),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "give a number of seconds".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Sheaf::command().debug_assert();
+    }
+
+    #[test]
+    fn the_names_that_scripts_rely_on_are_there() {
+        for line in [
+            "sheaf set contact a.csv --create-only --batch-size 100 --max-degree-of-parallelism 4",
+            "sheaf set contact - --upsert --match-on a,b -b 1 -j auto --retries 3 --initial-retry-delay 0.5",
+            "sheaf set contact a.ndjson --rejects r --errors e --empty-as clear --null NULL --ignore a,b --ignore-unknown-columns --progress json",
+            "sheaf get contact -o - --format ndjson --columns a,b --filter x --sort a-,b --top 5 --page-size 10 --system-columns --headers as-loaded",
+            "sheaf remove contact a.csv --if-exists --yes -j 8",
+            "sheaf remove contact --filter x",
+            "sheaf table create orders --from a.csv --elastic --key id --prefix abc_ --url http://x --token t",
+            "sheaf table list",
+            "sheaf table show orders",
+            "sheaf serve --listen 127.0.0.1:0 --data d --limits off --tls off",
+            "sheaf serve --store postgres://x",
+            "sheaf demo --exit --rows 10",
+        ] {
+            let parsed = Sheaf::try_parse_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
+        }
+    }
+
+    #[test]
+    fn contradictions_are_wrong_calls() {
+        for line in [
+            "sheaf set contact a.csv --create-only --upsert",
+            "sheaf set contact a.csv --create-only --match-on a",
+            "sheaf set contact a.csv -b 0",
+            "sheaf remove contact",
+            "sheaf remove contact a.csv --filter x",
+            "sheaf serve",
+            "sheaf serve --data d --store postgres://x",
+        ] {
+            assert!(Sheaf::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `sheaf serve`.
+
+use crate::args::{Serve, Usage};
+use crate::output;
+use crate::signal;
+use server::{Options, Server, StoreChoice};
+
+pub(crate) async fn serve(args: Serve) -> anyhow::Result<u8> {
+    refuse_unhonoured("--limits", &args.limits)?;
+    refuse_unhonoured("--tls", &args.tls)?;
+    let store = match (args.data, args.store) {
+        (Some(directory), _) => StoreChoice::Directory(directory),
+        (None, Some(url)) if is_postgres(&url) => StoreChoice::Postgres(url),
+        (None, Some(url)) => {
+            let scheme = url.split_once("://").map_or("a path", |(scheme, _)| scheme);
+            let text = format!("`--store` takes postgres:// only, not {scheme}; a directory is `--data`");
+            return Err(Usage(text).into());
+        }
+        (None, None) => {
+            return Err(Usage("give `--data DIR` or `--store postgres://…`".to_owned()).into());
+        }
+    };
+    let server = Server::start(Options::new(args.listen, store)).await?;
+    let address = server.address();
+    output::line(&format!("listening on http://{address}"));
+    output::note(&format!("try: curl http://{address}/api/data/v9.2/WhoAmI"));
+    server.run(signal::stopped()).await;
+    Ok(0)
+}
+
+fn is_postgres(url: &str) -> bool {
+    ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
+}
+
+fn refuse_unhonoured(flag: &str, value: &str) -> Result<(), Usage> {
+    match value {
+        "off" => Ok(()),
+        _ => Err(Usage(format!("`{flag} {value}` is not supported yet: only `{flag} off`"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_honoured_is_refused_by_name() {
+        assert!(refuse_unhonoured("--limits", "off").is_ok());
+        let text = refuse_unhonoured("--tls", "dev").map_err(|err| err.to_string());
+        assert_eq!(text, Err("`--tls dev` is not supported yet: only `--tls off`".to_owned()));
+    }
+}

@@ -1,0 +1,149 @@
+//! `sheaf set`.
+
+use crate::args::{Set, Usage};
+use crate::connection;
+use crate::output;
+use crate::progress::{Counted, Progress, Total};
+use crate::signal::Stop;
+use client::journal::Outcome;
+use client::mapping::Rules;
+use client::report;
+use client::rows::Row;
+use client::sender::{Event, Halt, Summary};
+use client::set::{Options, Pace};
+use std::path::Path;
+use std::time::Duration;
+
+/// Failed rows that are printed; the rest is counted.
+const PRINTED_MAX: u64 = 20;
+
+pub(crate) async fn set(args: Set) -> anyhow::Result<u8> {
+    connection::refuse_same(&args.file, args.rejects.as_deref(), "--rejects")?;
+    connection::refuse_same(&args.file, args.errors.as_deref(), "--errors")?;
+    if args.rejects.is_some() && args.rejects == args.errors {
+        return Err(Usage("`--rejects` and `--errors` name the same file".to_owned()).into());
+    }
+    let service = connection::service(&args.connection)?;
+    let options = Options {
+        table: args.table,
+        create_only: args.create_only,
+        match_on: args.match_on,
+        rules: Rules {
+            empty_as: args.empty_as.into(),
+            null: args.null,
+            ignore: args.ignore,
+            ignore_unknown: args.ignore_unknown_columns,
+        },
+        pace: Pace {
+            size: args.batch_size,
+            width: args.pace.width,
+            retries: args.pace.retries,
+            initial_retry_delay: args.pace.initial_retry_delay,
+        },
+        rejects: args.rejects,
+        errors: args.errors,
+        seed: connection::seed(),
+    };
+    let (bytes, format) = connection::open(&args.file, args.format.map(Into::into))?;
+    let (bytes, read) = Counted::new(bytes);
+    let total = match std::fs::metadata(&args.file) {
+        Ok(file) if file.is_file() => Total::Bytes(file.len(), read),
+        _ => Total::Unknown,
+    };
+    let stop = Stop::listen();
+    let mut watch = Watch::new(&args.file, Progress::new(args.pace.progress, total));
+    let loaded = client::set::set(
+        &service,
+        &options,
+        Box::new(bytes),
+        format,
+        Some(stop.receiver.clone()),
+        &mut |event| watch.take(&event),
+    )
+    .await;
+    watch.progress.finish();
+    let loaded = loaded?;
+    for name in &loaded.left_out {
+        output::note(&format!("warning: table `{}` has no column `{name}`: left out", loaded.table));
+    }
+    let mut code = watch.finish("set", &loaded.summary);
+    if let Some(err) = loaded.input_error {
+        output::note(&format!("sheaf: {:#}", anyhow::Error::from(err)));
+        code = 7;
+    }
+    if let Some(err) = loaded.report_error {
+        output::note(&format!("sheaf: {:#}", anyhow::Error::from(err)));
+        code = 7;
+    }
+    if let Some(rejects) = options.rejects.filter(|_| loaded.summary.counts.of(Outcome::Failed) > 0) {
+        output::note(&format!("rejected rows: {}", rejects.display()));
+    }
+    Ok(code)
+}
+
+/// Prints what happens to rows.
+pub(crate) struct Watch {
+    file: String,
+    pub(crate) progress: Progress,
+    printed: u64,
+}
+
+impl Watch {
+    pub(crate) fn new(file: &Path, progress: Progress) -> Self {
+        Self { file: file.display().to_string(), progress, printed: 0 }
+    }
+
+    pub(crate) fn take(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Status(status) => self.progress.status(status),
+            Event::Ended { row, problem: Some(problem), .. } => {
+                self.printed += 1;
+                if self.printed <= PRINTED_MAX {
+                    let place = self.place(row);
+                    let column = problem.column.as_ref().map(|column| format!("{column}: "));
+                    let column = column.unwrap_or_default();
+                    self.progress.note(&format!("{place}: {column}{problem}"));
+                }
+            }
+            Event::Ended { .. } => {}
+        }
+    }
+
+    fn place(&self, row: &Row) -> String {
+        match row.entry().line {
+            0 => row.address().to_owned(),
+            line => format!("{}:{line}", self.file),
+        }
+    }
+
+    /// Prints the summary and tells the exit code.
+    pub(crate) fn finish(&self, verb: &str, summary: &Summary) -> u8 {
+        if self.printed > PRINTED_MAX {
+            output::note(&format!("and {} more", output::grouped(self.printed - PRINTED_MAX)));
+        }
+        match &summary.halt {
+            None | Some(Halt::Interrupted) => {}
+            Some(Halt::Refused(problem)) => {
+                output::note(&format!("sheaf: stopped, the service refuses: {problem}"));
+            }
+            Some(Halt::Unreachable(problem)) => {
+                output::note(&format!("sheaf: stopped, the service cannot be reached: {problem}"));
+            }
+        }
+        let took = self.progress.took();
+        let rate = output::grouped(output::rate(summary.counts.closed(), took));
+        let mark = if matches!(summary.halt, Some(Halt::Interrupted)) { ", interrupted" } else { "" };
+        output::note(&format!(
+            "{verb}: {} in {}{mark} ({rate} rows/s, {} requests)",
+            summary.counts,
+            seconds(took),
+            summary.requests
+        ));
+        report::exit_code(summary)
+    }
+}
+
+/// `1.2 s`.
+pub(crate) fn seconds(took: Duration) -> String {
+    format!("{:.1} s", took.as_secs_f64())
+}

@@ -1,0 +1,190 @@
+//! What a run leaves behind: the rejects file, the errors file, and the exit code.
+//!
+//! In: the sender's events. Out: files that are valid input for another run.
+//! Not here: printing (`cli`).
+//! Invariant: every failed row stands once in each file, with its own code and text.
+
+use crate::journal::Outcome;
+use crate::mapping::REPORT_COLUMNS;
+use crate::problem::{Class, Problem};
+use crate::rows::Row;
+use crate::sender::{Halt, Summary};
+use crate::source::{Format, kept_fields};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// A report file cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write `{path}`")]
+pub struct Error {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+/// The rejected rows in the input's own format, with reasons.
+pub struct Rejects {
+    path: PathBuf,
+    out: Output,
+    /// Which fields of a row are data, not the reasons of an earlier run.
+    kept: Vec<bool>,
+}
+
+enum Output {
+    Csv(Box<csv::Writer<File>>),
+    Ndjson(BufWriter<File>),
+}
+
+impl Rejects {
+    /// Begins the file. `headers` are those of a CSV input.
+    pub fn create(path: &Path, format: Format, headers: &[String]) -> Result<Self, Error> {
+        let failed = |source| Error { path: path.to_owned(), source };
+        let file = File::create(path).map_err(failed)?;
+        let kept: Vec<bool> =
+            headers.iter().map(|name| !REPORT_COLUMNS.contains(&name.as_str())).collect();
+        let out = match format {
+            Format::Ndjson => Output::Ndjson(BufWriter::new(file)),
+            Format::Csv => {
+                let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
+                let names = headers.iter().zip(&kept).filter(|(_, kept)| **kept);
+                let names = names.map(|(name, _)| name.as_str()).chain(REPORT_COLUMNS);
+                writer.write_record(names).map_err(|err| failed(err.into()))?;
+                Output::Csv(Box::new(writer))
+            }
+        };
+        Ok(Self { path: path.to_owned(), out, kept })
+    }
+
+    /// Adds a row.
+    pub fn add(&mut self, row: &Row, problem: &Problem) -> Result<(), Error> {
+        let line = row.entry().line.to_string();
+        let code = problem.code.map(|code| code.to_string()).unwrap_or_default();
+        let column = problem.column.as_deref().unwrap_or_default();
+        let written = match &mut self.out {
+            Output::Csv(writer) => {
+                let fields: Vec<&[u8]> = kept_fields(row.raw()).collect();
+                let wanted = self.kept.iter().filter(|kept| **kept).count();
+                let mut data: Vec<&[u8]> = fields
+                    .iter()
+                    .enumerate()
+                    .filter(|(place, _)| self.kept.get(*place).copied().unwrap_or(true))
+                    .map(|(_, field)| *field)
+                    .collect();
+                // A short row is filled up, so that the reasons stand under their headers.
+                if data.len() < wanted {
+                    data.resize(wanted, b"");
+                }
+                let reasons =
+                    [problem.message.as_bytes(), code.as_bytes(), line.as_bytes(), column.as_bytes()];
+                writer.write_record(data.into_iter().chain(reasons)).map_err(Into::into)
+            }
+            Output::Ndjson(writer) => {
+                let mut text = Vec::new();
+                with_reasons(&mut text, row.raw(), problem, &code, row.entry().line);
+                writer.write_all(&text)
+            }
+        };
+        written.map_err(|source| Error { path: self.path.clone(), source })
+    }
+
+    /// Ends the file.
+    pub fn finish(self) -> Result<(), Error> {
+        let flushed = match self.out {
+            Output::Csv(mut writer) => writer.flush(),
+            Output::Ndjson(mut writer) => writer.flush(),
+        };
+        flushed.map_err(|source| Error { path: self.path, source })
+    }
+}
+
+/// The row's object with the reasons as further members; of an unreadable row its text.
+fn with_reasons(out: &mut Vec<u8>, raw: &[u8], problem: &Problem, code: &str, line: u64) {
+    type Members = serde_json::Map<String, serde_json::Value>;
+    let mut members = serde_json::from_slice::<Members>(raw).unwrap_or_else(|_| {
+        let text = String::from_utf8_lossy(raw).into_owned();
+        Members::from_iter([("_input".to_owned(), text.into())])
+    });
+    members.insert("_error".to_owned(), problem.message.clone().into());
+    members.insert("_code".to_owned(), code.into());
+    members.insert("_line".to_owned(), line.into());
+    members.insert("_column".to_owned(), problem.column.as_deref().into());
+    serde_json::to_writer(&mut *out, &members).expect("texts and numbers are JSON");
+    out.push(b'\n');
+}
+
+/// One JSON object per failed row, with everything that is known.
+pub struct Errors {
+    path: PathBuf,
+    out: BufWriter<File>,
+    table: Box<str>,
+    headers: Vec<String>,
+    format: Format,
+}
+
+impl Errors {
+    /// Begins the file.
+    pub fn create(
+        path: &Path,
+        table: &str,
+        format: Format,
+        headers: &[String],
+    ) -> Result<Self, Error> {
+        let file = File::create(path).map_err(|source| Error { path: path.to_owned(), source })?;
+        Ok(Self {
+            path: path.to_owned(),
+            out: BufWriter::new(file),
+            table: table.into(),
+            headers: headers.to_vec(),
+            format,
+        })
+    }
+
+    /// Adds a row.
+    pub fn add(&mut self, row: &Row, problem: &Problem, attempts: u32) -> Result<(), Error> {
+        let entry = row.entry();
+        let key = (!row.address().is_empty()).then(|| row.address());
+        let input = match self.format {
+            Format::Csv => {
+                let fields = kept_fields(row.raw());
+                let named = self.headers.iter().zip(fields).map(|(name, field)| {
+                    (name.clone(), String::from_utf8_lossy(field).into_owned().into())
+                });
+                serde_json::Value::Object(named.collect())
+            }
+            Format::Ndjson => serde_json::from_slice(row.raw()).unwrap_or_else(|_| {
+                serde_json::Value::from(String::from_utf8_lossy(row.raw()).into_owned())
+            }),
+        };
+        let record = serde_json::json!({
+            "ordinal": entry.ordinal,
+            "line": entry.line,
+            "table": self.table,
+            "operation": entry.operation.as_str(),
+            "id": entry.id.map(|id| id.to_string()),
+            "key": key,
+            "class": problem.class.as_str(),
+            "code": problem.code.map(|code| code.to_string()),
+            "message": problem.message,
+            "column": problem.column,
+            "request_id": problem.request_id,
+            "attempts": attempts,
+            "row": input,
+        });
+        writeln!(self.out, "{record}")
+            .and_then(|()| self.out.flush())
+            .map_err(|source| Error { path: self.path.clone(), source })
+    }
+}
+
+/// The exit code of a run.
+///
+/// Source: `client.md` 11.7.
+pub fn exit_code(summary: &Summary) -> u8 {
+    match &summary.halt {
+        Some(Halt::Interrupted) => 5,
+        Some(Halt::Refused(problem)) if problem.class == Class::Access => 3,
+        Some(Halt::Refused(_) | Halt::Unreachable(_)) => 1,
+        None if summary.counts.of(Outcome::Failed) > 0 => 1,
+        None => 0,
+    }
+}

@@ -1,0 +1,304 @@
+//! A service and its definitions: who am I, which tables there are, what a table is, making one.
+//!
+//! Not here: rows (`set`, `get`, `remove`).
+//! Invariant: definitions are read once, before rows move; a failure here is a failure of the call.
+
+use crate::infer::Proposal;
+use crate::problem::{Class, Problem};
+use crate::transport::{self, Request, Response, Transport};
+use crate::verdict::{self, Sent, Verdict};
+use crate::{controller, definition};
+use model::{Catalog, ColumnIndex, ColumnKind, Table, TableDefinition, TableId};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::Value as Json;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is escaped in the value of a query option.
+pub(crate) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'$')
+    .remove(b',')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'\'')
+    .remove(b'/')
+    .remove(b':');
+
+/// How often a request outside a run is sent before it fails.
+const ATTEMPTS_MAX: u32 = 4;
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// Why a call failed as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no service there.
+    #[error("no answer from the service: {0}")]
+    Unreachable(#[from] transport::Error),
+    /// The service refused.
+    #[error("the service refused {doing}: {problem}")]
+    Refused {
+        /// What was asked.
+        doing: String,
+        /// Its answer.
+        problem: Problem,
+    },
+    /// The answer is none that the contract knows.
+    #[error("the service's answer to {doing} cannot be read: {why}")]
+    Unreadable {
+        /// What was asked.
+        doing: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No table of this name.
+    #[error("there is no table `{name}`{}", hint(similar))]
+    NoTable {
+        /// As given.
+        name: String,
+        /// Tables with similar names.
+        similar: Vec<String>,
+    },
+}
+
+fn hint(similar: &[String]) -> String {
+    if similar.is_empty() { String::new() } else { format!(" (there is {})", similar.join(", ")) }
+}
+
+/// A table in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Listed {
+    /// Logical name.
+    pub logical_name: String,
+    /// The URL segment.
+    #[serde(default)]
+    pub entity_set_name: Option<String>,
+    /// Made by a user of the service.
+    #[serde(default)]
+    pub is_custom_entity: bool,
+    #[serde(default)]
+    display_name: Json,
+}
+
+impl Listed {
+    /// The display name.
+    pub fn shown(&self) -> Option<&str> {
+        let label = self.display_name.get("UserLocalizedLabel").filter(|label| label.is_object());
+        label
+            .or_else(|| self.display_name.get("LocalizedLabels")?.get(0))?
+            .get("Label")?
+            .as_str()
+    }
+}
+
+/// A table with the tables that its lookups point to.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// The table.
+    pub table: Arc<Table>,
+    /// It and the tables that were asked for.
+    pub catalog: Arc<Catalog>,
+}
+
+/// A service.
+#[derive(Clone)]
+pub struct Service {
+    transport: Arc<dyn Transport>,
+}
+
+impl Service {
+    /// Uses a way to the service.
+    pub fn new(transport: Arc<dyn Transport>) -> Self {
+        Self { transport }
+    }
+
+    /// The way to it.
+    pub fn transport(&self) -> &dyn Transport {
+        &*self.transport
+    }
+
+    /// Sends one request; what passes is waited for a few times.
+    ///
+    /// Errors: any answer that is not a success.
+    pub async fn ask(&self, request: Request, doing: &str) -> Result<Response, Error> {
+        let sent = Sent { operation: crate::rows::Operation::Upsert, rows: 1, is_bulk: false };
+        let mut attempt = 1;
+        loop {
+            let answer = self.transport.send(request.clone()).await;
+            let wait = match verdict::judge(sent, &answer) {
+                Verdict::SlowDown { after, .. } => {
+                    Some(after.unwrap_or(controller::PAUSE_UNSAID))
+                }
+                Verdict::Again { after, .. } | Verdict::Unknown { after, .. }
+                    if attempt < ATTEMPTS_MAX && matches!(answer, Ok(_) | Err(transport::Error::Lost(_))) =>
+                {
+                    attempt += 1;
+                    Some(after.unwrap_or(FIRST_WAIT * (1 << attempt)))
+                }
+                _ => None,
+            };
+            if let Some(wait) = wait {
+                tokio::time::sleep(wait).await;
+                continue;
+            }
+            let response = answer?;
+            if response.is_success() {
+                return Ok(response);
+            }
+            return Err(refused(&response, doing));
+        }
+    }
+
+    /// How many requests at once the service recommends; also tells whether it is there at all.
+    pub async fn width_hint(&self) -> Result<Option<usize>, Error> {
+        let response = self.ask(Request::get("WhoAmI"), "to say who calls").await?;
+        Ok(response.header(wire::headers::DOP_HINT).and_then(|hint| hint.trim().parse().ok()))
+    }
+
+    /// Every table.
+    pub async fn tables(&self) -> Result<Vec<Listed>, Error> {
+        #[derive(Deserialize)]
+        struct Page {
+            value: Vec<Listed>,
+        }
+        let doing = "the list of tables";
+        let path =
+            "EntityDefinitions?$select=LogicalName,EntitySetName,DisplayName,IsCustomEntity";
+        let response = self.ask(Request::get(path), doing).await?;
+        let page: Page = read(&response, doing)?;
+        Ok(page.value)
+    }
+
+    /// The logical name that `name` means: logical name, entity set, with prefix, display name.
+    pub async fn resolve(&self, name: &str) -> Result<String, Error> {
+        let tables = self.tables().await?;
+        let lower = name.trim().to_lowercase();
+        let with_prefix = format!("{}{lower}", crate::mapping::DEFAULT_PREFIX);
+        let suffix = format!("_{lower}");
+        let only = |accept: &dyn Fn(&Listed) -> bool| {
+            let mut found = tables.iter().filter(|table| accept(table));
+            let first = found.next()?;
+            found.next().is_none().then(|| first.logical_name.clone())
+        };
+        only(&|table| table.logical_name == lower)
+            .or_else(|| {
+                only(&|table| {
+                    table.entity_set_name.as_deref().is_some_and(|set| set.eq_ignore_ascii_case(&lower))
+                })
+            })
+            .or_else(|| only(&|table| table.logical_name == with_prefix))
+            .or_else(|| only(&|table| table.is_custom_entity && table.logical_name.ends_with(&suffix)))
+            .or_else(|| {
+                only(&|table| table.shown().is_some_and(|shown| shown.to_lowercase() == lower))
+            })
+            .ok_or_else(|| {
+                let alike = tables.iter().filter(|table| table.logical_name.contains(&lower));
+                let similar = alike.take(5).map(|table| format!("`{}`", table.logical_name));
+                Error::NoTable { name: name.to_owned(), similar: similar.collect() }
+            })
+    }
+
+    /// A table by any of its names. `wanted` says for which lookup columns the tables that they
+    /// point to are needed.
+    pub async fn describe(
+        &self,
+        name: &str,
+        wanted: impl Fn(&Table, ColumnIndex) -> bool,
+    ) -> Result<Described, Error> {
+        let logical_name = self.resolve(name).await?;
+        let table = Table::new(self.definition(&logical_name, 1).await?);
+        let mut pointed: Vec<Box<str>> = Vec::new();
+        for (index, column) in table.indexed_columns() {
+            if let ColumnKind::Lookup { targets, .. } = &column.kind
+                && wanted(&table, index)
+            {
+                let others = targets.iter().map(|target| target.table.clone());
+                pointed.extend(others.filter(|other| *other != table.logical_name));
+            }
+        }
+        pointed.sort();
+        pointed.dedup();
+        let table = Arc::new(table);
+        let mut tables = vec![Arc::clone(&table)];
+        for name in pointed {
+            let number = u32::try_from(tables.len() + 1).unwrap_or(u32::MAX);
+            match self.definition(&name, number).await {
+                Ok(definition) => tables.push(Arc::new(Table::new(definition))),
+                // A service may name tables that it does not have; values for them are then refused.
+                Err(Error::Refused { problem, .. }) if problem.class != Class::Access => {
+                    tracing::debug!(table = %name, %problem, "a lookup's table cannot be read");
+                }
+                Err(err) => return Err(err),
+            }
+        }
+        Ok(Described { table, catalog: Arc::new(Catalog::new(0, tables, Vec::new())) })
+    }
+
+    /// The definition of a table, with the options of its choices.
+    async fn definition(&self, logical_name: &str, number: u32) -> Result<TableDefinition, Error> {
+        let doing = format!("the definition of table `{logical_name}`");
+        let root = format!("EntityDefinitions(LogicalName='{logical_name}')");
+        let path = format!("{root}?$expand=Attributes,Keys,ManyToOneRelationships");
+        let response = self.ask(Request::get(path), &doing).await?;
+        let mut json: Json = read(&response, &doing)?;
+        for kind in definition::missing_options(&json) {
+            let path = format!(
+                "{root}/Attributes/Microsoft.Dynamics.CRM.{kind}?$select=LogicalName&$expand=OptionSet"
+            );
+            let response = self.ask(Request::get(path), &doing).await?;
+            definition::add_options(&mut json, &read(&response, &doing)?);
+        }
+        definition::sort_columns(&mut json);
+        let body = json.to_string();
+        let mut table = wire::metadata::read_table(body.as_bytes())
+            .map_err(|err| Error::Unreadable { doing, why: err.to_string() })?;
+        table.id = TableId(number);
+        Ok(table)
+    }
+
+    /// Makes a table, and its alternate key if there is one.
+    pub async fn create_table(&self, proposal: &Proposal) -> Result<(), Error> {
+        let name = &proposal.table.schema_name;
+        let body = definition::table(&proposal.table);
+        self.ask(Request::post("EntityDefinitions", body), &format!("to create table `{name}`"))
+            .await?;
+        if let Some(key) = &proposal.key {
+            let logical_name = name.to_lowercase();
+            let path = format!("EntityDefinitions(LogicalName='{logical_name}')/Keys");
+            let body = definition::key(key);
+            self.ask(Request::post(path, body), &format!("to create the key over `{key}`")).await?;
+        }
+        Ok(())
+    }
+}
+
+fn refused(response: &Response, doing: &str) -> Error {
+    let body = wire::error_body::read(&response.body);
+    let message = if body.message.is_empty() {
+        format!("status {} without a text", response.status)
+    } else {
+        body.message
+    };
+    let class = match response.status {
+        401 | 403 => Class::Access,
+        404 => Class::Absent,
+        _ => Class::Rejected,
+    };
+    let problem = Problem { code: body.code, ..Problem::new(class, message) };
+    Error::Refused { doing: doing.to_owned(), problem }
+}
+
+fn read<'a, T: Deserialize<'a>>(response: &'a Response, doing: &str) -> Result<T, Error> {
+    serde_json::from_slice(&response.body)
+        .map_err(|err| Error::Unreadable { doing: doing.to_owned(), why: err.to_string() })
+}
+
+/// Escapes the value of a query option.
+pub(crate) fn escaped(text: &str) -> String {
+    utf8_percent_encode(text, ESCAPED).to_string()
+}

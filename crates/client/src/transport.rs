@@ -1,0 +1,286 @@
+//! How a request reaches the service: a door with the HTTP transport and the simulator behind it.
+//!
+//! Not here: what an answer means (`verdict`), when to send again (`retry`).
+//! Invariant: [`Error::Unsent`] only when the service certainly has not seen the request.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::time::Duration;
+
+/// The methods that the client uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Creates, and every bulk message.
+    Post,
+    /// Updates or upserts one record.
+    Patch,
+    /// Deletes one record.
+    Delete,
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// Path below the service root, or an absolute URL that the service gave.
+    pub path: String,
+    /// Headers besides those that every request has.
+    pub headers: Vec<(&'static str, String)>,
+    /// The JSON body; empty for none.
+    pub body: Bytes,
+}
+
+impl Request {
+    /// A request without body.
+    pub fn get(path: impl Into<String>) -> Self {
+        Self {
+            method: Method::Get,
+            path: path.into(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    /// A request with a body.
+    pub fn post(path: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self {
+            method: Method::Post,
+            path: path.into(),
+            headers: Vec::new(),
+            body: body.into(),
+        }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+/// One answer, read to its end.
+#[derive(Clone, Debug, Default)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Response {
+    /// The first value of a header; the name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the status says success.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The service has not seen the request.
+    #[error("{0}")]
+    Unsent(String),
+    /// The service may have carried out the request.
+    #[error("{0}")]
+    Lost(String),
+}
+
+/// The way to the service.
+#[async_trait]
+pub trait Transport: Send + Sync {
+    /// Sends one request and reads the whole answer.
+    ///
+    /// Errors: only when there is no complete answer; any HTTP status is an answer.
+    async fn send(&self, request: Request) -> Result<Response, Error>;
+}
+
+/// HTTP/1.1 with kept-alive connections, without cookies.
+pub struct Http {
+    client: reqwest::Client,
+    origin: String,
+    root: String,
+    token: Option<String>,
+}
+
+/// Where the service is and who calls.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// `http://host:port`, with or without `/api/data/vX.Y`.
+    pub url: String,
+    /// The bearer token.
+    pub token: Option<String>,
+}
+
+/// The URL is unusable, or TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("`{url}` is not usable as the service's address: {why}")]
+pub struct BadAddress {
+    url: String,
+    why: String,
+}
+
+const API: &str = "/api/data/";
+const WRITE_TIMEOUT: Duration = Duration::from_secs(240);
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// As many idle connections as there can be requests in flight, and some for reads.
+const IDLE_CONNECTIONS_MAX: usize = 64;
+
+impl Http {
+    /// Prepares the connections; nothing is sent yet. One per runtime.
+    pub fn new(address: &Address) -> Result<Self, BadAddress> {
+        let bad = |why: String| BadAddress { url: address.url.clone(), why };
+        // An error only says that a provider is installed already.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let url = reqwest::Url::parse(&address.url).map_err(|err| bad(err.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(bad("it must begin with http:// or https://".to_owned()));
+        }
+        let client = reqwest::Client::builder()
+            .http1_only()
+            .tcp_nodelay(true)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("sheaf/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|err| bad(err.to_string()))?;
+        let base = address.url.trim_end_matches('/');
+        let root =
+            if base.contains(API) { format!("{base}/") } else { format!("{base}{API}v9.2/") };
+        let origin = url.origin().ascii_serialization();
+        Ok(Self { client, origin, root, token: address.token.clone() })
+    }
+
+    /// The root that paths are below, with a final slash.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// The token goes to the service only, whatever absolute URL an answer named.
+    fn url_of(&self, path: &str) -> Result<String, Error> {
+        if !path.contains("://") {
+            return Ok(format!("{}{path}", self.root));
+        }
+        match reqwest::Url::parse(path) {
+            Ok(url) if url.origin().ascii_serialization() == self.origin => Ok(path.to_owned()),
+            // Behind a proxy the service may call itself by another name: keep path and query.
+            Ok(url) => match (url.path().find(API), url.query()) {
+                (Some(_), query) => Ok(format!(
+                    "{}{}{}{}",
+                    self.origin,
+                    url.path(),
+                    if query.is_some() { "?" } else { "" },
+                    query.unwrap_or_default()
+                )),
+                (None, _) => {
+                    Err(Error::Unsent(format!("the service named a foreign address: {path}")))
+                }
+            },
+            Err(err) => Err(Error::Unsent(format!("bad address `{path}`: {err}"))),
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for Http {
+    async fn send(&self, request: Request) -> Result<Response, Error> {
+        let (method, timeout) = match request.method {
+            Method::Get => (reqwest::Method::GET, READ_TIMEOUT),
+            Method::Post => (reqwest::Method::POST, WRITE_TIMEOUT),
+            Method::Patch => (reqwest::Method::PATCH, WRITE_TIMEOUT),
+            Method::Delete => (reqwest::Method::DELETE, WRITE_TIMEOUT),
+        };
+        let mut builder = self
+            .client
+            .request(method, self.url_of(&request.path)?)
+            .timeout(timeout)
+            .header("Accept", "application/json")
+            .header("OData-MaxVersion", "4.0")
+            .header("OData-Version", "4.0");
+        if let Some(token) = &self.token {
+            builder = builder.bearer_auth(token);
+        }
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, value);
+        }
+        if !request.body.is_empty() {
+            builder = builder.header("Content-Type", "application/json").body(request.body);
+        }
+        let answer = builder.send().await.map_err(|err| no_answer(&err))?;
+        let status = answer.status().as_u16();
+        let headers = answer
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+            .collect();
+        let body = answer.bytes().await.map_err(|err| Error::Lost(chain(&err)))?;
+        Ok(Response { status, headers, body })
+    }
+}
+
+fn no_answer(err: &reqwest::Error) -> Error {
+    if err.is_connect() || err.is_builder() {
+        Error::Unsent(chain(err))
+    } else {
+        Error::Lost(chain(err))
+    }
+}
+
+/// The texts of an error and its causes, without what they repeat of each other.
+fn chain(err: &reqwest::Error) -> String {
+    let mut texts = Vec::new();
+    let mut cause: Option<&dyn std::error::Error> = Some(err);
+    while let Some(err) = cause {
+        texts.push(err.to_string());
+        cause = err.source();
+    }
+    let is_news = |place: &usize| {
+        let later = texts.iter().skip(place + 1);
+        !later.clone().any(|other| texts[*place].contains(other.as_str()) || other.contains(&texts[*place]))
+    };
+    let news: Vec<&str> = (0..texts.len()).filter(is_news).map(|place| texts[place].as_str()).collect();
+    match err.url() {
+        Some(url) => format!("{url}: {}", news.join(": ")),
+        None => news.join(": "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(url: &str, path: &str, want: Option<&str>) {
+        let http = Http::new(&Address { url: url.to_owned(), token: None }).expect(url);
+        assert_eq!(http.url_of(path).ok().as_deref(), want, "{url} {path}");
+    }
+
+    #[test]
+    fn paths_hang_below_the_root_and_absolute_links_stay_with_the_service() {
+        let root = "http://127.0.0.1:8080/api/data/v9.2/";
+        check("http://127.0.0.1:8080", "accounts", Some(&format!("{root}accounts")));
+        check("http://127.0.0.1:8080/", "accounts", Some(&format!("{root}accounts")));
+        check("http://h:1/api/data/v9.1", "a", Some("http://h:1/api/data/v9.1/a"));
+        check("http://h:1", "http://h:1/api/data/v9.2/a?$top=1", Some("http://h:1/api/data/v9.2/a?$top=1"));
+        check("http://h:1", "https://inner/api/data/v9.2/a?b", Some("http://h:1/api/data/v9.2/a?b"));
+        check("http://h:1", "https://elsewhere/a", None);
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_refused() {
+        for url in ["", "localhost:8080", "ftp://x", "http://"] {
+            assert!(Http::new(&Address { url: url.to_owned(), token: None }).is_err(), "{url}");
+        }
+    }
+}

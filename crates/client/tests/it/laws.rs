@@ -1,0 +1,415 @@
+//! What holds for every run: one outcome per row, sums that add up, nothing lost, nothing twice.
+
+use crate::service::{Fate, Names, Script, Simulated};
+use client::controller::{SIZE_MAX, Setting};
+use client::journal::Outcome;
+use client::request::Route;
+use client::rows::{Block, Entry, Operation, Span};
+use client::sender::{self, Event, Halt, Settings, Summary};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+/// A row of a run.
+#[derive(Clone, Debug)]
+struct Row {
+    operation: Operation,
+    id: u128,
+    is_bad: bool,
+    key: Option<String>,
+}
+
+fn create(id: u128) -> Row {
+    Row { operation: Operation::Create, id, is_bad: false, key: Some(format!("k{id}")) }
+}
+
+fn upsert(id: u128) -> Row {
+    Row { operation: Operation::Upsert, id, is_bad: false, key: None }
+}
+
+fn settings(size: usize, width: usize) -> Settings {
+    Settings {
+        width: Setting::Fixed(width),
+        width_hint: None,
+        size: Setting::Fixed(size),
+        size_max: SIZE_MAX,
+        bytes_max: sender::BODY_BYTES_MAX,
+        retries: 0,
+        initial_retry_delay: Duration::from_secs(5),
+        random: 7,
+    }
+}
+
+/// How a run went.
+struct Ran {
+    summary: Summary,
+    /// By ordinal.
+    outcomes: BTreeMap<u64, (Outcome, Option<String>)>,
+    service: Simulated,
+}
+
+impl Ran {
+    fn count(&self, outcome: Outcome) -> u64 {
+        self.summary.counts.of(outcome)
+    }
+
+    fn failed(&self) -> Vec<(u64, &str)> {
+        let failed = self.outcomes.iter().filter(|(_, (outcome, _))| *outcome == Outcome::Failed);
+        failed.map(|(ordinal, (_, why))| (*ordinal, why.as_deref().unwrap_or(""))).collect()
+    }
+}
+
+fn blocks(rows: &[Row]) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for (part, rows) in rows.chunks(100).enumerate() {
+        let mut block = Block::default();
+        for (place, row) in rows.iter().enumerate() {
+            let ordinal = (part * 100 + place) as u64;
+            let id = Uuid::from_u128(row.id);
+            let mut record = serde_json::json!({"thingid": id.to_string(), "v": ordinal});
+            if row.is_bad {
+                record["bad"] = true.into();
+            }
+            if let Some(key) = &row.key {
+                record["k"] = key.clone().into();
+            }
+            let body = block.write(|out| out.extend_from_slice(record.to_string().as_bytes()));
+            let address = block.write(|out| out.extend_from_slice(id.to_string().as_bytes()));
+            let is_create = row.operation == Operation::Create;
+            block.push(Entry {
+                ordinal,
+                line: ordinal + 2,
+                operation: row.operation,
+                body,
+                address,
+                raw: Span::default(),
+                id: Some(id),
+                id_is_ours: is_create,
+                mark: (!is_create).then_some(u64::try_from(row.id).expect("small ids")),
+                problem: None,
+            });
+        }
+        blocks.push(block);
+    }
+    blocks
+}
+
+async fn run_with(
+    rows: &[Row],
+    script: Script,
+    settings: Settings,
+    stop: Option<watch::Receiver<bool>>,
+) -> Ran {
+    let route = Route {
+        set: "things".into(),
+        primary_key: "thingid".into(),
+        is_atomic: !script.is_elastic,
+        if_exists: false,
+    };
+    let service = Simulated::new(script);
+    let (sender, receiver) = mpsc::channel(sender::BLOCKS_MAX);
+    let mut outcomes = BTreeMap::new();
+    let summary = {
+        let mut observe = |event: Event<'_>| {
+            if let Event::Ended { row, outcome, problem, .. } = event {
+                let why = problem.map(|problem| format!("{} {problem}", problem.class.as_str()));
+                let earlier = outcomes.insert(row.entry().ordinal, (outcome, why));
+                assert!(earlier.is_none(), "row {} ended twice", row.entry().ordinal);
+            }
+        };
+        let feed = async {
+            for block in blocks(rows) {
+                if sender.send(block).await.is_err() {
+                    break;
+                }
+            }
+            drop(sender);
+        };
+        let run = sender::run(&service, &route, settings, receiver, stop, &mut observe);
+        futures_util::future::join(run, feed).await.0
+    };
+    assert_eq!(summary.counts.open(), 0);
+    assert_eq!(summary.counts.read(), outcomes.len() as u64, "every row that was read has ended");
+    let ran = Ran { summary, outcomes, service };
+    assert_eq!(ran.service.state.lock().expect("state").overlaps, 0, "a record was in flight twice");
+    ran
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime")
+        .block_on(future)
+}
+
+fn run(rows: &[Row], script: Script, settings: Settings) -> Ran {
+    block_on(run_with(rows, script, settings, None))
+}
+
+fn creates(count: u128) -> Vec<Row> {
+    (1..=count).map(create).collect()
+}
+
+#[test]
+fn all_rows_are_created_in_as_few_messages_as_asked() {
+    let ran = run(&creates(1_050), Script::default(), settings(100, 4));
+    assert_eq!(ran.count(Outcome::Created), 1_050);
+    assert_eq!(ran.summary.requests, 11);
+    assert_eq!(ran.summary.in_flight_most, 4);
+    assert_eq!(ran.service.state.lock().expect("state").in_flight_most, 4);
+}
+
+#[test]
+fn no_rows_need_no_request() {
+    let ran = run(&[], Script::default(), settings(100, 4));
+    assert_eq!((ran.summary.requests, ran.summary.counts.read()), (0, 0));
+}
+
+#[test]
+fn single_requests_are_sent_at_size_one_and_where_bulk_messages_are_missing() {
+    let ran = run(&creates(5), Script::default(), settings(1, 2));
+    assert_eq!((ran.count(Outcome::Created), ran.summary.requests), (5, 5));
+    let script = Script { has_bulk: false, ..Script::default() };
+    let ran = run(&creates(25), script, settings(10, 1));
+    assert_eq!(ran.count(Outcome::Created), 25);
+    assert_eq!(ran.summary.requests, 26, "one refused message, then one request per row");
+}
+
+#[test]
+fn bad_rows_are_isolated_within_the_bound_and_get_their_own_reason() {
+    for (names, bound) in [(Names::Nothing, 2 * 3 * 10), (Names::First, 3), (Names::All, 1)] {
+        let mut rows = creates(1_000);
+        for place in [0, 500, 999] {
+            rows[place].is_bad = true;
+        }
+        let ran = run(&rows, Script { names, ..Script::default() }, settings(1_000, 4));
+        assert_eq!(ran.count(Outcome::Created), 997, "{names:?}");
+        let failed: Vec<u64> = ran.failed().iter().map(|(ordinal, _)| *ordinal).collect();
+        assert_eq!(failed, [0, 500, 999], "{names:?}");
+        assert!(ran.failed().iter().all(|(_, why)| why.contains("0x80044331")), "{:?}", ran.failed());
+        assert!(ran.summary.requests <= 1 + bound, "{names:?}: {} requests", ran.summary.requests);
+    }
+}
+
+#[test]
+fn rows_that_are_all_bad_all_fail() {
+    let rows: Vec<Row> = creates(64).into_iter().map(|row| Row { is_bad: true, ..row }).collect();
+    let ran = run(&rows, Script::default(), settings(64, 4));
+    assert_eq!(ran.count(Outcome::Failed), 64);
+    assert!(ran.service.state.lock().expect("state").records.is_empty());
+}
+
+#[test]
+fn a_lost_answer_never_duplicates_and_never_loses() {
+    for fate in [Fate::LostBefore, Fate::LostAfter, Fate::GatewayAfter, Fate::Unsent] {
+        for is_elastic in [false, true] {
+            for size in [1, 50] {
+                let script = Script { fates: vec![fate; 3], is_elastic, ..Script::default() };
+                let ran = run(&creates(120), script, settings(size, 3));
+                assert_eq!(ran.count(Outcome::Created), 120, "{fate:?} {is_elastic} {size}");
+                let state = ran.service.state.lock().expect("state");
+                assert_eq!(state.records.len(), 120);
+                assert!(state.records.values().all(|(_, writes)| *writes == 1), "{fate:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bad_row_beside_a_lost_answer_is_still_the_only_one_that_fails() {
+    let mut rows = creates(50);
+    rows[20].is_bad = true;
+    for fate in [Fate::LostBefore, Fate::LostAfter] {
+        let script = Script { fates: vec![fate; 2], names: Names::First, ..Script::default() };
+        let ran = run(&rows, script, settings(50, 1));
+        assert_eq!((ran.count(Outcome::Created), ran.count(Outcome::Failed)), (49, 1), "{fate:?}");
+        assert_eq!(ran.failed()[0].0, 20);
+    }
+}
+
+#[test]
+fn a_throttle_pauses_everybody_for_as_long_as_it_says_and_costs_no_row() {
+    let script = Script { fates: vec![Fate::Throttled(30)], ..Script::default() };
+    let ran = run(&creates(400), script, settings(100, 1));
+    assert_eq!(ran.count(Outcome::Created), 400);
+    let state = ran.service.state.lock().expect("state");
+    assert!(state.arrivals[1] >= 30_050, "{:?}", state.arrivals);
+    assert_eq!(state.requests, 5);
+}
+
+#[test]
+fn a_crowded_service_gets_one_request_fewer_at_a_time() {
+    let script = Script { fates: vec![Fate::Crowded], ..Script::default() };
+    let ran = run(&creates(4_000), script, settings(10, 3));
+    assert_eq!(ran.count(Outcome::Created), 4_000);
+}
+
+#[test]
+fn what_passes_is_waited_for() {
+    for fate in [Fate::Busy, Fate::Deadlock] {
+        let script = Script { fates: vec![fate; 4], ..Script::default() };
+        let ran = run(&creates(10), script, settings(10, 1));
+        assert_eq!((ran.count(Outcome::Created), ran.summary.requests), (10, 5), "{fate:?}");
+    }
+}
+
+#[test]
+fn a_deadlock_that_stays_ends_in_halves_and_not_in_a_stop() {
+    let script = Script { fates: vec![Fate::Deadlock; 6], ..Script::default() };
+    let ran = run(&creates(10), script, settings(10, 2));
+    assert_eq!(ran.count(Outcome::Created), 10);
+}
+
+#[test]
+fn what_is_too_slow_or_too_large_is_sent_in_halves() {
+    let script = Script { fates: vec![Fate::TooSlow], ..Script::default() };
+    let ran = run(&creates(100), script, settings(100, 1));
+    assert_eq!((ran.count(Outcome::Created), ran.summary.requests), (100, 3));
+    let script = Script { rows_max: 30, ..Script::default() };
+    let ran = run(&creates(1_000), script, settings(100, 1));
+    assert_eq!(ran.count(Outcome::Created), 1_000);
+    assert!(ran.summary.requests < 60, "{} requests: the size is learned", ran.summary.requests);
+}
+
+#[test]
+fn rows_of_one_record_arrive_in_input_order() {
+    let rows: Vec<Row> = (0..500).map(|place| upsert(place % 7 + 1)).collect();
+    let ran = run(&rows, Script::default(), settings(50, 5));
+    assert_eq!(ran.count(Outcome::Written), 500);
+    let state = ran.service.state.lock().expect("state");
+    for (id, history) in &state.history {
+        assert!(history.is_sorted(), "{id}: {history:?}");
+    }
+    let applied: usize = state.history.values().map(Vec::len).sum();
+    assert_eq!(applied, 500);
+}
+
+#[test]
+fn a_caller_without_rights_stops_the_run_early() {
+    let script = Script { is_forbidden: true, ..Script::default() };
+    let ran = run(&creates(10_000), script, settings(100, 1));
+    assert!(matches!(ran.summary.halt, Some(Halt::Refused(_))));
+    assert_eq!(ran.service.state.lock().expect("state").writes, 2);
+    assert_eq!(ran.count(Outcome::Failed), 200);
+    assert!(ran.count(Outcome::NotAttempted) > 0);
+    assert_eq!(client::report::exit_code(&ran.summary), 3);
+}
+
+#[test]
+fn a_service_that_stays_away_stops_the_run() {
+    let script = Script { fates: vec![Fate::Unsent; 1_000], ..Script::default() };
+    let ran = run(&creates(1_000), script, settings(100, 2));
+    assert!(matches!(ran.summary.halt, Some(Halt::Unreachable(_))));
+    assert_eq!(ran.count(Outcome::Created), 0);
+    assert!(ran.count(Outcome::Failed) >= 100);
+    assert_eq!(client::report::exit_code(&ran.summary), 1);
+}
+
+#[test]
+fn an_interrupt_lets_what_is_in_flight_finish_and_says_what_was_not_tried() {
+    let ran = block_on(async {
+        let (stop, stopped) = watch::channel(false);
+        let rows = creates(5_000);
+        let run = run_with(&rows, Script::default(), settings(100, 2), Some(stopped));
+        let interrupt = async {
+            tokio::time::sleep(Duration::from_millis(120)).await;
+            stop.send_replace(true);
+        };
+        futures_util::future::join(run, interrupt).await.0
+    });
+    assert!(matches!(ran.summary.halt, Some(Halt::Interrupted)));
+    let created = ran.count(Outcome::Created);
+    assert!((400..5_000).contains(&created), "{created}");
+    assert_eq!(ran.service.state.lock().expect("state").records.len() as u64, created);
+    assert_eq!(client::report::exit_code(&ran.summary), 5);
+}
+
+#[test]
+fn extra_attempts_are_as_many_as_asked_and_the_last_reason_is_kept() {
+    let mut rows = creates(10);
+    rows[4].is_bad = true;
+    let settings = Settings { retries: 3, ..settings(10, 1) };
+    let ran = run(&rows, Script { names: Names::All, ..Script::default() }, settings);
+    assert_eq!((ran.count(Outcome::Created), ran.count(Outcome::Failed)), (9, 1));
+    let state = ran.service.state.lock().expect("state");
+    assert_eq!(state.requests, 1 + 1 + 3);
+    let waits: Vec<u64> = state.arrivals[1..].windows(2).map(|pair| (pair[1] - pair[0]) / 1_000).collect();
+    for (wait, nominal) in waits.iter().zip([5, 10, 20]) {
+        assert!((nominal * 7 / 10..=nominal * 13 / 10).contains(wait), "{waits:?}");
+    }
+}
+
+#[test]
+fn a_delete_whose_answer_was_lost_is_no_missing_record() {
+    let ran = block_on(async {
+        let rows: Vec<Row> =
+            (1..=3).map(|id| Row { operation: Operation::Delete, ..create(id) }).collect();
+        let script = Script { fates: vec![Fate::LostAfter], ..Script::default() };
+        let service_rows = rows.clone();
+        let ran = run_with(&service_rows, script, settings(1, 1), None).await;
+        ran
+    });
+    // Nothing was there: the first counts as deleted because its answer was lost, the others fail.
+    assert_eq!((ran.count(Outcome::Deleted), ran.count(Outcome::Failed)), (1, 2));
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        4 => Just(Fate::Normal),
+        1 => Just(Fate::Unsent),
+        1 => Just(Fate::LostBefore),
+        2 => Just(Fate::LostAfter),
+        1 => Just(Fate::GatewayAfter),
+        1 => (1u64..40).prop_map(Fate::Throttled),
+        1 => Just(Fate::Crowded),
+        1 => Just(Fate::Busy),
+        1 => Just(Fate::Deadlock),
+        1 => Just(Fate::TooSlow),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_every_good_row_is_there_once_and_every_bad_row_is_told(
+        count in 1usize..300,
+        bad in proptest::collection::hash_set(0usize..300, 0..6),
+        fates in proptest::collection::vec(fate(), 0..40),
+        names in prop_oneof![Just(Names::Nothing), Just(Names::First), Just(Names::All)],
+        is_elastic in any::<bool>(),
+        (size, width) in (1usize..120, 1usize..6),
+    ) {
+        let rows: Vec<Row> = creates(count as u128)
+            .into_iter()
+            .enumerate()
+            .map(|(place, row)| Row { is_bad: bad.contains(&place), ..row })
+            .collect();
+        let expected: HashSet<u64> =
+            bad.iter().filter(|place| **place < count).map(|place| *place as u64).collect();
+        let ran = run(&rows, Script { fates, names, is_elastic, ..Script::default() }, settings(size, width));
+        prop_assert!(ran.summary.halt.is_none(), "{:?}", ran.summary.halt);
+        let failed: HashSet<u64> = ran.failed().iter().map(|(ordinal, _)| *ordinal).collect();
+        let too_slow_alone = ran
+            .failed()
+            .iter()
+            .filter(|(_, why)| why.starts_with("too-large"))
+            .map(|(ordinal, _)| *ordinal)
+            .collect::<HashSet<_>>();
+        let failed: HashSet<u64> = failed.difference(&too_slow_alone).copied().collect();
+        let expected: HashSet<u64> = expected.difference(&too_slow_alone).copied().collect();
+        prop_assert_eq!(&failed, &expected);
+        prop_assert_eq!(
+            ran.count(Outcome::Created),
+            (count - expected.len() - too_slow_alone.len()) as u64
+        );
+        let state = ran.service.state.lock().expect("state");
+        prop_assert_eq!(state.records.len() as u64, ran.count(Outcome::Created));
+        prop_assert!(state.records.values().all(|(_, writes)| *writes == 1));
+        prop_assert!(state.in_flight_most <= width);
+    }
+}

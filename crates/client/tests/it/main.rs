@@ -1,0 +1,4 @@
+//! The client against a simulated service, on a virtual clock.
+
+mod laws;
+mod service;
