@@ -1,1 +1,111 @@
-fn main() {}
+//! The service against the bare engines, side by side in one run.
+//!
+//! In: which lines to measure and how long. Out: a table in Markdown: what is measured, the median ratio
+//! with its spread, the target beside it. `RESULTS.md` keeps runs and describes the method.
+//! Not here: absolute claims; the only numbers that mean anything are ratios of one run.
+//! Invariant: the bare side stores the very rows that the service stored, in a table and indexes copied
+//! from the service's own database.
+
+#![expect(clippy::disallowed_methods, reason = "a bench measures time")]
+#![expect(clippy::print_stdout, reason = "a command-line tool speaks on standard output")]
+
+mod bare;
+mod bare_postgres;
+mod bare_sqlite;
+mod bulk;
+mod latency;
+mod report;
+mod rows;
+mod service;
+mod singles;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+
+use crate::report::Line;
+
+/// Measures the service against the bare engines in alternating rounds.
+#[derive(Debug, Clone, Parser)]
+struct Arguments {
+    /// Measured rounds of each line; one more runs first and is not counted.
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+    /// Few rounds on small tables: to see that everything runs.
+    #[arg(long)]
+    quick: bool,
+    /// Only the lines whose name contains one of these, e.g. `--only sqlite --only single`.
+    #[arg(long)]
+    only: Vec<String>,
+    /// Only one engine.
+    #[arg(long, value_enum, default_value = "both")]
+    engine: Engines,
+    /// Rows in each table before its first round.
+    #[arg(long, default_value_t = 100_000)]
+    preload: usize,
+    /// Where the answers come from when something draws a number.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Engines {
+    Sqlite,
+    Postgres,
+    Both,
+}
+
+/// One engine and how hard it is driven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+impl Engine {
+    fn name(self) -> &'static str {
+        match self {
+            Engine::Sqlite => "SQLite",
+            Engine::Postgres => "PostgreSQL",
+        }
+    }
+}
+
+impl Arguments {
+    fn wants(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.only.is_empty() || self.only.iter().any(|part| name.contains(&part.to_lowercase()))
+    }
+
+    fn wants_engine(&self, engine: Engine) -> bool {
+        matches!(
+            (self.engine, engine),
+            (Engines::Both, _)
+                | (Engines::Sqlite, Engine::Sqlite)
+                | (Engines::Postgres, Engine::Postgres)
+        )
+    }
+
+    fn quickened(mut self) -> Arguments {
+        if self.quick {
+            self.rounds = self.rounds.min(2);
+            self.preload = self.preload.min(2_000);
+        }
+        self
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse().quickened();
+    report::print_head(&arguments);
+    let mut lines: Vec<Line> = Vec::new();
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        if arguments.wants_engine(engine) {
+            let place = service::Place::prepare(engine).await?;
+            bulk::measure(&arguments, &place, &mut lines).await?;
+            singles::measure(&arguments, &place, &mut lines).await?;
+        }
+    }
+    report::print_table(&lines);
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! The crash test: kills the service under a bulk load and looks for lost or half-written messages.
+//!
+//! In: how many kills, which engine, a seed. Out: what was sent, killed and found; failure with the first
+//! thing that is wrong, its seed and where the data lies.
+//! Not here: what a message promises when nothing is killed (the conformance suites).
+//! Invariant: after every restart each acknowledged message is whole, and every other one is whole or
+//! absent.
+
+#![expect(clippy::disallowed_methods, reason = "a crash test runs in real time")]
+#![expect(clippy::print_stdout, reason = "a command-line tool speaks on standard output")]
+
+mod ledger;
+mod load;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, ValueEnum};
+use testkit::draw::Draw;
+use testkit::http::Api;
+use testkit::postgres::{Cluster, Durability};
+use testkit::service::{Options, Service, Store};
+use tokio::task::JoinSet;
+
+use crate::ledger::Ledger;
+use crate::load::Worker;
+
+/// Kills the service with SIGKILL at random moments under a bulk load, restarts it and checks its rows.
+#[derive(Debug, Clone, Parser)]
+struct Arguments {
+    /// Kills on each engine.
+    #[arg(long, default_value_t = 100)]
+    kills: u32,
+    /// Which engines.
+    #[arg(long, value_enum, default_value = "both")]
+    engine: Engines,
+    /// Repeats the draws of a run; the moments of the kills are never quite the same.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// On PostgreSQL, kills the whole database server instead of the service every fifth time.
+    #[arg(long)]
+    engine_kills: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Engines {
+    Sqlite,
+    Postgres,
+    Both,
+}
+
+/// Connections that send at once.
+const WORKERS: u64 = 4;
+/// The load runs at least and at most this long before a kill.
+const KILL_AFTER_MS: std::ops::Range<u64> = 20..900;
+/// All rows are read and compared after so many kills, and at the end; else only those of messages
+/// that were touched since the last look.
+const FULL_LOOK_EVERY: u32 = 20;
+const ENGINE_KILL_EVERY: u32 = 5;
+/// What the service is given to answer again after its database server came back.
+const RECOVERY_PATIENCE: Duration = Duration::from_secs(60);
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let seed = arguments.seed.unwrap_or(u64::from(clock.subsec_nanos()));
+    println!("seed {seed}");
+    if matches!(arguments.engine, Engines::Sqlite | Engines::Both) {
+        soak(&arguments, seed, None).await.with_context(|| format!("SQLite, seed {seed}"))?;
+    }
+    if matches!(arguments.engine, Engines::Postgres | Engines::Both) {
+        let cluster = Cluster::start_own(Durability::Disk)?;
+        soak(&arguments, seed, Some(cluster))
+            .await
+            .with_context(|| format!("PostgreSQL, seed {seed}"))?;
+    }
+    Ok(())
+}
+
+async fn soak(arguments: &Arguments, seed: u64, mut cluster: Option<Cluster>) -> Result<()> {
+    let directory = tempfile::Builder::new().prefix("sheaf-soak-").tempdir()?;
+    let (engine, store) = match &cluster {
+        None => ("SQLite", Store::Data(directory.path().join("data"))),
+        Some(cluster) => ("PostgreSQL", Store::Postgres(cluster.create_database("sheaf_soak")?)),
+    };
+    let options = Options::new(store, &directory.path().join("service.log"))?;
+    let mut service = Service::start(options)?;
+    load::make_table(&Api::new(&service.api())?).await?;
+    let mut workers: Vec<Worker> =
+        (0..WORKERS).map(|number| Worker::new(number, WORKERS, seed)).collect();
+    let mut draw = Draw::new(seed);
+    let mut ledger = Ledger::default();
+    let mut tally = Tally::default();
+    for kill in 1..=arguments.kills {
+        let kills_engine =
+            arguments.engine_kills && cluster.is_some() && kill % ENGINE_KILL_EVERY == 0;
+        let span = KILL_AFTER_MS.end - KILL_AFTER_MS.start;
+        let moment = Duration::from_millis(KILL_AFTER_MS.start + draw.below(span));
+        let running = Running::start(&service, workers)?;
+        tokio::time::sleep(moment).await;
+        service.ensure_running()?;
+        if kills_engine {
+            cluster.as_mut().context("an engine to kill")?.crash_and_restart()?;
+        } else {
+            service.kill()?;
+        }
+        workers = running.stop().await?;
+        let started = Instant::now();
+        if kills_engine {
+            wait_until_it_answers(&service).await?;
+        } else {
+            if let Some(cluster) = &cluster {
+                wait_until_alone(cluster).await?;
+            }
+            service.restart()?;
+        }
+        tally.slowest_start = tally.slowest_start.max(started.elapsed());
+        let is_full = kill % FULL_LOOK_EVERY == 0 || kill == arguments.kills;
+        for worker in &mut workers {
+            ledger.take(worker.finished());
+        }
+        let looked = ledger.check(&Api::new(&service.api())?, is_full).await;
+        if let Err(error) = looked {
+            let kept = directory.keep();
+            return Err(
+                error.context(format!("after kill {kill}; the data is in {}", kept.display()))
+            );
+        }
+        tally.kills += 1;
+        if kill % 10 == 0 || kill == arguments.kills {
+            println!("{engine}: {} kills; {}; {tally}", tally.kills, ledger.summary());
+        }
+    }
+    service.stop().context("the last stop, by SIGTERM")?;
+    Ok(())
+}
+
+/// Workers at work.
+struct Running {
+    stop: Arc<AtomicBool>,
+    tasks: JoinSet<Result<Worker>>,
+}
+
+impl Running {
+    fn start(service: &Service, workers: Vec<Worker>) -> Result<Running> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut tasks = JoinSet::new();
+        for mut worker in workers {
+            // A client of its own, so a connection of its own.
+            let api = Api::new(&service.api())?;
+            let stop = Arc::clone(&stop);
+            tasks.spawn(async move {
+                worker.run(&api, &stop).await?;
+                Ok(worker)
+            });
+        }
+        Ok(Running { stop, tasks })
+    }
+
+    async fn stop(mut self) -> Result<Vec<Worker>> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut workers = Vec::new();
+        while let Some(worker) = self.tasks.join_next().await {
+            workers.push(worker??);
+        }
+        workers.sort_by_key(|worker| worker.number);
+        Ok(workers)
+    }
+}
+
+/// A killed service's last transactions may still be running inside PostgreSQL.
+async fn wait_until_alone(cluster: &Cluster) -> Result<()> {
+    let others = "SELECT count(*) FROM pg_stat_activity \
+                  WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    for _ in 0..600 {
+        if cluster.sql("postgres", others)? == "0" {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    bail!("transactions of the killed service are still open after 30 s")
+}
+
+async fn wait_until_it_answers(service: &Service) -> Result<()> {
+    let api = Api::new(&service.api())?;
+    let deadline = Instant::now() + RECOVERY_PATIENCE;
+    loop {
+        match api.get("soak_rows?$top=1").await {
+            Ok(answer) if answer.status == 200 => return Ok(()),
+            _ if Instant::now() > deadline => {
+                bail!("the service does not recover from a restart of its database server")
+            }
+            _ => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    kills: u32,
+    slowest_start: Duration,
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "slowest start {:.2} s", self.slowest_start.as_secs_f64())
+    }
+}

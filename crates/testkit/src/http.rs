@@ -1,0 +1,120 @@
+//! Plain requests to the Web API: bytes out, status and bytes back.
+//!
+//! In: a path and a prepared body. Out: an [`Answer`], whatever its status.
+//! Not here: retries, meaning, or anything of our own client: shared code would hide a shared mistake.
+//! Invariant: an `Err` says that no whole answer came; what the service did then is unknown.
+
+use std::sync::Once;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use reqwest::Method;
+use serde_json::Value;
+
+/// A message of a thousand rows takes well under a second; recovery after a crash comes before listening.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(120);
+
+/// One service's Web API. Cheap to clone; connections are kept and shared.
+#[derive(Debug, Clone)]
+pub struct Api {
+    client: reqwest::Client,
+    root: String,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Api {
+    /// `root` is the URL of the Web API with a slash at its end: `http://…/api/data/v9.2/`.
+    pub fn new(root: &str) -> Result<Api> {
+        static PROVIDER: Once = Once::new();
+        PROVIDER.call_once(|| {
+            // Only fails if there is one already, which serves as well.
+            let _installed = rustls::crypto::ring::default_provider().install_default();
+        });
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .tcp_nodelay(true)
+            .timeout(ANSWER_PATIENCE)
+            .build()
+            .context("could not make an HTTP client")?;
+        Ok(Api { client, root: root.to_owned() })
+    }
+
+    /// `POST` with a JSON body.
+    pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> Result<Answer> {
+        self.send(Method::POST, path, Some(body.into())).await
+    }
+
+    /// `PATCH` with a JSON body.
+    pub async fn patch(&self, path: &str, body: impl Into<Bytes>) -> Result<Answer> {
+        self.send(Method::PATCH, path, Some(body.into())).await
+    }
+
+    /// `GET`; `path` may also be an absolute URL, as in a next link.
+    pub async fn get(&self, path: &str) -> Result<Answer> {
+        self.send(Method::GET, path, None).await
+    }
+
+    /// Reads a collection page by page; returns how many rows there were.
+    pub async fn get_pages(
+        &self,
+        path: &str,
+        mut take: impl FnMut(Vec<Value>) -> Result<()>,
+    ) -> Result<usize> {
+        let mut count = 0;
+        let mut next = path.to_owned();
+        loop {
+            let mut page = self.get(&next).await?.expect(200)?;
+            match page.get_mut("value").map(Value::take) {
+                Some(Value::Array(rows)) => {
+                    count += rows.len();
+                    take(rows)?;
+                }
+                _ => bail!("`{next}` answered no `value`"),
+            }
+            match page.get("@odata.nextLink").and_then(Value::as_str) {
+                Some(link) => next = link.to_owned(),
+                None => return Ok(count),
+            }
+        }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Answer> {
+        let is_absolute = path.starts_with("http://") || path.starts_with("https://");
+        let url = if is_absolute { path.to_owned() } else { format!("{}{path}", self.root) };
+        let mut request = self
+            .client
+            .request(method, url)
+            .header("Accept", "application/json")
+            .header("OData-Version", "4.0");
+        if let Some(body) = body {
+            request = request.header("Content-Type", "application/json").body(body);
+        }
+        let response = request.send().await?;
+        let status = response.status().as_u16();
+        Ok(Answer { status, body: response.bytes().await? })
+    }
+}
+
+impl Answer {
+    /// The body as JSON, null if it is empty; fails, showing the answer, if the status is another.
+    pub fn expect(&self, status: u16) -> Result<Value> {
+        if self.status != status {
+            let text = String::from_utf8_lossy(&self.body);
+            let shown: String = text.chars().take(600).collect();
+            bail!("answered {} instead of {status}: {shown}", self.status);
+        }
+        if self.body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&self.body).context("the answer is no JSON")
+    }
+}

@@ -1,0 +1,102 @@
+//! Builds and starts the long programs: PostgreSQL for tests, the crash test, the load test, the bench.
+//!
+//! In: the arguments after the command's name, passed on as they are. Out: the program's own exit.
+//! Not here: what the programs do (`crates/testkit/src/bin`, `bench`).
+//! Invariant: a program is always built before it is started, in the one profile that CI builds, or in
+//! `release` where numbers are wanted.
+
+use std::ffi::OsStr;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{House, run_command};
+
+/// The profile of everything that is tested; `release` is for what is measured.
+pub(crate) const CI_PROFILE: &str = "ci";
+
+/// `sheaf-soak`: the crash test.
+pub(crate) fn soak(house: &House, arguments: &[String]) -> Result<()> {
+    build(house, CI_PROFILE, &["sheaf", "testkit"])?;
+    start(house, CI_PROFILE, "sheaf-soak", arguments)
+}
+
+/// `sheaf-load`: many rows through the client and back.
+pub(crate) fn load(house: &House, arguments: &[String]) -> Result<()> {
+    build(house, CI_PROFILE, &["sheaf", "testkit"])?;
+    start(house, CI_PROFILE, "sheaf-load", arguments)
+}
+
+/// `bench`: the service against the bare engines.
+pub(crate) fn bench(house: &House, arguments: &[String]) -> Result<()> {
+    build(house, "release", &["sheaf", "testkit", "bench"])?;
+    start(house, "release", "bench", arguments)
+}
+
+/// Runs a command while a PostgreSQL of our own is up.
+pub(crate) fn with_postgres(house: &House, arguments: &[String]) -> Result<()> {
+    let command = match arguments {
+        [first, rest @ ..] if first == "--" => rest,
+        all => all,
+    };
+    ensure!(!command.is_empty(), "usage: cargo xtask pg -- COMMAND");
+    build(house, CI_PROFILE, &["testkit"])?;
+    install_postgres(house)?;
+    run_command(Command::new(house.program(CI_PROFILE, "testkit-postgres")).arg("--").args(command))
+}
+
+/// Builds the programs of some packages.
+pub(crate) fn build(house: &House, profile: &str, packages: &[&str]) -> Result<()> {
+    let mut command = house.cargo(&["build", "--quiet", "--profile", profile, "--bins"]);
+    for package in packages {
+        command.args(["--package", package]);
+    }
+    run_command(&mut command)
+}
+
+/// Starts a program with the built service beside it, PostgreSQL being installed if it needs that.
+pub(crate) fn start(
+    house: &House,
+    profile: &str,
+    name: &str,
+    arguments: &[impl AsRef<OsStr>],
+) -> Result<()> {
+    let only_sqlite = arguments
+        .windows(2)
+        .any(|pair| pair[0].as_ref() == "--engine" && pair[1].as_ref() == "sqlite");
+    if !only_sqlite {
+        install_postgres(house)?;
+    }
+    run_command(
+        Command::new(house.program(profile, name))
+            .args(arguments)
+            .env("SHEAF_BINARY", house.program(profile, "sheaf"))
+            .current_dir(&house.root),
+    )
+}
+
+/// Makes sure that PostgreSQL's programs are there: found, or installed with `apt-get`.
+pub(crate) fn install_postgres(house: &House) -> Result<()> {
+    let finder = [CI_PROFILE, "release"]
+        .iter()
+        .map(|profile| house.program(profile, "testkit-postgres"))
+        .find(|program| program.is_file())
+        .context("`testkit-postgres` is not built")?;
+    let found = Command::new(&finder).arg("--find").status()?;
+    if found.success() {
+        return Ok(());
+    }
+    let apt_get = Command::new("apt-get").arg("--version").output();
+    if !apt_get.is_ok_and(|output| output.status.success()) {
+        bail!("PostgreSQL is not installed, and there is no `apt-get` to install it: please do");
+    }
+    let as_root = Command::new("id").arg("-u").output()?.stdout == b"0\n";
+    let apt = |arguments: &[&str]| {
+        let mut command = if as_root { Command::new("env") } else { Command::new("sudo") };
+        command.arg("DEBIAN_FRONTEND=noninteractive").arg("apt-get").args(arguments);
+        run_command(&mut command)
+    };
+    apt(&["update"])?;
+    apt(&["install", "-y", "--no-install-recommends", "postgresql"])?;
+    run_command(Command::new(&finder).arg("--find"))
+}
