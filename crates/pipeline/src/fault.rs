@@ -207,7 +207,7 @@ fn failure(message: MessageName, shape: &Shape, row: Rejection) -> Failure {
         }
         Reason::Exists | Reason::DuplicateId => {
             let text = "A record with matching key values already exists.";
-            (code::DUPLICATE_RECORD, text.to_owned(), None)
+            (code::DUPLICATE_RECORD, text.to_owned(), column_name(table.primary_key))
         }
         Reason::KeyInBody => (code::UNEXPECTED, "An unexpected error occurred.".to_owned(), None),
         Reason::VersionMismatch { .. } => {

@@ -6,35 +6,57 @@ use server::{Options, Server, StoreChoice};
 use std::net::SocketAddr;
 use std::sync::Once;
 use tempfile::TempDir;
+use testkit::postgres::Cluster;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 static PROVIDER: Once = Once::new();
 
+/// Where the rows of a test live; kept from one start of the service to the next.
+pub(crate) enum Home {
+    Sqlite(TempDir),
+    Postgres(String),
+}
+
+impl Home {
+    /// A fresh one of each engine.
+    pub(crate) fn each() -> [Self; 2] {
+        let cluster = Cluster::shared().expect("PostgreSQL runs");
+        let database = cluster.create_database("server").expect("a database can be made");
+        [Self::sqlite(), Self::Postgres(database)]
+    }
+
+    pub(crate) fn sqlite() -> Self {
+        Self::Sqlite(TempDir::new().expect("a temporary directory"))
+    }
+
+    fn choice(&self) -> StoreChoice {
+        match self {
+            Self::Sqlite(directory) => StoreChoice::Directory(directory.path().to_owned()),
+            Self::Postgres(url) => StoreChoice::Postgres(url.clone()),
+        }
+    }
+}
+
 pub(crate) struct House {
     pub(crate) url: String,
     pub(crate) client: Client,
-    pub(crate) directory: Option<TempDir>,
+    home: Home,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
 }
 
 impl House {
-    pub(crate) async fn open() -> Self {
-        Self::open_with(|_| {}).await
+    pub(crate) async fn open(home: Home) -> Self {
+        Self::open_with(home, |_| {}).await
     }
 
-    pub(crate) async fn open_with(change: impl FnOnce(&mut Options)) -> Self {
-        Self::open_in(TempDir::new().expect("a temporary directory"), change).await
-    }
-
-    pub(crate) async fn open_in(directory: TempDir, change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) async fn open_with(home: Home, change: impl FnOnce(&mut Options)) -> Self {
         PROVIDER.call_once(|| {
             // Someone else may have installed it; one is as good as the other.
             drop(rustls::crypto::ring::default_provider().install_default());
         });
-        let store = StoreChoice::Directory(directory.path().to_owned());
-        let mut options = Options::new(SocketAddr::from(([127, 0, 0, 1], 0)), store);
+        let mut options = Options::new(SocketAddr::from(([127, 0, 0, 1], 0)), home.choice());
         change(&mut options);
         let server = Server::start(options).await.expect("the service starts");
         let url = format!("http://{}", server.address());
@@ -45,14 +67,14 @@ impl House {
             drop(stopped.await);
         }));
         let client = Client::builder().no_proxy().build().expect("a plain client");
-        Self { url, client, directory: Some(directory), stop: Some(stop), running }
+        Self { url, client, home, stop: Some(stop), running }
     }
 
-    /// Stops the service in an orderly way; answers its directory.
-    pub(crate) async fn close(mut self) -> TempDir {
+    /// Stops the service in an orderly way; answers where its rows are.
+    pub(crate) async fn close(mut self) -> Home {
         drop(self.stop.take());
         self.running.await.expect("the service does not panic");
-        self.directory.take().expect("only taken here")
+        self.home
     }
 
     pub(crate) async fn send(&self, method: Method, path: &str, body: &str) -> Response {

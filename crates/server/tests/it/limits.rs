@@ -1,13 +1,13 @@
 //! What is refused before a message is begun.
 
-use crate::house::House;
+use crate::house::{Home, House};
 use reqwest::Method;
 use server::{Error, Options, Server, StoreChoice};
 use std::net::SocketAddr;
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused_and_the_client_sees_why() {
-    let house = House::open_with(|options| options.body_bytes_max = 1_000).await;
+    let house = House::open_with(Home::sqlite(), |options| options.body_bytes_max = 1_000).await;
     let body = format!(r#"{{"name":"{}"}}"#, "x".repeat(100_000));
     let (status, answer) = house.json(Method::POST, "accounts", &body).await;
     assert_eq!(status, 413);
@@ -24,7 +24,7 @@ async fn without_an_identity_only_loopback_addresses_are_served() {
 
 #[tokio::test]
 async fn every_answer_carries_the_common_headers_faults_included() {
-    let house = House::open().await;
+    let house = House::open(Home::sqlite()).await;
     for path in ["WhoAmI", "nonsense", "accounts?$filter=name eq", "accounts(1)"] {
         let response = house.send(Method::GET, path, "").await;
         for header in [

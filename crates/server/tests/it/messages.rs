@@ -1,12 +1,18 @@
 //! The main messages from end to end.
 
-use crate::house::House;
+use crate::house::{Home, House};
 use reqwest::Method;
 use serde_json::json;
 
 #[tokio::test]
 async fn contacts_are_made_in_bulk_read_changed_and_deleted() {
-    let house = House::open().await;
+    for home in Home::each() {
+        contacts(home).await;
+    }
+}
+
+async fn contacts(home: Home) {
+    let house = House::open(home).await;
     let body = r#"{"Targets":[
         {"@odata.type":"Microsoft.Dynamics.CRM.contact","firstname":"Ada","lastname":"Lovelace"},
         {"@odata.type":"Microsoft.Dynamics.CRM.contact","contactid":"11111111-2222-4333-8444-555555555501","lastname":"Hopper"}]}"#;
@@ -43,12 +49,21 @@ async fn contacts_are_made_in_bulk_read_changed_and_deleted() {
 
 #[tokio::test]
 async fn one_bad_target_leaves_nothing_behind_and_is_named() {
-    let house = House::open().await;
+    for home in Home::each() {
+        one_bad_target(home).await;
+    }
+}
+
+async fn one_bad_target(home: Home) {
+    let house = House::open(home).await;
     let mut targets: Vec<_> = (0..1_000)
         .map(|number| json!({"@odata.type": "Microsoft.Dynamics.CRM.account", "name": format!("A{number}")}))
         .collect();
     let path = "accounts/Microsoft.Dynamics.CRM.CreateMultiple";
+    let twice = json!("11111111-2222-4333-8444-555555555598");
+    targets[0]["accountid"] = twice.clone();
     let bad = [
+        (json!({"accountid": twice}), 412, "accountid"),
         (json!({"numberofemployees": "many"}), 400, "numberofemployees"),
         (json!({"numberofemployees": -1}), 400, "numberofemployees"),
         (json!({"colour": "red"}), 400, "colour"),
@@ -75,7 +90,13 @@ async fn one_bad_target_leaves_nothing_behind_and_is_named() {
 
 #[tokio::test]
 async fn a_new_table_is_there_at_once_and_after_a_restart() {
-    let house = House::open().await;
+    for home in Home::each() {
+        a_new_table(home).await;
+    }
+}
+
+async fn a_new_table(home: Home) {
+    let house = House::open(home).await;
     let label = |text: &str| json!({"LocalizedLabels": [{"Label": text, "LanguageCode": 1033}]});
     let table = json!({
         "@odata.type": "Microsoft.Dynamics.CRM.EntityMetadata", "SchemaName": "ship_Crate",
@@ -96,10 +117,40 @@ async fn a_new_table_is_there_at_once_and_after_a_restart() {
     let path = "ship_crates/Microsoft.Dynamics.CRM.UpsertMultiple";
     let (status, answer) = house.json(Method::POST, path, &body.to_string()).await;
     assert_eq!(status, 204, "{answer}");
-    let directory = house.close().await;
-    let house = House::open_in(directory, |_| {}).await;
+    let home = house.close().await;
+    let house = House::open(home).await;
     let (status, answer) =
         house.json(Method::GET, "ship_crates(ship_label='a')?$select=ship_weight", "").await;
     assert_eq!(status, 200, "{answer}");
     assert_eq!(answer["ship_weight"], 4);
+}
+
+#[tokio::test]
+async fn a_second_node_sees_a_new_table_at_once() {
+    let [_, Home::Postgres(url)] = Home::each() else { panic!("the second is PostgreSQL") };
+    let first = House::open(Home::Postgres(url.clone())).await;
+    let second = House::open(Home::Postgres(url)).await;
+    let label = |text: &str| json!({"LocalizedLabels": [{"Label": text, "LanguageCode": 1033}]});
+    for number in 0..3 {
+        let table = json!({
+            "SchemaName": format!("ship_Crate{number}"), "DisplayName": label("Crate"),
+            "DisplayCollectionName": label("Crates"), "OwnershipType": "UserOwned",
+            "Attributes": [{"@odata.type": "Microsoft.Dynamics.CRM.StringAttributeMetadata",
+                "SchemaName": "ship_Label", "IsPrimaryName": true, "DisplayName": label("Label")}]});
+        let (status, answer) =
+            first.json(Method::POST, "EntityDefinitions", &table.to_string()).await;
+        assert_eq!(status, 204, "{answer}");
+        let set = format!("ship_crate{number}s");
+        let (status, answer) = second.json(Method::POST, &set, r#"{"ship_label":"A"}"#).await;
+        assert_eq!(status, 204, "{answer}");
+        let column = json!({"@odata.type": "Microsoft.Dynamics.CRM.IntegerAttributeMetadata",
+            "SchemaName": "ship_Weight", "DisplayName": label("Weight")});
+        let path = format!("EntityDefinitions(LogicalName='ship_crate{number}')/Attributes");
+        let (status, answer) = second.json(Method::POST, &path, &column.to_string()).await;
+        assert_eq!(status, 204, "{answer}");
+        let (status, answer) =
+            first.json(Method::GET, &format!("{set}?$filter=ship_weight eq null"), "").await;
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(answer["value"][0]["ship_label"], "A");
+    }
 }

@@ -1,6 +1,6 @@
 //! Shutdown and clients that go away.
 
-use crate::house::House;
+use crate::house::{Home, House};
 use reqwest::Method;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -15,7 +15,13 @@ fn accounts(count: usize) -> String {
 
 #[tokio::test]
 async fn a_message_whose_client_hangs_up_is_all_there_or_not_at_all() {
-    let house = House::open().await;
+    for home in Home::each() {
+        hang_up(home).await;
+    }
+}
+
+async fn hang_up(home: Home) {
+    let house = House::open(home).await;
     let body = accounts(500);
     let head = format!(
         "POST /api/data/v9.2/accounts/Microsoft.Dynamics.CRM.CreateMultiple HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
@@ -29,8 +35,8 @@ async fn a_message_whose_client_hangs_up_is_all_there_or_not_at_all() {
         stream.flush().await.expect("sent");
         drop(stream);
     }
-    let directory = house.close().await;
-    let house = House::open_in(directory, |_| {}).await;
+    let home = house.close().await;
+    let house = House::open(home).await;
     let (_, answer) = house.json(Method::GET, "accounts?$count=true&$top=1", "").await;
     let count = answer["@odata.count"].as_u64().expect("a count");
     assert!(count == 0 || count == 500, "{count} of 500 rows");
@@ -38,7 +44,13 @@ async fn a_message_whose_client_hangs_up_is_all_there_or_not_at_all() {
 
 #[tokio::test]
 async fn shutdown_finishes_what_is_in_flight() {
-    let house = House::open().await;
+    for home in Home::each() {
+        finish(home).await;
+    }
+}
+
+async fn finish(home: Home) {
+    let house = House::open(home).await;
     let body = accounts(5_000);
     let path = "accounts/Microsoft.Dynamics.CRM.CreateMultiple";
     let request = house
@@ -49,11 +61,11 @@ async fn shutdown_finishes_what_is_in_flight() {
     #[expect(clippy::disallowed_methods, reason = "the test waits for it")]
     let sent = tokio::spawn(request.send());
     tokio::time::sleep(std::time::Duration::from_millis(60)).await;
-    let directory = house.close().await;
+    let home = house.close().await;
     // Sent in time it is answered, otherwise refused as a whole; never something between.
     let acknowledged =
         matches!(sent.await.expect("no panic"), Ok(answer) if answer.status() == 200);
-    let house = House::open_in(directory, |_| {}).await;
+    let house = House::open(home).await;
     let (_, answer) = house.json(Method::GET, "accounts?$top=1", "").await;
     let there = answer["value"].as_array().expect("rows").len() == 1;
     assert!(there || !acknowledged);

@@ -184,7 +184,7 @@ async fn every_failing_target_is_listed_when_asked_for() {
     assert_eq!(answer.status, 412);
     let error = &answer.json["error"];
     let text = error["message"].as_str().expect("text");
-    assert_eq!(text, "A record with matching key values already exists. [Targets[0]]");
+    assert_eq!(text, "A record with matching key values already exists. [Targets[0].new_crateid]");
     let detail = |name: &str| &error[format!("@Microsoft.PowerApps.CDS.ErrorDetails.{name}")];
     assert_eq!(detail("failedRecordIndex"), "0");
     assert_eq!(detail("failedRecordId"), SECOND);
