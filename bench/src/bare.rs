@@ -7,13 +7,13 @@
 //! all; nothing is left out to make the bare side faster or added to make it slower.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use anyhow::Result;
 use uuid::Uuid;
 
 use crate::bare_postgres::BarePostgres;
 use crate::bare_sqlite::BareSqlite;
+use crate::report::Taken;
 use crate::service::{Database, Place};
 
 /// The copy of one table.
@@ -92,7 +92,7 @@ impl Bare {
         &mut self,
         messages: Vec<Images>,
         connections: usize,
-    ) -> Result<Duration> {
+    ) -> Result<Taken> {
         match self {
             Bare::Sqlite(bare) => {
                 let messages = sqlite(messages);
@@ -108,7 +108,7 @@ impl Bare {
         before: Vec<Images>,
         after: Vec<Images>,
         connections: usize,
-    ) -> Result<Duration> {
+    ) -> Result<Taken> {
         match self {
             Bare::Sqlite(bare) => {
                 let (before, after) = (sqlite(before), sqlite(after));
@@ -127,7 +127,7 @@ impl Bare {
         before: Vec<Images>,
         after: Vec<Images>,
         connections: usize,
-    ) -> Result<Duration> {
+    ) -> Result<Taken> {
         match self {
             Bare::Sqlite(bare) => {
                 let (before, after) = (sqlite(before), sqlite(after));

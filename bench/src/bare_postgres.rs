@@ -9,7 +9,7 @@ use std::error::Error;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytes::{BufMut, BytesMut};
@@ -20,6 +20,7 @@ use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
 use crate::bare::{Keys, changed_columns};
+use crate::report::Taken;
 
 /// A value in binary format, whatever its type.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -177,7 +178,7 @@ impl BarePostgres {
         &mut self,
         messages: Vec<Vec<Image>>,
         connections: usize,
-    ) -> Result<Duration> {
+    ) -> Result<Taken> {
         let all: Vec<usize> = (0..self.columns.len()).collect();
         let messages = messages.into_iter().map(|rows| columns_of(&rows, &all)).collect();
         self.run(Work { sql: self.insert_sql(), messages }, connections).await
@@ -188,7 +189,7 @@ impl BarePostgres {
         before: &[Vec<Image>],
         after: Vec<Vec<Image>>,
         connections: usize,
-    ) -> Result<Duration> {
+    ) -> Result<Taken> {
         let mut picked = changed_columns(&self.columns, &before.concat(), &after.concat());
         let sets: Vec<String> =
             picked.iter().map(|&index| format!("{0} = u.{0}", self.columns[index])).collect();
@@ -211,7 +212,7 @@ impl BarePostgres {
         before: &[Vec<Image>],
         mut after: Vec<Vec<Image>>,
         connections: usize,
-    ) -> Result<Duration> {
+    ) -> Result<Taken> {
         let existing: Vec<Image> = after
             .iter()
             .zip(before)
@@ -260,7 +261,7 @@ impl BarePostgres {
         arrays.join(", ")
     }
 
-    async fn run(&mut self, work: Work, connections: usize) -> Result<Duration> {
+    async fn run(&mut self, work: Work, connections: usize) -> Result<Taken> {
         while self.own.len() < connections {
             self.own.push(connect(&self.own_url, &mut self.drivers).await?);
         }
@@ -287,7 +288,7 @@ impl BarePostgres {
             },
         );
         futures_util::future::try_join_all(runs).await?;
-        Ok(started.elapsed())
+        Ok(Taken { wall: started.elapsed(), cpu: None })
     }
 }
 

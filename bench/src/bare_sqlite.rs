@@ -19,6 +19,7 @@ use rusqlite::{Connection, OpenFlags, params_from_iter};
 use uuid::Uuid;
 
 use crate::bare::{Keys, changed_columns};
+use crate::report::{self, Taken};
 
 type Image = Vec<Value>;
 
@@ -150,30 +151,27 @@ impl BareSqlite {
         Ok(rows)
     }
 
-    pub(crate) fn insert(&mut self, messages: &[Vec<Image>]) -> Result<Duration> {
+    pub(crate) fn insert(&mut self, messages: &[Vec<Image>]) -> Result<Taken> {
         let sql = self.insert_sql();
         self.run(&sql, messages)
     }
 
     /// Every row is a statement and a commit of its own.
-    pub(crate) fn insert_singly(&mut self, rows: &[Image]) -> Result<Duration> {
+    pub(crate) fn insert_singly(&mut self, rows: &[Image]) -> Result<Taken> {
         let sql = self.insert_sql();
         let mut statement = self.own.prepare(&sql)?;
-        let started = Instant::now();
+        let (started, cpu) = (Instant::now(), report::cpu_of(None)?);
         for row in rows {
             statement.execute(params_from_iter(row))?;
             self.checkpoints.after_commit();
         }
-        let taken = started.elapsed();
+        let wall = started.elapsed();
+        let taken = Taken { wall, cpu: Some(report::cpu_of(None)?.saturating_sub(cpu)) };
         self.checkpoints.settle();
         Ok(taken)
     }
 
-    pub(crate) fn update(
-        &mut self,
-        before: &[Vec<Image>],
-        after: &[Vec<Image>],
-    ) -> Result<Duration> {
+    pub(crate) fn update(&mut self, before: &[Vec<Image>], after: &[Vec<Image>]) -> Result<Taken> {
         let changed = changed_columns(&self.columns, &before.concat(), &after.concat());
         let sets: Vec<String> =
             changed.iter().map(|&index| format!("{} = ?", self.columns[index])).collect();
@@ -195,7 +193,7 @@ impl BareSqlite {
         &mut self,
         before: &[Vec<Image>],
         mut after: Vec<Vec<Image>>,
-    ) -> Result<Duration> {
+    ) -> Result<Taken> {
         let existing: Vec<Image> = after
             .iter()
             .zip(before)
@@ -228,10 +226,10 @@ impl BareSqlite {
         format!("INSERT INTO {} ({}) VALUES ({marks})", self.table, self.columns.join(", "))
     }
 
-    fn run(&mut self, sql: &str, messages: &[Vec<Image>]) -> Result<Duration> {
+    fn run(&mut self, sql: &str, messages: &[Vec<Image>]) -> Result<Taken> {
         let own = &self.own;
         let mut statement = own.prepare(sql)?;
-        let started = Instant::now();
+        let (started, cpu) = (Instant::now(), report::cpu_of(None)?);
         for rows in messages {
             // A failure ends the bench: nothing needs to be rolled back.
             own.execute_batch("BEGIN IMMEDIATE")?;
@@ -242,7 +240,8 @@ impl BareSqlite {
             own.execute_batch("COMMIT")?;
             self.checkpoints.after_commit();
         }
-        let taken = started.elapsed();
+        let wall = started.elapsed();
+        let taken = Taken { wall, cpu: Some(report::cpu_of(None)?.saturating_sub(cpu)) };
         self.checkpoints.settle();
         Ok(taken)
     }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 
 use crate::bare::{Bare, Images, Keys};
-use crate::report::{self, Line, Sample};
+use crate::report::{self, Line, Sample, Taken};
 use crate::rows::{
     Names, ROWS_PER_MESSAGE, Row, Source, create_multiple_body, update_multiple_body,
     upsert_multiple_body,
@@ -105,12 +105,12 @@ impl<'a> Group<'a> {
         let chunks: Vec<Vec<Row>> =
             (0..self.messages).map(|_| self.source.fresh(ROWS_PER_MESSAGE)).collect();
         let bodies = chunks.iter().map(|rows| create_multiple_body(&self.names, rows)).collect();
-        let (ours, service_cpu) = self.send("CreateMultiple", bodies).await?;
+        let ours = self.send("CreateMultiple", bodies).await?;
         let after = self.read(chunks.iter().map(|rows| ids(rows))).await?;
         let other = self.bare.insert(after, self.clients).await?;
         let rows = chunks.iter().map(Vec::len).sum();
         self.known = chunks;
-        Ok(Sample { rows, ours, other, service_cpu })
+        Ok(Sample { rows, ours, other })
     }
 
     async fn update(&mut self) -> Result<Sample> {
@@ -118,11 +118,11 @@ impl<'a> Group<'a> {
         let chunks: Vec<Vec<Row>> =
             self.known.iter().map(|rows| self.source.changed(rows)).collect();
         let bodies = chunks.iter().map(|rows| update_multiple_body(&self.names, rows)).collect();
-        let (ours, service_cpu) = self.send("UpdateMultiple", bodies).await?;
+        let ours = self.send("UpdateMultiple", bodies).await?;
         let after = self.read(chunks.iter().map(|rows| ids(rows))).await?;
         let other = self.bare.update(before, after, self.clients).await?;
         let rows = chunks.iter().map(Vec::len).sum();
-        Ok(Sample { rows, ours, other, service_cpu })
+        Ok(Sample { rows, ours, other })
     }
 
     /// Half of each message exists.
@@ -136,20 +136,16 @@ impl<'a> Group<'a> {
             rows.extend(self.source.fresh(half));
         }
         let bodies = chunks.iter().map(|rows| upsert_multiple_body(&self.names, rows)).collect();
-        let (ours, service_cpu) = self.send("UpsertMultiple", bodies).await?;
+        let ours = self.send("UpsertMultiple", bodies).await?;
         let codes =
             |rows: &Vec<Row>| Keys::Codes(rows.iter().map(|row| row.code.clone()).collect());
         let after = self.read(chunks.iter().map(codes)).await?;
         let other = self.bare.upsert(before, after, self.clients).await?;
         let rows = chunks.iter().map(Vec::len).sum();
-        Ok(Sample { rows, ours, other, service_cpu })
+        Ok(Sample { rows, ours, other })
     }
 
-    async fn send(
-        &self,
-        message: &str,
-        bodies: Vec<Bytes>,
-    ) -> Result<(std::time::Duration, std::time::Duration)> {
+    async fn send(&self, message: &str, bodies: Vec<Bytes>) -> Result<Taken> {
         let path = format!("{}/Microsoft.Dynamics.CRM.{message}", self.names.set);
         let status = if message == "CreateMultiple" { 200 } else { 204 };
         let taken = self.place.send(&self.place.api, &path, bodies, self.clients, status).await?;

@@ -4,26 +4,57 @@
 //! Not here: measuring.
 //! Invariant: a ratio is made within one round; rounds are never mixed.
 
+use std::fs;
 use std::time::Duration;
 
+use anyhow::{Context, Result};
+
 use crate::Arguments;
+
+/// How long one side of a round took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taken {
+    pub(crate) wall: Duration,
+    /// CPU time of what did the work, where it can be told: the service's process, or the thread that
+    /// drives SQLite.
+    pub(crate) cpu: Option<Duration>,
+}
+
+/// CPU time that all threads of a process have used, or of the calling thread: `/proc/…/schedstat`, in
+/// nanoseconds.
+pub(crate) fn cpu_of(process: Option<u32>) -> Result<Duration> {
+    let Some(process) = process else {
+        return nanoseconds("/proc/thread-self/schedstat");
+    };
+    let mut sum = Duration::ZERO;
+    for task in fs::read_dir(format!("/proc/{process}/task"))? {
+        // A thread may end between the listing and the look.
+        let path = task?.path().join("schedstat");
+        sum += nanoseconds(&path.to_string_lossy()).unwrap_or_default();
+    }
+    Ok(sum)
+}
+
+fn nanoseconds(path: &str) -> Result<Duration> {
+    let text = fs::read_to_string(path)?;
+    let first = text.split_whitespace().next().context("schedstat is empty")?;
+    Ok(Duration::from_nanos(first.parse()?))
+}
 
 /// One round: the same rows on both sides.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sample {
     pub(crate) rows: usize,
     /// The side whose speed is judged.
-    pub(crate) ours: Duration,
+    pub(crate) ours: Taken,
     /// What it is judged by.
-    pub(crate) other: Duration,
-    /// CPU time of the service while `ours` ran.
-    pub(crate) service_cpu: Duration,
+    pub(crate) other: Taken,
 }
 
 impl Sample {
     /// How many times as fast our side was.
     fn ratio(&self) -> f64 {
-        self.other.as_secs_f64() / self.ours.as_secs_f64()
+        self.other.wall.as_secs_f64() / self.ours.wall.as_secs_f64()
     }
 }
 
@@ -76,9 +107,9 @@ pub(crate) fn print_head(arguments: &Arguments) {
 /// The whole table.
 pub(crate) fn print_table(lines: &[Line]) {
     println!(
-        "\n| Line | Ratio, median (lowest to highest) | Target | | Rows/s, ours | Rows/s, other | Service CPU, µs/row |"
+        "\n| Line | Ratio, median (lowest to highest) | Target | | Rows/s, ours | Rows/s, other | CPU, ours, µs/row | CPU, other |"
     );
-    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     for line in lines {
         println!("{}", row(line));
     }
@@ -89,18 +120,24 @@ pub(crate) fn row(line: &Line) -> String {
     let rate = |pick: fn(&Sample) -> f64| {
         spread(line.samples.iter().map(pick).collect()).map_or(0.0, |(_, median, _)| median)
     };
-    let ours = rate(|sample| per_second(sample.rows, sample.ours));
-    let other = rate(|sample| per_second(sample.rows, sample.other));
-    let cpu = rate(|sample| sample.service_cpu.as_secs_f64() * 1e6 / count(sample.rows));
+    let ours = rate(|sample| per_second(sample.rows, sample.ours.wall));
+    let other = rate(|sample| per_second(sample.rows, sample.other.wall));
+    let cpu = |pick: fn(&Sample) -> Taken| {
+        let micros =
+            |sample: &Sample| Some(pick(sample).cpu?.as_secs_f64() * 1e6 / count(sample.rows));
+        spread(line.samples.iter().filter_map(micros).collect())
+            .map_or_else(|| "–".to_owned(), |(_, median, _)| format!("{median:.1}"))
+    };
+    let (our_cpu, other_cpu) = (cpu(|sample| sample.ours), cpu(|sample| sample.other));
     let Some((low, median, high)) = spread(line.samples.iter().map(Sample::ratio).collect()) else {
-        return format!("| {} | not measured | | | | | |", line.name);
+        return format!("| {} | not measured | | | | | | |", line.name);
     };
     let (target, met) = match line.target {
         Some(target) => (format!("≥ {target}"), if median >= target { "met" } else { "missed" }),
         None => (String::new(), ""),
     };
     format!(
-        "| {} | {median:.2} ({low:.2} to {high:.2}) | {target} | {met} | {ours:.0} | {other:.0} | {cpu:.1} |",
+        "| {} | {median:.2} ({low:.2} to {high:.2}) | {target} | {met} | {ours:.0} | {other:.0} | {our_cpu} | {other_cpu} |",
         line.name
     )
 }
@@ -129,13 +166,12 @@ mod tests {
         let mut line = Line::new("x", Some(0.6));
         line.samples.push(Sample {
             rows: 1000,
-            ours: Duration::from_millis(200),
-            other: Duration::from_millis(100),
-            service_cpu: Duration::from_millis(50),
+            ours: Taken { wall: Duration::from_millis(200), cpu: Some(Duration::from_millis(50)) },
+            other: Taken { wall: Duration::from_millis(100), cpu: None },
         });
         assert_eq!(
             row(&line),
-            "| x | 0.50 (0.50 to 0.50) | ≥ 0.6 | missed | 5000 | 10000 | 50.0 |"
+            "| x | 0.50 (0.50 to 0.50) | ≥ 0.6 | missed | 5000 | 10000 | 50.0 | – |"
         );
     }
 }

@@ -22,13 +22,14 @@ use uuid::Uuid;
 
 use crate::Engine;
 use crate::bare::Bare;
+use crate::report::{self, Taken};
 use crate::rows::Names;
 
 /// Rows that the lookup column points to.
 const ACCOUNTS: usize = 1000;
 const ACCOUNTS_SEED: u64 = 0xacc0;
-/// The kernel counts the time of processes in hundredths of a second.
-const TICK: Duration = Duration::from_millis(10);
+/// A service that used less CPU time than this between two looks does nothing.
+const IDLE: Duration = Duration::from_millis(2);
 const SETTLE_POLL: Duration = Duration::from_millis(100);
 const SETTLE_POLLS_MAX: u32 = 100;
 
@@ -119,7 +120,7 @@ impl Place {
         for _ in 0..SETTLE_POLLS_MAX {
             tokio::time::sleep(SETTLE_POLL).await;
             let now = self.cpu()?;
-            if now.saturating_sub(before) < TICK {
+            if now.saturating_sub(before) < IDLE {
                 return Ok(());
             }
             before = now;
@@ -127,19 +128,11 @@ impl Place {
         Ok(())
     }
 
-    /// CPU time that the service has used so far.
-    pub(crate) fn cpu(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.service.id()))?;
-        // The name in brackets may hold blanks; the times are fields 14 and 15 of the whole.
-        let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat has changed")?;
-        let mut fields = fields.split_whitespace().skip(11).map(str::parse::<u32>);
-        let user = fields.next().context("no user time")??;
-        let system = fields.next().context("no system time")??;
-        Ok(TICK * (user + system))
+    fn cpu(&self) -> Result<Duration> {
+        report::cpu_of(Some(self.service.id()))
     }
 
-    /// Sends prepared bodies over some connections at once and returns how long all answers took, and
-    /// the CPU time that the service used for them.
+    /// Sends prepared bodies over some connections at once and returns how long all answers took.
     pub(crate) async fn send(
         &self,
         api: &Api,
@@ -147,7 +140,7 @@ impl Place {
         bodies: Vec<Bytes>,
         connections: usize,
         status: u16,
-    ) -> Result<(Duration, Duration)> {
+    ) -> Result<Taken> {
         let bodies = Arc::new(bodies);
         let next = Arc::new(AtomicUsize::new(0));
         let cpu_before = self.cpu()?;
@@ -167,7 +160,8 @@ impl Place {
             }
         });
         try_join_all(senders).await?;
-        Ok((started.elapsed(), self.cpu()?.saturating_sub(cpu_before)))
+        let wall = started.elapsed();
+        Ok(Taken { wall, cpu: Some(self.cpu()?.saturating_sub(cpu_before)) })
     }
 }
 

@@ -89,14 +89,14 @@ async fn bulk_against_singles(
     for round in 0..=arguments.rounds {
         let rows = source.fresh(ROWS_PER_MESSAGE);
         let bulk = vec![create_multiple_body(&names, &rows)];
-        let (ours, service_cpu) = place.send(api, &action(&names), bulk, 1, 200).await?;
+        let ours = place.send(api, &action(&names), bulk, 1, 200).await?;
         place.settle().await?;
         let rows = source.fresh(ROWS_PER_MESSAGE);
         let singles: Vec<Bytes> = rows.iter().map(|row| create_body(&names, row)).collect();
-        let (other, _) = place.send(api, &names.set, singles, 1, 204).await?;
+        let other = place.send(api, &names.set, singles, 1, 204).await?;
         place.settle().await?;
         if round > 0 {
-            line.samples.push(Sample { rows: ROWS_PER_MESSAGE, ours, other, service_cpu });
+            line.samples.push(Sample { rows: ROWS_PER_MESSAGE, ours, other });
         }
     }
     Ok(line)
@@ -108,14 +108,14 @@ async fn bulk_of_one(arguments: &Arguments, place: &Place, mut line: Line) -> Re
     for round in 0..=arguments.rounds {
         let ones: Vec<Bytes> =
             source.fresh(ONES).chunks(1).map(|row| create_multiple_body(&names, row)).collect();
-        let (ours, service_cpu) = place.send(&place.api, &action(&names), ones, 1, 200).await?;
+        let ours = place.send(&place.api, &action(&names), ones, 1, 200).await?;
         place.settle().await?;
         let singles: Vec<Bytes> =
             source.fresh(ONES).iter().map(|row| create_body(&names, row)).collect();
-        let (other, _) = place.send(&place.api, &names.set, singles, 1, 204).await?;
+        let other = place.send(&place.api, &names.set, singles, 1, 204).await?;
         place.settle().await?;
         if round > 0 {
-            line.samples.push(Sample { rows: ONES, ours, other, service_cpu });
+            line.samples.push(Sample { rows: ONES, ours, other });
         }
     }
     Ok(line)
@@ -127,8 +127,7 @@ async fn many_creators(arguments: &Arguments, place: &Place, mut line: Line) -> 
     for round in 0..=arguments.rounds {
         let rows = source.fresh(CREATED);
         let singles: Vec<Bytes> = rows.iter().map(|row| create_body(&names, row)).collect();
-        let (ours, service_cpu) =
-            place.send(&place.api, &names.set, singles, CREATORS, 204).await?;
+        let ours = place.send(&place.api, &names.set, singles, CREATORS, 204).await?;
         place.settle().await?;
         if round == 0 {
             bare.learn(rows[0].id, &rows[0].code).await?;
@@ -139,7 +138,7 @@ async fn many_creators(arguments: &Arguments, place: &Place, mut line: Line) -> 
         };
         let other = tokio::task::block_in_place(|| engine.insert_singly(&images))?;
         if round > 0 {
-            line.samples.push(Sample { rows: CREATED, ours, other, service_cpu });
+            line.samples.push(Sample { rows: CREATED, ours, other });
         }
     }
     Ok(line)

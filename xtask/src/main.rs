@@ -21,7 +21,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   tidy                 the house's rules: layers, file sizes and headers, names, changelog fragments
-  ci                   the whole gate; what CI runs, on any machine
+  ci [STAGE…]          the whole gate, what CI runs, on any machine; or only the named stages of it
   soak [OPTIONS]       kills the service under a bulk load and looks for lost or half-written messages
                        --kills N (100), --engine sqlite|postgres|both, --seed S, --engine-kills
   load [OPTIONS]       rows from a CSV file into a table and back, checksum and client memory
@@ -46,7 +46,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
     let (command, rest) = arguments.split_first().map_or(("", arguments), |(c, rest)| (c, rest));
     match command {
         "tidy" => tidy::run(&house.root)?,
-        "ci" => return gate::run(&house),
+        "ci" => return gate::run(&house, rest),
         "soak" => programs::soak(&house, rest)?,
         "load" => programs::load(&house, rest)?,
         "bench" => programs::bench(&house, rest)?,

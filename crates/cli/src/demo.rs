@@ -100,21 +100,17 @@ async fn load(service: &Service, rows: u64) -> anyhow::Result<u64> {
     };
     let mut progress = Progress::new(args::Progress::Auto, Total::Rows(rows));
     let mut first_problem = None;
-    let loaded = client::set::set(
-        service,
-        &options,
-        Box::new(input),
-        Format::Csv,
-        None,
-        &mut |event| match event {
-            Event::Status(status) => progress.status(&status),
-            Event::Ended { problem: Some(problem), .. } => {
-                first_problem.get_or_insert_with(|| problem.clone());
+    let loaded =
+        client::set::set(service, &options, Box::new(input), Format::Csv, None, &mut |event| {
+            match event {
+                Event::Status(status) => progress.status(&status),
+                Event::Ended { problem: Some(problem), .. } => {
+                    first_problem.get_or_insert_with(|| problem.clone());
+                }
+                Event::Ended { .. } => {}
             }
-            Event::Ended { .. } => {}
-        },
-    )
-    .await;
+        })
+        .await;
     progress.finish();
     let loaded = loaded?;
     let took = progress.took();
@@ -221,11 +217,12 @@ impl Read for Generated {
 /// The same person for the same number.
 fn person(number: u64) -> [String; COLUMNS.len()] {
     const FIRST: [&str; 12] = [
-        "Ada", "Blaise", "Chiara", "Dmitri", "Elif", "Femi", "Grace", "Hedy", "Ivo", "Jørgen", "Kenji",
-        "Lucía",
+        "Ada", "Blaise", "Chiara", "Dmitri", "Elif", "Femi", "Grace", "Hedy", "Ivo", "Jørgen",
+        "Kenji", "Lucía",
     ];
     const LAST: [&str; 10] = [
-        "Abel", "Bauer", "Costa", "Dubois", "Eriksen", "Fischer", "García", "Haddad", "Ito", "Jansen",
+        "Abel", "Bauer", "Costa", "Dubois", "Eriksen", "Fischer", "García", "Haddad", "Ito",
+        "Jansen",
     ];
     const JOBS: [&str; 5] = ["Buyer", "Engineer", "Accountant", "Driver", "Head of Sales"];
     const CITIES: [&str; 7] =
@@ -296,7 +293,9 @@ async fn benchmark(service: &Service) -> anyhow::Result<()> {
         ]);
     }
     output::line("");
-    output::line(&format!("{BENCHMARK_ROWS} creates and {BENCHMARK_ROWS} updates, one connection:"));
+    output::line(&format!(
+        "{BENCHMARK_ROWS} creates and {BENCHMARK_ROWS} updates, one connection:"
+    ));
     output::table(&["way", "creates", "updates", "speed"], &rows);
     Ok(())
 }
@@ -359,9 +358,9 @@ mod tests {
         let mut input = Generated::new(2_500, Arc::clone(&checksum));
         input.read_to_string(&mut text).expect("generated text");
         assert_eq!(text.lines().count(), 2_501);
-        let sum = (0..2_500).rev().fold(0u64, |sum, number| {
-            sum.wrapping_add(fingerprint(&person(number)))
-        });
+        let sum = (0..2_500)
+            .rev()
+            .fold(0u64, |sum, number| sum.wrapping_add(fingerprint(&person(number))));
         assert_eq!(checksum.load(Ordering::Relaxed), sum);
     }
 }

@@ -6,11 +6,11 @@ use crate::output;
 use crate::progress::{Progress, Total};
 use crate::set::seconds;
 use crate::signal::Stop;
-use client::get::{Query, Reading};
-use client::source::Format;
 use anyhow::Context;
+use client::get::{Error, Query, Reading};
+use client::source::Format;
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 pub(crate) async fn get(args: Get) -> anyhow::Result<u8> {
     let service = connection::service(&args.connection)?;
@@ -45,7 +45,11 @@ pub(crate) async fn get(args: Get) -> anyhow::Result<u8> {
         })
         .await;
     progress.finish();
-    let fetched = fetched?;
+    let fetched = match fetched {
+        // Whoever read the output has seen enough.
+        Err(Error::Write(err)) if is_stdout && err.kind() == ErrorKind::BrokenPipe => return Ok(0),
+        fetched => fetched?,
+    };
     let took = progress.took();
     let rate = output::grouped(output::rate(fetched.rows, took));
     let mark = if fetched.interrupted { ", interrupted" } else { "" };

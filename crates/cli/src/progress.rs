@@ -73,7 +73,11 @@ impl Progress {
                 };
                 bar.set_position(place);
                 let rate = output::grouped(output::rate(rows, self.took()));
-                bar.set_message(format!("{} rows  {rate} rows/s  {}", output::grouped(rows), text()));
+                bar.set_message(format!(
+                    "{} rows  {rate} rows/s  {}",
+                    output::grouped(rows),
+                    text()
+                ));
             }
             Show::Plain if is_due => {
                 let rate = output::grouped(output::rate(rows, self.took()));
@@ -136,7 +140,8 @@ fn bar(total: &Total) -> ProgressBar {
         Total::Unknown => (None, "{spinner}  {msg}"),
     };
     let bar = ProgressBar::with_draw_target(len, ProgressDrawTarget::stderr_with_hz(4));
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style);
     bar
 }

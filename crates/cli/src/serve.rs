@@ -13,7 +13,8 @@ pub(crate) async fn serve(args: Serve) -> anyhow::Result<u8> {
         (None, Some(url)) if is_postgres(&url) => StoreChoice::Postgres(url),
         (None, Some(url)) => {
             let scheme = url.split_once("://").map_or("a path", |(scheme, _)| scheme);
-            let text = format!("`--store` takes postgres:// only, not {scheme}; a directory is `--data`");
+            let text =
+                format!("`--store` takes postgres:// only, not {scheme}; a directory is `--data`");
             return Err(Usage(text).into());
         }
         (None, None) => {

@@ -64,7 +64,10 @@ pub(crate) async fn set(args: Set) -> anyhow::Result<u8> {
     watch.progress.finish();
     let loaded = loaded?;
     for name in &loaded.left_out {
-        output::note(&format!("warning: table `{}` has no column `{name}`: left out", loaded.table));
+        output::note(&format!(
+            "warning: table `{}` has no column `{name}`: left out",
+            loaded.table
+        ));
     }
     let mut code = watch.finish("set", &loaded.summary);
     if let Some(err) = loaded.input_error {
@@ -75,7 +78,8 @@ pub(crate) async fn set(args: Set) -> anyhow::Result<u8> {
         output::note(&format!("sheaf: {:#}", anyhow::Error::from(err)));
         code = 7;
     }
-    if let Some(rejects) = options.rejects.filter(|_| loaded.summary.counts.of(Outcome::Failed) > 0) {
+    if let Some(rejects) = options.rejects.filter(|_| loaded.summary.counts.of(Outcome::Failed) > 0)
+    {
         output::note(&format!("rejected rows: {}", rejects.display()));
     }
     Ok(code)
@@ -90,7 +94,14 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new(file: &Path, progress: Progress) -> Self {
-        Self { file: file.display().to_string(), progress, printed: 0 }
+        {
+            let file = if file.as_os_str() == "-" {
+                "stdin".to_owned()
+            } else {
+                file.display().to_string()
+            };
+            Self { file, progress, printed: 0 }
+        }
     }
 
     pub(crate) fn take(&mut self, event: &Event<'_>) {
@@ -132,7 +143,8 @@ impl Watch {
         }
         let took = self.progress.took();
         let rate = output::grouped(output::rate(summary.counts.closed(), took));
-        let mark = if matches!(summary.halt, Some(Halt::Interrupted)) { ", interrupted" } else { "" };
+        let mark =
+            if matches!(summary.halt, Some(Halt::Interrupted)) { ", interrupted" } else { "" };
         output::note(&format!(
             "{verb}: {} in {}{mark} ({rate} rows/s, {} requests)",
             summary.counts,

@@ -18,7 +18,10 @@ pub(crate) async fn table(args: Table) -> anyhow::Result<u8> {
 
 async fn create(args: TableCreate) -> anyhow::Result<u8> {
     if args.from.as_os_str() == "-" {
-        return Err(Usage("`--from` needs a file: it is read before the rows are loaded".to_owned()).into());
+        return Err(Usage(
+            "`--from` needs a file: it is read before the rows are loaded".to_owned(),
+        )
+        .into());
     }
     let service = connection::service(&args.connection)?;
     let mut prefix = args.prefix;
@@ -28,7 +31,8 @@ async fn create(args: TableCreate) -> anyhow::Result<u8> {
     let wish = Wish { name: args.name, prefix, elastic: args.elastic, key: args.key };
     let path = args.from.clone();
     let proposal = tokio::task::spawn_blocking(move || infer(&path, &wish)).await??;
-    let rows: Vec<Vec<String>> = proposal.table.columns.iter().map(|column| row(column, &proposal)).collect();
+    let rows: Vec<Vec<String>> =
+        proposal.table.columns.iter().map(|column| row(column, &proposal)).collect();
     let logical_name = proposal.table.schema_name.to_lowercase();
     output::line(&format!(
         "{} table {logical_name}, from {} rows of {}",
@@ -119,7 +123,12 @@ async fn show(args: TableShow) -> anyhow::Result<u8> {
             if Form::of(column) != Form::Plain {
                 marks.extend(column.description.shown().map(str::to_owned));
             }
-            vec![column.logical_name.to_string(), kind(&column.kind), header(column), marks.join(", ")]
+            vec![
+                column.logical_name.to_string(),
+                kind(&column.kind),
+                header(column),
+                marks.join(", "),
+            ]
         })
         .collect();
     output::table(&["column", "kind", "display name", ""], &rows);

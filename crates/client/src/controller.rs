@@ -160,7 +160,8 @@ mod tests {
 
     #[test]
     fn the_width_is_the_users_number_then_the_hint_then_five() {
-        let width = |width, hint| Controller::new(width, hint, Setting::Auto, SIZE_MAX).width(start());
+        let width =
+            |width, hint| Controller::new(width, hint, Setting::Auto, SIZE_MAX).width(start());
         assert_eq!(width(Setting::Fixed(7), Some(20)), 7);
         assert_eq!(width(Setting::Auto, Some(20)), 20);
         assert_eq!(width(Setting::Auto, None), 5);

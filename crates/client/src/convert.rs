@@ -7,8 +7,8 @@
 
 use crate::problem::shortened;
 use model::{
-    Catalog, ChoiceOption, Column, ColumnKind, Date, DateTimeBehavior, Decimal, Label, LookupTarget,
-    LookupValue, Timestamp, Value, fold,
+    Catalog, ChoiceOption, Column, ColumnKind, Date, DateTimeBehavior, Decimal, Label,
+    LookupTarget, LookupValue, Timestamp, Value, fold,
 };
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -154,8 +154,9 @@ fn decimal(word: &str) -> Option<Decimal> {
 fn choice(labels: &HashMap<Box<str>, i32>, word: &str) -> Result<i32, String> {
     match labels.get(&*fold(word)) {
         Some(value) => Ok(*value),
-        None => i32::from_str(word)
-            .map_err(|_| format!("`{}` is neither a label nor a number of the choice", shortened(word))),
+        None => i32::from_str(word).map_err(|_| {
+            format!("`{}` is neither a label nor a number of the choice", shortened(word))
+        }),
     }
 }
 
@@ -183,7 +184,8 @@ fn lookup(
     word: &str,
 ) -> Result<LookupValue, String> {
     let names = || {
-        let names: Vec<_> = targets.iter().map(|(target, _)| format!("`{}`", target.table)).collect();
+        let names: Vec<_> =
+            targets.iter().map(|(target, _)| format!("`{}`", target.table)).collect();
         names.join(", ")
     };
     let (table, id) = if word.contains('=') { named_reference(word)? } else { (None, word) };

@@ -18,7 +18,8 @@ const WITH_OPTIONS: [(&str, &str); 5] = [
 
 /// The types of which columns lack their options.
 pub(crate) fn missing_options(table: &Json) -> Vec<&'static str> {
-    let attributes = table.get("Attributes").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+    let attributes =
+        table.get("Attributes").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
     let lacks = |attribute: &Json, cast: &str| {
         let type_name = attribute.get("@odata.type").and_then(Json::as_str).unwrap_or_default();
         type_name.ends_with(&format!(".{cast}"))
@@ -37,8 +38,11 @@ pub(crate) fn add_options(table: &mut Json, answer: &Json) {
     let attributes = table.get_mut("Attributes").and_then(Json::as_array_mut);
     for attribute in attributes.into_iter().flatten() {
         let name = attribute.get("LogicalName").and_then(Json::as_str).unwrap_or_default();
-        let item = items.iter().find(|item| item.get("LogicalName").and_then(Json::as_str) == Some(name));
-        if let Some(options) = item.and_then(|item| item.get("OptionSet")).filter(|set| !set.is_null()) {
+        let item =
+            items.iter().find(|item| item.get("LogicalName").and_then(Json::as_str) == Some(name));
+        if let Some(options) =
+            item.and_then(|item| item.get("OptionSet")).filter(|set| !set.is_null())
+        {
             attribute["OptionSet"] = options.clone();
         }
     }
@@ -193,7 +197,10 @@ mod tests {
         ]});
         assert_eq!(missing_options(&table), ["PicklistAttributeMetadata"]);
         let options = json!({"Options": [{"Value": 1}]});
-        add_options(&mut table, &json!({"value": [{"LogicalName": "color", "OptionSet": options}]}));
+        add_options(
+            &mut table,
+            &json!({"value": [{"LogicalName": "color", "OptionSet": options}]}),
+        );
         assert_eq!(table["Attributes"][1]["OptionSet"], options);
         assert_eq!(missing_options(&table), Vec::<&str>::new());
     }

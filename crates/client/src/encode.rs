@@ -9,7 +9,9 @@ use crate::ids::Seed;
 use crate::mapping::{Mapped, Mapper};
 use crate::problem::{Class, Problem};
 use crate::rows::{Block, Entry, Operation, Span};
-use model::{Catalog, Cell, ColumnIndex, KeyIndex, KeyValue, Table, Target, TargetKey, Value, fold};
+use model::{
+    Catalog, Cell, ColumnIndex, KeyIndex, KeyValue, Table, Target, TargetKey, Value, fold,
+};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -147,12 +149,8 @@ impl Encoder {
             Some(_) => (None, false),
         };
         let key = key.or(id.map(TargetKey::Id)).unwrap_or_default();
-        let target = Target {
-            key,
-            cells: std::mem::take(cells),
-            binds: Vec::new(),
-            expected_version: None,
-        };
+        let target =
+            Target { key, cells: std::mem::take(cells), binds: Vec::new(), expected_version: None };
         self.scratch.clear();
         let written = wire::targets::encode(
             &mut self.scratch,
@@ -170,11 +168,7 @@ impl Encoder {
 }
 
 /// Takes the key's values out of the cells: they belong to the address only.
-fn take_key(
-    table: &Table,
-    key: KeyIndex,
-    cells: &mut Vec<Cell>,
-) -> Result<Box<[Value]>, Problem> {
+fn take_key(table: &Table, key: KeyIndex, cells: &mut Vec<Cell>) -> Result<Box<[Value]>, Problem> {
     let columns = &table.key(key).columns;
     let mut values = Vec::with_capacity(columns.len());
     for column in columns {
@@ -240,3 +234,6 @@ pub fn key_over(table: &Table, names: &[String]) -> Result<KeyIndex, Problem> {
         Problem::new(Class::Usage, text)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,21 +110,17 @@ struct Shown {
 
 impl Reading {
     /// Checks names and prepares the first request.
-    pub async fn prepare(
-        service: &Service,
-        query: &Query,
-        format: Format,
-    ) -> Result<Self, Error> {
+    pub async fn prepare(service: &Service, query: &Query, format: Format) -> Result<Self, Error> {
         let described = service
             .describe(&query.table, |table, index| {
-                let named = || query.columns.iter().any(|name| mapping::find(table, name) == Some(index));
+                let named =
+                    || query.columns.iter().any(|name| mapping::find(table, name) == Some(index));
                 query.system_columns || !is_system(table, index) || named()
             })
             .await?;
         let table = &described.table;
         let columns = columns(table, query, format)?;
-        let select: Vec<&str> =
-            columns.iter().map(|shown| table.value_name(shown.index)).collect();
+        let select: Vec<&str> = columns.iter().map(|shown| table.value_name(shown.index)).collect();
         let mut options = vec![format!("$select={}", select.join(","))];
         if let Some(filter) = &query.filter {
             options.push(format!("$filter={}", escaped(filter)));
@@ -216,7 +212,7 @@ impl Reading {
             Format::Csv => {
                 let mut writer = csv::Writer::from_writer(out);
                 let headers = self.columns.iter().map(|shown| &shown.header);
-                writer.write_record(headers).map_err(std::io::Error::from)?;
+                writer.write_record(headers).map_err(medium_error)?;
                 let (mut writer, fetched) = self.pages(stop, writer, write_csv, progress).await?;
                 writer.flush()?;
                 Ok(fetched)
@@ -237,7 +233,10 @@ impl Reading {
         take: impl Fn(&mut T, &[String]) + Clone + Send + 'static,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<(T, Fetched), Error> {
-        let write = move |state: &mut T, columns: &[Shown], catalog: &Arc<Catalog>, records: &[ReadRecord]| {
+        let write = move |state: &mut T,
+                          columns: &[Shown],
+                          catalog: &Arc<Catalog>,
+                          records: &[ReadRecord]| {
             let mut row = Row::new(columns);
             for record in records {
                 row.fill(columns, catalog, record);
@@ -424,9 +423,17 @@ fn write_csv<W: Write>(
     let mut row = Row::new(columns);
     for record in records {
         row.fill(columns, catalog, record);
-        writer.write_record(&row.texts)?;
+        writer.write_record(&row.texts).map_err(medium_error)?;
     }
     writer.flush()
+}
+
+/// The medium's own error, with its kind.
+fn medium_error(err: csv::Error) -> std::io::Error {
+    match err.into_kind() {
+        csv::ErrorKind::Io(err) => err,
+        other => std::io::Error::other(format!("{other:?}")),
+    }
 }
 
 fn write_ndjson<W: Write>(

@@ -123,7 +123,8 @@ impl Seen {
         if self.largest > limit {
             return None;
         }
-        let kind = ColumnKind::Decimal { precision: u8::try_from(most).ok()?, min: -limit, max: limit };
+        let kind =
+            ColumnKind::Decimal { precision: u8::try_from(most).ok()?, min: -limit, max: limit };
         Some((kind, form))
     }
 
@@ -240,7 +241,9 @@ pub enum Error {
     #[error("`{0}` cannot be a table's name: use letters, digits and `_`, at most 100")]
     BadName(String),
     /// The prefix cannot be one.
-    #[error("`{0}` cannot be a prefix: use 2 to 8 letters and digits, a letter first, and `_`; not `mscrm`")]
+    #[error(
+        "`{0}` cannot be a prefix: use 2 to 8 letters and digits, a letter first, and `_`; not `mscrm`"
+    )]
     BadPrefix(String),
     /// No such header.
     #[error("there is no column `{0}` for the key")]
@@ -331,7 +334,8 @@ impl Inference {
         let mut lower: HashSet<String> = HashSet::new();
         for header in &self.headers {
             if !lower.insert(header.to_lowercase()) {
-                let twin = self.headers.iter().find(|other| other.to_lowercase() == header.to_lowercase());
+                let twin =
+                    self.headers.iter().find(|other| other.to_lowercase() == header.to_lowercase());
                 let twin = twin.cloned().unwrap_or_default();
                 return Err(Error::SameHeader(twin, header.clone()));
             }
@@ -377,7 +381,10 @@ fn name_records(
     if let Some(place) = by_name.or_else(|| columns.iter().position(is_text)) {
         columns[place].is_primary_name = true;
         if by_name.is_none() {
-            remarks.push(format!("`{}` names the records: it is the first text column", headers[place]));
+            remarks.push(format!(
+                "`{}` names the records: it is the first text column",
+                headers[place]
+            ));
         }
         return;
     }

@@ -10,22 +10,22 @@
 pub mod problem;
 pub mod rows;
 
-pub mod source;
 pub mod convert;
-pub mod mapping;
 pub mod encode;
 pub mod ids;
+pub mod mapping;
+pub mod source;
 
-pub mod planner;
-pub mod controller;
-pub mod transport;
-pub mod request;
-pub mod verdict;
-pub mod retry;
 pub mod bisect;
+pub mod controller;
 pub mod journal;
-pub mod sender;
+pub mod planner;
 pub mod report;
+pub mod request;
+pub mod retry;
+pub mod sender;
+pub mod transport;
+pub mod verdict;
 
 mod definition;
 pub mod form;

@@ -359,9 +359,9 @@ fn find_own(table: &Table, name: &str) -> Option<ColumnIndex> {
     {
         return Some(index);
     }
-    let exact = table.indexed_columns().find(|(_, column)| {
-        column.is_custom && column.display_name.shown() == Some(name)
-    });
+    let exact = table
+        .indexed_columns()
+        .find(|(_, column)| column.is_custom && column.display_name.shown() == Some(name));
     let own_prefix = table.logical_name.split_once('_').map(|(prefix, _)| format!("{prefix}_"));
     for prefix in own_prefix.as_deref().into_iter().chain([DEFAULT_PREFIX]) {
         if let Some(index) = table.index_of(&format!("{prefix}{lower}")) {

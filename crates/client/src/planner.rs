@@ -67,7 +67,7 @@ impl Planner {
     }
 
     /// The next full chunk.
-    pub fn next(&mut self) -> Option<Chunk> {
+    pub fn take_chunk(&mut self) -> Option<Chunk> {
         self.full.pop_front()
     }
 
@@ -148,7 +148,7 @@ mod tests {
         let mut chunks = Vec::new();
         while planner.full() + planner.open() + planner.waiting() > 0 {
             planner.flush();
-            let chunk = planner.next().expect("something is left");
+            let chunk = planner.take_chunk().expect("something is left");
             let ordinals: Vec<_> =
                 chunk.rows.iter().map(|row| row.entry().ordinal.to_string()).collect();
             chunks.push(ordinals.join(","));
@@ -180,7 +180,8 @@ mod tests {
             planner.push(test_row(ordinal as u64, Operation::Create, None, body), BOUNDS);
         }
         planner.flush();
-        let sizes: Vec<_> = std::iter::from_fn(|| planner.next()).map(|c| c.rows.len()).collect();
+        let sizes: Vec<_> =
+            std::iter::from_fn(|| planner.take_chunk()).map(|c| c.rows.len()).collect();
         assert_eq!(sizes, [1, 1, 1, 1]);
     }
 
@@ -199,7 +200,7 @@ mod tests {
             let mut seen = Vec::new();
             for pick in picks {
                 planner.flush();
-                while let Some(chunk) = planner.next() {
+                while let Some(chunk) = planner.take_chunk() {
                     out.push(chunk);
                 }
                 let mut in_flight = std::collections::HashSet::new();

@@ -158,10 +158,7 @@ enum Ids {
     Known(Vec<Uuid>),
 }
 
-async fn open(
-    input: Input,
-    described: &Described,
-) -> Result<(Format, Vec<String>, Ids), Error> {
+async fn open(input: Input, described: &Described) -> Result<(Format, Vec<String>, Ids), Error> {
     let key = described.table.primary_key_name();
     let (bytes, format) = match input {
         Input::Ids(ids) => return Ok((Format::Csv, vec!["Id".to_owned()], Ids::Known(ids))),

@@ -74,8 +74,12 @@ impl Rejects {
                 if data.len() < wanted {
                     data.resize(wanted, b"");
                 }
-                let reasons =
-                    [problem.message.as_bytes(), code.as_bytes(), line.as_bytes(), column.as_bytes()];
+                let reasons = [
+                    problem.message.as_bytes(),
+                    code.as_bytes(),
+                    line.as_bytes(),
+                    column.as_bytes(),
+                ];
                 writer.write_record(data.into_iter().chain(reasons)).map_err(Into::into)
             }
             Output::Ndjson(writer) => {
@@ -188,3 +192,6 @@ pub fn exit_code(summary: &Summary) -> u8 {
         None => 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

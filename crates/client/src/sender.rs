@@ -258,12 +258,8 @@ impl<'a> Sender<'a> {
         settings: Settings,
         observe: &'a mut (dyn FnMut(Event<'_>) + Send),
     ) -> Self {
-        let control = Controller::new(
-            settings.width,
-            settings.width_hint,
-            settings.size,
-            settings.size_max,
-        );
+        let control =
+            Controller::new(settings.width, settings.width_hint, settings.size, settings.size_max);
         Self {
             transport,
             route,
@@ -355,7 +351,7 @@ impl<'a> Sender<'a> {
         if self.planner.open() == 0 {
             self.open_since = None;
         }
-        match self.planner.next() {
+        match self.planner.take_chunk() {
             Some(Chunk { operation, rows }) => {
                 let history = History::default();
                 self.queue(Piece { operation, rows, history, is_lost: false, attempts: 0 });
@@ -431,8 +427,7 @@ impl<'a> Sender<'a> {
             }
             _ => None,
         };
-        let due = [delayed, paused, linger].into_iter().flatten().filter(|at| *at > now).min();
-        due
+        [delayed, paused, linger].into_iter().flatten().filter(|at| *at > now).min()
     }
 
     fn end(&mut self, row: &Row, outcome: Outcome, problem: Option<&Problem>, attempts: u32) {

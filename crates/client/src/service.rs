@@ -89,10 +89,7 @@ impl Listed {
     /// The display name.
     pub fn shown(&self) -> Option<&str> {
         let label = self.display_name.get("UserLocalizedLabel").filter(|label| label.is_object());
-        label
-            .or_else(|| self.display_name.get("LocalizedLabels")?.get(0))?
-            .get("Label")?
-            .as_str()
+        label.or_else(|| self.display_name.get("LocalizedLabels")?.get(0))?.get("Label")?.as_str()
     }
 }
 
@@ -131,11 +128,15 @@ impl Service {
         loop {
             let answer = self.transport.send(request.clone()).await;
             let wait = match verdict::judge(sent, &answer) {
-                Verdict::SlowDown { after, .. } => {
-                    Some(after.unwrap_or(controller::PAUSE_UNSAID))
+                Verdict::SlowDown { after, .. } => Some(after.unwrap_or(controller::PAUSE_UNSAID)),
+                // A service that is not there is said at once.
+                Verdict::Again { after, .. } if attempt < ATTEMPTS_MAX && answer.is_ok() => {
+                    attempt += 1;
+                    Some(after.unwrap_or(FIRST_WAIT * (1 << attempt)))
                 }
-                Verdict::Again { after, .. } | Verdict::Unknown { after, .. }
-                    if attempt < ATTEMPTS_MAX && matches!(answer, Ok(_) | Err(transport::Error::Lost(_))) =>
+                // What may have been carried out is repeated only where that changes nothing.
+                Verdict::Unknown { after, .. }
+                    if attempt < ATTEMPTS_MAX && request.method == transport::Method::Get =>
                 {
                     attempt += 1;
                     Some(after.unwrap_or(FIRST_WAIT * (1 << attempt)))
@@ -167,8 +168,7 @@ impl Service {
             value: Vec<Listed>,
         }
         let doing = "the list of tables";
-        let path =
-            "EntityDefinitions?$select=LogicalName,EntitySetName,DisplayName,IsCustomEntity";
+        let path = "EntityDefinitions?$select=LogicalName,EntitySetName,DisplayName,IsCustomEntity";
         let response = self.ask(Request::get(path), doing).await?;
         let page: Page = read(&response, doing)?;
         Ok(page.value)
@@ -188,11 +188,16 @@ impl Service {
         only(&|table| table.logical_name == lower)
             .or_else(|| {
                 only(&|table| {
-                    table.entity_set_name.as_deref().is_some_and(|set| set.eq_ignore_ascii_case(&lower))
+                    table
+                        .entity_set_name
+                        .as_deref()
+                        .is_some_and(|set| set.eq_ignore_ascii_case(&lower))
                 })
             })
             .or_else(|| only(&|table| table.logical_name == with_prefix))
-            .or_else(|| only(&|table| table.is_custom_entity && table.logical_name.ends_with(&suffix)))
+            .or_else(|| {
+                only(&|table| table.is_custom_entity && table.logical_name.ends_with(&suffix))
+            })
             .or_else(|| {
                 only(&|table| table.shown().is_some_and(|shown| shown.to_lowercase() == lower))
             })

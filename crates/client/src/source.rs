@@ -280,10 +280,7 @@ impl Source {
                 },
             };
             let ends = !matches!(more, Ok(true));
-            if (block.is_full() || ends)
-                && !block.is_empty()
-                && !sink(std::mem::take(&mut block))
-            {
+            if (block.is_full() || ends) && !block.is_empty() && !sink(std::mem::take(&mut block)) {
                 return Ok(());
             }
             if ends {

@@ -1,9 +1,9 @@
 //! A table with a column of every kind, for tests.
 
 use model::{
-    AlternateKey, Catalog, ChoiceOption, Column, ColumnId, ColumnIndex, ColumnKind, DateTimeBehavior,
-    Decimal, Label, LookupKind, LookupTarget, Ownership, RequiredLevel, Table, TableDefinition, TableId,
-    TableKind, TextFormat, Uuid,
+    AlternateKey, Catalog, ChoiceOption, Column, ColumnId, ColumnIndex, ColumnKind,
+    DateTimeBehavior, Decimal, Label, LookupKind, LookupTarget, Ownership, RequiredLevel, Table,
+    TableDefinition, TableId, TableKind, TextFormat, Uuid,
 };
 use std::sync::Arc;
 
@@ -25,33 +25,56 @@ pub(crate) fn table() -> (Arc<Table>, Arc<Catalog>) {
         kind: LookupKind::Plain,
         targets: targets
             .iter()
-            .map(|table| LookupTarget { table: (*table).into(), navigation: format!("new_N_{table}").into() })
+            .map(|table| LookupTarget {
+                table: (*table).into(),
+                navigation: format!("new_N_{table}").into(),
+            })
             .collect(),
     };
     let at = |behavior| ColumnKind::DateTime { behavior, with_time: true };
     let text = || ColumnKind::Text { max_length: 100, format: TextFormat::Text };
     let limit = Decimal::from(1_000_000);
-    let thing = define(1, "new_thing", vec![
-        column("new_thingid", "Thing", ColumnKind::Guid),
-        column("new_name", "Full Name", text()),
-        column("new_code", "Code", text()),
-        column("new_whole", "Whole", ColumnKind::Integer { min: i32::MIN, max: i32::MAX }),
-        column("new_big", "Big", ColumnKind::BigInt),
-        column("new_price", "Price", ColumnKind::Decimal { precision: 2, min: -limit, max: limit }),
-        column("new_double", "Double", ColumnKind::Double { precision: 5, min: -1e9, max: 1e9 }),
-        column("new_flag", "Flag", ColumnKind::Boolean {
-            default: false,
-            true_label: Label::english("Allowed"),
-            false_label: Label::english("Forbidden"),
-        }),
-        column("new_color", "Color", ColumnKind::Choice { options: options(1), default: None }),
-        column("new_colors", "Colors", ColumnKind::MultiChoice { options: options(1) }),
-        column("new_day", "Day", at(DateTimeBehavior::DateOnly)),
-        column("new_at", "At", at(DateTimeBehavior::UserLocal)),
-        column("new_one", "One", lookup(&["contact"])),
-        column("new_many", "Many", lookup(&["account", "contact"])),
-        Column { valid_for_create: false, valid_for_update: false, ..column("createdon", "Created On", at(DateTimeBehavior::UserLocal)) },
-    ]);
+    let thing = define(
+        1,
+        "new_thing",
+        vec![
+            column("new_thingid", "Thing", ColumnKind::Guid),
+            column("new_name", "Full Name", text()),
+            column("new_code", "Code", text()),
+            column("new_whole", "Whole", ColumnKind::Integer { min: i32::MIN, max: i32::MAX }),
+            column("new_big", "Big", ColumnKind::BigInt),
+            column(
+                "new_price",
+                "Price",
+                ColumnKind::Decimal { precision: 2, min: -limit, max: limit },
+            ),
+            column(
+                "new_double",
+                "Double",
+                ColumnKind::Double { precision: 5, min: -1e9, max: 1e9 },
+            ),
+            column(
+                "new_flag",
+                "Flag",
+                ColumnKind::Boolean {
+                    default: false,
+                    true_label: Label::english("Allowed"),
+                    false_label: Label::english("Forbidden"),
+                },
+            ),
+            column("new_color", "Color", ColumnKind::Choice { options: options(1), default: None }),
+            column("new_colors", "Colors", ColumnKind::MultiChoice { options: options(1) }),
+            column("new_day", "Day", at(DateTimeBehavior::DateOnly)),
+            column("new_at", "At", at(DateTimeBehavior::UserLocal)),
+            column("new_one", "One", lookup(&["contact"])),
+            column("new_many", "Many", lookup(&["account", "contact"])),
+            Column {
+                valid_for_create: false,
+                valid_for_update: false,
+                ..column("createdon", "Created On", at(DateTimeBehavior::UserLocal))
+            },
+        ],
+    );
     let contact = define(2, "contact", vec![column("contactid", "Contact", ColumnKind::Guid)]);
     let account = define(3, "account", vec![column("accountid", "Account", ColumnKind::Guid)]);
     let catalog = Catalog::new(1, vec![thing.clone(), contact, account], Vec::new());

@@ -36,22 +36,12 @@ pub struct Request {
 impl Request {
     /// A request without body.
     pub fn get(path: impl Into<String>) -> Self {
-        Self {
-            method: Method::Get,
-            path: path.into(),
-            headers: Vec::new(),
-            body: Bytes::new(),
-        }
+        Self { method: Method::Get, path: path.into(), headers: Vec::new(), body: Bytes::new() }
     }
 
     /// A request with a body.
     pub fn post(path: impl Into<String>, body: impl Into<Bytes>) -> Self {
-        Self {
-            method: Method::Post,
-            path: path.into(),
-            headers: Vec::new(),
-            body: body.into(),
-        }
+        Self { method: Method::Post, path: path.into(), headers: Vec::new(), body: body.into() }
     }
 
     /// Adds a header.
@@ -248,9 +238,12 @@ fn chain(err: &reqwest::Error) -> String {
     }
     let is_news = |place: &usize| {
         let later = texts.iter().skip(place + 1);
-        !later.clone().any(|other| texts[*place].contains(other.as_str()) || other.contains(&texts[*place]))
+        !later
+            .clone()
+            .any(|other| texts[*place].contains(other.as_str()) || other.contains(&texts[*place]))
     };
-    let news: Vec<&str> = (0..texts.len()).filter(is_news).map(|place| texts[place].as_str()).collect();
+    let news: Vec<&str> =
+        (0..texts.len()).filter(is_news).map(|place| texts[place].as_str()).collect();
     match err.url() {
         Some(url) => format!("{url}: {}", news.join(": ")),
         None => news.join(": "),
@@ -272,8 +265,16 @@ mod tests {
         check("http://127.0.0.1:8080", "accounts", Some(&format!("{root}accounts")));
         check("http://127.0.0.1:8080/", "accounts", Some(&format!("{root}accounts")));
         check("http://h:1/api/data/v9.1", "a", Some("http://h:1/api/data/v9.1/a"));
-        check("http://h:1", "http://h:1/api/data/v9.2/a?$top=1", Some("http://h:1/api/data/v9.2/a?$top=1"));
-        check("http://h:1", "https://inner/api/data/v9.2/a?b", Some("http://h:1/api/data/v9.2/a?b"));
+        check(
+            "http://h:1",
+            "http://h:1/api/data/v9.2/a?$top=1",
+            Some("http://h:1/api/data/v9.2/a?$top=1"),
+        );
+        check(
+            "http://h:1",
+            "https://inner/api/data/v9.2/a?b",
+            Some("http://h:1/api/data/v9.2/a?b"),
+        );
         check("http://h:1", "https://elsewhere/a", None);
     }
 

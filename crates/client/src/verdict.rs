@@ -208,11 +208,9 @@ impl Refusal {
             }
             (Some(CONCURRENT_RESULT), _) => again(Transient::ConcurrentResult, Class::Contention),
             // A gateway may have passed the request on before it gave up.
-            (_, 408 | 502 | 503 | 504) => Verdict::Unknown {
-                why: Transient::Busy,
-                after,
-                problem: self.of(Class::Busy),
-            },
+            (_, 408 | 502 | 503 | 504) => {
+                Verdict::Unknown { why: Transient::Busy, after, problem: self.of(Class::Busy) }
+            }
             _ => return None,
         })
     }
@@ -224,7 +222,9 @@ impl Refusal {
             (Some(code::REQUEST_LENGTH_TOO_LARGE), _) | (_, 413) => {
                 Verdict::TooBig(self.of(Class::TooLarge))
             }
-            (Some(code::UNEXPECTED), _) if self.problem.message.starts_with("Message size exceeded") => {
+            (Some(code::UNEXPECTED), _)
+                if self.problem.message.starts_with("Message size exceeded") =>
+            {
                 Verdict::TooBig(self.of(Class::TooLarge))
             }
             (_, 401) => Verdict::Stop(self.of(Class::Access)),
@@ -398,10 +398,7 @@ fn tail(message: &str) -> Option<Tail> {
     let (_, rest) = message.rsplit_once(" [Targets[")?;
     let (digits, rest) = rest.split_once(']')?;
     let (column, _) = rest.split_once(']')?;
-    Some(Tail {
-        index: digits.parse().ok()?,
-        column: column.strip_prefix('.').map(Into::into),
-    })
+    Some(Tail { index: digits.parse().ok()?, column: column.strip_prefix('.').map(Into::into) })
 }
 
 /// Whether one of the numbers follows `Sql Number:` in the text.

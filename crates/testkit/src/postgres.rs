@@ -4,8 +4,9 @@
 //! fresh cluster in a temporary directory and starts it on a free loopback port, with a Unix socket beside
 //! its data. PostgreSQL refuses to run as root, so for root it runs as `postgres`, or else as `nobody`.
 //! Not here: installing PostgreSQL (`cargo xtask`), SQL of any kind but `CREATE` and `DROP DATABASE`.
-//! Invariant: the server stops, and its directory goes, when the owning process ends in whatever way: a
-//! small supervising shell waits for the end of a pipe that only the owner holds open.
+//! Invariant: a server that was started stops, and its directory goes, when the owning process ends in
+//! whatever way: a small supervising shell waits for the end of a pipe that only the owner holds open.
+//! (Killed before the start, during `initdb`, the owner leaves a directory behind, and no process.)
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};

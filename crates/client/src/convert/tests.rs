@@ -30,7 +30,11 @@ fn numbers_are_exact_or_refused() {
     check("new_whole", "3000000000", "no: `3000000000` is no whole number of 32 bits");
     check("new_whole", "", "Null");
     check("new_big", "3000000000", "BigInt(3000000000)");
-    check("new_big", "9223372036854775808", "no: `9223372036854775808` is no whole number of 64 bits");
+    check(
+        "new_big",
+        "9223372036854775808",
+        "no: `9223372036854775808` is no whole number of 64 bits",
+    );
     check("new_price", "12.50", "Decimal(12.50)");
     check("new_price", "+1.5e2", "Decimal(150)");
     check("new_price", "1,5", "no: `1,5` is no decimal number");

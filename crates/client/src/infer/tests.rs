@@ -84,7 +84,9 @@ fn headers_become_names_and_stay_display_names() {
         .table
         .columns
         .iter()
-        .map(|column| format!("{}={}", column.schema_name, column.display_name.shown().unwrap_or("")))
+        .map(|column| {
+            format!("{}={}", column.schema_name, column.display_name.shown().unwrap_or(""))
+        })
         .collect();
     assert_eq!(
         names,

@@ -74,9 +74,10 @@ fn csv(rules: Rules, fields: &[&str]) -> String {
 }
 
 fn shown(mapper: &Mapper, out: &Mapped) -> String {
-    let cells = out.cells.iter().map(|cell| {
-        format!("{}={:?}", mapper.table.column(cell.column).logical_name, cell.value)
-    });
+    let cells = out
+        .cells
+        .iter()
+        .map(|cell| format!("{}={:?}", mapper.table.column(cell.column).logical_name, cell.value));
     let id = out.id.map(|id| format!("id={}", id.simple()));
     id.into_iter().chain(cells).collect::<Vec<_>>().join(" ")
 }
@@ -87,7 +88,10 @@ fn an_empty_field_is_absent_or_clears_as_asked() {
     assert_eq!(csv(rules(EmptyAs::Absent), &["", "1", ""]), "new_whole=Integer(1)");
     assert_eq!(csv(rules(EmptyAs::Clear), &["", "1", ""]), "new_name=Null new_whole=Integer(1)");
     assert_eq!(csv(rules(EmptyAs::Empty), &["", "", ""]), "new_name=Null new_whole=Null");
-    assert_eq!(csv(rules(EmptyAs::Absent), &["NULL", "NULL", "NULL"]), "new_name=Null new_whole=Null");
+    assert_eq!(
+        csv(rules(EmptyAs::Absent), &["NULL", "NULL", "NULL"]),
+        "new_name=Null new_whole=Null"
+    );
 }
 
 #[test]

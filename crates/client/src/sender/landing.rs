@@ -18,8 +18,7 @@ impl Sender<'_> {
         let now = Instant::now();
         let Flight { mut piece, asks, is_bulk, sent } =
             self.flying.remove(&serial).expect("an answer belongs to a request in flight");
-        let sent_rows =
-            Sent { operation: piece.operation, rows: piece.rows.len(), is_bulk };
+        let sent_rows = Sent { operation: piece.operation, rows: piece.rows.len(), is_bulk };
         if let Asks::Exists(refused) = asks {
             return self.settle(piece, is_bulk, *refused, answer);
         }
@@ -30,7 +29,9 @@ impl Sender<'_> {
                 self.end_all(&piece, well(piece.operation), None);
             }
             Verdict::Partly(failing) => self.partly(piece, is_bulk, failing),
-            Verdict::Halve(problem) | Verdict::TooBig(problem) => self.halve(piece, is_bulk, problem),
+            Verdict::Halve(problem) | Verdict::TooBig(problem) => {
+                self.halve(piece, is_bulk, problem)
+            }
             Verdict::SlowDown { after, narrower, .. } => {
                 self.control.throttled(now.into_std(), after, narrower);
                 self.ready.push_front(Flight { piece, asks: Asks::Write, is_bulk, sent });
@@ -71,8 +72,7 @@ impl Sender<'_> {
             return;
         }
         self.extra.insert(row.entry().ordinal, used + 1);
-        let wait =
-            retry::wait_extra(self.settings.initial_retry_delay, used + 1, &mut self.dice);
+        let wait = retry::wait_extra(self.settings.initial_retry_delay, used + 1, &mut self.dice);
         self.serial += 1;
         let later = Later {
             row: row.clone(),

@@ -55,7 +55,8 @@ fn the_format_is_told_by_the_name_or_by_the_first_byte() {
     assert_eq!(of("a.jsonl"), Some(Format::Ndjson));
     assert_eq!(of("a.txt"), None);
     assert_eq!(of("-"), None);
-    for (text, want) in [(" {\"a\":1}", Format::Ndjson), ("a,b\n", Format::Csv), ("", Format::Csv)] {
+    for (text, want) in [(" {\"a\":1}", Format::Ndjson), ("a,b\n", Format::Csv), ("", Format::Csv)]
+    {
         let (format, mut rest) = sniff(bytes(text)).expect("readable");
         let mut all = String::new();
         rest.read_to_string(&mut all).expect("readable");

@@ -84,14 +84,24 @@ fn every_answer_has_its_verdict() {
         "The message 'CreateMultiple' is not supported for entity 'x'.",
         "unavailable",
     );
-    check(404, "0x80060888", "Resource not found for the segment 'xs'.", "rejected unsupported alike");
+    check(
+        404,
+        "0x80060888",
+        "Resource not found for the segment 'xs'.",
+        "rejected unsupported alike",
+    );
     check(
         404,
         "0x80060888",
         "Resource not found for the segment 'Microsoft.Dynamics.CRM.CreateMultiple'.",
         "unavailable",
     );
-    check(412, "0x80040237", "A record with matching key values already exists.", "rejected rejected");
+    check(
+        412,
+        "0x80040237",
+        "A record with matching key values already exists.",
+        "rejected rejected",
+    );
     check(400, "0x80048d19", "The property 'p' does not exist", "rejected rejected");
 }
 
@@ -116,7 +126,9 @@ fn a_blamed_row_is_found_in_the_text_and_in_our_services_list() {
         judged(Operation::Create, 10, Response { body: body.to_string().into(), ..response })
     };
     assert_eq!(
-        listed(r#"[{"index":5,"column":"b","code":"0x80040237","message":"m"},{"index":3,"column":"a"},{"index":99}]"#),
+        listed(
+            r#"[{"index":5,"column":"b","code":"0x80040237","message":"m"},{"index":3,"column":"a"},{"index":99}]"#
+        ),
         "rejected rejected 3:rejected:a 5:rejected:b"
     );
     assert_eq!(listed("broken"), "rejected rejected 3:rejected:a");

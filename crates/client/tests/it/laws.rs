@@ -133,7 +133,11 @@ async fn run_with(
     assert_eq!(summary.counts.open(), 0);
     assert_eq!(summary.counts.read(), outcomes.len() as u64, "every row that was read has ended");
     let ran = Ran { summary, outcomes, service };
-    assert_eq!(ran.service.state.lock().expect("state").overlaps, 0, "a record was in flight twice");
+    assert_eq!(
+        ran.service.state.lock().expect("state").overlaps,
+        0,
+        "a record was in flight twice"
+    );
     ran
 }
 
@@ -190,7 +194,11 @@ fn bad_rows_are_isolated_within_the_bound_and_get_their_own_reason() {
         assert_eq!(ran.count(Outcome::Created), 997, "{names:?}");
         let failed: Vec<u64> = ran.failed().iter().map(|(ordinal, _)| *ordinal).collect();
         assert_eq!(failed, [0, 500, 999], "{names:?}");
-        assert!(ran.failed().iter().all(|(_, why)| why.contains("0x80044331")), "{:?}", ran.failed());
+        assert!(
+            ran.failed().iter().all(|(_, why)| why.contains("0x80044331")),
+            "{:?}",
+            ran.failed()
+        );
         assert!(ran.summary.requests <= 1 + bound, "{names:?}: {} requests", ran.summary.requests);
     }
 }
@@ -337,7 +345,8 @@ fn extra_attempts_are_as_many_as_asked_and_the_last_reason_is_kept() {
     assert_eq!((ran.count(Outcome::Created), ran.count(Outcome::Failed)), (9, 1));
     let state = ran.service.state.lock().expect("state");
     assert_eq!(state.requests, 1 + 1 + 3);
-    let waits: Vec<u64> = state.arrivals[1..].windows(2).map(|pair| (pair[1] - pair[0]) / 1_000).collect();
+    let waits: Vec<u64> =
+        state.arrivals[1..].windows(2).map(|pair| (pair[1] - pair[0]) / 1_000).collect();
     for (wait, nominal) in waits.iter().zip([5, 10, 20]) {
         assert!((nominal * 7 / 10..=nominal * 13 / 10).contains(wait), "{waits:?}");
     }
@@ -345,14 +354,10 @@ fn extra_attempts_are_as_many_as_asked_and_the_last_reason_is_kept() {
 
 #[test]
 fn a_delete_whose_answer_was_lost_is_no_missing_record() {
-    let ran = block_on(async {
-        let rows: Vec<Row> =
-            (1..=3).map(|id| Row { operation: Operation::Delete, ..create(id) }).collect();
-        let script = Script { fates: vec![Fate::LostAfter], ..Script::default() };
-        let service_rows = rows.clone();
-        let ran = run_with(&service_rows, script, settings(1, 1), None).await;
-        ran
-    });
+    let rows: Vec<Row> =
+        (1..=3).map(|id| Row { operation: Operation::Delete, ..create(id) }).collect();
+    let script = Script { fates: vec![Fate::LostAfter], ..Script::default() };
+    let ran = run(&rows, script, settings(1, 1));
     // Nothing was there: the first counts as deleted because its answer was lost, the others fail.
     assert_eq!((ran.count(Outcome::Deleted), ran.count(Outcome::Failed)), (1, 2));
 }
@@ -392,7 +397,14 @@ proptest! {
         let expected: HashSet<u64> =
             bad.iter().filter(|place| **place < count).map(|place| *place as u64).collect();
         let ran = run(&rows, Script { fates, names, is_elastic, ..Script::default() }, settings(size, width));
-        prop_assert!(ran.summary.halt.is_none(), "{:?}", ran.summary.halt);
+        if let Some(halt) = &ran.summary.halt {
+            // So many lost answers in a row that the client gave up; what it says must still be true.
+            prop_assert!(matches!(halt, Halt::Unreachable(_)), "{:?}", halt);
+            let state = ran.service.state.lock().expect("state");
+            prop_assert!(state.records.values().all(|(_, writes)| *writes == 1));
+            prop_assert!(ran.count(Outcome::Created) <= state.records.len() as u64);
+            return Ok(());
+        }
         let failed: HashSet<u64> = ran.failed().iter().map(|(ordinal, _)| *ordinal).collect();
         let too_slow_alone = ran
             .failed()

@@ -121,7 +121,11 @@ impl Simulated {
             return Some(Refusal { status: 412, code: "0x80060892", message: "key violated" });
         }
         if is_create && state.records.contains_key(id) {
-            return Some(Refusal { status: 412, code: "0x80040237", message: "matching key values" });
+            return Some(Refusal {
+                status: 412,
+                code: "0x80040237",
+                message: "matching key values",
+            });
         }
         None
     }
@@ -159,11 +163,8 @@ impl Simulated {
             return Self::write_elastic(&mut state, &targets, is_create);
         }
         let mut failing = Vec::new();
-        let mut scratch = State {
-            records: state.records.clone(),
-            keys: state.keys.clone(),
-            ..State::default()
-        };
+        let mut scratch =
+            State { records: state.records.clone(), keys: state.keys.clone(), ..State::default() };
         for (place, target) in targets.iter().enumerate() {
             match Self::refusal(&scratch, target, is_create) {
                 Some(refusal) => failing.push((place, refusal)),
@@ -203,7 +204,9 @@ impl Simulated {
                 }
             };
             is_well &= status == 201;
-            items.push(json!({"RequestIndex": place, "Id": target["thingid"], "StatusCode": status}));
+            items.push(
+                json!({"RequestIndex": place, "Id": target["thingid"], "StatusCode": status}),
+            );
         }
         if is_well {
             return Response { status: 204, ..Response::default() };
@@ -252,9 +255,10 @@ impl Transport for Simulated {
     async fn send(&self, request: Request) -> Result<Response, Error> {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let named: Vec<String> = match body["Targets"].as_array() {
-            Some(targets) => {
-                targets.iter().filter_map(|target| target["thingid"].as_str().map(str::to_owned)).collect()
-            }
+            Some(targets) => targets
+                .iter()
+                .filter_map(|target| target["thingid"].as_str().map(str::to_owned))
+                .collect(),
             None => Vec::new(),
         };
         let fate = {
@@ -296,7 +300,9 @@ impl Transport for Simulated {
                 Ok(response)
             }
             Fate::Busy => Ok(error(503, "0x8004a001", "busy", &[])),
-            Fate::Deadlock => Ok(error(500, "0x80044150", "Generic SQL error. Sql Number: 1205", &[])),
+            Fate::Deadlock => {
+                Ok(error(500, "0x80044150", "Generic SQL error. Sql Number: 1205", &[]))
+            }
             Fate::TooSlow => Ok(error(500, "0x80044151", "SQL timeout expired.", &[])),
         };
         let mut state = self.state.lock().expect("no test panics while it holds the state");

@@ -1,3 +1,5 @@
+//! Definitions survive the way into text and back, whatever they hold; older and newer texts are read.
+
 use super::*;
 use model::{AlternateKey, TableDefinition};
 use proptest::prelude::*;
