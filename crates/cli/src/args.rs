@@ -55,8 +55,8 @@ pub(crate) struct Serve {
     /// Address and port to listen on; port 0 picks a free one
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
     pub(crate) listen: SocketAddr,
-    /// Directory of the embedded database; it is created when missing
-    #[arg(long, value_name = "DIR", required_unless_present = "store", conflicts_with = "store")]
+    /// Directory of the embedded database; it is created when missing [default: ./sheaf-data]
+    #[arg(long, value_name = "DIR", conflicts_with = "store")]
     pub(crate) data: Option<PathBuf>,
     /// PostgreSQL database instead of the embedded one
     #[arg(long, value_name = "postgres://…")]
@@ -286,6 +286,7 @@ pub(crate) enum Progress {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
+#[expect(clippy::enum_variant_names, reason = "the names are the flag's values")]
 pub(crate) enum Empty {
     Absent,
     Clear,
@@ -373,6 +374,7 @@ mod tests {
             "sheaf table show orders",
             "sheaf serve --listen 127.0.0.1:0 --data d --limits off --tls off",
             "sheaf serve --store postgres://x",
+            "sheaf serve",
             "sheaf demo --exit --rows 10",
         ] {
             let parsed = Sheaf::try_parse_from(line.split(' '));
@@ -388,7 +390,6 @@ mod tests {
             "sheaf set contact a.csv -b 0",
             "sheaf remove contact",
             "sheaf remove contact a.csv --filter x",
-            "sheaf serve",
             "sheaf serve --data d --store postgres://x",
         ] {
             assert!(Sheaf::try_parse_from(line.split(' ')).is_err(), "{line}");

@@ -5,6 +5,9 @@ use crate::output;
 use crate::signal;
 use server::{Options, Server, StoreChoice};
 
+/// Where rows live when nothing is said.
+const DIRECTORY: &str = "./sheaf-data";
+
 pub(crate) async fn serve(args: Serve) -> anyhow::Result<u8> {
     refuse_unhonoured("--limits", &args.limits)?;
     refuse_unhonoured("--tls", &args.tls)?;
@@ -17,9 +20,7 @@ pub(crate) async fn serve(args: Serve) -> anyhow::Result<u8> {
                 format!("`--store` takes postgres:// only, not {scheme}; a directory is `--data`");
             return Err(Usage(text).into());
         }
-        (None, None) => {
-            return Err(Usage("give `--data DIR` or `--store postgres://…`".to_owned()).into());
-        }
+        (None, None) => StoreChoice::Directory(DIRECTORY.into()),
     };
     let server = Server::start(Options::new(args.listen, store)).await?;
     let address = server.address();

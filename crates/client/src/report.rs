@@ -10,6 +10,9 @@ use crate::problem::{Class, Problem};
 use crate::rows::Row;
 use crate::sender::{Halt, Summary};
 use crate::source::{Format, kept_fields};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -101,19 +104,40 @@ impl Rejects {
     }
 }
 
-/// The row's object with the reasons as further members; of an unreadable row its text.
+/// The row's object with the reasons as further members; of an unreadable row its text. Values stay
+/// as they were written: numbers keep their digits.
 fn with_reasons(out: &mut Vec<u8>, raw: &[u8], problem: &Problem, code: &str, line: u64) {
-    type Members = serde_json::Map<String, serde_json::Value>;
-    let mut members = serde_json::from_slice::<Members>(raw).unwrap_or_else(|_| {
-        let text = String::from_utf8_lossy(raw).into_owned();
-        Members::from_iter([("_input".to_owned(), text.into())])
-    });
-    members.insert("_error".to_owned(), problem.message.clone().into());
-    members.insert("_code".to_owned(), code.into());
-    members.insert("_line".to_owned(), line.into());
-    members.insert("_column".to_owned(), problem.column.as_deref().into());
+    let mut members: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_slice(raw).unwrap_or_else(|_| {
+            BTreeMap::from([("_input".to_owned(), raw_json(&String::from_utf8_lossy(raw)))])
+        });
+    let reasons =
+        [raw_json(&problem.message), raw_json(code), raw_json(&line), raw_json(&problem.column)];
+    members.extend(REPORT_COLUMNS.map(str::to_owned).into_iter().zip(reasons));
     serde_json::to_writer(&mut *out, &members).expect("texts and numbers are JSON");
     out.push(b'\n');
+}
+
+fn raw_json<T: Serialize + ?Sized>(value: &T) -> Box<RawValue> {
+    to_raw_value(value).expect("texts and numbers are JSON")
+}
+
+/// A failed row in the errors file.
+#[derive(Serialize)]
+struct ErrorRecord<'a> {
+    ordinal: u64,
+    line: u64,
+    table: &'a str,
+    operation: &'a str,
+    id: Option<String>,
+    key: Option<&'a str>,
+    class: &'a str,
+    code: Option<String>,
+    message: &'a str,
+    column: Option<&'a str>,
+    request_id: Option<&'a str>,
+    attempts: u32,
+    row: Box<RawValue>,
 }
 
 /// One JSON object per failed row, with everything that is known.
@@ -149,31 +173,30 @@ impl Errors {
         let key = (!row.address().is_empty()).then(|| row.address());
         let input = match self.format {
             Format::Csv => {
-                let fields = kept_fields(row.raw());
-                let named = self.headers.iter().zip(fields).map(|(name, field)| {
-                    (name.clone(), String::from_utf8_lossy(field).into_owned().into())
-                });
-                serde_json::Value::Object(named.collect())
+                let fields = kept_fields(row.raw()).map(String::from_utf8_lossy);
+                let named: BTreeMap<&str, _> =
+                    self.headers.iter().map(String::as_str).zip(fields).collect();
+                raw_json(&named)
             }
-            Format::Ndjson => serde_json::from_slice(row.raw()).unwrap_or_else(|_| {
-                serde_json::Value::from(String::from_utf8_lossy(row.raw()).into_owned())
-            }),
+            Format::Ndjson => serde_json::from_slice(row.raw())
+                .unwrap_or_else(|_| raw_json(&String::from_utf8_lossy(row.raw()))),
         };
-        let record = serde_json::json!({
-            "ordinal": entry.ordinal,
-            "line": entry.line,
-            "table": self.table,
-            "operation": entry.operation.as_str(),
-            "id": entry.id.map(|id| id.to_string()),
-            "key": key,
-            "class": problem.class.as_str(),
-            "code": problem.code.map(|code| code.to_string()),
-            "message": problem.message,
-            "column": problem.column,
-            "request_id": problem.request_id,
-            "attempts": attempts,
-            "row": input,
-        });
+        let record = ErrorRecord {
+            ordinal: entry.ordinal,
+            line: entry.line,
+            table: &self.table,
+            operation: entry.operation.as_str(),
+            id: entry.id.map(|id| id.to_string()),
+            key,
+            class: problem.class.as_str(),
+            code: problem.code.map(|code| code.to_string()),
+            message: &problem.message,
+            column: problem.column.as_deref(),
+            request_id: problem.request_id.as_deref(),
+            attempts,
+            row: input,
+        };
+        let record = raw_json(&record);
         writeln!(self.out, "{record}")
             .and_then(|()| self.out.flush())
             .map_err(|source| Error { path: self.path.clone(), source })

@@ -25,7 +25,6 @@ const COUNTER_BITS: u32 = 74;
 impl IdSource {
     /// A source whose counter begins where `entropy` says.
     pub(crate) fn new(entropy: u128) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "any 64 bits of it will do")]
         let step_seed = (entropy >> 64) as u64 | 1;
         // The top bit stays free, so that a second's worth of steps cannot overflow.
         let counter = entropy & ((1 << (COUNTER_BITS - 1)) - 1);

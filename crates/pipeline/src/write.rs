@@ -15,6 +15,7 @@ use model::{
     MessageName, Table, Target, TargetKey, Timestamp, Uuid, Value, code,
 };
 use std::collections::HashMap;
+use std::sync::Arc;
 use store::RowKey;
 use store::writes::{
     Delete, DeleteRow, Insert, InsertRow, Update, UpdateRow, Upsert, UpsertCondition, UpsertRow,
@@ -94,12 +95,7 @@ pub(crate) fn plan(
             let constants = insert_constants(&table, organization, context.caller, context.now);
             Ok(one_to_one(WriteOp::Insert(Insert { table, constants, rows })))
         }
-        MessageName::Update | MessageName::UpdateMultiple => {
-            let (rows, target_of_row, row_of_target) = plan.updates(targets)?;
-            let constants = update_constants(&table, context.caller, context.now);
-            let op = WriteOp::Update(Update { table, constants, rows });
-            Ok(Planned { op, target_of_row, row_of_target })
-        }
+        MessageName::Update | MessageName::UpdateMultiple => plan.updates(table.clone(), targets),
         MessageName::Upsert | MessageName::UpsertMultiple => {
             let rows = plan.upserts(targets, ids, condition)?;
             let insert_constants =
@@ -212,12 +208,8 @@ impl Plan<'_> {
         })
     }
 
-    /// Rows, the target of each row and the row of each target: the first target that names a record
-    /// counts, later ones are ignored (`bulk.md` 1.4).
-    fn updates(
-        &self,
-        targets: Vec<Target>,
-    ) -> Result<(Vec<UpdateRow>, Vec<usize>, Vec<usize>), Fault> {
+    /// The first target that names a record counts, later ones are ignored (`bulk.md` 1.4).
+    fn updates(&self, table: Arc<Table>, targets: Vec<Target>) -> Result<Planned, Fault> {
         let count = targets.len();
         let planned = self.each(targets, |target| {
             let key = match target.key {
@@ -250,7 +242,9 @@ impl Plan<'_> {
                 target_of_row.push(index);
             }
         }
-        Ok((rows, target_of_row, row_of_target))
+        let constants = update_constants(&table, self.context.caller, self.context.now);
+        let op = WriteOp::Update(Update { table, constants, rows });
+        Ok(Planned { op, target_of_row, row_of_target })
     }
 
     fn upserts(

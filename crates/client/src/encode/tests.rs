@@ -86,7 +86,7 @@ fn a_matched_row_has_its_key_in_the_address_and_never_in_the_body() {
         plan(false, &["code"]),
         ["", "c'1", "n"],
         &format!(
-            r#"upsert new_code='c%27%271' {TYPE},"@odata.id":"new_things(new_code='c%27%271')","new_name":"n"}} marked"#
+            r#"upsert new_code='c''1' {TYPE},"@odata.id":"new_things(new_code='c''1')","new_name":"n"}} marked"#
         ),
     );
     check(

@@ -77,8 +77,8 @@ fn rejected_json_rows_gain_members_and_unreadable_ones_are_kept_as_text() {
         "ndjson",
         Format::Ndjson,
         &[],
-        &[line(r#"{"a":1,"_error":"old"}"#), line("{")],
-        "{\"_code\":\"0x80044331\",\"_column\":\"name\",\"_error\":\"too \\\"long\\\"\",\"_line\":2,\"a\":1}\n\
+        &[line(r#"{"a":1.00000000000000000001,"_error":"old"}"#), line("{")],
+        "{\"_code\":\"0x80044331\",\"_column\":\"name\",\"_error\":\"too \\\"long\\\"\",\"_line\":2,\"a\":1.00000000000000000001}\n\
          {\"_code\":\"0x80044331\",\"_column\":\"name\",\"_error\":\"too \\\"long\\\"\",\"_input\":\"{\",\"_line\":2}\n",
     );
 }

@@ -40,162 +40,177 @@ pub(super) fn all() -> Vec<TableDefinition> {
         .collect()
 }
 
+/// A relationship of the seed: schema name, referenced and referencing table, lookup column, navigation
+/// property, what a delete does.
+type Seeded = (&'static str, &'static str, &'static str, &'static str, &'static str, DeleteAction);
+
 /// Relationships that are not those of the system columns.
-pub(super) fn relationships() -> Vec<OneToMany> {
-    use DeleteAction::{Cascade, NoCascade, RemoveLink, Restrict};
-    let of = |name: &str,
-              referenced: &str,
-              referencing: &str,
-              lookup: &str,
-              navigation: &str,
-              delete| {
-        system::one_to_many(name.to_owned(), referenced, referencing, lookup, navigation, delete)
-    };
-    let mut all = vec![
-        of(
-            "account_primary_contact",
-            "contact",
-            "account",
-            "primarycontactid",
-            "primarycontactid",
-            RemoveLink,
-        ),
-        of(
-            "account_parent_account",
-            "account",
-            "account",
-            "parentaccountid",
-            "parentaccountid",
-            RemoveLink,
-        ),
-        of(
-            "contact_customer_accounts",
-            "account",
-            "contact",
-            "parentcustomerid",
-            "parentcustomerid_account",
-            Cascade,
-        ),
-        of(
-            "contact_customer_contacts",
-            "contact",
-            "contact",
-            "parentcustomerid",
-            "parentcustomerid_contact",
-            Cascade,
-        ),
-        of(
-            "lead_parent_account",
-            "account",
-            "lead",
-            "parentaccountid",
-            "parentaccountid",
-            RemoveLink,
-        ),
-        of(
-            "lead_parent_contact",
-            "contact",
-            "lead",
-            "parentcontactid",
-            "parentcontactid",
-            RemoveLink,
-        ),
-        of(
-            "business_unit_system_users",
-            "businessunit",
-            "systemuser",
-            "businessunitid",
-            "businessunitid",
-            NoCascade,
-        ),
-        of(
-            "business_unit_teams",
-            "businessunit",
-            "team",
-            "businessunitid",
-            "businessunitid",
-            NoCascade,
-        ),
-        of(
-            "business_unit_roles",
-            "businessunit",
-            "role",
-            "businessunitid",
-            "businessunitid",
-            NoCascade,
-        ),
-        of(
-            "business_unit_parent_business_unit",
-            "businessunit",
-            "businessunit",
-            "parentbusinessunitid",
-            "parentbusinessunitid",
-            Restrict,
-        ),
-        of(
-            "user_parent_user",
-            "systemuser",
-            "systemuser",
-            "parentsystemuserid",
-            "parentsystemuserid",
-            NoCascade,
-        ),
-        of(
-            "lk_teambase_administratorid",
-            "systemuser",
-            "team",
-            "administratorid",
-            "administratorid",
-            NoCascade,
-        ),
-        of("role_parent_role", "role", "role", "parentroleid", "parentroleid", NoCascade),
-        of(
-            "role_parent_root_role",
-            "role",
-            "role",
-            "parentrootroleid",
-            "parentrootroleid",
-            NoCascade,
-        ),
-        of(
-            "basecurrency_organization",
-            "transactioncurrency",
-            "organization",
-            "basecurrencyid",
-            "basecurrencyid",
-            NoCascade,
-        ),
-        of("publisher_solution", "publisher", "solution", "publisherid", "publisherid", Restrict),
-        of(
-            "sdkmessageid_sdkmessagefilter",
-            "sdkmessage",
-            "sdkmessagefilter",
-            "sdkmessageid",
-            "sdkmessageid",
-            Cascade,
-        ),
-        of(
-            "AsyncOperation_BulkDeleteOperation",
-            "asyncoperation",
-            "bulkdeleteoperation",
-            "asyncoperationid",
-            "asyncoperationid",
-            Cascade,
-        ),
-        of(
-            "BulkDeleteOperation_BulkDeleteFailure",
-            "bulkdeleteoperation",
-            "bulkdeletefailure",
-            "bulkdeleteoperationid",
-            "bulkdeleteoperationid",
-            Cascade,
-        ),
-    ];
-    for relationship in &mut all {
-        relationship.is_hierarchical =
-            matches!(&*relationship.schema_name, "account_parent_account" | "user_parent_user");
-    }
-    all
+const RELATIONSHIPS: &[Seeded] = &[
+    (
+        "account_primary_contact",
+        "contact",
+        "account",
+        "primarycontactid",
+        "primarycontactid",
+        DeleteAction::RemoveLink,
+    ),
+    (
+        "account_parent_account",
+        "account",
+        "account",
+        "parentaccountid",
+        "parentaccountid",
+        DeleteAction::RemoveLink,
+    ),
+    (
+        "contact_customer_accounts",
+        "account",
+        "contact",
+        "parentcustomerid",
+        "parentcustomerid_account",
+        DeleteAction::Cascade,
+    ),
+    (
+        "contact_customer_contacts",
+        "contact",
+        "contact",
+        "parentcustomerid",
+        "parentcustomerid_contact",
+        DeleteAction::Cascade,
+    ),
+    (
+        "lead_parent_account",
+        "account",
+        "lead",
+        "parentaccountid",
+        "parentaccountid",
+        DeleteAction::RemoveLink,
+    ),
+    (
+        "lead_parent_contact",
+        "contact",
+        "lead",
+        "parentcontactid",
+        "parentcontactid",
+        DeleteAction::RemoveLink,
+    ),
+    (
+        "business_unit_system_users",
+        "businessunit",
+        "systemuser",
+        "businessunitid",
+        "businessunitid",
+        DeleteAction::NoCascade,
+    ),
+    (
+        "business_unit_teams",
+        "businessunit",
+        "team",
+        "businessunitid",
+        "businessunitid",
+        DeleteAction::NoCascade,
+    ),
+    (
+        "business_unit_roles",
+        "businessunit",
+        "role",
+        "businessunitid",
+        "businessunitid",
+        DeleteAction::NoCascade,
+    ),
+    (
+        "business_unit_parent_business_unit",
+        "businessunit",
+        "businessunit",
+        "parentbusinessunitid",
+        "parentbusinessunitid",
+        DeleteAction::Restrict,
+    ),
+    (
+        "user_parent_user",
+        "systemuser",
+        "systemuser",
+        "parentsystemuserid",
+        "parentsystemuserid",
+        DeleteAction::NoCascade,
+    ),
+    (
+        "lk_teambase_administratorid",
+        "systemuser",
+        "team",
+        "administratorid",
+        "administratorid",
+        DeleteAction::NoCascade,
+    ),
+    ("role_parent_role", "role", "role", "parentroleid", "parentroleid", DeleteAction::NoCascade),
+    (
+        "role_parent_root_role",
+        "role",
+        "role",
+        "parentrootroleid",
+        "parentrootroleid",
+        DeleteAction::NoCascade,
+    ),
+    (
+        "basecurrency_organization",
+        "transactioncurrency",
+        "organization",
+        "basecurrencyid",
+        "basecurrencyid",
+        DeleteAction::NoCascade,
+    ),
+    (
+        "publisher_solution",
+        "publisher",
+        "solution",
+        "publisherid",
+        "publisherid",
+        DeleteAction::Restrict,
+    ),
+    (
+        "sdkmessageid_sdkmessagefilter",
+        "sdkmessage",
+        "sdkmessagefilter",
+        "sdkmessageid",
+        "sdkmessageid",
+        DeleteAction::Cascade,
+    ),
+    (
+        "AsyncOperation_BulkDeleteOperation",
+        "asyncoperation",
+        "bulkdeleteoperation",
+        "asyncoperationid",
+        "asyncoperationid",
+        DeleteAction::Cascade,
+    ),
+    (
+        "BulkDeleteOperation_BulkDeleteFailure",
+        "bulkdeleteoperation",
+        "bulkdeletefailure",
+        "bulkdeleteoperationid",
+        "bulkdeleteoperationid",
+        DeleteAction::Cascade,
+    ),
+];
+
+/// Relationships that hierarchy operators follow.
+const HIERARCHIES: [&str; 2] = ["account_parent_account", "user_parent_user"];
+
+/// Relationships that are not those of the system columns.
+pub(super) fn relationships() -> impl Iterator<Item = OneToMany> {
+    RELATIONSHIPS.iter().map(|(name, referenced, referencing, lookup, navigation, delete)| {
+        OneToMany {
+            is_hierarchical: HIERARCHIES.contains(name),
+            ..system::one_to_many(
+                (*name).to_owned(),
+                referenced,
+                referencing,
+                lookup,
+                navigation,
+                *delete,
+            )
+        }
+    })
 }
 
 /// A table with its primary key; columns are appended in the order in which they are listed.
