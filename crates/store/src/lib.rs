@@ -9,6 +9,7 @@ pub mod alternate;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod definitions;
+pub mod elastic;
 mod error;
 pub mod judge;
 pub mod memory;
