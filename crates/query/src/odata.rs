@@ -16,7 +16,6 @@ mod order;
 mod select;
 
 pub use filter::negate;
-pub use literal::edm_type;
 pub use options::Options;
 
 use crate::skiptoken::SkipToken;

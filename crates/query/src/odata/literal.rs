@@ -107,7 +107,7 @@ impl Literal {
     ///
     /// Neither the null literal nor an empty text may come here.
     pub(super) fn fit(&self, column: &Column) -> Result<Option<Fit>, Error> {
-        let bad = |text: &str| Error::BadLiteral { text: text.into(), edm: edm_type(&column.kind) };
+        let bad = |text: &str| Error::BadLiteral { text: text.into(), edm: column.kind.edm_type() };
         let fit = match (&column.kind, self) {
             (
                 ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName,
@@ -231,26 +231,5 @@ fn scaled(number: Decimal, precision: u32) -> Fit {
         Fit::Exact(Value::Decimal(floor))
     } else {
         Fit::After(Value::Decimal(floor))
-    }
-}
-
-/// The `Edm` type under which a kind of column is known on the wire.
-pub fn edm_type(kind: &ColumnKind) -> &'static str {
-    match kind {
-        ColumnKind::Guid | ColumnKind::Lookup { .. } => "Edm.Guid",
-        ColumnKind::Text { .. }
-        | ColumnKind::Memo { .. }
-        | ColumnKind::MultiChoice { .. }
-        | ColumnKind::TableName => "Edm.String",
-        ColumnKind::Integer { .. }
-        | ColumnKind::Choice { .. }
-        | ColumnKind::State { .. }
-        | ColumnKind::Status { .. } => "Edm.Int32",
-        ColumnKind::BigInt => "Edm.Int64",
-        ColumnKind::Decimal { .. } | ColumnKind::Money { .. } => "Edm.Decimal",
-        ColumnKind::Double { .. } => "Edm.Double",
-        ColumnKind::Boolean { .. } => "Edm.Boolean",
-        ColumnKind::DateTime { behavior: DateTimeBehavior::DateOnly, .. } => "Edm.Date",
-        ColumnKind::DateTime { .. } => "Edm.DateTimeOffset",
     }
 }

@@ -1,6 +1,6 @@
 //! Single conditions: a column against a literal, a column or a pattern.
 
-use crate::odata::literal::{self, Fit, Literal};
+use crate::odata::literal::{Fit, Literal};
 use crate::{ColumnRef, Compare, Error, Filter, Match};
 use model::{Column, ColumnKind, DateTimeBehavior, Table, Value};
 
@@ -62,7 +62,7 @@ pub(super) fn compare(
         _ => {}
     }
     let fit = literal.fit(definition)?.ok_or_else(|| {
-        let (column, literal) = (literal::edm_type(&definition.kind), literal.edm_type());
+        let (column, literal) = (definition.kind.edm_type(), literal.edm_type());
         let (left, right) = match side {
             Side::Left => (column, literal),
             Side::Right => (literal, column),
@@ -107,8 +107,8 @@ pub(super) fn columns(
     };
     if !compatible {
         return Err(Error::IncompatibleTypes {
-            left: literal::edm_type(&first.kind),
-            right: literal::edm_type(&second.kind),
+            left: first.kind.edm_type(),
+            right: second.kind.edm_type(),
             operator: operator_name(compare),
         });
     }
@@ -219,7 +219,7 @@ pub(super) fn among(
         }
         let fit = literal.fit(definition)?.ok_or_else(|| Error::BadLiteral {
             text: format!("{literal:?}").into(),
-            edm: literal::edm_type(&definition.kind),
+            edm: definition.kind.edm_type(),
         })?;
         match fit {
             Fit::Exact(value) if !values.contains(&value) => values.push(value),
