@@ -231,7 +231,9 @@ fn no_answer(err: &reqwest::Error) -> Error {
 /// The texts of an error and its causes, without what they repeat of each other.
 fn chain(err: &reqwest::Error) -> String {
     let mut texts = Vec::new();
-    let mut cause: Option<&dyn std::error::Error> = Some(err);
+    // Its own text says no more than the address, unless it has no cause.
+    let mut cause: Option<&dyn std::error::Error> =
+        Some(std::error::Error::source(err).unwrap_or(err));
     while let Some(err) = cause {
         texts.push(err.to_string());
         cause = err.source();
