@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused_and_the_client_sees_why() {
-    let house = House::open_with(Home::sqlite(), |options| options.body_bytes_max = 1_000).await;
+    let house =
+        House::open_with(Home::sqlite(), |options| options.limits.message_bytes = 1_000).await;
     let body = format!(r#"{{"name":"{}"}}"#, "x".repeat(100_000));
     let (status, answer) = house.json(Method::POST, "accounts", &body).await;
     assert_eq!(status, 413);
