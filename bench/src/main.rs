@@ -14,6 +14,7 @@ mod bare_postgres;
 mod bare_sqlite;
 mod bulk;
 mod latency;
+mod limits;
 mod report;
 mod rows;
 mod service;
@@ -107,5 +108,8 @@ async fn main() -> Result<()> {
         }
     }
     report::print_table(&lines);
+    if arguments.wants(limits::NAME) {
+        limits::measure();
+    }
     Ok(())
 }

@@ -3,13 +3,12 @@
 use crate::args::{Serve, Usage};
 use crate::output;
 use crate::signal;
-use server::{Options, Server, StoreChoice};
+use server::{Limits, Options, Server, StoreChoice};
 
 /// Where rows live when nothing is said.
 const DIRECTORY: &str = "./sheaf-data";
 
 pub(crate) async fn serve(args: Serve) -> anyhow::Result<u8> {
-    refuse_unhonoured("--limits", &args.limits)?;
     refuse_unhonoured("--tls", &args.tls)?;
     let store = match (args.data, args.store) {
         (Some(directory), _) => StoreChoice::Directory(directory),
@@ -22,7 +21,10 @@ pub(crate) async fn serve(args: Serve) -> anyhow::Result<u8> {
         }
         (None, None) => StoreChoice::Directory(DIRECTORY.into()),
     };
-    let server = Server::start(Options::new(args.listen, store)).await?;
+    let mut options = Options::new(args.listen, store);
+    options.limits = Limits::named(&args.limits).map_err(as_usage)?;
+    options.node = args.node;
+    let server = Server::start(options).await?;
     let address = server.address();
     output::line(&format!("listening on http://{address}"));
     output::note(&format!("try: curl http://{address}/api/data/v9.2/WhoAmI"));
@@ -32,6 +34,11 @@ pub(crate) async fn serve(args: Serve) -> anyhow::Result<u8> {
 
 fn is_postgres(url: &str) -> bool {
     ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
+}
+
+/// A limits file that cannot be used is a wrong call; its whole story is one text.
+fn as_usage(error: server::Error) -> Usage {
+    Usage(format!("{:#}", anyhow::Error::from(error)))
 }
 
 fn refuse_unhonoured(flag: &str, value: &str) -> Result<(), Usage> {
@@ -47,7 +54,7 @@ mod tests {
 
     #[test]
     fn what_is_not_honoured_is_refused_by_name() {
-        assert!(refuse_unhonoured("--limits", "off").is_ok());
+        assert!(refuse_unhonoured("--tls", "off").is_ok());
         let text = refuse_unhonoured("--tls", "dev").map_err(|err| err.to_string());
         assert_eq!(text, Err("`--tls dev` is not supported yet: only `--tls off`".to_owned()));
     }

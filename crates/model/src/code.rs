@@ -148,4 +148,10 @@ codes! {
     INVALID_ENTITY_SET_NAME = 0x8006_089b, "InvalidEntitySetName";
     /// The alternate key is ambiguous.
     MULTIPLE_RECORDS_FOUND_BY_ENTITY_KEY = 0x8006_089d, "MultipleRecordsFoundByEntityKey";
+    /// The execution time of a user's requests is used up.
+    THROTTLING_TIME_EXCEEDED = 0x8007_2321, "ThrottlingTimeExceededError";
+    /// The number of a user's requests is used up.
+    THROTTLING_BURST_REQUEST_LIMIT_EXCEEDED = 0x8007_2322, "ThrottlingBurstRequestLimitExceededError";
+    /// Too many requests of a user at once.
+    THROTTLING_CONCURRENCY_LIMIT_EXCEEDED = 0x8007_2326, "ThrottlingConcurrencyLimitExceededError";
 }

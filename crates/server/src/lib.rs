@@ -1,14 +1,19 @@
 //! Assembly: sockets, the store that was asked for, the pipeline and the Web API on top, shutdown.
 //!
 //! In reading order: `options` (what is served, and what is refused), `serve` (from open to shutdown),
-//! `connection` (one request: head, body, answer), `clock` (the one place that reads time and
+//! `limits` (what a request may cost), `admission` (who may go on), `connection` (one request: head, body,
+//! answer), `clock` (the one place that reads time and
 //! randomness).
 //! Not here: routes, messages, engines.
 
+mod admission;
 mod clock;
 mod connection;
+mod limits;
 mod options;
 mod serve;
 
+pub use limits::Limits;
 pub use options::{Error, Options, StoreChoice};
 pub use serve::Server;
+pub use webapi::Facets;

@@ -1,5 +1,6 @@
 //! What is served, and what is refused before anything is opened.
 
+use crate::limits::Limits;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,12 +12,14 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where rows live.
     pub store: StoreChoice,
-    /// Largest request body, in bytes.
-    pub body_bytes_max: usize,
+    /// What a request may cost.
+    pub limits: Limits,
     /// Bytes of all request bodies in memory at once.
     pub bodies_bytes_max: usize,
     /// How long shutdown waits for requests in flight.
     pub grace: Duration,
+    /// The name of this node where there are several: answers carry an affinity cookie.
+    pub node: Option<String>,
 }
 
 /// Where rows live.
@@ -29,17 +32,15 @@ pub enum StoreChoice {
 }
 
 impl Options {
-    /// Largest request body by default: 128 MiB (contract: `bulk.md` 8.8).
-    pub const BODY_BYTES_MAX: usize = 134_217_728;
-
     /// Defaults for an address and a store.
     pub fn new(listen: SocketAddr, store: StoreChoice) -> Self {
         Self {
             listen,
             store,
-            body_bytes_max: Self::BODY_BYTES_MAX,
-            bodies_bytes_max: 8 * Self::BODY_BYTES_MAX,
+            limits: Limits::OFF,
+            bodies_bytes_max: 8 * Limits::MESSAGE_BYTES,
             grace: Duration::from_secs(30),
+            node: None,
         }
     }
 }
@@ -59,6 +60,22 @@ pub enum Error {
         address: SocketAddr,
         /// Why.
         source: std::io::Error,
+    },
+    /// The limits cannot be read.
+    #[error("cannot read the limits file `{file}`")]
+    LimitsFile {
+        /// Its path.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The limits cannot be understood.
+    #[error("the limits file `{file}` is wrong: {why}")]
+    Limits {
+        /// Its path.
+        file: String,
+        /// What is wrong, and where.
+        why: String,
     },
     /// The store cannot be opened.
     #[error("cannot open {what}")]

@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`WebApi`] (one request from head to answer), `request` and `path` (what was
 //! sent), `route` (what it names), `records`, `bulk`, `metadata`, `functions` (one area each),
-//! `response` and `fault` (what goes back).
+//! `response` and `fault` (what goes back). Beside them `limits` (who may ask now), `parameters` (what
+//! custom logic is told) and `usage` (what was asked for).
 //! Not here: reading bodies from the network, tokens, stores.
 //! Invariants: a caller's mistake never answers 5xx and nothing sent can panic; statuses are chosen in
 //! `fault`; a request holds one snapshot of the definitions at a time.
@@ -13,13 +14,17 @@ mod api;
 mod bulk;
 mod fault;
 mod functions;
+mod limits;
 mod metadata;
+mod parameters;
 mod path;
 mod records;
 mod request;
 mod response;
 mod route;
 mod settings;
+mod usage;
 
 pub use api::{Challenge, Incoming, WebApi};
+pub use limits::{Facet, Facets, Limiter, Refusal, Remaining};
 pub use settings::Settings;

@@ -5,12 +5,14 @@
 
 use crate::Incoming;
 use crate::fault::{self, Problem};
+use crate::parameters::{self, Parameters};
 use crate::path::{self, Path};
 use bytes::Bytes;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
 use model::{Caller, Timestamp, Uuid};
 use query::odata::{Options, limits};
+use std::sync::atomic::AtomicU64;
 use wire::etag::{self, ETag};
 use wire::headers;
 use wire::prefer::Prefer;
@@ -30,6 +32,10 @@ pub(crate) struct Request {
     pub(crate) strong: bool,
     /// The solution that a change of definitions is meant for.
     pub(crate) solution: Option<String>,
+    /// What custom logic is told, and what it is spared.
+    pub(crate) parameters: Parameters,
+    /// Targets of the messages that it ran, for the entitlement numbers.
+    pub(crate) items: AtomicU64,
     pub(crate) body: Bytes,
     /// `https://host/api/data/v9.2/`, as the client addressed it.
     pub(crate) root: String,
@@ -50,14 +56,16 @@ pub(crate) enum Guard {
     Tag(ETag),
 }
 
-/// Headers that ask custom logic, flows or duplicate rules not to run: there are none.
-const NO_OPS: [&str; 6] = [
+/// Headers that are read elsewhere, or that ask for what holds anyway.
+const KNOWN: [&str; 8] = [
     headers::MSCRM_SUPPRESS_DUPLICATE_DETECTION,
     headers::MSCRM_BYPASS_CUSTOM_PLUGIN_EXECUTION,
     headers::MSCRM_BYPASS_BUSINESS_LOGIC_EXECUTION,
     headers::MSCRM_BYPASS_BUSINESS_LOGIC_EXECUTION_STEP_IDS,
     headers::MSCRM_SUPPRESS_CALLBACK_REGISTRATION_EXPANDER_JOB,
     headers::MSCRM_SESSION_TOKEN,
+    headers::MSCRM_SOLUTION_UNIQUE_NAME,
+    headers::MSCRM_MERGE_LABELS,
 ];
 
 /// Reads the preferences, which also say how an error is answered. Never fails.
@@ -89,6 +97,7 @@ pub(crate) fn read(
     options.page_size = prefer.max_page_size;
     options.page_size_max = page_size_max;
     check_headers(&headers, caller)?;
+    let parameters = parameters::read(&headers, options.get("tag"))?;
     if !body.is_empty() {
         check_kind(&headers)?;
     }
@@ -106,6 +115,8 @@ pub(crate) fn read(
         if_none_match: guard(&headers, &header::IF_NONE_MATCH),
         strong,
         solution: text(&headers, headers::MSCRM_SOLUTION_UNIQUE_NAME).map(str::to_owned),
+        parameters,
+        items: AtomicU64::new(0),
         body,
         caller,
         now,
@@ -137,10 +148,7 @@ fn check_headers(headers: &HeaderMap, caller: Caller) -> Result<(), Problem> {
         return Err(Problem::not_implemented("Impersonation by the header 'CallerObjectId'"));
     }
     for name in headers.keys().map(HeaderName::as_str) {
-        let known = NO_OPS.contains(&name)
-            || name == headers::MSCRM_SOLUTION_UNIQUE_NAME
-            || name == headers::MSCRM_MERGE_LABELS;
-        if name.starts_with("mscrm.") && !known {
+        if name.starts_with("mscrm.") && !KNOWN.contains(&name) {
             return Err(Problem::not_implemented(format_args!("The header '{name}'")));
         }
     }

@@ -3,6 +3,7 @@
 mod bulk;
 mod definitions;
 mod laws;
+mod limits;
 mod protocol;
 mod queries;
 mod records;
