@@ -58,6 +58,7 @@ impl Shared {
         let mut settings = Settings {
             body_bytes_max: limits.message_bytes,
             request_time_max: limits.request_time,
+            aggregate_rows_max: limits.aggregate_rows,
             node: options.node.clone(),
             ..Settings::default()
         };
@@ -125,7 +126,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Ful
     let admitted = match shared.admission.admit(caller) {
         Ok(admitted) => admitted,
         Err(refusal) => {
-            drain(body).await;
+            refuse(&head.headers, body).await;
             return shared.api.limited(request_id, &refusal, &head.headers).map(Full::new);
         }
     };
@@ -213,12 +214,12 @@ async fn read(
         .and_then(|length| length.to_str().ok())
         .and_then(|length| length.parse::<usize>().ok());
     if announced.is_some_and(|length| length > shared.body_bytes_max) {
-        drain(body).await;
+        refuse(headers, body).await;
         return Err(shared.api.too_large(request_id));
     }
     let busy = || shared.api.busy(request_id);
     let Some(mut permit) = reserve(shared, announced.unwrap_or(0)) else {
-        drain(body).await;
+        refuse(headers, body).await;
         return Err(busy());
     };
     let mut reserved = announced.unwrap_or(0);
@@ -256,6 +257,14 @@ async fn read(
 fn reserve(shared: &Shared, bytes: usize) -> Option<OwnedSemaphorePermit> {
     let pieces = u32::try_from(bytes.div_ceil(BUDGET_PIECE_BYTES)).ok()?;
     shared.budget.clone().try_acquire_many_owned(pieces).ok()
+}
+
+/// Gives up a body that was not begun: a client that waits to be asked for it is not asked, from others
+/// a part is read.
+async fn refuse(headers: &HeaderMap, body: Incoming) {
+    if !headers.contains_key(header::EXPECT) {
+        drain(body).await;
+    }
 }
 
 /// Reads and drops a bounded part of a body, so that the client gets to read the answer.

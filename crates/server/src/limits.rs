@@ -2,7 +2,7 @@
 //!
 //! In: `off`, `dataverse`, or TOML. Out: [`Limits`]. A key that a file does not have keeps the platform's
 //! number; 0 switches its limit off; an unknown key is refused by name.
-//! Source: bulk.md 8.1 and 8.8. Not here: counting (`webapi`), refusing (`admission`, `connection`).
+//! Source: bulk.md 8.1 and 8.8; aggregates: the platform's query limits. Not here: counting (`webapi`), refusing (`admission`, `connection`).
 
 use crate::options::Error;
 use serde::Deserialize;
@@ -23,6 +23,8 @@ pub struct Limits {
     pub request_time: Duration,
     /// How long one step of custom logic may run; zero for no limit. Kept for plug-ins.
     pub step_time: Duration,
+    /// Rows that one aggregate may read; `None` for any number. Kept for aggregates.
+    pub aggregate_rows: Option<u64>,
 }
 
 /// The keys of a file.
@@ -52,10 +54,12 @@ impl Limits {
         context_bytes: Self::CONTEXT_BYTES,
         request_time: Duration::from_secs(240),
         step_time: Duration::from_secs(120),
+        aggregate_rows: None,
     };
 
     /// The platform's numbers.
-    pub const DATAVERSE: Self = Self { facets: Facets::DATAVERSE, ..Self::OFF };
+    pub const DATAVERSE: Self =
+        Self { facets: Facets::DATAVERSE, aggregate_rows: Some(50_000), ..Self::OFF };
 
     /// `off`, `dataverse`, or the path of a TOML file.
     pub fn named(name: &str) -> Result<Self, Error> {
@@ -101,6 +105,7 @@ impl Limits {
             context_bytes: bytes(file.context_bytes, Self::CONTEXT_BYTES),
             request_time: time(file.request_seconds, Self::OFF.request_time),
             step_time: time(file.step_seconds, Self::OFF.step_time),
+            aggregate_rows: Self::DATAVERSE.aggregate_rows,
         })
     }
 }
@@ -139,6 +144,7 @@ mod tests {
             context_bytes: 6,
             request_time: Duration::from_secs(7),
             step_time: Duration::from_secs(8),
+            ..Limits::DATAVERSE
         };
         check(all, Ok(want));
     }
@@ -151,7 +157,7 @@ mod tests {
             Ok(Limits { request_time: Duration::ZERO, ..Limits::DATAVERSE }),
         );
         let none = "requests = 0\nexecution_seconds = 0\nconcurrent = 0";
-        check(none, Ok(Limits::OFF));
+        check(none, Ok(Limits { facets: Facets::OFF, ..Limits::DATAVERSE }));
         assert!(!Limits::OFF.facets.any());
     }
 

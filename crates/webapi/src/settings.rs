@@ -13,6 +13,8 @@ pub struct Settings {
     pub dop_hint: u32,
     /// How long a request may take; for the text of the answer to one that took longer.
     pub request_time_max: Duration,
+    /// The most rows that one aggregate may read; `None` for any number.
+    pub aggregate_rows_max: Option<u64>,
     /// The name of this node, where there are several: answers carry an affinity cookie.
     pub node: Option<String>,
 }
@@ -29,6 +31,7 @@ impl Default for Settings {
             page_size_max: query::odata::limits::PAGE_SIZE_MAX,
             dop_hint: u32::try_from(dop_hint).unwrap_or(u32::MAX),
             request_time_max: Duration::from_secs(240),
+            aggregate_rows_max: None,
             node: None,
         }
     }

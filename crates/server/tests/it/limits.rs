@@ -152,6 +152,19 @@ async fn one_request_at_once_more_than_the_limit_is_refused_until_one_has_ended(
 }
 
 #[tokio::test]
+async fn who_waits_to_be_asked_for_a_body_is_refused_without_being_asked() {
+    let house = limited(Facets { requests: 1, ..Facets::DATAVERSE }).await;
+    assert_eq!(house.send(Method::GET, "WhoAmI", "").await.status(), 200);
+    let address = house.url.trim_start_matches("http://").to_owned();
+    let mut stream = TcpStream::connect(&address).await.expect("a connection");
+    let head = "POST /api/data/v9.2/accounts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer, then the end");
+    assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
+}
+
+#[tokio::test]
 async fn a_client_that_hangs_up_gives_its_place_back() {
     let house = limited(Facets { concurrent: 1, ..Facets::DATAVERSE }).await;
     for _ in 0..3 {
