@@ -3,7 +3,7 @@
 use crate::args::{Serve, Usage};
 use crate::output;
 use crate::signal;
-use server::{Limits, Options, Server, StoreChoice};
+use server::{Config, Limits, Options, Server, StoreChoice};
 
 /// Where rows live when nothing is said.
 const DIRECTORY: &str = "./sheaf-data";
@@ -24,6 +24,9 @@ pub(crate) async fn serve(args: Serve) -> anyhow::Result<u8> {
     let mut options = Options::new(args.listen, store);
     options.limits = Limits::named(&args.limits).map_err(as_usage)?;
     options.node = args.node;
+    if let Some(file) = &args.config {
+        options.config = Config::read(file)?;
+    }
     let server = Server::start(options).await?;
     let address = server.address();
     output::line(&format!("listening on http://{address}"));

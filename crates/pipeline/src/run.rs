@@ -3,6 +3,7 @@
 //! Not here: planning ([`crate::write`], [`crate::define`]), which is pure. This is the rim that awaits.
 //! Invariant: a message reaches the store as one value; nothing here loops over rows around I/O.
 
+use crate::available::{self, Unavailable};
 use crate::define;
 use crate::fault;
 use crate::ids::IdSource;
@@ -23,6 +24,8 @@ pub struct Pipeline {
     ids: IdSource,
     /// Owners and currencies seen so far. Their rows are never deleted, so what is here stays true.
     principals: RwLock<Principals>,
+    /// Messages that the configuration took from tables.
+    pub(crate) unavailable: Unavailable,
 }
 
 /// What does not change in a request.
@@ -103,7 +106,12 @@ impl Pipeline {
             organization: seed::organization(id),
             ids,
             principals: RwLock::default(),
+            unavailable: Unavailable::default(),
         })
+    }
+
+    pub(crate) fn store(&self) -> &dyn StandardStore {
+        &*self.store
     }
 
     /// The newest definitions that this node has seen.
@@ -142,6 +150,7 @@ impl Pipeline {
 
     async fn write(&self, context: &Context, message: Write) -> Result<Reply, Error> {
         let name = message.name;
+        available::refuse(&self.unavailable, &message)?;
         let named = write::named_principals(&message);
         let principals = self.principals(context, &named).await?;
         let planned = write::plan(context, self.organization, &principals, &self.ids, message)?;
@@ -244,21 +253,22 @@ fn not_about_rows(error: store::Error) -> Error {
 
 /// The rows with these ids: primary key and, where there is one, business unit.
 fn principals_query(context: &Context, table: &Arc<Table>, lookups: &[LookupValue]) -> BoundQuery {
-    let key = ColumnRef { column: table.primary_key };
+    let key = ColumnRef::root(table.primary_key);
     let unit = table
         .index_of("businessunitid")
         .filter(|index| matches!(table.column(*index).kind, ColumnKind::Lookup { .. }));
     BoundQuery {
         catalog: context.catalog.clone(),
         table: table.clone(),
-        columns: std::iter::once(key).chain(unit.map(|column| ColumnRef { column })).collect(),
+        joins: Vec::new(),
+        columns: std::iter::once(key).chain(unit.map(ColumnRef::root)).collect(),
         filter: Some(Filter::In {
             column: key,
             values: lookups.iter().map(|lookup| Value::Guid(lookup.id)).collect(),
             negated: false,
         }),
         order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: PRINCIPALS_PER_QUERY, after: None, look_ahead: false },
+        paging: Paging { size: PRINCIPALS_PER_QUERY, after: None, skip: 0, look_ahead: false },
         count_max: None,
     }
 }
@@ -272,14 +282,15 @@ async fn organization_id(
         why: format!("the store holds definitions, but no {what}; it was not made by this service"),
     };
     let table = catalog.table("organization").ok_or_else(|| missing("table `organization`"))?;
-    let key = ColumnRef { column: table.primary_key };
+    let key = ColumnRef::root(table.primary_key);
     let query = BoundQuery {
         catalog: catalog.clone(),
         table: table.clone(),
+        joins: Vec::new(),
         columns: vec![key],
         filter: None,
         order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: 1, after: None, look_ahead: false },
+        paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
         count_max: None,
     };
     let page = store.read(&query).await?;

@@ -1,5 +1,6 @@
 //! What is served, and what is refused before anything is opened.
 
+use crate::config::Config;
 use crate::limits::Limits;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,6 +21,8 @@ pub struct Options {
     pub grace: Duration,
     /// The name of this node where there are several: answers carry an affinity cookie.
     pub node: Option<String>,
+    /// What the configuration file says.
+    pub config: Config,
 }
 
 /// Where rows live.
@@ -41,6 +44,7 @@ impl Options {
             bodies_bytes_max: 8 * Limits::MESSAGE_BYTES,
             grace: Duration::from_secs(30),
             node: None,
+            config: Config::default(),
         }
     }
 }
@@ -85,4 +89,23 @@ pub enum Error {
         /// Why.
         source: store::Error,
     },
+    /// The configuration file cannot be read.
+    #[error("cannot read the configuration {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The configuration file is no TOML, or holds something that is not known.
+    #[error("the configuration {} is not understood", path.display())]
+    Configuration {
+        /// The file.
+        path: PathBuf,
+        /// Why, with line and column.
+        source: Box<toml::de::Error>,
+    },
+    /// The configuration cannot be honoured.
+    #[error("the configuration cannot be honoured")]
+    Unavailable(#[from] pipeline::UnavailableError),
 }
