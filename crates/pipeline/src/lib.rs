@@ -2,7 +2,8 @@
 //!
 //! One function runs a message, [`Pipeline::run`]; only `webapi`, jobs and plug-in call-backs call it.
 //! In reading order: `message` (in and out), `run` (the rim), `write` and `check` (targets to one
-//! operation), `define` (schema), `seed` (system tables), `available` (messages that are taken from tables), `fault` (store errors to codes), `ids`.
+//! operation), `joined` (several writes as one set), `define` (schema), `seed` (system tables),
+//! `available` (messages that are taken from tables), `fault` (store errors to codes), `ids`.
 //! Not here: HTTP, JSON, engines.
 
 mod available;
@@ -10,6 +11,7 @@ mod check;
 mod define;
 mod fault;
 mod ids;
+mod joined;
 mod message;
 mod run;
 mod seed;
@@ -18,3 +20,4 @@ mod write;
 pub use available::UnavailableError;
 pub use message::{Condition, Definition, Message, Read, Reply, Write};
 pub use run::{Context, Error, Organization, Pipeline};
+pub use store::RowOutcome;

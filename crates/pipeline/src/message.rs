@@ -10,6 +10,8 @@ use store::RowOutcome;
 pub enum Message {
     /// Create, Update, Upsert, Delete and their bulk forms: a single one is a bulk of one.
     Write(Write),
+    /// Several of them in one transaction, in order; each sees the rows of those before it.
+    WriteAll(Vec<Write>),
     /// Retrieve and RetrieveMultiple.
     Read(Read),
     /// A change of definitions.
@@ -74,6 +76,8 @@ pub enum Definition {
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// One outcome per target, in order.
+    ///
+    /// Of several writes: those of the first, then those of the next.
     Written(Vec<RowOutcome>),
     /// The rows.
     Page(Page),
