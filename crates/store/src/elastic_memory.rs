@@ -266,9 +266,7 @@ fn follows(query: &BoundQuery, row: &[Value], after: &[Value]) -> bool {
             let names_partition = query.table.index_of("partitionid").is_some_and(|column| {
                 query.order.iter().any(|order| order.column.column == column)
             });
-            names_partition
-                && effective_partition(&query.table, row)
-                    > effective_partition(&query.table, &other)
+            names_partition && partition_of(&query.table, row) > partition_of(&query.table, &other)
         }
     }
 }
