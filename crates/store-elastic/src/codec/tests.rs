@@ -1,0 +1,1 @@
+//! Rows as bytes and back, over definitions that have moved on.
