@@ -114,9 +114,8 @@ impl<'q> PageBuilder<'q> {
 
     fn compare(&self, left: &[Value], right: &[Value]) -> Ordering {
         let table = &self.query.table;
-        compare_rows(&self.query.order, left, right).then_with(|| {
-            effective_partition(table, left).cmp(&effective_partition(table, right))
-        })
+        compare_rows(&self.query.order, left, right)
+            .then_with(|| effective_partition(table, left).cmp(&effective_partition(table, right)))
     }
 }
 
