@@ -1,0 +1,3 @@
+//! The engines of elastic tables under the suite of `store`, and what each promises beyond it.
+
+mod lsm;
