@@ -7,9 +7,7 @@
 //! Invariant: a column that the table does not know is skipped, one that the bytes do not name is null.
 
 use crate::error::malformed;
-use model::{
-    ColumnIndex, Date, Decimal, LookupValue, Table, TableId, Timestamp, Uuid, Value,
-};
+use model::{ColumnIndex, Date, Decimal, LookupValue, Table, TableId, Timestamp, Uuid, Value};
 use store::Result;
 
 /// The first byte of every row.

@@ -74,8 +74,9 @@ mod tests {
 
     #[test]
     fn keys_order_by_partition_and_then_by_id() {
-        let partitions =
-            ["", "\0", "\0\0", "\0a", "\u{1}", "\u{1}0", "\u{2}", "a", "a\0", "a\0b", "ab", "b", "é"];
+        let partitions = [
+            "", "\0", "\0\0", "\0a", "\u{1}", "\u{1}0", "\u{2}", "a", "a\0", "a\0b", "ab", "b", "é",
+        ];
         for left in partitions {
             for right in partitions {
                 assert_eq!(

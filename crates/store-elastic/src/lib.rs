@@ -9,8 +9,9 @@ mod codec;
 mod error;
 mod key;
 mod lsm;
+mod postgres;
 
 mod scope;
 
 pub use lsm::{LsmOptions, LsmStore};
-
+pub use postgres::PostgresElasticStore;

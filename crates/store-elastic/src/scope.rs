@@ -28,9 +28,10 @@ fn ids_of(query: &BoundQuery, filter: &Filter) -> Option<BTreeSet<Uuid>> {
 
 /// The query's order within a partition is that of the ids.
 pub(crate) fn is_by_id(query: &BoundQuery) -> bool {
-    query.order.first().is_some_and(|order| {
-        order.column.column == query.table.primary_key && !order.descending
-    })
+    query
+        .order
+        .first()
+        .is_some_and(|order| order.column.column == query.table.primary_key && !order.descending)
 }
 
 /// The first id that can stand on the page, where rows before it need not even be counted.

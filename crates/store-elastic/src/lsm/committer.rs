@@ -108,7 +108,9 @@ impl Worker {
                 Job::Drop { table, answer } => send(answer, self.files.drop_table(table)),
             });
             if catch_unwind(work).is_err() {
-                tracing::error!("the committer of elastic tables panicked; the group is not written");
+                tracing::error!(
+                    "the committer of elastic tables panicked; the group is not written"
+                );
             }
             next = left_over.or_else(|| jobs.recv().ok());
         }

@@ -10,7 +10,7 @@ use super::row::{StoredRow, header, stamp};
 use crate::codec::{Columns, decode, encode};
 use crate::error::engine;
 use crate::key::{due_key, row_key};
-use fjall::{Keyspace, UserValue, OwnedWriteBatch};
+use fjall::{Keyspace, OwnedWriteBatch, UserValue};
 use model::{Table, TableId, Timestamp};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

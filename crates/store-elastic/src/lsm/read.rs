@@ -43,9 +43,7 @@ impl Scope<'_> {
         if let Some(ids) = ids_asked_for(query) {
             for id in ids {
                 let key = row_key(&ElasticKey { partition: partition.into(), id });
-                if let Some(bytes) =
-                    self.snapshot.get(self.keyspace, key).map_err(engine(DOING))?
-                {
+                if let Some(bytes) = self.snapshot.get(self.keyspace, key).map_err(engine(DOING))? {
                     self.look_at(&columns, id, &bytes, &mut page)?;
                 }
             }
