@@ -13,5 +13,5 @@ mod postgres;
 
 mod scope;
 
-pub use lsm::{LsmOptions, LsmStore};
+pub use lsm::{LsmCounters, LsmOptions, LsmStore};
 pub use postgres::PostgresElasticStore;

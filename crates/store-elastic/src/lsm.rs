@@ -20,6 +20,7 @@ use model::{Table, TableId, Timestamp};
 use query::{BoundQuery, Page};
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use store::elastic::{ElasticOutcome, ElasticStore, ElasticWrite};
 use store::{Error, Result};
@@ -33,6 +34,15 @@ const READS_WAITING_MAX: usize = 1_024;
 const EXPIRED_ROWS_MAX: usize = 1_000;
 /// The layout of the files; another one is refused.
 const LAYOUT: &[u8] = b"1";
+
+/// What the committer did so far, for tests and for operators.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LsmCounters {
+    /// Calls of writes that were answered.
+    pub calls: u64,
+    /// Groups of calls that were written under one sync.
+    pub commits: u64,
+}
 
 /// How a store is opened.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +78,8 @@ struct Files {
     due: Keyspace,
     tables: RwLock<HashMap<TableId, Keyspace>>,
     memtable_bytes: u64,
+    calls: AtomicU64,
+    commits: AtomicU64,
 }
 
 impl LsmStore {
@@ -89,6 +101,15 @@ impl LsmStore {
             reads: Arc::new(Semaphore::new(READS_MAX)),
             reads_waiting: Arc::new(Semaphore::new(READS_WAITING_MAX)),
         }))
+    }
+
+    /// What the committer did since the store was opened; nothing once it is closed.
+    pub fn counters(&self) -> LsmCounters {
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        self.files().map_or_else(
+            |_| LsmCounters::default(),
+            |files| LsmCounters { calls: get(&files.calls), commits: get(&files.commits) },
+        )
     }
 
     /// Writes what is queued and lets the directory go; later calls are refused.
@@ -216,7 +237,15 @@ impl Files {
             }
         }
         let memtable_bytes = options.memtable_bytes;
-        Ok(Self { database, meta, due, tables: RwLock::new(tables), memtable_bytes })
+        Ok(Self {
+            database,
+            meta,
+            due,
+            tables: RwLock::new(tables),
+            memtable_bytes,
+            calls: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+        })
     }
 
     fn table(&self, table: TableId) -> Option<Keyspace> {

@@ -15,6 +15,7 @@ use fjall::PersistMode;
 use model::{TableId, Timestamp};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use store::elastic::ElasticOutcome;
@@ -150,6 +151,8 @@ impl Worker {
             Error::Engine { doing, source } => (doing, source.to_string()),
             other => ("writing a group of calls", other.to_string()),
         });
+        let answered = u64::try_from(judged.len()).unwrap_or(u64::MAX);
+        self.files.calls.fetch_add(answered, Ordering::Relaxed);
         for (outcomes, answer) in judged {
             let failed = |(doing, why): &(&'static str, String)| Error::Engine {
                 doing,
@@ -165,7 +168,9 @@ impl Worker {
         batch
             .durability(Some(PersistMode::SyncData))
             .commit()
-            .map_err(engine("committing a group of calls"))
+            .map_err(engine("committing a group of calls"))?;
+        self.files.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Takes entries off the expiry index and their rows with them.
