@@ -43,7 +43,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("plugin-sdk", &[]),
     ("testkit", &[]),
     ("xtask", &[]),
-    ("bench", &["testkit"]),
+    // The elastic line drives the store itself; all others drive the built service.
+    ("bench", &["testkit", "model", "store", "store-elastic"]),
 ];
 
 /// What any crate's tests may use besides its own layers.
@@ -56,7 +57,7 @@ const FOR_TESTS_OF: &[(&str, &[&str])] = &[("webapi", &["store"])];
 const HEAVY: &[(&str, &[&str])] = &[
     ("rusqlite", &["store-standard", "bench"]),
     ("libsqlite3-sys", &["store-standard"]),
-    ("tokio-postgres", &["store-standard", "bench"]),
+    ("tokio-postgres", &["store-standard", "store-elastic", "bench"]),
     ("deadpool-postgres", &["store-standard"]),
     ("fjall", &["store-elastic", "bench"]),
     ("scylla", &["store-elastic", "bench"]),

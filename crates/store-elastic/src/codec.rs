@@ -128,11 +128,15 @@ fn length(length: usize) -> u32 {
 }
 
 fn varint(bytes: &mut Vec<u8>, mut number: u32) {
-    while number >= 0x80 {
-        bytes.push((number & 0x7f) as u8 | 0x80);
+    loop {
+        let [low, ..] = (number & 0x7f).to_le_bytes();
         number >>= 7;
+        if number == 0 {
+            bytes.push(low);
+            return;
+        }
+        bytes.push(low | 0x80);
     }
-    bytes.push(number as u8);
 }
 
 struct Reader<'a> {

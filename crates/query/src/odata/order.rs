@@ -2,11 +2,22 @@
 
 use super::{Options, limits};
 use crate::{ColumnRef, Error, Order};
-use model::{ColumnKind, Table};
+use model::{ColumnKind, Table, TableKind};
 
 /// Ascending by primary key: the order when none is asked for.
+///
+/// On elastic tables the partition follows, because an id may be there once per partition.
 pub(super) fn by_key(table: &Table) -> Vec<Order> {
-    vec![Order { column: ColumnRef { column: table.primary_key }, descending: false }]
+    let mut order = vec![table.primary_key];
+    order.extend(partition(table));
+    order
+        .into_iter()
+        .map(|column| Order { column: ColumnRef { column }, descending: false })
+        .collect()
+}
+
+fn partition(table: &Table) -> Option<model::ColumnIndex> {
+    (table.kind == TableKind::Elastic).then(|| table.index_of("partitionid")).flatten()
 }
 
 /// The sort keys; a column that stands twice counts where it stands first.
@@ -42,10 +53,14 @@ pub(super) fn parse(table: &Table, options: &Options) -> Result<Vec<Order>, Erro
             )));
         }
     }
-    // Nothing after the primary key can still decide.
-    match order.iter().position(|key| key.column.column == table.primary_key) {
-        Some(place) => order.truncate(place + 1),
-        None => order.extend(by_key(table)),
+    // Nothing after the primary key can still decide, but for the partition.
+    if let Some(place) = order.iter().position(|key| key.column.column == table.primary_key) {
+        order.truncate(place + 1);
+    }
+    for key in by_key(table) {
+        if !order.iter().any(|known| known.column == key.column) {
+            order.push(key);
+        }
     }
     Ok(order)
 }

@@ -15,11 +15,12 @@ fn names<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
 fn check(suite: &str, list: &str, tests_min: usize) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/conformance");
     let mut written = BTreeSet::new();
-    for file in fs::read_dir(source.join(suite)).unwrap() {
-        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+    for file in fs::read_dir(source.join(suite)).expect("the suite's files are read") {
+        let text =
+            fs::read_to_string(file.expect("a file of the suite").path()).expect("it is text");
         written.extend(names(&text, "\npub async fn ").map(str::to_owned));
     }
-    let list = fs::read_to_string(source.join(list)).unwrap();
+    let list = fs::read_to_string(source.join(list)).expect("the macro's file is read");
     let listed: BTreeSet<String> = list
         .lines()
         .filter(|line| line.starts_with("                ") && !line.trim().contains(' '))

@@ -139,9 +139,10 @@ async fn a_journal_cut_anywhere_leaves_a_beginning_of_the_calls() {
 
 /// The one journal of a small store.
 fn journal(directory: &Path) -> PathBuf {
-    let files = fs::read_dir(directory).unwrap().map(|file| file.unwrap().path());
-    let journals: Vec<PathBuf> =
-        files.filter(|path| path.extension().is_some_and(|ending| ending == "jnl")).collect();
+    let journals: Vec<PathBuf> = files_in(directory)
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|ending| ending == "jnl"))
+        .collect();
     let [journal] = &journals[..] else { panic!("{journals:?} is not one journal") };
     journal.clone()
 }
@@ -152,14 +153,18 @@ fn used(bytes: &[u8]) -> usize {
 }
 
 fn copy_files(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for file in fs::read_dir(from).unwrap() {
-        let path = file.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
+    fs::create_dir_all(to).expect("a directory can be made");
+    for path in files_in(from) {
+        let target = to.join(path.file_name().expect("a file has a name"));
         if path.is_dir() {
             copy_files(&path, &target);
         } else {
-            fs::copy(&path, &target).unwrap();
+            fs::copy(&path, &target).expect("a file can be copied");
         }
     }
+}
+
+fn files_in(directory: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(directory).expect("a directory can be read");
+    files.map(|file| file.expect("a directory can be read").path()).collect()
 }
