@@ -97,7 +97,7 @@ fn answer(query: &BoundQuery, mut found: Vec<Vec<Vec<Value>>>) -> Page {
     let count = query
         .count_max
         .map(|max| u64::try_from(found.len()).unwrap_or(u64::MAX).min(max.saturating_add(1)));
-    found.sort_by(|left, right| compare_rows(&query.order, left, right));
+    found.sort_by(|left, right| compare_sources(&query.order, left, right));
     if let Some(after) = &query.paging.after {
         found.retain(|row| position(&query.order, row, after) == Ordering::Greater);
     }
@@ -144,7 +144,21 @@ pub fn compare(left: &Value, right: &Value) -> Ordering {
     }
 }
 
-fn compare_rows(order: &[Order], left: &Sources, right: &Sources) -> Ordering {
+/// Orders two completed rows of the query's own table; nothing is joined.
+pub fn compare_rows(order: &[Order], left: &[Value], right: &[Value]) -> Ordering {
+    order
+        .iter()
+        .map(|order| {
+            let place = usize::from(order.column.column.0);
+            let left = left.get(place).unwrap_or(&Value::Null);
+            let right = right.get(place).unwrap_or(&Value::Null);
+            directed(order, left, right)
+        })
+        .find(|ordering| ordering.is_ne())
+        .unwrap_or(Ordering::Equal)
+}
+
+fn compare_sources(order: &[Order], left: &Sources, right: &Sources) -> Ordering {
     order
         .iter()
         .map(|order| directed(order, at(left, order.column), at(right, order.column)))

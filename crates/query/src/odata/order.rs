@@ -3,11 +3,22 @@
 use super::{Options, limits};
 use crate::scope::Scope;
 use crate::{ColumnRef, Error, Order};
-use model::{ColumnKind, Table};
+use model::{ColumnKind, Table, TableKind};
 
 /// Ascending by primary key: the order when none is asked for.
+///
+/// On elastic tables the partition follows, because an id may be there once per partition.
 pub(super) fn by_key(table: &Table) -> Vec<Order> {
-    vec![Order { column: ColumnRef::root(table.primary_key), descending: false }]
+    let mut order = vec![table.primary_key];
+    order.extend(partition(table));
+    order
+        .into_iter()
+        .map(|column| Order { column: ColumnRef::root(column), descending: false })
+        .collect()
+}
+
+fn partition(table: &Table) -> Option<model::ColumnIndex> {
+    (table.kind == TableKind::Elastic).then(|| table.index_of("partitionid")).flatten()
 }
 
 /// The sort keys; a column that stands twice counts where it stands first.
@@ -43,11 +54,15 @@ pub(super) fn parse(scope: &mut Scope, options: &Options) -> Result<Vec<Order>, 
             )));
         }
     }
-    // Nothing after the primary key can still decide.
+    // Nothing after the primary key can still decide, but for the partition.
     let primary_key = ColumnRef::root(scope.table.primary_key);
-    match order.iter().position(|key| key.column == primary_key) {
-        Some(place) => order.truncate(place + 1),
-        None => order.extend(by_key(&scope.table)),
+    if let Some(place) = order.iter().position(|key| key.column == primary_key) {
+        order.truncate(place + 1);
+    }
+    for key in by_key(&scope.table) {
+        if !order.iter().any(|known| known.column == key.column) {
+            order.push(key);
+        }
     }
     Ok(order)
 }
