@@ -71,10 +71,7 @@ pub(crate) async fn answer(
     let mut writer = ResponseWriter::new(format!("batchresponse_{}", batch.new_id()));
     let request_id = incoming.request_id.to_string();
     let mut status = StatusCode::OK;
-    let kind = {
-        let boundary = writer.boundary();
-        wire::batch::response_content_type(boundary)
-    };
+    let kind = wire::batch::response_content_type(writer.boundary());
     // A loop around messages: this is what the caller asks for, part by part.
     for part in &parts {
         let failed = match part {
