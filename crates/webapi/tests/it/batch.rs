@@ -4,6 +4,8 @@
 
 use crate::service::{Answer, ORIGIN, ROOT, Service};
 use expect_test::expect;
+use std::sync::Arc;
+use webapi::{Settings, WebApi};
 use wire::batch::{Part, read_response};
 
 pub(crate) const HEAD: &str = "POST /$batch\nContent-Type: multipart/mixed; boundary=\"b\"";
@@ -325,4 +327,17 @@ async fn the_annotations_of_an_error_are_those_that_the_part_asks_for() {
         .map(|one| wire::error_body::read(one.body).annotations.is_empty())
         .collect();
     assert_eq!(counts, [true, false]);
+}
+
+#[tokio::test]
+async fn after_too_many_bytes_of_answers_no_further_part_is_run() {
+    let mut service = Service::with_crates().await;
+    let settings = Settings { batch_answers_bytes_max: 1_000, ..Settings::default() };
+    service.api = WebApi::new(Arc::clone(&service.pipeline), settings);
+    let who = part("GET WhoAmI HTTP/1.1");
+    let many = vec![who.clone(); 10];
+    let answer = service.send(CONTINUE, &batch(&many)).await;
+    let text = summary(&answer);
+    assert!(text.starts_with("200, ") && text.ends_with(", 413 0x8004418a"), "{text}");
+    check(&service, HEAD, &[who.clone(), who], 200, "200, 200").await;
 }
