@@ -22,8 +22,7 @@ fn get(set: &str, query: &str) -> String {
 async fn with_rows() -> Service {
     let service = Service::with_crates().await;
     let top = service.ok("POST /accounts", r#"{"name":"Top"}"#).await.id();
-    let body =
-        format!(r#"{{"name":"Low","parentaccountid@odata.bind":"/accounts({top})"}}"#);
+    let body = format!(r#"{{"name":"Low","parentaccountid@odata.bind":"/accounts({top})"}}"#);
     let low = service.ok("POST /accounts", &body).await.id();
     for number in 0..5 {
         let holder = match number {
@@ -81,12 +80,7 @@ async fn conditions_select_rows() {
     check_condition(&service, &listed("new_weight", "in", &["1", "4", "9"]), &["c1", "c4"]).await;
     check_condition(&service, &listed("new_color", "not-in", &["2"]), &all[..4]).await;
     check_condition(&service, &listed("new_weight", "between", &["1", "2"]), &["c1", "c2"]).await;
-    check_condition(
-        &service,
-        "<condition attribute='new_holder' operator='null'/>",
-        &["c0"],
-    )
-    .await;
+    check_condition(&service, "<condition attribute='new_holder' operator='null'/>", &["c0"]).await;
     check(
         &service,
         &format!(
@@ -114,7 +108,8 @@ async fn linked_tables_filter_and_show_their_columns() {
     check(&service, &link("inner", ""), &["c1", "c2", "c3", "c4"]).await;
     check(&service, &link("inner", &named("low")), &["c3", "c4"]).await;
     check(&service, &link("outer", &named("low")), &["c0", "c1", "c2", "c3", "c4"]).await;
-    let missing = "<filter><condition entityname='a' attribute='accountid' operator='null'/></filter>";
+    let missing =
+        "<filter><condition entityname='a' attribute='accountid' operator='null'/></filter>";
     check(&service, &format!("{}{missing}", link("outer", "")), &["c0"]).await;
     // Two levels; `from` and `to` of the inner one are those of the one relationship.
     let parent = format!(
@@ -213,16 +208,27 @@ async fn pages_are_asked_for_by_number() {
     assert_eq!(counted.json["@odata.count"], json!(5));
 }
 
-#[tokio::test]
-async fn what_is_not_honoured_is_refused_by_name() {
+fn entity(inside: &str) -> String {
+    format!("<fetch><entity name='new_crate'>{inside}</entity></fetch>")
+}
+
+fn filter(condition: &str) -> String {
+    entity(&format!("<filter>{condition}</filter>"))
+}
+
+/// A query, and the code and a piece of the text of its refusal.
+type Refused<'a> = (String, &'a str, &'a str);
+
+async fn check_refused(cases: &[Refused<'_>]) {
     let service = Service::with_crates().await;
-    let entity = |inside: &str| format!("<fetch><entity name='new_crate'>{inside}</entity></fetch>");
-    let filter = |condition: &str| entity(&format!("<filter>{condition}</filter>"));
-    let link = |attributes: &str| entity(&format!("<link-entity name='account' {attributes}/>"));
-    let links = |count: usize| {
-        entity(&"<link-entity name='account' from='accountid' to='new_holder'/>".repeat(count))
-    };
-    for (query, code, text) in [
+    for (query, code, text) in cases {
+        service.refused(&get("new_crates", query), "", (400, *code, *text)).await;
+    }
+}
+
+#[tokio::test]
+async fn elements_that_are_not_honoured_are_refused_by_name() {
+    check_refused(&[
         (String::new(), "0x80040303", "empty"),
         ("<fetch>".to_owned(), "0x80040303", "Malformed"),
         ("<fetch/><fetch/>".to_owned(), "0x80040303", "more than one"),
@@ -235,11 +241,21 @@ async fn what_is_not_honoured_is_refused_by_name() {
         ("<fetch><entity name='account'/></fetch>".to_owned(), "0x80041128", "'account'"),
         (entity("<attribute name='absent'/>"), "0x80041103", "'absent'"),
         (entity("<attribute/>"), "0x8004111e", "'attribute'"),
-        (entity("<attribute name='new_label' aggregate='count' alias='n'/>"), "0x8004111a", "'aggregate'"),
-        (entity("<attribute name='new_label' groupby='true' alias='n'/>"), "0x8004111a", "'groupby'"),
+        (
+            entity("<attribute name='new_label' aggregate='count' alias='n'/>"),
+            "0x8004111a",
+            "'aggregate'",
+        ),
+        (
+            entity("<attribute name='new_label' groupby='true' alias='n'/>"),
+            "0x8004111a",
+            "'groupby'",
+        ),
         (entity("<attribute name='new_label' alias='1'/>"), "0x80041109", "'1'"),
         (
-            entity("<attribute name='new_label' alias='a'/><attribute name='new_color' alias='a'/>"),
+            entity(
+                "<attribute name='new_label' alias='a'/><attribute name='new_color' alias='a'/>",
+            ),
             "0x80041130",
             "'a'",
         ),
@@ -249,21 +265,6 @@ async fn what_is_not_honoured_is_refused_by_name() {
         (entity("<order alias='a'/>"), "0x8004111a", "alias"),
         (entity("<order attribute='new_label' descending='down'/>"), "0x80041119", "'down'"),
         (entity("<order attribute='new_label' entityname='x'/>"), "0x8004110a", "'x'"),
-        (filter("<condition operator='eq' value='1'/>"), "0x8004111e", "'attribute'"),
-        (filter("<condition attribute='new_weight' value='1'/>"), "0x8004111e", "'operator'"),
-        (filter("<condition attribute='new_weight' operator='today'/>"), "0x80041120", "'today'"),
-        (filter("<condition attribute='new_weight' operator='is' value='1'/>"), "0x80041120", "'is'"),
-        (filter("<condition attribute='new_weight' operator='eq'/>"), "0x80040203", "'eq'"),
-        (filter("<condition attribute='new_weight' operator='null' value='1'/>"), "0x80040203", "'null'"),
-        (filter("<condition attribute='new_weight' operator='eq' value='x'/>"), "0x80060888", "Edm.Int32"),
-        (filter("<condition attribute='new_label' operator='like' value='a_%'/>"), "0x80060888", "'a_'"),
-        (filter("<link-entity name='account' link-type='any'/>"), "0x80041117", "any"),
-        (entity("<filter type='xor'/>"), "0x80041122", "'xor'"),
-        (link("link-type='exists'"), "0x80041117", "'exists'"),
-        (link("from='accountid'"), "0x80041111", "'account'"),
-        (link("from='accountid' to='new_label'"), "0x80060888", "`new_label`"),
-        (link("from='accountid' to='absent'"), "0x80041103", "'absent'"),
-        (links(16), "0x8004430d", "15"),
         ("<fetch aggregate='true'/>".to_owned(), "0x8004111a", "'aggregate'"),
         ("<fetch distinct='true'/>".to_owned(), "0x80060888", "`distinct`"),
         ("<fetch distinct='yes'/>".to_owned(), "0x80041115", "'yes'"),
@@ -272,9 +273,55 @@ async fn what_is_not_honoured_is_refused_by_name() {
         ("<fetch count='0'/>".to_owned(), "0x80040303", "'count'"),
         ("<fetch top='1' page='1'/>".to_owned(), "0x80040303", "`page`"),
         ("<fetch page='12'/>".to_owned(), "0x8004430a", "12"),
-    ] {
-        service.refused(&get("new_crates", &query), "", (400, code, text)).await;
-    }
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn conditions_and_links_that_are_not_honoured_are_refused_by_name() {
+    let link = |attributes: &str| entity(&format!("<link-entity name='account' {attributes}/>"));
+    check_refused(&[
+        (filter("<condition operator='eq' value='1'/>"), "0x8004111e", "'attribute'"),
+        (filter("<condition attribute='new_weight' value='1'/>"), "0x8004111e", "'operator'"),
+        (filter("<condition attribute='new_weight' operator='today'/>"), "0x80041120", "'today'"),
+        (
+            filter("<condition attribute='new_weight' operator='is' value='1'/>"),
+            "0x80041120",
+            "'is'",
+        ),
+        (filter("<condition attribute='new_weight' operator='eq'/>"), "0x80040203", "'eq'"),
+        (
+            filter("<condition attribute='new_weight' operator='null' value='1'/>"),
+            "0x80040203",
+            "'null'",
+        ),
+        (
+            filter("<condition attribute='new_weight' operator='eq' value='x'/>"),
+            "0x80060888",
+            "Edm.Int32",
+        ),
+        (
+            filter("<condition attribute='new_label' operator='like' value='a_%'/>"),
+            "0x80060888",
+            "'a_'",
+        ),
+        (filter("<link-entity name='account' link-type='any'/>"), "0x80041117", "any"),
+        (entity("<filter type='xor'/>"), "0x80041122", "'xor'"),
+        (link("link-type='exists'"), "0x80041117", "'exists'"),
+        (link("from='accountid'"), "0x80041111", "'account'"),
+        (link("from='accountid' to='new_label'"), "0x80060888", "`new_label`"),
+        (link("from='accountid' to='absent'"), "0x80041103", "'absent'"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn conditions_and_links_are_counted() {
+    let service = Service::with_crates().await;
+    let links = |count: usize| {
+        entity(&"<link-entity name='account' from='accountid' to='new_holder'/>".repeat(count))
+    };
+    service.refused(&get("new_crates", &links(16)), "", (400, "0x8004430d", "15")).await;
     // Encoded it would be too long for a URL.
     let many = |count: usize| {
         let conditions = "<condition attribute='new_weight' operator='null'/>".repeat(count);
