@@ -1,12 +1,13 @@
 //! OData query options: from the decoded query string of a request to a bound query.
 //!
-//! In reading order: [`Options`] (the options as written), `select`, `order`, `filter` (what each
+//! In reading order: [`Options`] (the options as written), `select`, `expand`, `order`, `filter` (what each
 //! binds to), `lexer` and `literal` (below them), [`Parsed`] (the bound query with what an answer
-//! needs). Not here: HTTP, statuses, `$expand`, `$apply`, FetchXML.
+//! needs). Not here: HTTP, statuses, `$apply`, FetchXML.
 //! Invariant: an option that is not honoured is refused by name, never skipped.
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
+mod expand;
 mod filter;
 pub mod lexer;
 pub mod limits;
@@ -15,6 +16,7 @@ mod options;
 mod order;
 mod select;
 
+pub use expand::Expanded;
 pub(crate) use filter::leaf::{self, Side, class};
 pub use filter::negate;
 pub(crate) use literal::Literal;
@@ -39,6 +41,8 @@ pub struct Parsed {
     pub key_place: usize,
     /// Place of the row version among the output columns, if the table has one.
     pub version_place: Option<usize>,
+    /// The records that are shown inside.
+    pub expanded: Vec<Expanded>,
     /// The caller asked for the number of matching rows.
     pub count: bool,
     /// The page's number in its chain, from 1.
@@ -62,17 +66,26 @@ impl Parsed {
 
 /// Reads and binds the options of a read of many records.
 ///
-/// Errors: the first in the order options, `$select`, `$filter`, `$orderby`, paging.
+/// Errors: the first in the order options, `$select`, `$filter`, `$orderby`, `$expand`, paging.
 pub fn parse(
     catalog: &Arc<Catalog>,
     table: &Arc<Table>,
     options: &Options,
 ) -> Result<Parsed, Error> {
-    options.refuse_except(&["$select", "$filter", "$orderby", "$top", "$count", "$skiptoken"])?;
+    options.refuse_except(&[
+        "$select",
+        "$filter",
+        "$orderby",
+        "$top",
+        "$count",
+        "$skiptoken",
+        "$expand",
+    ])?;
     let select = select::parse(table, options.get("$select"))?;
     let mut scope = Scope::new(catalog, table);
     let filter = filter::parse(&mut scope, options)?;
     let order = order::parse(&mut scope, options)?;
+    let expanded = expand::parse(&mut scope, options.get("$expand"))?;
     let count = options.count()?;
     let top = options.top()?;
     let token = options
@@ -81,10 +94,10 @@ pub fn parse(
         .transpose()?;
     let paging = paging(options, top, token.as_ref());
     let page_number = token.map_or(1, |token| token.page);
-    Ok(assemble(scope, select, filter, order, paging, count, page_number))
+    Ok(assemble(scope, select, expanded, filter, order, paging, count, page_number))
 }
 
-/// Reads and binds the options of a read of one record: `$select` alone.
+/// Reads and binds the options of a read of one record: `$select` and `$expand`.
 ///
 /// `filter` says which record: by primary key or by a whole alternate key, so at most one.
 pub fn parse_single(
@@ -93,12 +106,13 @@ pub fn parse_single(
     options: &Options,
     filter: Filter,
 ) -> Result<Parsed, Error> {
-    options.refuse_except(&["$select"])?;
+    options.refuse_except(&["$select", "$expand"])?;
     let select = select::parse(table, options.get("$select"))?;
     let paging = Paging { size: 1, after: None, skip: 0, look_ahead: false };
     let order = order::by_key(table);
-    let scope = Scope::new(catalog, table);
-    Ok(assemble(scope, select, Some(filter), order, paging, false, 1))
+    let mut scope = Scope::new(catalog, table);
+    let expanded = expand::parse(&mut scope, options.get("$expand"))?;
+    Ok(assemble(scope, select, expanded, Some(filter), order, paging, false, 1))
 }
 
 /// Reads and binds `$filter` alone, for counting: no row is wanted.
@@ -112,7 +126,7 @@ pub fn parse_count(
     let filter = filter::parse(&mut scope, options)?;
     let select = Some(vec![table.primary_key]);
     let paging = Paging { size: 0, after: None, skip: 0, look_ahead: false };
-    Ok(assemble(scope, select, filter, order::by_key(table), paging, true, 1))
+    Ok(assemble(scope, select, Vec::new(), filter, order::by_key(table), paging, true, 1))
 }
 
 /// The size of a page: the caller's preference, else the token's, else the greatest; `$top` bounds
@@ -129,16 +143,18 @@ fn paging(options: &Options, top: Option<u32>, token: Option<&SkipToken>) -> Pag
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "one place that puts the parsed pieces together")]
 fn assemble(
     scope: Scope,
     select: Option<Vec<ColumnIndex>>,
+    mut expanded: Vec<Expanded>,
     filter: Option<Filter>,
     order: Vec<Order>,
     paging: Paging,
     count: bool,
     page_number: u32,
 ) -> Parsed {
-    let Scope { catalog, table, joins } = scope;
+    let table = Arc::clone(&scope.table);
     let mut columns: Vec<ColumnRef> =
         select::shown(&table, select.as_deref()).into_iter().map(ColumnRef::root).collect();
     let shown = columns.len();
@@ -154,6 +170,10 @@ fn assemble(
     for key in &order {
         place_of(key.column);
     }
+    for one in &mut expanded {
+        one.place(&scope, &mut place_of);
+    }
+    let Scope { catalog, table, joins } = scope;
     let query = BoundQuery {
         catalog,
         table,
@@ -164,5 +184,5 @@ fn assemble(
         paging,
         count_max: count.then_some(u64::from(limits::COUNT_MAX)),
     };
-    Parsed { query, shown, select, key_place, version_place, count, page_number }
+    Parsed { query, shown, select, key_place, version_place, expanded, count, page_number }
 }

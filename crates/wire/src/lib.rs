@@ -21,9 +21,12 @@
 //! record::Writer::new(table: &Table, catalog: &Catalog, columns: &[ColumnIndex], shown: usize) -> Writer
 //!     .with_annotations(&AnnotationFilter)
 //!     .with_names(&HashMap<LookupValue, Box<str>>)
+//!     .with_inner(navigation: &str, key: usize, writer: Writer)                               // a record inside
 //!     // `columns` is the layout of a row; the first `shown` are written; the key always; the version as etag
+//! record::Writer::of_places(table, catalog, columns: &[(ColumnIndex, usize)], version: usize)    // inner records
+//! record::Writer::of_outputs(table, catalog, outputs: &[Output], version: Option<usize>)         // FetchXML: own names, no nulls
 //! record::write_page<'r>(out: &mut Vec<u8>, writer: &Writer, frame: &PageFrame, rows: impl Iterator<Item = &'r [Value]>)
-//! record::PageFrame { context: &str, count: Option<u64>, count_limit_exceeded: bool, next_link: Option<&str>, metadata_version: Option<u64> }
+//! record::PageFrame { context: &str, count: Option<u64>, count_limit_exceeded: bool, next_link: Option<&str>, paging_cookie: Option<&str>, metadata_version: Option<u64> }
 //! record::write_one(out: &mut Vec<u8>, writer: &Writer, context: &str, row: &[Value])
 //! record::write_ids(out: &mut Vec<u8>, root: &str, ids: impl Iterator<Item = Uuid>)           // CreateMultipleResponse
 //! record::context(root: &str, table: &Table, selected: Option<&[ColumnIndex]>) -> String     // root ends in `/`

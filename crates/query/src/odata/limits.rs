@@ -10,6 +10,8 @@ pub const COUNT_MAX: u32 = 5_000;
 pub const CONDITIONS_MAX: usize = 500;
 /// Tables that one query joins: link-entities, and the tables behind navigation paths.
 pub const JOINS_MAX: usize = 15;
+/// Navigation properties in `$expand`, those inside others included.
+pub const EXPANDED_MAX: usize = 15;
 /// Values in one `In` or `NotIn`.
 pub const VALUES_MAX: usize = 2_000;
 /// Parentheses and `not`s around one condition (our own: what a stack bears without thought).

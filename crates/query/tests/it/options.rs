@@ -109,7 +109,7 @@ fn what_cannot_be_selected_or_sorted_by_is_named() {
     check_refused("$top=-1", "-1");
     check_refused("$top=x", "x");
     check_refused("$count=yes", "yes");
-    check_refused("$expand=holder", "$expand");
+    check_refused("$expand=absent", "`absent`");
     check_refused("$skip=1", "$skip");
     check_refused("fetchXml=x", "fetchXml");
     check_refused("$odd=1", "$odd");
@@ -143,8 +143,19 @@ proptest! {
 
     #[test]
     fn any_value_of_a_known_option_is_read_or_refused(
-        name in "(select|filter|orderby|top|count|skiptoken)", value in "[ -~]{0,60}",
+        name in "(select|filter|orderby|top|count|skiptoken|expand)", value in "[ -~]{0,60}",
     ) {
         drop(parse(&format!("${name}={value}")));
+    }
+
+    #[test]
+    fn any_run_of_expand_words_is_read_or_refused(words in proptest::collection::vec(
+        prop_oneof![
+            Just("holder"), Just("("), Just(")"), Just("$select="), Just("$expand="), Just("name"),
+            Just(","), Just(";"), Just("'"), Just("="), Just("/"),
+        ],
+        0..24,
+    )) {
+        drop(parse(&format!("$expand={}", words.concat())));
     }
 }

@@ -31,7 +31,8 @@ pub(super) async fn page(
     }
     let Fetched { query, outputs, named, version_place, page_number } = fetched;
     let page = read::run(attempt, MessageName::RetrieveMultiple, query.clone()).await?;
-    let names = names::of_page(attempt, &query, outputs.len(), &page).await?;
+    let places: Vec<usize> = (0..outputs.len()).collect();
+    let names = names::of_page(attempt, &query, &places, &page).await?;
     let mut context = format!("{}$metadata#{}", request.root, table.entity_set_name);
     if let Some(named) = named {
         let shown: Vec<&str> = outputs.iter().take(named).map(|output| &*output.name).collect();

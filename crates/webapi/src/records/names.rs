@@ -16,12 +16,12 @@ const NAMES_PER_QUERY: usize = 5_000;
 /// The annotation that needs names.
 const FORMATTED_VALUE: &str = "OData.Community.Display.V1.FormattedValue";
 
-/// The names of all records that the page points to in the first `shown` of its columns; none when
-/// nobody asked for them.
+/// The names of all records that the page points to in the columns at these places; none when nobody
+/// asked for them.
 pub(super) async fn of_page(
     attempt: &Attempt<'_>,
     query: &BoundQuery,
-    shown: usize,
+    places: &[usize],
     page: &Page,
 ) -> Result<HashMap<LookupValue, Box<str>>, Stop> {
     let mut names = HashMap::new();
@@ -31,7 +31,7 @@ pub(super) async fn of_page(
     }
     let mut wanted: HashMap<TableId, BTreeSet<Uuid>> = HashMap::new();
     for row in page.rows(query.columns.len()) {
-        for value in row.iter().take(shown) {
+        for value in places.iter().filter_map(|place| row.get(*place)) {
             if let Value::Lookup(lookup) = value {
                 wanted.entry(lookup.table).or_default().insert(lookup.id);
             }

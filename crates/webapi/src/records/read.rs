@@ -12,7 +12,7 @@ use http::{Method, Response, StatusCode};
 use model::{ColumnIndex, LookupValue, MessageName, Table, Value};
 use percent_encoding::percent_decode_str;
 use pipeline::{Message, Read, Reply};
-use query::odata::{self, Parsed, limits};
+use query::odata::{self, Expanded, Parsed, limits};
 use query::{BoundQuery, Page};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(super) async fn page(
         None => None,
     };
     let counted = page.count.map(|count| count.min(u64::from(limits::COUNT_MAX)));
-    let context = wire::record::context(&request.root, table, parsed.select.as_deref());
+    let context = context(attempt, &parsed);
     let frame = PageFrame {
         context: &context,
         count: counted,
@@ -48,7 +48,7 @@ pub(super) async fn page(
         paging_cookie: None,
         metadata_version: Some(attempt.context.catalog.version()),
     };
-    let names = names::of_page(attempt, &parsed.query, parsed.shown, &page).await?;
+    let names = names::of_page(attempt, &parsed.query, &shown_places(&parsed), &page).await?;
     let mut body = Vec::new();
     with_writer(attempt, &parsed, &names, |writer| {
         let rows = page.rows(parsed.query.columns.len());
@@ -72,6 +72,7 @@ pub(super) async fn one(attempt: &Attempt<'_>, address: &Address) -> Result<Resp
         _ => false,
     };
     let conditional = address.table.optimistic_concurrency
+        && parsed.expanded.is_empty()
         && attempt.request.prefer.include_annotations.is_none();
     if unchanged && conditional {
         let mut response = response::empty(StatusCode::NOT_MODIFIED);
@@ -109,10 +110,8 @@ pub(super) async fn represent(
     parsed: &Parsed,
     page: &Page,
 ) -> Result<Response<Bytes>, Stop> {
-    let request = attempt.request;
-    let table = &parsed.query.table;
-    let context = wire::record::context_of_one(&request.root, table, parsed.select.as_deref());
-    let names = names::of_page(attempt, &parsed.query, parsed.shown, page).await?;
+    let context = format!("{}/$entity", context(attempt, parsed));
+    let names = names::of_page(attempt, &parsed.query, &shown_places(parsed), page).await?;
     let mut body = Vec::new();
     with_writer(attempt, parsed, &names, |writer| {
         if let Some(row) = page.rows(parsed.query.columns.len()).next() {
@@ -188,10 +187,78 @@ fn with_writer(
     let columns: Vec<ColumnIndex> = own.map(|column| column.column).collect();
     let catalog = &attempt.context.catalog;
     let mut writer = Writer::new(&parsed.query.table, catalog, &columns, parsed.shown);
+    for one in &parsed.expanded {
+        let inner = inner_writer(attempt, parsed, names, one);
+        writer = writer.with_inner(&one.navigation, one.key_place, inner);
+    }
     if let Some(filter) = &attempt.request.prefer.include_annotations {
         writer = writer.with_annotations(filter).with_names(names);
     }
     write(&writer);
+}
+
+/// Writes a record that is shown inside another one.
+fn inner_writer<'a>(
+    attempt: &'a Attempt<'_>,
+    parsed: &'a Parsed,
+    names: &'a HashMap<LookupValue, Box<str>>,
+    expanded: &'a Expanded,
+) -> Writer<'a> {
+    let table = parsed.query.source(expanded.source);
+    let catalog = &attempt.context.catalog;
+    let mut writer = Writer::of_places(table, catalog, &expanded.columns, expanded.version_place);
+    for one in &expanded.inner {
+        let inner = inner_writer(attempt, parsed, names, one);
+        writer = writer.with_inner(&one.navigation, one.key_place, inner);
+    }
+    if let Some(filter) = &attempt.request.prefer.include_annotations {
+        writer = writer.with_annotations(filter).with_names(names);
+    }
+    writer
+}
+
+/// The places of all columns that the caller sees.
+fn shown_places(parsed: &Parsed) -> Vec<usize> {
+    (0..parsed.shown).chain(parsed.expanded.iter().flat_map(Expanded::places)).collect()
+}
+
+/// The context URL of a page: `…#accounts(name,primarycontactid(fullname))`.
+fn context(attempt: &Attempt<'_>, parsed: &Parsed) -> String {
+    let (root, table) = (&attempt.request.root, &parsed.query.table);
+    let select = parsed.select.as_deref();
+    if parsed.expanded.is_empty() {
+        return wire::record::context(root, table, select);
+    }
+    let mut context = wire::record::context(root, table, None);
+    shape(&mut context, parsed, table, select, &parsed.expanded);
+    context
+}
+
+/// Appends what is shown of a record, in parentheses; nothing for everything.
+fn shape(
+    out: &mut String,
+    parsed: &Parsed,
+    table: &Table,
+    select: Option<&[ColumnIndex]>,
+    expanded: &[Expanded],
+) {
+    if select.is_none() && expanded.is_empty() {
+        return;
+    }
+    let named = select.unwrap_or_default().iter().map(|column| table.value_name(*column));
+    let mut parts: Vec<String> = named.map(str::to_owned).collect();
+    for one in expanded {
+        let mut part = one.navigation.to_string();
+        let inner = parsed.query.source(one.source);
+        shape(&mut part, parsed, inner, one.select.as_deref(), &one.inner);
+        if !part.ends_with(')') {
+            part.push_str("()");
+        }
+        parts.push(part);
+    }
+    out.push('(');
+    out.push_str(&parts.join(","));
+    out.push(')');
 }
 
 /// The address of the next page: the options as they were sent, with the new token.

@@ -113,6 +113,56 @@ async fn paths_reach_the_records_that_lookups_point_to() {
 }
 
 #[tokio::test]
+async fn records_behind_lookups_are_shown_inside() {
+    let service = Service::with_crates().await;
+    let top = service.ok("POST /accounts", r#"{"name":"Top"}"#).await.id();
+    let body = format!(r#"{{"name":"Low","parentaccountid@odata.bind":"/accounts({top})"}}"#);
+    let low = service.ok("POST /accounts", &body).await.id();
+    let body = format!(r#"{{"new_label":"a","new_Holder@odata.bind":"/accounts({low})"}}"#);
+    let held = service.ok("POST /new_crates", &body).await.id();
+    service.ok("POST /new_crates", r#"{"new_label":"b"}"#).await;
+    let expand =
+        "$expand=new_Holder($select=name;$expand=parentaccountid($select=name,telephone1))";
+    let head = format!("GET /new_crates?$select=new_label&$orderby=new_label&{expand}");
+    let page = service.ok(&head, "").await;
+    let shape = "new_label,new_Holder(name,parentaccountid(name,telephone1))";
+    let context = format!("{ORIGIN}{ROOT}/$metadata#new_crates({shape})");
+    assert_eq!(page.json["@odata.context"], context);
+    let holder = &page.json["value"][0]["new_Holder"];
+    let etag = |value: &serde_json::Value| value["@odata.etag"].clone();
+    assert!(etag(holder).is_string());
+    assert_eq!(
+        *holder,
+        serde_json::json!({
+            "@odata.etag": etag(holder), "name": "Low", "accountid": low.to_string(),
+            "parentaccountid": {
+                "@odata.etag": etag(&holder["parentaccountid"]), "name": "Top",
+                "telephone1": null, "accountid": top.to_string(),
+            },
+        })
+    );
+    assert_eq!(page.json["value"][1]["new_Holder"], serde_json::Value::Null);
+    assert!(page.json["value"][1].as_object().expect("a row").contains_key("new_Holder"));
+    // One record; all columns, with annotations; a path shares the join.
+    let head = format!(
+        "GET /new_crates({held})?$expand=new_Holder\nPrefer: odata.include-annotations=\"*\""
+    );
+    let one = service.ok(&head, "").await;
+    let holder = &one.json["new_Holder"];
+    assert_eq!(holder["name"], "Low");
+    let parent = "_parentaccountid_value@OData.Community.Display.V1.FormattedValue";
+    assert_eq!(holder[parent], "Top");
+    assert_eq!(
+        one.json["@odata.context"],
+        format!("{ORIGIN}{ROOT}/$metadata#new_crates(new_Holder())/$entity")
+    );
+    let head = "GET /new_crates?$filter=new_Holder/name eq 'low'&$expand=new_Holder($select=name)";
+    let page = service.ok(&format!("{head}\nPrefer: odata.maxpagesize=1"), "").await;
+    assert_eq!(page.json["value"][0]["new_Holder"]["name"], "Low");
+    assert_eq!(page.json["value"].as_array().expect("rows").len(), 1);
+}
+
+#[tokio::test]
 async fn a_full_last_page_has_no_next_link() {
     let service = with_numbered(6).await;
     let page = service.ok("GET /new_crates\nPrefer: odata.maxpagesize=6", "").await;
@@ -174,7 +224,16 @@ async fn what_a_query_cannot_say_is_named() {
         ),
         ("$filter=new_label eq", (400, uri, "Syntax error at position 12")),
         ("$skip=1", (400, uri, "The query parameter $skip is not supported")),
-        ("$expand=new_Holder", (400, uri, "$expand")),
+        ("$expand=*", (400, uri, "`*` in $expand")),
+        ("$expand=nope", (400, uri, "'nope'")),
+        ("$expand=ownerid", (400, uri, "$expand of `ownerid`")),
+        ("$expand=new_Holder/$ref", (400, uri, "`new_Holder/$ref`")),
+        ("$expand=new_Holder,new_Holder", (400, uri, "twice")),
+        ("$expand=new_Holder($top=1)", (400, uri, "`$top`")),
+        ("$expand=new_Holder($select=nope)", (400, uri, "'nope'")),
+        ("$expand=new_Holder($select=name", (400, uri, "Term")),
+        ("$expand=new_Holder($select)", (400, uri, "Term")),
+        ("$expand=new_Holder)", (400, uri, "Term")),
         ("$apply=x", (400, uri, "$apply")),
         ("sql=x", (400, uri, "sql")),
         ("$nope=1", (400, uri, "$nope")),

@@ -27,6 +27,18 @@ pub struct Writer<'a> {
     names: Option<&'a HashMap<LookupValue, Box<str>>>,
     /// Properties without a value are left out.
     sparse: bool,
+    /// Records that are written inside.
+    inner: Vec<Inner<'a>>,
+}
+
+/// A record inside another one.
+#[derive(Debug)]
+struct Inner<'a> {
+    /// `"navigation":`
+    name: Vec<u8>,
+    /// Where its primary key stands in a row; null there says that there is no record.
+    key: usize,
+    writer: Writer<'a>,
 }
 
 /// A column of an answer under a name of its own.
@@ -109,7 +121,42 @@ impl<'a> Writer<'a> {
             annotations: None,
             names: None,
             sparse: false,
+            inner: Vec::new(),
         }
+    }
+
+    /// Prepares to write records of a table from rows in which they stand anywhere.
+    ///
+    /// Shape: `columns` with their places in a row; the version stands at `version`.
+    pub fn of_places(
+        table: &'a Table,
+        catalog: &'a Catalog,
+        columns: &[(ColumnIndex, usize)],
+        version: usize,
+    ) -> Self {
+        let properties = columns.iter().map(|(column, place)| {
+            let name = table.value_name(*column);
+            PropertyLayout::new(Output { table, column: *column, name, renamed: false }, *place)
+        });
+        Self {
+            table,
+            catalog,
+            properties: properties.collect(),
+            version: Some(version),
+            annotations: None,
+            names: None,
+            sparse: false,
+            inner: Vec::new(),
+        }
+    }
+
+    /// Writes a record inside, from the same rows, after the properties: null where its `key` is.
+    #[must_use]
+    pub fn with_inner(mut self, navigation: &str, key: usize, writer: Writer<'a>) -> Self {
+        let mut name = Vec::new();
+        json::name(&mut name, navigation);
+        self.inner.push(Inner { name, key, writer });
+        self
     }
 
     /// Prepares to write rows whose properties have names of their own; those without a value are
@@ -132,6 +179,7 @@ impl<'a> Writer<'a> {
             annotations: None,
             names: None,
             sparse: true,
+            inner: Vec::new(),
         }
     }
 
@@ -179,6 +227,19 @@ impl<'a> Writer<'a> {
             }
             out.extend_from_slice(&property.name);
             json::value(out, property.kind, value);
+        }
+        for inner in &self.inner {
+            if !std::mem::take(&mut first) {
+                out.push(b',');
+            }
+            out.extend_from_slice(&inner.name);
+            if row.get(inner.key).is_none_or(Value::is_null) {
+                out.extend_from_slice(b"null");
+                continue;
+            }
+            out.push(b'{');
+            inner.writer.members(out, row);
+            out.push(b'}');
         }
     }
 

@@ -173,8 +173,8 @@ fn a_page_has_context_counts_rows_and_link() {
         count: Some(2),
         count_limit_exceeded: false,
         next_link: Some("https://h/next"),
-        metadata_version: Some(9),
         paging_cookie: None,
+        metadata_version: Some(9),
     };
     let rows = [
         vec![Value::text("a"), Value::Guid(id(A)), Value::BigInt(1)],
