@@ -12,14 +12,6 @@ use store::{Reason, Rejection};
 /// Faults list at most this many failing targets; the rest is as bad and would only cost memory.
 const FAILURES_MAX: usize = 1_000;
 
-/// The fault of a message whose write the store refused.
-pub(crate) fn of_store(error: store::Error, message: MessageName, planned: &Shape) -> Fault {
-    match error {
-        store::Error::Rejected { rows, .. } => of_rejections(message, planned, rows),
-        other => of_engine(other),
-    }
-}
-
 /// The fault of anything that is not about rows.
 pub(crate) fn of_engine(error: store::Error) -> Fault {
     match error {
@@ -120,7 +112,8 @@ impl Shape {
     }
 }
 
-fn of_rejections(message: MessageName, shape: &Shape, rows: Vec<Rejection>) -> Fault {
+/// The fault of a write some of whose rows the store refused.
+pub(crate) fn of_rejections(message: MessageName, shape: &Shape, rows: Vec<Rejection>) -> Fault {
     let first = rows.first().cloned();
     let joined = missing_text(message, shape, &rows);
     let mut failures: Vec<Failure> =

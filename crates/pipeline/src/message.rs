@@ -10,6 +10,8 @@ use store::RowOutcome;
 pub enum Message {
     /// Create, Update, Upsert, Delete and their bulk forms: a single one is a bulk of one.
     Write(Write),
+    /// Several of them in one transaction, in order; each sees the rows of those before it.
+    WriteAll(Vec<Write>),
     /// Retrieve and RetrieveMultiple.
     Read(Read),
     /// A change of definitions.
@@ -75,6 +77,8 @@ pub enum Definition {
 pub enum Reply {
     /// One outcome per target, in order.
     Written(Vec<RowOutcome>),
+    /// Per write, in order: one outcome per target, in order.
+    WrittenAll(Vec<Vec<RowOutcome>>),
     /// The rows.
     Page(Page),
     /// Metadata ids of what was made, in order.

@@ -6,14 +6,15 @@
 use crate::define;
 use crate::fault;
 use crate::ids::IdSource;
+use crate::joined::{self, Joined};
 use crate::message::{Definition, Message, Read, Reply, Write};
 use crate::seed;
-use crate::write::{self, Planned, Principals};
+use crate::write::{self, Principals};
 use arc_swap::ArcSwap;
 use model::{Caller, Catalog, ColumnKind, Fault, LookupValue, Table, Timestamp, Uuid, Value};
 use query::{BoundQuery, ColumnRef, Filter, Order, Paging};
 use std::sync::{Arc, RwLock};
-use store::{StandardStore, WriteSet};
+use store::{RowOutcome, StandardStore, WriteSet};
 
 /// Runs messages against a store. One per process; shared by every request.
 pub struct Pipeline {
@@ -132,7 +133,16 @@ impl Pipeline {
     /// Errors: a fault, and then nothing of the message is kept; or [`Error::StaleCatalog`].
     pub async fn run(&self, context: &Context, message: Message) -> Result<Reply, Error> {
         match message {
-            Message::Write(message) => self.write(context, message).await,
+            Message::Write(message) => match self.write(context, vec![message]).await {
+                Ok(outcomes) => {
+                    Ok(Reply::Written(outcomes.into_iter().next().unwrap_or_default()))
+                }
+                Err(Error::Fault(fault)) => Err(Fault { write: None, ..*fault }.into()),
+                Err(stale) => Err(stale),
+            },
+            Message::WriteAll(messages) => {
+                self.write(context, messages).await.map(Reply::WrittenAll)
+            }
             Message::Read(Read { query, .. }) => {
                 self.store.read(&query).await.map(Reply::Page).map_err(not_about_rows)
             }
@@ -140,33 +150,51 @@ impl Pipeline {
         }
     }
 
-    async fn write(&self, context: &Context, message: Write) -> Result<Reply, Error> {
-        let name = message.name;
-        let named = write::named_principals(&message);
+    /// Takes ids for records to come, ascending.
+    ///
+    /// A caller that must name a record before it is made gives it one of these.
+    pub fn new_ids(&self, count: usize, now: Timestamp) -> Vec<Uuid> {
+        self.ids.take(count, now)
+    }
+
+    /// Runs writes as one set of operations: all of them, or none.
+    ///
+    /// Errors: a fault that names its write. What is wrong with a write itself is found before
+    /// anything that depends on rows, whatever the order of the writes.
+    async fn write(
+        &self,
+        context: &Context,
+        messages: Vec<Write>,
+    ) -> Result<Vec<Vec<RowOutcome>>, Error> {
+        let mut named: Vec<LookupValue> =
+            messages.iter().flat_map(write::named_principals).collect();
+        named.sort_unstable();
+        named.dedup();
         let principals = self.principals(context, &named).await?;
-        let planned = write::plan(context, self.organization, &principals, &self.ids, message)?;
-        let shape = fault::Shape::of(&planned);
-        let Planned { op, row_of_target, .. } = planned;
-        let writes = WriteSet {
-            catalog: context.catalog.clone(),
-            now: context.now,
-            user: context.caller.user,
-            ops: vec![op],
-        };
-        let applied = match self.store.apply(writes).await {
-            Ok(applied) => applied,
-            Err(store::Error::StaleCatalog { .. }) => return Err(Error::StaleCatalog),
-            Err(error) => return Err(fault::of_store(error, name, &shape).into()),
-        };
-        let outcomes = applied.ops.into_iter().next().unwrap_or_default();
-        let mut outcomes: Vec<_> = row_of_target.iter().map(|row| outcomes[*row]).collect();
-        let mut seen = 0;
-        for (outcome, row) in outcomes.iter_mut().zip(&row_of_target) {
-            // A later target that names the same record was ignored: it made nothing.
-            outcome.created &= *row == seen;
-            seen += usize::from(*row == seen);
+        let mut set = Joined::default();
+        for (place, message) in messages.into_iter().enumerate() {
+            let name = message.name;
+            let planned = write::plan(context, self.organization, &principals, &self.ids, message)
+                .map_err(|fault| fault.of_write(place))?;
+            set.push(name, planned);
         }
-        Ok(Reply::Written(outcomes))
+        let Joined { ops, writes, .. } = set;
+        let applied = self
+            .store
+            .apply(WriteSet {
+                catalog: context.catalog.clone(),
+                now: context.now,
+                user: context.caller.user,
+                ops,
+            })
+            .await;
+        match applied {
+            Ok(applied) => {
+                Ok(writes.iter().map(|write| write.outcomes(&applied.ops[write.op])).collect())
+            }
+            Err(store::Error::StaleCatalog { .. }) => Err(Error::StaleCatalog),
+            Err(error) => Err(joined::fault(error, &writes).into()),
+        }
     }
 
     async fn define(&self, context: &Context, definition: Definition) -> Result<Reply, Error> {
