@@ -272,21 +272,22 @@ fn not_about_rows(error: store::Error) -> Error {
 
 /// The rows with these ids: primary key and, where there is one, business unit.
 fn principals_query(context: &Context, table: &Arc<Table>, lookups: &[LookupValue]) -> BoundQuery {
-    let key = ColumnRef { column: table.primary_key };
+    let key = ColumnRef::root(table.primary_key);
     let unit = table
         .index_of("businessunitid")
         .filter(|index| matches!(table.column(*index).kind, ColumnKind::Lookup { .. }));
     BoundQuery {
         catalog: context.catalog.clone(),
         table: table.clone(),
-        columns: std::iter::once(key).chain(unit.map(|column| ColumnRef { column })).collect(),
+        joins: Vec::new(),
+        columns: std::iter::once(key).chain(unit.map(|column| ColumnRef::root(column))).collect(),
         filter: Some(Filter::In {
             column: key,
             values: lookups.iter().map(|lookup| Value::Guid(lookup.id)).collect(),
             negated: false,
         }),
         order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: PRINCIPALS_PER_QUERY, after: None, look_ahead: false },
+        paging: Paging { size: PRINCIPALS_PER_QUERY, after: None, skip: 0, look_ahead: false },
         count_max: None,
     }
 }
@@ -300,14 +301,15 @@ async fn organization_id(
         why: format!("the store holds definitions, but no {what}; it was not made by this service"),
     };
     let table = catalog.table("organization").ok_or_else(|| missing("table `organization`"))?;
-    let key = ColumnRef { column: table.primary_key };
+    let key = ColumnRef::root(table.primary_key);
     let query = BoundQuery {
         catalog: catalog.clone(),
         table: table.clone(),
+        joins: Vec::new(),
         columns: vec![key],
         filter: None,
         order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: 1, after: None, look_ahead: false },
+        paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
         count_max: None,
     };
     let page = store.read(&query).await?;

@@ -236,7 +236,7 @@ impl Address {
     /// The filter that holds for this record alone.
     pub(crate) fn filter(&self) -> query::Filter {
         let equals = |column, value: &model::Value| query::Filter::Compare {
-            column: query::ColumnRef { column },
+            column: query::ColumnRef::root(column),
             compare: query::Compare::Equal,
             value: match value {
                 model::Value::Lookup(lookup) => model::Value::Guid(lookup.id),

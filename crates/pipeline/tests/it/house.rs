@@ -97,17 +97,18 @@ impl House {
     pub(crate) async fn rows(&self, table: &str, columns: &[&str]) -> Vec<Vec<Value>> {
         let table = self.table(table);
         let column =
-            |name: &str| ColumnRef { column: table.index_of(name).expect("the column exists") };
+            |name: &str| ColumnRef::root(table.index_of(name).expect("the column exists"));
         let query = BoundQuery {
             catalog: self.catalog(),
             table: table.clone(),
+            joins: Vec::new(),
             columns: columns.iter().map(|name| column(name)).collect(),
             filter: None,
             order: vec![Order {
-                column: ColumnRef { column: table.primary_key },
+                column: ColumnRef::root(table.primary_key),
                 descending: false,
             }],
-            paging: Paging { size: 5_000, after: None, look_ahead: false },
+            paging: Paging { size: 5_000, after: None, skip: 0, look_ahead: false },
             count_max: None,
         };
         let page = match self

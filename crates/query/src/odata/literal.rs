@@ -5,12 +5,12 @@
 
 use super::lexer::Token;
 use crate::Error;
-use model::{Column, ColumnKind, Date, DateTimeBehavior, Decimal, Timestamp, Uuid, Value};
+use model::{Catalog, Column, ColumnKind, Date, DateTimeBehavior, Decimal, Timestamp, Uuid, Value};
 use std::str::FromStr;
 
 /// A literal as written.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Literal {
+pub(crate) enum Literal {
     Null,
     Boolean(bool),
     Text(String),
@@ -22,7 +22,7 @@ pub(super) enum Literal {
 
 /// Where a literal stands among the values of a column.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Fit {
+pub(crate) enum Fit {
     /// It is this value.
     Exact(Value),
     /// It lies between this value and the next one.
@@ -92,7 +92,7 @@ impl Literal {
 
     /// Reads a text as a literal of the column's kind: values of query functions are texts whatever
     /// the column is.
-    pub(super) fn loosened(self, column: &Column) -> Self {
+    pub(crate) fn loosened(self, column: &Column) -> Self {
         let Self::Text(text) = &self else { return self };
         match column.kind {
             ColumnKind::Text { .. }
@@ -100,6 +100,22 @@ impl Literal {
             | ColumnKind::TableName
             | ColumnKind::MultiChoice { .. } => self,
             _ => of_word(text.trim()).filter(|bare| *bare != Self::Null).unwrap_or(self),
+        }
+    }
+
+    /// Reads an integer as the table with this object type code, where the column holds names of
+    /// tables: callers write either.
+    pub(crate) fn table_named(self, column: &Column, catalog: &Catalog) -> Self {
+        let (Self::Number(text) | Self::Text(text)) = &self else { return self };
+        if column.kind != ColumnKind::TableName {
+            return self;
+        }
+        let Ok(code) = text.trim().parse::<i32>() else { return self };
+        let table = catalog.tables().iter().find(|table| table.object_type_code == code);
+        match table {
+            Some(table) => Self::Text(table.logical_name.to_string()),
+            // No table has it, and so no row.
+            None => Self::Text(code.to_string()),
         }
     }
 

@@ -1,18 +1,19 @@
-//! `$orderby`: sort keys, made total by the primary key.
+//! `$orderby`: sort keys, made total by the primary key. A lookup orders by the name of its record.
 
 use super::{Options, limits};
+use crate::scope::Scope;
 use crate::{ColumnRef, Error, Order};
 use model::{ColumnKind, Table};
 
 /// Ascending by primary key: the order when none is asked for.
 pub(super) fn by_key(table: &Table) -> Vec<Order> {
-    vec![Order { column: ColumnRef { column: table.primary_key }, descending: false }]
+    vec![Order { column: ColumnRef::root(table.primary_key), descending: false }]
 }
 
 /// The sort keys; a column that stands twice counts where it stands first.
-pub(super) fn parse(table: &Table, options: &Options) -> Result<Vec<Order>, Error> {
+pub(super) fn parse(scope: &mut Scope, options: &Options) -> Result<Vec<Order>, Error> {
     let Some(text) = options.get("$orderby").filter(|text| !text.is_empty()) else {
-        return Ok(by_key(table));
+        return Ok(by_key(&scope.table));
     };
     let mut order: Vec<Order> = Vec::new();
     let mut text_units = 0u32;
@@ -31,7 +32,7 @@ pub(super) fn parse(table: &Table, options: &Options) -> Result<Vec<Order>, Erro
             true => options.get(name).map(str::trim).ok_or_else(|| bad(text))?,
             false => name,
         };
-        let column = ColumnRef { column: column(table, name, &mut text_units)? };
+        let column = column(scope, name, &mut text_units)?;
         if !order.iter().any(|known| known.column == column) {
             order.push(Order { column, descending });
         }
@@ -43,22 +44,20 @@ pub(super) fn parse(table: &Table, options: &Options) -> Result<Vec<Order>, Erro
         }
     }
     // Nothing after the primary key can still decide.
-    match order.iter().position(|key| key.column.column == table.primary_key) {
+    let primary_key = ColumnRef::root(scope.table.primary_key);
+    match order.iter().position(|key| key.column == primary_key) {
         Some(place) => order.truncate(place + 1),
-        None => order.extend(by_key(table)),
+        None => order.extend(by_key(&scope.table)),
     }
     Ok(order)
 }
 
-fn column(table: &Table, name: &str, text_units: &mut u32) -> Result<model::ColumnIndex, Error> {
-    if name.contains('/') {
-        return Err(Error::refused(format!("navigation path `{name}` in $orderby")));
+fn column(scope: &mut Scope, name: &str, text_units: &mut u32) -> Result<ColumnRef, Error> {
+    let mut index = scope.path(name)?;
+    if matches!(scope.column(index).kind, ColumnKind::Lookup { .. }) {
+        index = scope.name_behind(index)?;
     }
-    let index = table.index_of_value(name).ok_or_else(|| Error::UnknownColumn {
-        table: table.logical_name.clone(),
-        name: name.into(),
-    })?;
-    let what = match &table.column(index).kind {
+    let what = match &scope.column(index).kind {
         ColumnKind::Lookup { .. } => "lookup",
         ColumnKind::MultiChoice { .. } => "multi-select choice",
         ColumnKind::Memo { .. } => "memo",

@@ -27,21 +27,22 @@ fn catalog() -> Arc<Catalog> {
 }
 
 fn of(table: &Table, name: &str) -> ColumnRef {
-    ColumnRef { column: place_of(table.definition(), name) }
+    ColumnRef::root(place_of(table.definition(), name))
 }
 
 /// The statement of a query: `want` is its text between the table and the limit.
 fn check(ask: impl FnOnce(&Table, &mut BoundQuery), want: &str) {
     let catalog = catalog();
     let table = catalog.table("crate").expect("it was made").clone();
-    let key = ColumnRef { column: table.primary_key };
+    let key = ColumnRef::root(table.primary_key);
     let mut query = BoundQuery {
         catalog,
         table: table.clone(),
+        joins: Vec::new(),
         columns: vec![key],
         filter: None,
         order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: 10, after: None, look_ahead: true },
+        paging: Paging { size: 10, after: None, skip: 0, look_ahead: true },
         count_max: None,
     };
     ask(&table, &mut query);

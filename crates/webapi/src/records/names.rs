@@ -55,11 +55,12 @@ async fn of_table(
     let catalog = &attempt.context.catalog;
     let Some(table) = catalog.table_by_id(table_id) else { return Ok(()) };
     let Some(name) = table.primary_name else { return Ok(()) };
-    let key = ColumnRef { column: table.primary_key };
+    let key = ColumnRef::root(table.primary_key);
     let query = BoundQuery {
         catalog: Arc::clone(catalog),
         table: Arc::clone(table),
-        columns: vec![key, ColumnRef { column: name }],
+        joins: Vec::new(),
+        columns: vec![key, ColumnRef::root(name)],
         filter: Some(Filter::In {
             column: key,
             values: ids.iter().copied().map(Value::Guid).collect(),
@@ -68,7 +69,7 @@ async fn of_table(
         order: vec![Order { column: key, descending: false }],
         paging: Paging {
             size: u32::try_from(ids.len()).unwrap_or(u32::MAX),
-            after: None,
+            after: None, skip: 0,
             look_ahead: false,
         },
         count_max: None,
@@ -93,10 +94,11 @@ pub(crate) async fn first_name(
     let query = BoundQuery {
         catalog: Arc::clone(catalog),
         table: Arc::clone(table),
-        columns: vec![ColumnRef { column: name }],
+        joins: Vec::new(),
+        columns: vec![ColumnRef::root(name)],
         filter: None,
-        order: vec![Order { column: ColumnRef { column: table.primary_key }, descending: false }],
-        paging: Paging { size: 1, after: None, look_ahead: false },
+        order: vec![Order { column: ColumnRef::root(table.primary_key), descending: false }],
+        paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
         count_max: None,
     };
     let read = Message::Read(Read { name: MessageName::Retrieve, query });

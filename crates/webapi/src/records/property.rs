@@ -117,7 +117,7 @@ async fn fetch(
     let mut parsed =
         odata::parse_single(catalog, &address.table, &Options::default(), address.filter())
             .map_err(fault::of_query)?;
-    parsed.query.columns = vec![query::ColumnRef { column }];
+    parsed.query.columns = vec![query::ColumnRef::root(column)];
     let page = read::run(attempt, MessageName::Retrieve, parsed.query).await?;
     page.cells.into_iter().next().ok_or_else(|| address.missing().into())
 }
