@@ -9,10 +9,11 @@ use crate::ids::IdSource;
 use crate::joined::{self, Joined};
 use crate::message::{Definition, Message, Read, Reply, Write};
 use crate::seed;
+use crate::{job, steer};
 use crate::write::{self, Principals};
 use arc_swap::ArcSwap;
 use model::{Caller, Catalog, ColumnKind, Fault, LookupValue, Table, Timestamp, Uuid, Value};
-use query::{BoundQuery, ColumnRef, Filter, Order, Paging};
+use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
 use std::sync::{Arc, RwLock};
 use store::{RowOutcome, StandardStore, WriteSet};
 
@@ -57,6 +58,15 @@ impl Organization {
     }
 }
 
+/// On whose behalf rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Authority {
+    /// A caller's: what the service keeps is closed to it.
+    Caller,
+    /// The service's own: its tables may be written, too.
+    System,
+}
+
 /// Why a message did not run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -98,6 +108,13 @@ impl Pipeline {
             };
         }
         let id = organization_id(&*store, &catalog).await?;
+        if let Some(change) = seed::upgrade(&catalog, seed::organization(id), now) {
+            catalog = match store.change(change).await {
+                // Another node was faster.
+                Err(store::Error::StaleCatalog { .. }) => store.catalog().await?,
+                made => made?,
+            };
+        }
         Ok(Self {
             store,
             catalog: ArcSwap::new(catalog),
@@ -133,7 +150,10 @@ impl Pipeline {
     /// Errors: a fault, and then nothing of the message is kept; or [`Error::StaleCatalog`].
     pub async fn run(&self, context: &Context, message: Message) -> Result<Reply, Error> {
         match message {
-            Message::Write(message) => match self.write(context, vec![message]).await {
+            Message::Write(message) if steer::is_about_a_job(&message) => {
+                self.steer(context, message).await
+            }
+            Message::Write(message) => match self.write(context, vec![message], Authority::Caller).await {
                 Ok(outcomes) => {
                     Ok(Reply::Written(outcomes.into_iter().next().unwrap_or_default()))
                 }
@@ -141,13 +161,27 @@ impl Pipeline {
                 Err(stale) => Err(stale),
             },
             Message::WriteAll(messages) => {
-                self.write(context, messages).await.map(Reply::WrittenAll)
+                self.write(context, messages, Authority::Caller).await.map(Reply::WrittenAll)
+            }
+            Message::System(messages) => {
+                self.write(context, messages, Authority::System).await.map(Reply::WrittenAll)
+            }
+            Message::StartJob(new) => {
+                let ids = self.ids.take(2, context.now);
+                let [id, detail] = ids[..] else { unreachable!("two ids were asked for") };
+                let writes = job::rows(&context.catalog, context.now, (id, detail), new)?;
+                self.write(context, writes, Authority::System).await?;
+                Ok(Reply::Written(vec![RowOutcome { id, created: true }]))
             }
             Message::Read(Read { query, .. }) => {
-                self.store.read(&query).await.map(Reply::Page).map_err(not_about_rows)
+                self.read(&query).await.map(Reply::Page)
             }
             Message::Define(definition) => self.define(context, definition).await,
         }
+    }
+
+    pub(crate) async fn read(&self, query: &BoundQuery) -> Result<Page, Error> {
+        self.store.read(query).await.map_err(not_about_rows)
     }
 
     /// Takes ids for records to come, ascending.
@@ -161,10 +195,11 @@ impl Pipeline {
     ///
     /// Errors: a fault that names its write. What is wrong with a write itself is found before
     /// anything that depends on rows, whatever the order of the writes.
-    async fn write(
+    pub(crate) async fn write(
         &self,
         context: &Context,
         messages: Vec<Write>,
+        authority: Authority,
     ) -> Result<Vec<Vec<RowOutcome>>, Error> {
         let mut named: Vec<LookupValue> =
             messages.iter().flat_map(write::named_principals).collect();
@@ -174,6 +209,7 @@ impl Pipeline {
         let mut set = Joined::default();
         for (place, message) in messages.into_iter().enumerate() {
             let name = message.name;
+            write::refuse_by_table(&message, authority).map_err(|fault| fault.of_write(place))?;
             let planned = write::plan(context, self.organization, &principals, &self.ids, message)
                 .map_err(|fault| fault.of_write(place))?;
             set.push(name, planned);

@@ -9,7 +9,7 @@ mod tables;
 
 use crate::define::system;
 use crate::run::Organization;
-use model::{Catalog, Table, TableDefinition, TableId, Timestamp, Uuid};
+use model::{Catalog, Column, ColumnId, Table, TableDefinition, TableId, Timestamp, Uuid};
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::{SchemaChange, SchemaOp};
@@ -43,6 +43,39 @@ pub(crate) fn plan(
     }
     let rows = rows::all(&bound, &definitions, organization, now);
     SchemaChange { catalog, ops, rows, now, user: organization.administrator }
+}
+
+/// The columns that a store made by an older version lacks; `None` when it lacks none.
+pub(crate) fn upgrade(
+    catalog: &Arc<Catalog>,
+    organization: Organization,
+    now: Timestamp,
+) -> Option<SchemaChange> {
+    let mut ops = Vec::new();
+    for definition in tables::all() {
+        let Some(table) = catalog.table(&definition.logical_name) else { continue };
+        let mut number = table.columns.iter().map(|column| column.id.0).max().unwrap_or(0);
+        for column in definition.columns {
+            if column.computed.is_none() && table.index_of(&column.logical_name).is_none() {
+                number += 1;
+                let column = Box::new(Column { id: ColumnId(number), ..column });
+                ops.push(SchemaOp::AddColumn { table: table.id, column });
+            }
+        }
+    }
+    let user = organization.administrator;
+    (!ops.is_empty()).then(|| SchemaChange {
+        catalog: catalog.clone(),
+        ops,
+        rows: Vec::new(),
+        now,
+        user,
+    })
+}
+
+/// Whether callers may delete rows of a table.
+pub fn can_delete(table: &TableDefinition) -> bool {
+    writable(table) == Writable::Fully
 }
 
 /// The organisation's ids, derived from the organisation's own.

@@ -7,7 +7,7 @@
 use crate::fault::Problem;
 use crate::request::{self, Request};
 use crate::route::{self, Route};
-use crate::{Settings, bulk, functions, metadata, records, response};
+use crate::{Settings, bulk, bulk_delete, functions, metadata, records, response};
 use bytes::Bytes;
 use http::header::HeaderMap;
 use http::{Method, Response};
@@ -214,5 +214,6 @@ async fn dispatch(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
             functions::call(attempt, function, &arguments).await
         }
         Route::CreateEntities => metadata::create_entities(attempt).await,
+        Route::BulkDelete => bulk_delete::action(attempt).await,
     }
 }

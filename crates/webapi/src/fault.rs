@@ -4,6 +4,7 @@
 //! [`Problem`], and from it an answer. Source: errors.md, bulk.md 0.5, 1.8 and 10.
 //! Not here: codes of what a store refuses (`pipeline`). No other file names a status of an error.
 
+pub(crate) mod job;
 mod payload;
 
 pub(crate) use payload::{Payload, of_wire};

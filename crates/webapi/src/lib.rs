@@ -1,7 +1,7 @@
 //! HTTP requests to messages, and their replies to HTTP answers. No sockets, no JSON of its own.
 //!
 //! In reading order: [`WebApi`] (one request from head to answer), `request` and `path` (what was
-//! sent), `route` (what it names), `records`, `bulk`, `metadata`, `functions` (one area each),
+//! sent), `route` (what it names), `records`, `bulk`, `bulk_delete`, `metadata`, `functions` (one area each),
 //! `response` and `fault` (what goes back).
 //! Not here: reading bodies from the network, tokens, stores.
 //! Invariants: a caller's mistake never answers 5xx and nothing sent can panic; statuses are chosen in
@@ -11,6 +11,7 @@
 
 mod api;
 mod bulk;
+mod bulk_delete;
 mod fault;
 mod functions;
 mod metadata;

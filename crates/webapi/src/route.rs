@@ -33,6 +33,8 @@ pub(crate) enum Route {
     Function(Function, String),
     /// The unbound action that makes tables.
     CreateEntities,
+    /// The unbound action that starts a bulk delete.
+    BulkDelete,
 }
 
 /// Which record, and how the caller wrote it.
@@ -55,10 +57,9 @@ pub(crate) enum Function {
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// First segments that the platform has and this service has not yet.
-const ABSENT: [&str; 36] = [
+const ABSENT: [&str; 35] = [
     "$metadata",
     "$batch",
-    "BulkDelete",
     "GlobalOptionSetDefinitions",
     "ManagedPropertyDefinitions",
     "RetrieveMetadataChanges",
@@ -130,6 +131,10 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
         "CreateEntities" if first.key.is_none() => {
             end(rest)?;
             return Ok(Route::CreateEntities);
+        }
+        "BulkDelete" if first.key.is_none() => {
+            end(rest)?;
+            return Ok(Route::BulkDelete);
         }
         _ if ABSENT.contains(&short) => {
             return Err(Problem::not_implemented(format_args!("The resource '{short}'")));
