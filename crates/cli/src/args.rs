@@ -61,6 +61,9 @@ pub(crate) struct Serve {
     /// PostgreSQL database instead of the embedded one
     #[arg(long, value_name = "postgres://…")]
     pub(crate) store: Option<String>,
+    /// Configuration, TOML: `[unavailable]` takes messages from tables
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Service protection limits: off, dataverse, or a file (only `off` for now)
     #[arg(long, default_value = "off", value_name = "off|dataverse|FILE")]
     pub(crate) limits: String,

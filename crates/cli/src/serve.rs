@@ -3,7 +3,7 @@
 use crate::args::{Serve, Usage};
 use crate::output;
 use crate::signal;
-use server::{Options, Server, StoreChoice};
+use server::{Config, Options, Server, StoreChoice};
 
 /// Where rows live when nothing is said.
 const DIRECTORY: &str = "./sheaf-data";
@@ -22,7 +22,11 @@ pub(crate) async fn serve(args: Serve) -> anyhow::Result<u8> {
         }
         (None, None) => StoreChoice::Directory(DIRECTORY.into()),
     };
-    let server = Server::start(Options::new(args.listen, store)).await?;
+    let mut options = Options::new(args.listen, store);
+    if let Some(file) = &args.config {
+        options.config = Config::read(file)?;
+    }
+    let server = Server::start(options).await?;
     let address = server.address();
     output::line(&format!("listening on http://{address}"));
     output::note(&format!("try: curl http://{address}/api/data/v9.2/WhoAmI"));

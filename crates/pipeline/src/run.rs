@@ -3,6 +3,7 @@
 //! Not here: planning ([`crate::write`], [`crate::define`]), which is pure. This is the rim that awaits.
 //! Invariant: a message reaches the store as one value; nothing here loops over rows around I/O.
 
+use crate::available::{self, Unavailable};
 use crate::define;
 use crate::fault;
 use crate::ids::IdSource;
@@ -25,6 +26,8 @@ pub struct Pipeline {
     ids: IdSource,
     /// Owners and currencies seen so far. Their rows are never deleted, so what is here stays true.
     principals: RwLock<Principals>,
+    /// Messages that the configuration took from tables.
+    pub(crate) unavailable: Unavailable,
 }
 
 /// What does not change in a request.
@@ -121,7 +124,12 @@ impl Pipeline {
             organization: seed::organization(id),
             ids,
             principals: RwLock::default(),
+            unavailable: Unavailable::default(),
         })
+    }
+
+    pub(crate) fn store(&self) -> &dyn StandardStore {
+        &*self.store
     }
 
     /// The newest definitions that this node has seen.
@@ -209,6 +217,11 @@ impl Pipeline {
         let mut set = Joined::default();
         for (place, message) in messages.into_iter().enumerate() {
             let name = message.name;
+            let kept = seed::writable(&message.table) == seed::Writable::ReadOnly;
+            if authority == Authority::Caller || !kept {
+                available::refuse(&self.unavailable, &message)
+                    .map_err(|fault| fault.of_write(place))?;
+            }
             write::refuse_by_table(&message, authority).map_err(|fault| fault.of_write(place))?;
             let planned = write::plan(context, self.organization, &principals, &self.ids, message)
                 .map_err(|fault| fault.of_write(place))?;
@@ -316,7 +329,7 @@ fn principals_query(context: &Context, table: &Arc<Table>, lookups: &[LookupValu
         catalog: context.catalog.clone(),
         table: table.clone(),
         joins: Vec::new(),
-        columns: std::iter::once(key).chain(unit.map(|column| ColumnRef::root(column))).collect(),
+        columns: std::iter::once(key).chain(unit.map(ColumnRef::root)).collect(),
         filter: Some(Filter::In {
             column: key,
             values: lookups.iter().map(|lookup| Value::Guid(lookup.id)).collect(),

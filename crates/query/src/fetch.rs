@@ -35,8 +35,6 @@ pub struct Fetched {
     pub named: Option<usize>,
     /// Place of the row version among the output columns, if the table has one.
     pub version_place: Option<usize>,
-    /// The caller asked for the number of matching rows.
-    pub count: bool,
     /// The page's number, from 1.
     pub page_number: u32,
 }
@@ -328,6 +326,6 @@ impl Binder {
         };
         // A query that names no column at all answers the key, and says so.
         let named = named.map(|named| named.max(1));
-        Fetched { query, outputs: self.outputs, named, version_place, count, page_number }
+        Fetched { query, outputs: self.outputs, named, version_place, page_number }
     }
 }

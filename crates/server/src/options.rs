@@ -1,5 +1,6 @@
 //! What is served, and what is refused before anything is opened.
 
+use crate::config::Config;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub struct Options {
     pub bodies_bytes_max: usize,
     /// How long shutdown waits for requests in flight.
     pub grace: Duration,
+    /// What the configuration file says.
+    pub config: Config,
 }
 
 /// Where rows live.
@@ -40,6 +43,7 @@ impl Options {
             body_bytes_max: Self::BODY_BYTES_MAX,
             bodies_bytes_max: 8 * Self::BODY_BYTES_MAX,
             grace: Duration::from_secs(30),
+            config: Config::default(),
         }
     }
 }
@@ -68,4 +72,23 @@ pub enum Error {
         /// Why.
         source: store::Error,
     },
+    /// The configuration file cannot be read.
+    #[error("cannot read the configuration {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The configuration file is no TOML, or holds something that is not known.
+    #[error("the configuration {} is not understood", path.display())]
+    Configuration {
+        /// The file.
+        path: PathBuf,
+        /// Why, with line and column.
+        source: Box<toml::de::Error>,
+    },
+    /// The configuration cannot be honoured.
+    #[error("the configuration cannot be honoured")]
+    Unavailable(#[from] pipeline::UnavailableError),
 }

@@ -46,8 +46,9 @@ impl Server {
             }
             StoreChoice::Postgres(url) => PostgresStore::open(url).await.map_err(failed)?,
         };
-        let pipeline =
+        let mut pipeline =
             Pipeline::open(store, clock::now(), clock::random()).await.map_err(failed)?;
+        pipeline.make_unavailable(&options.config.unavailable, clock::now()).await?;
         let shared = Arc::new(Shared::new(Arc::new(pipeline), &options));
         Ok(Self { listener, address, shared, options })
     }

@@ -4,9 +4,11 @@
 //! [`Problem`], and from it an answer. Source: errors.md, bulk.md 0.5, 1.8 and 10.
 //! Not here: codes of what a store refuses (`pipeline`). No other file names a status of an error.
 
+mod fetch;
 pub(crate) mod job;
 mod payload;
 
+pub(crate) use fetch::of_fetch;
 pub(crate) use payload::{Payload, of_wire};
 
 use crate::response;
@@ -408,6 +410,14 @@ pub(crate) fn of_query(error: query::Error) -> Problem {
             format!(
                 "Number of conditions in query exceeded maximum limit of {}.",
                 limits::CONDITIONS_MAX
+            ),
+        ),
+        Error::TooManyJoins => Problem::new(
+            StatusCode::BAD_REQUEST,
+            code::TOO_MANY_LINK_ENTITIES,
+            format!(
+                "Number of link entities in query exceeded maximum limit of {}.",
+                limits::JOINS_MAX
             ),
         ),
         Error::TooManyValues => Problem::new(

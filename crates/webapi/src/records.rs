@@ -3,6 +3,7 @@
 //! In reading order: `read` (one record, a page, a count), `write` (create, PATCH, delete),
 //! `property` (single values), `names` (what lookups are called). Not here: bulk actions.
 
+mod fetch_xml;
 mod names;
 mod property;
 mod read;

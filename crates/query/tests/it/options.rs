@@ -75,7 +75,7 @@ fn what_cannot_be_selected_or_sorted_by_is_named() {
     check_refused("$orderby=tags", "tags");
     check_refused("$orderby=label,caption", "6000");
     check_refused("$orderby=holder/nam", "`nam`");
-    check_refused("$orderby=holder/", "``");
+    check_refused("$orderby=holder/,name", "``");
     check_refused("$orderby=holder/notes", "memo column `holder/notes`");
     check_refused("$orderby=name/name", "`name`");
     check_refused("$orderby=name up", "name up");

@@ -6,7 +6,6 @@ use super::read;
 use crate::api::{Attempt, Stop};
 use model::{LookupValue, MessageName, TableId, Uuid, Value};
 use pipeline::{Message, Read, Reply};
-use query::odata::Parsed;
 use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,10 +16,12 @@ const NAMES_PER_QUERY: usize = 5_000;
 /// The annotation that needs names.
 const FORMATTED_VALUE: &str = "OData.Community.Display.V1.FormattedValue";
 
-/// The names of all records that the page points to; none when nobody asked for them.
+/// The names of all records that the page points to in the first `shown` of its columns; none when
+/// nobody asked for them.
 pub(super) async fn of_page(
     attempt: &Attempt<'_>,
-    parsed: &Parsed,
+    query: &BoundQuery,
+    shown: usize,
     page: &Page,
 ) -> Result<HashMap<LookupValue, Box<str>>, Stop> {
     let mut names = HashMap::new();
@@ -29,8 +30,8 @@ pub(super) async fn of_page(
         return Ok(names);
     }
     let mut wanted: HashMap<TableId, BTreeSet<Uuid>> = HashMap::new();
-    for row in page.rows(parsed.query.columns.len()) {
-        for value in row.iter().take(parsed.shown) {
+    for row in page.rows(query.columns.len()) {
+        for value in row.iter().take(shown) {
             if let Value::Lookup(lookup) = value {
                 wanted.entry(lookup.table).or_default().insert(lookup.id);
             }
