@@ -29,7 +29,7 @@ pub struct Request {
     pub path: String,
     /// Headers besides those that every request has.
     pub headers: Vec<(&'static str, String)>,
-    /// The JSON body; empty for none.
+    /// The body; empty for none. JSON unless a header says otherwise.
     pub body: Bytes,
 }
 
@@ -206,7 +206,11 @@ impl Transport for Http {
             builder = builder.header(*name, value);
         }
         if !request.body.is_empty() {
-            builder = builder.header("Content-Type", "application/json").body(request.body);
+            let is_named = |(name, _): &(&str, String)| name.eq_ignore_ascii_case("content-type");
+            if !request.headers.iter().any(is_named) {
+                builder = builder.header("Content-Type", "application/json");
+            }
+            builder = builder.body(request.body);
         }
         let answer = builder.send().await.map_err(|err| no_answer(&err))?;
         let status = answer.status().as_u16();

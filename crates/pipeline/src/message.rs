@@ -80,9 +80,9 @@ pub enum Definition {
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// One outcome per target, in order.
+    ///
+    /// Of several writes: those of the first, then those of the next.
     Written(Vec<RowOutcome>),
-    /// Per write, in order: one outcome per target, in order.
-    WrittenAll(Vec<Vec<RowOutcome>>),
     /// The rows.
     Page(Page),
     /// Metadata ids of what was made, in order.

@@ -161,19 +161,14 @@ impl Pipeline {
             Message::Write(message) if steer::is_about_a_job(&message) => {
                 self.steer(context, message).await
             }
-            Message::Write(message) => match self.write(context, vec![message], Authority::Caller).await {
-                Ok(outcomes) => {
-                    Ok(Reply::Written(outcomes.into_iter().next().unwrap_or_default()))
+            Message::Write(message) => {
+                match self.write(context, vec![message], Authority::Caller).await {
+                    Err(Error::Fault(fault)) => Err(Fault { write: None, ..*fault }.into()),
+                    written => written,
                 }
-                Err(Error::Fault(fault)) => Err(Fault { write: None, ..*fault }.into()),
-                Err(stale) => Err(stale),
-            },
-            Message::WriteAll(messages) => {
-                self.write(context, messages, Authority::Caller).await.map(Reply::WrittenAll)
             }
-            Message::System(messages) => {
-                self.write(context, messages, Authority::System).await.map(Reply::WrittenAll)
-            }
+            Message::WriteAll(messages) => self.write(context, messages, Authority::Caller).await,
+            Message::System(messages) => self.write(context, messages, Authority::System).await,
             Message::StartJob(new) => {
                 let ids = self.ids.take(2, context.now);
                 let [id, detail] = ids[..] else { unreachable!("two ids were asked for") };
@@ -208,7 +203,7 @@ impl Pipeline {
         context: &Context,
         messages: Vec<Write>,
         authority: Authority,
-    ) -> Result<Vec<Vec<RowOutcome>>, Error> {
+    ) -> Result<Reply, Error> {
         let mut named: Vec<LookupValue> =
             messages.iter().flat_map(write::named_principals).collect();
         named.sort_unstable();
@@ -238,9 +233,9 @@ impl Pipeline {
             })
             .await;
         match applied {
-            Ok(applied) => {
-                Ok(writes.iter().map(|write| write.outcomes(&applied.ops[write.op])).collect())
-            }
+            Ok(applied) => Ok(Reply::Written(
+                writes.iter().flat_map(|write| write.outcomes(&applied.ops[write.op])).collect(),
+            )),
             Err(store::Error::StaleCatalog { .. }) => Err(Error::StaleCatalog),
             Err(error) => Err(joined::fault(error, &writes).into()),
         }

@@ -5,9 +5,9 @@
 //! Invariant: a message that changed something is never run again.
 
 use crate::fault::Problem;
-use crate::request::{self, Request};
+use crate::request::{self, Bounds, Request};
 use crate::route::{self, Route};
-use crate::{Settings, bulk, bulk_delete, functions, metadata, records, response};
+use crate::{Settings, batch, bulk, bulk_delete, functions, metadata, records, response};
 use bytes::Bytes;
 use http::header::HeaderMap;
 use http::{Method, Response};
@@ -16,12 +16,12 @@ use pipeline::{Context, Message, Pipeline, Reply};
 use std::sync::Arc;
 
 /// How often a request is bound to newer definitions before the caller is told to come again.
-const ROUNDS_MAX: usize = 4;
+pub(crate) const ROUNDS_MAX: usize = 4;
 
 /// The Web API. One per process; shared by every request.
 pub struct WebApi {
-    pipeline: Arc<Pipeline>,
-    settings: Settings,
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) settings: Settings,
 }
 
 /// One request as it came.
@@ -112,8 +112,10 @@ impl WebApi {
         let annotations = prefer.include_annotations.clone();
         let answer = if incoming.body.len() > self.settings.body_bytes_max {
             Err(Problem::too_large(self.settings.body_bytes_max))
+        } else if let Some(version) = batch::version_of(&incoming.target) {
+            batch::answer(self, &incoming, version, &prefer).await
         } else {
-            match request::read(incoming, prefer, self.settings.page_size_max) {
+            match request::read(incoming, prefer, Bounds::of(&self.settings)) {
                 Ok(request) => self.answer(&request).await,
                 Err(problem) => Err(problem),
             }
@@ -164,36 +166,44 @@ impl WebApi {
         response
     }
 
-    async fn answer(&self, request: &Request) -> Result<Response<Bytes>, Problem> {
-        let refused = |error| match error {
-            pipeline::Error::Fault(fault) => Problem::from(*fault),
-            pipeline::Error::StaleCatalog => Problem::busy(),
-        };
+    /// Answers a request whose head is understood: alone, or as a part of a batch.
+    pub(crate) async fn answer(&self, request: &Request) -> Result<Response<Bytes>, Problem> {
         if request.strong {
             self.pipeline.refresh().await.map_err(refused)?;
         }
         for _ in 0..ROUNDS_MAX {
-            let context = Context {
-                catalog: self.pipeline.catalog(),
-                caller: request.caller,
-                now: request.now,
-            };
+            let context = self.context(request.caller, request.now);
             let attempt = Attempt { pipeline: &self.pipeline, request, context };
             match dispatch(&attempt).await {
                 Ok(response) => return Ok(response),
-                Err(Stop::Stale) => {
-                    self.pipeline.refresh().await.map_err(refused)?;
-                }
-                Err(Stop::Problem(problem)) => {
-                    let newer =
-                        problem.unknown_name && self.pipeline.refresh().await.map_err(refused)?;
-                    if !newer {
-                        return Err(*problem);
-                    }
-                }
+                Err(stop) => self.renew(stop).await?,
             }
         }
         Err(Problem::busy())
+    }
+
+    /// The newest snapshot for a request.
+    pub(crate) fn context(&self, caller: Caller, now: Timestamp) -> Context {
+        Context { catalog: self.pipeline.catalog(), caller, now }
+    }
+
+    /// Gets newer definitions if they may let a stopped attempt pass; else its answer.
+    pub(crate) async fn renew(&self, stop: Stop) -> Result<(), Problem> {
+        match stop {
+            Stop::Stale => self.pipeline.refresh().await.map(drop).map_err(refused),
+            Stop::Problem(problem) => {
+                let newer =
+                    problem.unknown_name && self.pipeline.refresh().await.map_err(refused)?;
+                if newer { Ok(()) } else { Err(*problem) }
+            }
+        }
+    }
+}
+
+pub(crate) fn refused(error: pipeline::Error) -> Problem {
+    match error {
+        pipeline::Error::Fault(fault) => Problem::from(*fault),
+        pipeline::Error::StaleCatalog => Problem::busy(),
     }
 }
 
@@ -208,7 +218,8 @@ async fn dispatch(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
         Route::RawProperty(address, column) => {
             records::raw_property(attempt, &address, column).await
         }
-        Route::Bulk(table, message) => bulk::action(attempt, &table, message).await,
+        Route::Link(address, navigation) => records::link(attempt, &address, &navigation).await,
+        Route::Bulk(table, message) => bulk::prepare(attempt, &table, message)?.run(attempt).await,
         Route::Metadata(place) => metadata::answer(attempt, place).await,
         Route::Function(function, arguments) => {
             functions::call(attempt, function, &arguments).await

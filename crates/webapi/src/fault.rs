@@ -103,11 +103,11 @@ impl Problem {
     }
 
     /// 414 for a URL over the limit.
-    pub(crate) fn uri_too_long() -> Self {
+    pub(crate) fn uri_too_long(characters_max: usize) -> Self {
         Self::new(
             StatusCode::URI_TOO_LONG,
             code::URI_ERROR,
-            format!("The request URI is longer than {} characters.", limits::URL_CHARACTERS_MAX),
+            format!("The request URI is longer than {characters_max} characters."),
         )
     }
 
@@ -224,6 +224,38 @@ impl Problem {
     /// 400 for an argument with a bad value.
     pub(crate) fn argument(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, message)
+    }
+
+    /// 400 for a batch whose frame is not in order; nothing of it runs.
+    pub(crate) fn malformed_batch(detail: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            code::PAYLOAD_ERROR,
+            format!(
+                "Error identified in Payload provided by the user: the batch cannot be read: {detail}."
+            ),
+        )
+    }
+
+    /// 400 for a batch with too many operations; nothing of it runs.
+    pub(crate) fn batch_too_long(operations_max: usize) -> Self {
+        let text = format!(
+            "The number of operations in the batch exceeds the maximum allowed of {operations_max}."
+        );
+        let mut this = Self::argument(text);
+        let detail = ("MaxBatchSize".into(), operations_max.to_string());
+        this.fault.details.push(detail);
+        this
+    }
+
+    /// 413 for a part after so many bytes of answers that no more are given.
+    pub(crate) fn answers_too_large(bytes_max: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            code::REQUEST_LENGTH_TOO_LARGE,
+            "Response message length is too large.",
+        )
+        .hint(format!("the answers of a batch may have {bytes_max} bytes; ask in several batches"))
     }
 
     /// The answer, with the annotations that the caller asked for.

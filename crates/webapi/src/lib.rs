@@ -1,8 +1,8 @@
 //! HTTP requests to messages, and their replies to HTTP answers. No sockets, no JSON of its own.
 //!
-//! In reading order: [`WebApi`] (one request from head to answer), `request` and `path` (what was
-//! sent), `route` (what it names), `records`, `bulk`, `bulk_delete`, `metadata`, `functions` (one area each),
-//! `response` and `fault` (what goes back).
+//! In reading order: [`WebApi`] (one request from head to answer), `batch` (several requests in one),
+//! `request` and `path` (what was sent), `route` (what it names), `records`, `bulk`, `bulk_delete`,
+//! `metadata`, `functions` (one area each), `response` and `fault` (what goes back).
 //! Not here: reading bodies from the network, tokens, stores.
 //! Invariants: a caller's mistake never answers 5xx and nothing sent can panic; statuses are chosen in
 //! `fault`; a request holds one snapshot of the definitions at a time.
@@ -10,6 +10,7 @@
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 mod api;
+mod batch;
 mod bulk;
 mod bulk_delete;
 mod fault;

@@ -3,9 +3,9 @@
 //! Not here: what a segment means (`route`), bodies (`wire`).
 //! Invariant: a header that would change the answer and is not honoured refuses the request by name.
 
-use crate::Incoming;
 use crate::fault::{self, Problem};
 use crate::path::{self, Path};
+use crate::{Incoming, Settings};
 use bytes::Bytes;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
@@ -39,6 +39,23 @@ pub(crate) struct Request {
     pub(crate) now: Timestamp,
 }
 
+/// How large a request may be and make its answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) url_characters_max: usize,
+    pub(crate) page_size_max: u32,
+}
+
+impl Bounds {
+    /// Those of a request that comes by itself.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self {
+            url_characters_max: limits::URL_CHARACTERS_MAX,
+            page_size_max: settings.page_size_max,
+        }
+    }
+}
+
 /// A condition of the head.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Guard {
@@ -67,14 +84,10 @@ pub(crate) fn preferences(headers: &HeaderMap) -> Prefer {
 }
 
 /// Reads the head of a request.
-pub(crate) fn read(
-    incoming: Incoming,
-    prefer: Prefer,
-    page_size_max: u32,
-) -> Result<Request, Problem> {
+pub(crate) fn read(incoming: Incoming, prefer: Prefer, bounds: Bounds) -> Result<Request, Problem> {
     let Incoming { method, target, headers, body, origin, caller, now, .. } = incoming;
-    if target.chars().nth(limits::URL_CHARACTERS_MAX).is_some() {
-        return Err(Problem::uri_too_long());
+    if target.chars().nth(bounds.url_characters_max).is_some() {
+        return Err(Problem::uri_too_long(bounds.url_characters_max));
     }
     let (path, query) = path::split_target(&target);
     let uri = format!("{origin}{path}");
@@ -87,13 +100,12 @@ pub(crate) fn read(
     })?;
     let mut options = Options::parse(query).map_err(fault::of_query)?;
     options.page_size = prefer.max_page_size;
-    options.page_size_max = page_size_max;
+    options.page_size_max = bounds.page_size_max;
     check_headers(&headers, caller)?;
     if !body.is_empty() {
         check_kind(&headers)?;
     }
-    let strong = text(&headers, headers::CONSISTENCY)
-        .is_some_and(|value| value.eq_ignore_ascii_case("strong"));
+    let strong = is_strong(&headers);
     Ok(Request {
         method: if method == Method::HEAD { Method::GET } else { method },
         root: format!("{origin}/api/data/{}/", path.version),
@@ -110,6 +122,11 @@ pub(crate) fn read(
         caller,
         now,
     })
+}
+
+/// `Consistency: Strong`: the newest definitions are wanted.
+pub(crate) fn is_strong(headers: &HeaderMap) -> bool {
+    text(headers, headers::CONSISTENCY).is_some_and(|value| value.eq_ignore_ascii_case("strong"))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -149,11 +166,7 @@ fn check_headers(headers: &HeaderMap, caller: Caller) -> Result<(), Problem> {
 
 /// A body is JSON, in plain bytes. No kind at all passes for JSON.
 fn check_kind(headers: &HeaderMap) -> Result<(), Problem> {
-    if let Some(encoding) = text(headers, header::CONTENT_ENCODING.as_str())
-        && !encoding.eq_ignore_ascii_case("identity")
-    {
-        return Err(Problem::media_type(&format!("content encoding {encoding}")));
-    }
+    check_encoding(headers)?;
     let Some(kind) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let kind = kind.to_str().unwrap_or("?");
     let media = kind.split(';').next().unwrap_or_default().trim();
@@ -161,4 +174,14 @@ fn check_kind(headers: &HeaderMap) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::media_type(media))
+}
+
+/// A body comes in plain bytes.
+pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    match text(headers, header::CONTENT_ENCODING.as_str()) {
+        Some(encoding) if !encoding.eq_ignore_ascii_case("identity") => {
+            Err(Problem::media_type(&format!("content encoding {encoding}")))
+        }
+        _ => Ok(()),
+    }
 }

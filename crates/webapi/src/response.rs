@@ -28,6 +28,11 @@ pub(crate) fn text(body: String) -> Response<Bytes> {
     with_body(StatusCode::OK, TEXT, body.into_bytes())
 }
 
+/// The answers to a batch.
+pub(crate) fn multipart(status: StatusCode, kind: &str, body: Vec<u8>) -> Response<Bytes> {
+    with_body(status, value(kind), body)
+}
+
 fn with_body(status: StatusCode, kind: HeaderValue, body: Vec<u8>) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;

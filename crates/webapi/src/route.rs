@@ -25,6 +25,8 @@ pub(crate) enum Route {
     Property(Address, ColumnIndex),
     /// The same as plain text.
     RawProperty(Address, ColumnIndex),
+    /// The link of a lookup, by its navigation property.
+    Link(Address, String),
     /// A bulk action.
     Bulk(Arc<Table>, MessageName),
     /// Definitions.
@@ -57,9 +59,8 @@ pub(crate) enum Function {
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// First segments that the platform has and this service has not yet.
-const ABSENT: [&str; 35] = [
+const ABSENT: [&str; 34] = [
     "$metadata",
-    "$batch",
     "GlobalOptionSetDefinitions",
     "ManagedPropertyDefinitions",
     "RetrieveMetadataChanges",
@@ -173,6 +174,13 @@ fn of_table(
             [last] if last.name == "$value" => Ok(Route::RawProperty(address, column)),
             [other, ..] => Err(Problem::no_segment(&other.name)),
         };
+    }
+    if next.key.is_none()
+        && table.navigation(&next.name).is_some()
+        && let [last] = rest
+        && last.name == "$ref"
+    {
+        return Ok(Route::Link(address, next.name.clone()));
     }
     let links = catalog.referencing(&table.logical_name);
     let navigation = table.navigation(&next.name).is_some()

@@ -1,6 +1,7 @@
 //! The service over real sockets, on the embedded store.
 
 mod availability;
+mod batch;
 mod house;
 mod limits;
 mod messages;

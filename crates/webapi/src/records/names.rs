@@ -108,6 +108,6 @@ pub(crate) async fn first_name(
             Value::Text(name) => Some(name),
             _ => None,
         }),
-        Reply::Written(_) | Reply::WrittenAll(_) | Reply::Defined(_) => None,
+        Reply::Written(_) | Reply::Defined(_) => None,
     })
 }

@@ -147,7 +147,7 @@ pub(super) async fn run(
 ) -> Result<Page, Stop> {
     match attempt.run(Message::Read(Read { name, query })).await? {
         Reply::Page(page) => Ok(page),
-        Reply::Written(_) | Reply::WrittenAll(_) | Reply::Defined(_) => {
+        Reply::Written(_) | Reply::Defined(_) => {
             tracing::error!("a read was answered with something else than a page");
             Err(Problem::unexpected().into())
         }

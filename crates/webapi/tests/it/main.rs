@@ -1,7 +1,9 @@
 //! The Web API in process: requests in, answers out, over the reference store.
 
 mod availability;
+mod batch;
 mod bulk;
+mod change_sets;
 mod definitions;
 mod fetch_xml;
 mod laws;

@@ -101,11 +101,10 @@ async fn what_is_not_there_yet_is_named() {
     let id = service.ok("POST /new_crates", "{}").await.id();
     for (head, piece) in [
         ("GET /$metadata".to_owned(), "$metadata"),
-        ("POST /$batch".to_owned(), "$batch"),
         ("POST /BulkDelete".to_owned(), "BulkDelete"),
         ("GET /RetrieveMetadataChanges(Query=@p)".to_owned(), "RetrieveMetadataChanges"),
         (format!("GET /new_crates({id})/new_Holder"), "'new_Holder'"),
-        (format!("PUT /new_crates({id})/new_Holder/$ref"), "$ref"),
+        (format!("POST /accounts({id})/new_account_crate/$ref"), "$ref"),
         ("GET /new_crates/Microsoft.Dynamics.CRM.account".to_owned(), "type cast"),
         ("GET /new_crates\nCallerObjectId: 1".to_owned(), "CallerObjectId"),
         (format!("GET /new_crates\nMSCRMCallerID: {id}"), "MSCRMCallerID"),
