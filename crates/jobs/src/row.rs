@@ -141,15 +141,9 @@ pub(crate) async fn waiting(
     size: u32,
 ) -> Result<Vec<Job>, Error> {
     let table = job::table(&context.catalog, job::JOB)?;
-    let equal = |name: &str, number: i32| {
-        compare(table, name, Compare::Equal, Value::Integer(number))
-    };
-    let due = compare(
-        table,
-        "postponeuntil",
-        Compare::LessOrEqual,
-        Value::DateTime(context.now),
-    );
+    let equal =
+        |name: &str, number: i32| compare(table, name, Compare::Equal, Value::Integer(number));
+    let due = compare(table, "postponeuntil", Compare::LessOrEqual, Value::DateTime(context.now));
     let filter = Filter::And(vec![
         equal("operationtype", job::OPERATION_BULK_DELETE),
         Filter::Or(vec![
@@ -159,9 +153,12 @@ pub(crate) async fn waiting(
         ]),
     ]);
     let columns = &JOB_COLUMNS;
-    let rows =
-        select(pipeline, context, Select { table, columns, filter: Some(filter), after: None, size })
-            .await?;
+    let rows = select(
+        pipeline,
+        context,
+        Select { table, columns, filter: Some(filter), after: None, size },
+    )
+    .await?;
     Ok(rows.iter().filter_map(job_of).collect())
 }
 

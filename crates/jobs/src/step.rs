@@ -235,8 +235,7 @@ impl At<'_> {
         let table = &query.table;
         let started = self.loaded.job.started.unwrap_or(self.context.now);
         let version = self.loaded.row.long("sheaf_startversion").unwrap_or(i64::MAX);
-        let created =
-            |how| compare(table, "createdon", how, Value::DateTime(started));
+        let created = |how| compare(table, "createdon", how, Value::DateTime(started));
         let before = Filter::Or(vec![
             created(Compare::Less),
             Filter::And(vec![
@@ -409,9 +408,9 @@ fn released(completed: Option<Timestamp>) -> Values {
 /// Whether deletes of the table's rows reach further rows: then each row is a message of its own.
 fn is_followed(at: &At<'_>, table: &Table) -> bool {
     let links = at.context.catalog.referencing(&table.logical_name).map(|link| link.cascade.delete);
-    links.into_iter().any(|delete| {
-        matches!(delete, DeleteAction::Cascade | DeleteAction::RemoveLink)
-    })
+    links
+        .into_iter()
+        .any(|delete| matches!(delete, DeleteAction::Cascade | DeleteAction::RemoveLink))
 }
 
 fn delete(table: &Arc<Table>, ids: &[Uuid]) -> Write {

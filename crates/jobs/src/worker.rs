@@ -1,9 +1,9 @@
 //! The rim: claims jobs, runs them step by step, releases them.
 
+use crate::Error;
 use crate::row::{self, Values, moment};
 use crate::state::{self, Job, LEASE_SECONDS};
 use crate::step::{Run, Stepped};
-use crate::Error;
 use model::{Timestamp, Uuid, Value, code};
 use pipeline::{Context, Message, Pipeline};
 use std::sync::Arc;

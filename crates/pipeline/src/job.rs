@@ -246,13 +246,10 @@ pub(crate) fn rows(
         ("orderedquerysetxml", Value::text(new.queries)),
     ];
     details.extend(stage.values());
-    Ok(vec![
-        write(MessageName::Create, jobs, vec![target(jobs, job, values, None)]),
-        {
-            let table = table(catalog, BULK_DELETE)?;
-            write(MessageName::Create, table, vec![target(table, detail, details, None)])
-        },
-    ])
+    Ok(vec![write(MessageName::Create, jobs, vec![target(jobs, job, values, None)]), {
+        let table = table(catalog, BULK_DELETE)?;
+        write(MessageName::Create, table, vec![target(table, detail, details, None)])
+    }])
 }
 
 /// A table that every organisation has.

@@ -10,8 +10,8 @@ use crate::ids::IdSource;
 use crate::joined::{self, Joined};
 use crate::message::{Definition, Message, Read, Reply, Write};
 use crate::seed;
-use crate::{job, steer};
 use crate::write::{self, Principals};
+use crate::{job, steer};
 use arc_swap::ArcSwap;
 use model::{Caller, Catalog, ColumnKind, Fault, LookupValue, Table, Timestamp, Uuid, Value};
 use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
@@ -176,9 +176,7 @@ impl Pipeline {
                 self.write(context, writes, Authority::System).await?;
                 Ok(Reply::Written(vec![RowOutcome { id, created: true }]))
             }
-            Message::Read(Read { query, .. }) => {
-                self.read(&query).await.map(Reply::Page)
-            }
+            Message::Read(Read { query, .. }) => self.read(&query).await.map(Reply::Page),
             Message::Define(definition) => self.define(context, definition).await,
         }
     }

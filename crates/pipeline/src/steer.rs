@@ -66,7 +66,8 @@ impl Pipeline {
             match self.write(context, writes, Authority::System).await {
                 Ok(_) => return outcome(),
                 Err(Error::Fault(fault))
-                    if fault.code == code::CONCURRENCY_VERSION_MISMATCH && stage_known.is_none() => {}
+                    if fault.code == code::CONCURRENCY_VERSION_MISMATCH
+                        && stage_known.is_none() => {}
                 Err(Error::Fault(fault)) => return Err(Fault { write: None, ..*fault }.into()),
                 Err(stale) => return Err(stale),
             }

@@ -33,12 +33,9 @@ where
     let mut found: Vec<Vec<Vec<Value>>> =
         completed(query, 0, rows_of(&query.table)).map(|row| vec![row]).collect();
     for (source, join) in (1..).zip(&query.joins) {
-        let partners: Vec<Vec<Value>> =
-            completed(query, source, rows_of(&join.table)).collect();
-        found = found
-            .into_iter()
-            .flat_map(|row| with_partners(query, join, row, &partners))
-            .collect();
+        let partners: Vec<Vec<Value>> = completed(query, source, rows_of(&join.table)).collect();
+        found =
+            found.into_iter().flat_map(|row| with_partners(query, join, row, &partners)).collect();
     }
     answer(query, found)
 }

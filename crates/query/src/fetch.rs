@@ -144,8 +144,7 @@ fn paging(root: &Element, size_max: u32) -> Result<(Paging, u32), Error> {
             let why = format!("`top` cannot be combined with `{name}`");
             return Err(Error::Malformed { why });
         }
-        let paging =
-            Paging { size: top.min(size_max), after: None, skip: 0, look_ahead: false };
+        let paging = Paging { size: top.min(size_max), after: None, skip: 0, look_ahead: false };
         return Ok((paging, 1));
     }
     let (size, page) = (size.unwrap_or(size_max).min(size_max), page.unwrap_or(1));
@@ -232,9 +231,7 @@ impl Binder {
     /// The source of a link-entity by its alias.
     fn aliased(&self, alias: &str) -> Result<u16, Error> {
         let known = self.aliases.iter().find(|(known, _)| **known == *alias);
-        known
-            .map(|(_, source)| *source)
-            .ok_or_else(|| Error::UnknownAlias { name: alias.into() })
+        known.map(|(_, source)| *source).ok_or_else(|| Error::UnknownAlias { name: alias.into() })
     }
 
     fn order(&mut self, element: &Element, source: u16, by_value: bool) -> Result<(), Error> {
@@ -305,10 +302,9 @@ impl Binder {
                 self.columns.len() - 1
             })
         });
-        let keys = (1..).zip(&joins).map(|(source, join)| ColumnRef {
-            source,
-            column: join.table.primary_key,
-        });
+        let keys = (1..)
+            .zip(&joins)
+            .map(|(source, join)| ColumnRef { source, column: join.table.primary_key });
         for column in std::iter::once(key).chain(keys) {
             if self.order.iter().all(|known| known.column != column) {
                 self.order.push(Order { column, descending: false });

@@ -76,8 +76,10 @@ pub fn parse(
     let order = order::parse(&mut scope, options)?;
     let count = options.count()?;
     let top = options.top()?;
-    let token =
-        options.get("$skiptoken").map(|text| SkipToken::decode(&scope, &order, text)).transpose()?;
+    let token = options
+        .get("$skiptoken")
+        .map(|text| SkipToken::decode(&scope, &order, text))
+        .transpose()?;
     let paging = paging(options, top, token.as_ref());
     let page_number = token.map_or(1, |token| token.page);
     Ok(assemble(scope, select, filter, order, paging, count, page_number))

@@ -43,11 +43,7 @@ impl BoundQuery {
 }
 
 /// The table of a source: 0 is the root, then the joins in order.
-pub(crate) fn table_of<'a>(
-    root: &'a Arc<Table>,
-    joins: &'a [Join],
-    source: u16,
-) -> &'a Arc<Table> {
+pub(crate) fn table_of<'a>(root: &'a Arc<Table>, joins: &'a [Join], source: u16) -> &'a Arc<Table> {
     let join = usize::from(source).checked_sub(1).and_then(|place| joins.get(place));
     join.map_or(root, |join| &join.table)
 }

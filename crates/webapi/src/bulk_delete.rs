@@ -73,13 +73,11 @@ pub(crate) async fn action(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Sto
 }
 
 fn new_job(attempt: &Attempt<'_>) -> Result<NewJob, Problem> {
-    let body: Body<'_> =
-        serde_json::from_slice(&attempt.request.body).map_err(refused::payload)?;
+    let body: Body<'_> = serde_json::from_slice(&attempt.request.body).map_err(refused::payload)?;
     let queries = body.query_set.ok_or_else(|| refused::required("QuerySet"))?.get();
     let name = body.job_name.ok_or_else(|| refused::required("JobName"))?;
-    let send = body
-        .send_email_notification
-        .ok_or_else(|| refused::required("SendEmailNotification"))?;
+    let send =
+        body.send_email_notification.ok_or_else(|| refused::required("SendEmailNotification"))?;
     let to = body.to_recipients.ok_or_else(|| refused::required("ToRecipients"))?;
     let copy = body.cc_recipients.ok_or_else(|| refused::required("CCRecipients"))?;
     let pattern = body.recurrence_pattern.ok_or_else(|| refused::required("RecurrencePattern"))?;
@@ -139,7 +137,9 @@ fn new_job(attempt: &Attempt<'_>) -> Result<NewJob, Problem> {
 fn check_recipients(to: &[Recipient], copy: &[Recipient]) -> Result<(), Problem> {
     for recipient in to.iter().chain(copy) {
         let named = recipient.type_name.as_deref();
-        if named.is_some_and(|name| name.trim_start_matches('#') != "Microsoft.Dynamics.CRM.systemuser") {
+        if named
+            .is_some_and(|name| name.trim_start_matches('#') != "Microsoft.Dynamics.CRM.systemuser")
+        {
             return Err(refused::payload("a recipient is no 'Microsoft.Dynamics.CRM.systemuser'"));
         }
         if Uuid::try_parse(&recipient.systemuserid).is_err() {
@@ -151,7 +151,8 @@ fn check_recipients(to: &[Recipient], copy: &[Recipient]) -> Result<(), Problem>
 
 fn check_options(options: &JobOptions) -> Result<(), Problem> {
     let named = options.type_name.as_deref();
-    if named.is_some_and(|name| !name.starts_with("Microsoft.Dynamics.CRM.") && !name.starts_with('#'))
+    if named
+        .is_some_and(|name| !name.starts_with("Microsoft.Dynamics.CRM.") && !name.starts_with('#'))
     {
         return Err(refused::payload("'@odata.type' of 'Options' is no type of the service"));
     }

@@ -38,7 +38,9 @@ impl Recurrence {
             let place = match name.trim().to_ascii_uppercase().as_str() {
                 "FREQ" => &mut frequency,
                 "INTERVAL" => &mut interval,
-                other => return Err(bad(&format!("part `{other}`: FREQ and INTERVAL are honoured"))),
+                other => {
+                    return Err(bad(&format!("part `{other}`: FREQ and INTERVAL are honoured")));
+                }
             };
             if place.replace(value.trim().to_ascii_uppercase()).is_some() {
                 return Err(bad("a part is given twice"));
@@ -58,8 +60,7 @@ impl Recurrence {
         let days = match interval {
             None => 1,
             Some(text) => {
-                let number: i64 =
-                    text.parse().map_err(|_| bad("INTERVAL is no whole number"))?;
+                let number: i64 = text.parse().map_err(|_| bad("INTERVAL is no whole number"))?;
                 u16::try_from(number).ok().filter(|days| (1..=INTERVAL_MAX).contains(days)).ok_or_else(
                     || {
                         Fault::new(

@@ -71,9 +71,7 @@ const REFUSED_BEGINNINGS: [&str; 4] = ["Last", "Next", "InFiscal", "InOr"];
 /// Binds a query. `now` is what relative dates count from.
 pub fn bind(catalog: &Catalog, query: &QueryExpression, now: Timestamp) -> Result<Bound, Error> {
     let name = query.entity_name.trim();
-    let table = catalog
-        .table(name)
-        .ok_or_else(|| Error::UnknownTable { name: name.into() })?;
+    let table = catalog.table(name).ok_or_else(|| Error::UnknownTable { name: name.into() })?;
     refuse(query)?;
     let binder = Binder { catalog, table, now };
     if let Some(set) = &query.column_set {
@@ -438,8 +436,9 @@ fn is_refused(operator: &str) -> bool {
     REFUSED.contains(&operator)
         || REFUSED_BEGINNINGS.iter().any(|beginning| {
             operator.strip_prefix(beginning).is_some_and(|rest| {
-                let units =
-                    ["Hours", "Days", "Weeks", "Months", "Years", "Fiscal", "Week", "Month", "Year"];
+                let units = [
+                    "Hours", "Days", "Weeks", "Months", "Years", "Fiscal", "Week", "Month", "Year",
+                ];
                 units.iter().any(|unit| rest.contains(unit))
             })
         })

@@ -89,8 +89,7 @@ impl Binder {
         operator: &str,
         other: &str,
     ) -> Result<Filter, Error> {
-        let compare =
-            compare(operator).ok_or_else(|| Error::Operator { name: operator.into() })?;
+        let compare = compare(operator).ok_or_else(|| Error::Operator { name: operator.into() })?;
         let right = match other.split_once('.') {
             Some((alias, name)) => self.column(self.aliased(alias)?, name)?,
             None => self.column(column.source, other)?,
@@ -176,9 +175,7 @@ impl Condition<'_> {
     }
 
     fn among(self) -> Result<Filter, Error> {
-        let too_long = |value: &Literal| {
-            matches!(value, Literal::Text(text) if text.chars().count() > IN_VALUE_CHARACTERS_MAX)
-        };
+        let too_long = |value: &Literal| matches!(value, Literal::Text(text) if text.chars().count() > IN_VALUE_CHARACTERS_MAX);
         if self.values.is_empty() {
             return Err(self.wrong_count());
         }

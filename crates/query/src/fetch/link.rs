@@ -48,9 +48,7 @@ impl Binder {
     ) -> Result<Vec<(&'e Element, u16)>, Error> {
         let name = element.required("name")?;
         let catalog = Arc::clone(&self.scope.catalog);
-        let table = catalog
-            .table(name)
-            .ok_or_else(|| Error::UnknownTable { name: name.into() })?;
+        let table = catalog.table(name).ok_or_else(|| Error::UnknownTable { name: name.into() })?;
         let kind = match element.attribute("link-type") {
             None | Some("inner") => JoinKind::Inner,
             Some("outer") => JoinKind::Outer,
@@ -126,7 +124,8 @@ impl Binder {
         let (left, right) = (table.column(from), self.scope.column(to));
         let joins = match (class::of(left), class::of(right)) {
             (Some(left), Some(right)) => {
-                class::is_exact(left) && (left == right || class::is_id(left) && class::is_id(right))
+                class::is_exact(left)
+                    && (left == right || class::is_id(left) && class::is_id(right))
             }
             _ => false,
         };

@@ -33,9 +33,9 @@ impl Element {
 
     /// An attribute that must be there and not empty.
     pub(super) fn required(&self, name: &'static str) -> Result<&str, Error> {
-        self.attribute(name).filter(|value| !value.is_empty()).ok_or_else(|| {
-            Error::MissingAttribute { element: self.name.as_str().into(), name }
-        })
+        self.attribute(name)
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| Error::MissingAttribute { element: self.name.as_str().into(), name })
     }
 
     /// `true`, `false`, `1` or `0`; false when absent.
@@ -77,16 +77,18 @@ pub(super) fn read(text: &str) -> Result<Element, Error> {
             }
             Event::Text(part) => put(&mut open, &part.decode().map_err(malformed)?),
             Event::CData(part) => put(&mut open, &part.decode().map_err(malformed)?),
-            Event::GeneralRef(reference) => match reference.resolve_char_ref().map_err(malformed)? {
-                Some(character) => put(&mut open, character.encode_utf8(&mut [0; 4])),
-                None => {
-                    let name = reference.decode().map_err(malformed)?;
-                    let text = resolve_predefined_entity(&name).ok_or_else(|| {
-                        Error::Malformed { why: format!("there is no entity `{name}`") }
-                    })?;
-                    put(&mut open, text);
+            Event::GeneralRef(reference) => {
+                match reference.resolve_char_ref().map_err(malformed)? {
+                    Some(character) => put(&mut open, character.encode_utf8(&mut [0; 4])),
+                    None => {
+                        let name = reference.decode().map_err(malformed)?;
+                        let text = resolve_predefined_entity(&name).ok_or_else(|| {
+                            Error::Malformed { why: format!("there is no entity `{name}`") }
+                        })?;
+                        put(&mut open, text);
+                    }
                 }
-            },
+            }
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
             Event::DocType(_) => {
                 return Err(Error::Malformed { why: "it has a document type".to_owned() });

@@ -92,24 +92,45 @@ fn every_row_has_its_place_whatever_is_joined() {
 
 fn piece() -> impl Strategy<Value = String> {
     let attribute = prop_oneof![
-        Just("name='thing'"), Just("name='size'"), Just("attribute='name'"), Just("operator='eq'"),
-        Just("operator='in'"), Just("value='5'"), Just("type='or'"), Just("from='thingid'"),
-        Just("to='holder'"), Just("alias='a'"), Just("link-type='outer'"), Just("top='3'"),
-        Just("page='2'"), Just("count='0'"), Just("valueof='a.size'"), Just("entityname='a'"),
+        Just("name='thing'"),
+        Just("name='size'"),
+        Just("attribute='name'"),
+        Just("operator='eq'"),
+        Just("operator='in'"),
+        Just("value='5'"),
+        Just("type='or'"),
+        Just("from='thingid'"),
+        Just("to='holder'"),
+        Just("alias='a'"),
+        Just("link-type='outer'"),
+        Just("top='3'"),
+        Just("page='2'"),
+        Just("count='0'"),
+        Just("valueof='a.size'"),
+        Just("entityname='a'"),
     ];
     let tag = prop_oneof![
-        Just("fetch"), Just("entity"), Just("attribute"), Just("filter"), Just("condition"),
-        Just("link-entity"), Just("order"), Just("value"), Just("all-attributes"),
+        Just("fetch"),
+        Just("entity"),
+        Just("attribute"),
+        Just("filter"),
+        Just("condition"),
+        Just("link-entity"),
+        Just("order"),
+        Just("value"),
+        Just("all-attributes"),
     ];
-    (tag, proptest::collection::vec(attribute, 0..4), 0..4_u8).prop_map(|(tag, attributes, form)| {
-        let attributes = attributes.join(" ");
-        match form {
-            0 => format!("</{tag}>"),
-            1 => format!("<{tag} {attributes}>"),
-            2 => format!("<{tag} {attributes}>5</{tag}>"),
-            _ => format!("<{tag} {attributes}/>"),
-        }
-    })
+    (tag, proptest::collection::vec(attribute, 0..4), 0..4_u8).prop_map(
+        |(tag, attributes, form)| {
+            let attributes = attributes.join(" ");
+            match form {
+                0 => format!("</{tag}>"),
+                1 => format!("<{tag} {attributes}>"),
+                2 => format!("<{tag} {attributes}>5</{tag}>"),
+                _ => format!("<{tag} {attributes}/>"),
+            }
+        },
+    )
 }
 
 proptest! {

@@ -301,7 +301,8 @@ fn check_joined(text: &str, want: &str, joins: &[(u16, &str)]) {
     let (catalog, table) = sample::catalog();
     let raw = format!("$filter={text}&@n=5&@t='x'");
     let options = odata::Options::parse(&raw).expect("decodes");
-    let query = odata::parse(&catalog, &table, &options).unwrap_or_else(|err| panic!("{err}")).query;
+    let query =
+        odata::parse(&catalog, &table, &options).unwrap_or_else(|err| panic!("{err}")).query;
     let filter = query.filter.as_ref().expect("there is a filter");
     assert_eq!(print(&table, filter), want, "{text}");
     let made = query.joins.iter().map(|join| {

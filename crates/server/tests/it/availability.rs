@@ -27,8 +27,7 @@ async fn rows(house: &House, message: &str, table: &str) -> usize {
 }
 
 async fn tables(house: &House, message: &str) -> BTreeSet<String> {
-    let (status, answer) =
-        house.json(Method::GET, &FETCH.replace("MESSAGE", message), "").await;
+    let (status, answer) = house.json(Method::GET, &FETCH.replace("MESSAGE", message), "").await;
     assert_eq!(status, 200, "{answer}");
     let rows = answer["value"].as_array().expect("rows").iter();
     let names = rows.map(|row| row["primaryobjecttypecode"].as_str().expect("a name").to_owned());

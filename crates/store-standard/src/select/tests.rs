@@ -188,7 +188,8 @@ fn joined_tables_and_their_columns_have_aliases() {
         count_max: None,
     };
     let own = |source, name: &str| ColumnRef { source, ..of(&table, name) };
-    let join = |to, kind, on| Join { table: account.clone(), from: account.primary_key, to, kind, on };
+    let join =
+        |to, kind, on| Join { table: account.clone(), from: account.primary_key, to, kind, on };
     query.joins.push(join(own(0, "holder"), JoinKind::Outer, None));
     let heavy = Filter::Compare {
         column: own(2, "count"),

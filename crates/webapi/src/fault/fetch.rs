@@ -73,11 +73,10 @@ fn of_parts(error: Error) -> Problem {
             code::ATTRIBUTE_PAIR_MISMATCH,
             format!("Link-entity '{name}' needs both of 'from' and 'to'."),
         ),
-        Error::LinkType { name } => problem(
-            code::INVALID_LINK_TYPE,
-            format!("Link type '{name}' is not supported."),
-        )
-        .hint("honoured are inner and outer"),
+        Error::LinkType { name } => {
+            problem(code::INVALID_LINK_TYPE, format!("Link type '{name}' is not supported."))
+                .hint("honoured are inner and outer")
+        }
         Error::Operator { name } => problem(
             code::INVALID_CONDITION_OPERATOR,
             format!("Condition operator '{name}' is not supported."),
@@ -92,7 +91,8 @@ fn of_parts(error: Error) -> Problem {
             format!("Invalid filter type '{value}': it is 'and' or 'or'."),
         ),
         Error::BadCondition { column, why } => {
-            problem(code::BAD_CONDITION, format!("The condition on '{column}' is invalid.")).hint(why)
+            problem(code::BAD_CONDITION, format!("The condition on '{column}' is invalid."))
+                .hint(why)
         }
         Error::BadAlias { name } => {
             problem(code::INVALID_ALIAS, format!("Invalid alias '{name}'."))

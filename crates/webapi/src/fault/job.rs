@@ -20,8 +20,12 @@ pub(crate) fn required(name: &str) -> Problem {
 
 /// A table whose rows the service keeps.
 pub(crate) fn not_deletable(table: &str) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, code::NOT_SUPPORTED, "This action is not supported.")
-        .hint(format!("rows of table `{table}` cannot be deleted"))
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        code::NOT_SUPPORTED,
+        "This action is not supported.",
+    )
+    .hint(format!("rows of table `{table}` cannot be deleted"))
 }
 
 /// A query that was not understood or is not honoured.

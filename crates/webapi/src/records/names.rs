@@ -70,7 +70,8 @@ async fn of_table(
         order: vec![Order { column: key, descending: false }],
         paging: Paging {
             size: u32::try_from(ids.len()).unwrap_or(u32::MAX),
-            after: None, skip: 0,
+            after: None,
+            skip: 0,
             look_ahead: false,
         },
         count_max: None,

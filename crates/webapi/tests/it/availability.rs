@@ -29,9 +29,8 @@ async fn tables_with(service: &Service, message: &str) -> Vec<String> {
 }
 
 async fn rows_of(service: &Service, options: &str) -> usize {
-    let head = format!(
-        "GET /sdkmessagefilters?$select=sdkmessagefilterid&{options}\nConsistency: Strong"
-    );
+    let head =
+        format!("GET /sdkmessagefilters?$select=sdkmessagefilterid&{options}\nConsistency: Strong");
     let page = service.ok(&head, "").await;
     page.json["value"].as_array().expect("rows").len()
 }
@@ -88,9 +87,8 @@ async fn the_documented_odata_query_finds_one_row_or_none() {
     ] {
         assert_eq!(rows_of(&service, &options).await, want, "{options}");
     }
-    let page = service
-        .ok(&format!("GET /sdkmessagefilters?$select=sdkmessagefilterid&{asked}"), "")
-        .await;
+    let page =
+        service.ok(&format!("GET /sdkmessagefilters?$select=sdkmessagefilterid&{asked}"), "").await;
     let context = format!("{ORIGIN}{ROOT}/$metadata#sdkmessagefilters(sdkmessagefilterid)");
     assert_eq!(page.json["@odata.context"], context);
     let row = page.json["value"][0].as_object().expect("a row");
@@ -187,7 +185,8 @@ async fn a_message_that_is_made_unavailable_is_not_listed_and_refused() {
     let update = format!("POST /contacts{bulk}UpdateMultiple");
     let nameless = targets.replace("account", "contact").replace("\"name\"", "\"lastname\"");
     service.refused(&update, &nameless, (404, "0x80040217", "Entity Id")).await;
-    let named = nameless.replace("\"lastname\"", &format!("\"contactid\":\"{person}\",\"lastname\""));
+    let named =
+        nameless.replace("\"lastname\"", &format!("\"contactid\":\"{person}\",\"lastname\""));
     let fault = (400, "0x80040203", &*no("UpdateMultiple", "contact"));
     service.refused(&update, &named, fault).await;
 }

@@ -22,8 +22,7 @@ fn get(set: &str, query: &str) -> String {
 async fn with_rows() -> Service {
     let service = Service::with_crates().await;
     let top = service.ok("POST /accounts", r#"{"name":"Top"}"#).await.id();
-    let body =
-        format!(r#"{{"name":"Low","parentaccountid@odata.bind":"/accounts({top})"}}"#);
+    let body = format!(r#"{{"name":"Low","parentaccountid@odata.bind":"/accounts({top})"}}"#);
     let low = service.ok("POST /accounts", &body).await.id();
     for number in 0..5 {
         let holder = match number {
@@ -81,12 +80,7 @@ async fn conditions_select_rows() {
     check_condition(&service, &listed("new_weight", "in", &["1", "4", "9"]), &["c1", "c4"]).await;
     check_condition(&service, &listed("new_color", "not-in", &["2"]), &all[..4]).await;
     check_condition(&service, &listed("new_weight", "between", &["1", "2"]), &["c1", "c2"]).await;
-    check_condition(
-        &service,
-        "<condition attribute='new_holder' operator='null'/>",
-        &["c0"],
-    )
-    .await;
+    check_condition(&service, "<condition attribute='new_holder' operator='null'/>", &["c0"]).await;
     check(
         &service,
         &format!(
@@ -114,7 +108,8 @@ async fn linked_tables_filter_and_show_their_columns() {
     check(&service, &link("inner", ""), &["c1", "c2", "c3", "c4"]).await;
     check(&service, &link("inner", &named("low")), &["c3", "c4"]).await;
     check(&service, &link("outer", &named("low")), &["c0", "c1", "c2", "c3", "c4"]).await;
-    let missing = "<filter><condition entityname='a' attribute='accountid' operator='null'/></filter>";
+    let missing =
+        "<filter><condition entityname='a' attribute='accountid' operator='null'/></filter>";
     check(&service, &format!("{}{missing}", link("outer", "")), &["c0"]).await;
     // Two levels; `from` and `to` of the inner one are those of the one relationship.
     let parent = format!(
@@ -216,7 +211,8 @@ async fn pages_are_asked_for_by_number() {
 #[tokio::test]
 async fn what_is_not_honoured_is_refused_by_name() {
     let service = Service::with_crates().await;
-    let entity = |inside: &str| format!("<fetch><entity name='new_crate'>{inside}</entity></fetch>");
+    let entity =
+        |inside: &str| format!("<fetch><entity name='new_crate'>{inside}</entity></fetch>");
     let filter = |condition: &str| entity(&format!("<filter>{condition}</filter>"));
     let link = |attributes: &str| entity(&format!("<link-entity name='account' {attributes}/>"));
     let links = |count: usize| {
@@ -235,11 +231,21 @@ async fn what_is_not_honoured_is_refused_by_name() {
         ("<fetch><entity name='account'/></fetch>".to_owned(), "0x80041128", "'account'"),
         (entity("<attribute name='absent'/>"), "0x80041103", "'absent'"),
         (entity("<attribute/>"), "0x8004111e", "'attribute'"),
-        (entity("<attribute name='new_label' aggregate='count' alias='n'/>"), "0x8004111a", "'aggregate'"),
-        (entity("<attribute name='new_label' groupby='true' alias='n'/>"), "0x8004111a", "'groupby'"),
+        (
+            entity("<attribute name='new_label' aggregate='count' alias='n'/>"),
+            "0x8004111a",
+            "'aggregate'",
+        ),
+        (
+            entity("<attribute name='new_label' groupby='true' alias='n'/>"),
+            "0x8004111a",
+            "'groupby'",
+        ),
         (entity("<attribute name='new_label' alias='1'/>"), "0x80041109", "'1'"),
         (
-            entity("<attribute name='new_label' alias='a'/><attribute name='new_color' alias='a'/>"),
+            entity(
+                "<attribute name='new_label' alias='a'/><attribute name='new_color' alias='a'/>",
+            ),
             "0x80041130",
             "'a'",
         ),
@@ -252,11 +258,27 @@ async fn what_is_not_honoured_is_refused_by_name() {
         (filter("<condition operator='eq' value='1'/>"), "0x8004111e", "'attribute'"),
         (filter("<condition attribute='new_weight' value='1'/>"), "0x8004111e", "'operator'"),
         (filter("<condition attribute='new_weight' operator='today'/>"), "0x80041120", "'today'"),
-        (filter("<condition attribute='new_weight' operator='is' value='1'/>"), "0x80041120", "'is'"),
+        (
+            filter("<condition attribute='new_weight' operator='is' value='1'/>"),
+            "0x80041120",
+            "'is'",
+        ),
         (filter("<condition attribute='new_weight' operator='eq'/>"), "0x80040203", "'eq'"),
-        (filter("<condition attribute='new_weight' operator='null' value='1'/>"), "0x80040203", "'null'"),
-        (filter("<condition attribute='new_weight' operator='eq' value='x'/>"), "0x80060888", "Edm.Int32"),
-        (filter("<condition attribute='new_label' operator='like' value='a_%'/>"), "0x80060888", "'a_'"),
+        (
+            filter("<condition attribute='new_weight' operator='null' value='1'/>"),
+            "0x80040203",
+            "'null'",
+        ),
+        (
+            filter("<condition attribute='new_weight' operator='eq' value='x'/>"),
+            "0x80060888",
+            "Edm.Int32",
+        ),
+        (
+            filter("<condition attribute='new_label' operator='like' value='a_%'/>"),
+            "0x80060888",
+            "'a_'",
+        ),
         (filter("<link-entity name='account' link-type='any'/>"), "0x80041117", "any"),
         (entity("<filter type='xor'/>"), "0x80041122", "'xor'"),
         (link("link-type='exists'"), "0x80041117", "'exists'"),

@@ -83,8 +83,12 @@ async fn paths_reach_the_records_that_lookups_point_to() {
     check(&service, "$filter=new_Holder/name ne @n&@n='Low'&$orderby=new_label", &["a", "c"]).await;
     check(&service, "$filter=new_Holder/name eq null", &["a"]).await;
     check(&service, "$filter=new_Holder/parentaccountid/name eq 'Top'", &["b", "d"]).await;
-    check(&service, "$filter=contains(new_Holder/name,'O')&$orderby=new_label desc", &["d", "c", "b"])
-        .await;
+    check(
+        &service,
+        "$filter=contains(new_Holder/name,'O')&$orderby=new_label desc",
+        &["d", "c", "b"],
+    )
+    .await;
     let among = "$filter=Microsoft.Dynamics.CRM.In(PropertyName='new_Holder/name',PropertyValues=[\"top\"])";
     check(&service, among, &["c"]).await;
     check(&service, "$orderby=new_Holder/name desc,new_label", &["c", "b", "d", "a"]).await;

@@ -138,8 +138,7 @@ impl Parser<'_> {
                 }
                 let definition = self.scope.column(column);
                 let catalog = &self.scope.catalog;
-                let values =
-                    values.into_iter().map(|value| value.table_named(definition, catalog));
+                let values = values.into_iter().map(|value| value.table_named(definition, catalog));
                 let among = leaf::among(definition, column, values.collect(), name)?;
                 Ok(if short == "In" { among } else { super::negate(among) })
             }

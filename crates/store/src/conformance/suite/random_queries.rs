@@ -200,24 +200,19 @@ fn joins() -> impl Strategy<Value = Vec<Joined>> {
 }
 
 fn cases() -> impl Strategy<Value = Case> {
-    let query = (
-        joins(),
-        option::weighted(0.8, conditions()),
-        vec((column(), any::<bool>()), 0..3),
-        prop_oneof![3 => proptest::strategy::Just(0), 1 => 1..4_u32],
-        any::<bool>(),
-        1..6_u32,
-        option::of(0..8_u64),
-    )
-        .prop_map(|(joins, filter, order, skip, key_descending, size, count_max)| Query {
-            joins,
-            skip,
-            filter,
-            order,
-            key_descending,
-            size,
-            count_max,
-        });
+    let query =
+        (
+            joins(),
+            option::weighted(0.8, conditions()),
+            vec((column(), any::<bool>()), 0..3),
+            prop_oneof![3 => proptest::strategy::Just(0), 1 => 1..4_u32],
+            any::<bool>(),
+            1..6_u32,
+            option::of(0..8_u64),
+        )
+            .prop_map(|(joins, filter, order, skip, key_descending, size, count_max)| {
+                Query { joins, skip, filter, order, key_descending, size, count_max }
+            });
     let row =
         proptest::array::uniform18(prop_oneof![1 => proptest::strategy::Just(0), 4 => 1..12_u8]);
     (vec(row, 0..14), vec(query, 1..30)).prop_map(|(rows, queries)| Case { rows, queries })
@@ -391,11 +386,7 @@ async fn fill(world: &World, rows: &[[u8; 18]]) -> Result<(), String> {
 }
 
 /// Compares page after page.
-async fn compare(
-    world: &World,
-    contents: &Contents,
-    mut query: BoundQuery,
-) -> Result<(), String> {
+async fn compare(world: &World, contents: &Contents, mut query: BoundQuery) -> Result<(), String> {
     for place in 0..PAGES_MAX {
         let rows = |table: &Table| contents[&table.logical_name].iter().map(Vec::as_slice);
         let want = query::evaluate_joined(&query, rows);
