@@ -141,6 +141,27 @@ mod tests {
     }
 
     #[test]
+    fn a_store_of_an_older_version_gets_the_columns_that_it_lacks() {
+        let organization = organization(Uuid::from_u128(1));
+        let now = Timestamp(0);
+        let mut definitions = tables::all();
+        let whole = |definitions: &[TableDefinition]| {
+            let tables = definitions.iter().cloned().map(|table| Arc::new(Table::new(table)));
+            Arc::new(Catalog::new(1, tables.collect(), Vec::new()))
+        };
+        assert!(upgrade(&whole(&definitions), organization, now).is_none());
+        let jobs = definitions
+            .iter_mut()
+            .find(|table| &*table.logical_name == crate::job::JOB)
+            .expect("the seed has jobs");
+        jobs.columns.retain(|column| !column.logical_name.starts_with("sheaf_"));
+        let change = upgrade(&whole(&definitions), organization, now).expect("three are missing");
+        assert_eq!(change.ops.len(), 3);
+        let after = store::definitions::apply_ops(&change.catalog, &change.ops).expect("they fit");
+        assert!(upgrade(&Arc::new(after), organization, now).is_none());
+    }
+
+    #[test]
     fn every_relationship_of_the_seed_has_its_lookup() {
         let tables = tables::all();
         for relationship in
