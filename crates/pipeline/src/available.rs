@@ -101,7 +101,8 @@ pub(crate) fn refuse(unavailable: &Unavailable, message: &Write) -> Result<(), F
     let taken = |name| unavailable.contains(&(table.logical_name.clone(), name));
     let halves = *name == MessageName::UpsertMultiple && table.kind == TableKind::Standard;
     let half_taken = taken(MessageName::CreateMultiple) || taken(MessageName::UpdateMultiple);
-    if !taken(*name) && !(halves && half_taken) {
+    let is_taken = taken(*name) || (halves && half_taken);
+    if !is_taken {
         return Ok(());
     }
     let named = !matches!(name, MessageName::UpdateMultiple | MessageName::DeleteMultiple)

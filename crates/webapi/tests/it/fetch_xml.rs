@@ -208,17 +208,27 @@ async fn pages_are_asked_for_by_number() {
     assert_eq!(counted.json["@odata.count"], json!(5));
 }
 
-#[tokio::test]
-async fn what_is_not_honoured_is_refused_by_name() {
+fn entity(inside: &str) -> String {
+    format!("<fetch><entity name='new_crate'>{inside}</entity></fetch>")
+}
+
+fn filter(condition: &str) -> String {
+    entity(&format!("<filter>{condition}</filter>"))
+}
+
+/// A query, and the code and a piece of the text of its refusal.
+type Refused<'a> = (String, &'a str, &'a str);
+
+async fn check_refused(cases: &[Refused<'_>]) {
     let service = Service::with_crates().await;
-    let entity =
-        |inside: &str| format!("<fetch><entity name='new_crate'>{inside}</entity></fetch>");
-    let filter = |condition: &str| entity(&format!("<filter>{condition}</filter>"));
-    let link = |attributes: &str| entity(&format!("<link-entity name='account' {attributes}/>"));
-    let links = |count: usize| {
-        entity(&"<link-entity name='account' from='accountid' to='new_holder'/>".repeat(count))
-    };
-    for (query, code, text) in [
+    for (query, code, text) in cases {
+        service.refused(&get("new_crates", query), "", (400, *code, *text)).await;
+    }
+}
+
+#[tokio::test]
+async fn elements_that_are_not_honoured_are_refused_by_name() {
+    check_refused(&[
         (String::new(), "0x80040303", "empty"),
         ("<fetch>".to_owned(), "0x80040303", "Malformed"),
         ("<fetch/><fetch/>".to_owned(), "0x80040303", "more than one"),
@@ -255,6 +265,22 @@ async fn what_is_not_honoured_is_refused_by_name() {
         (entity("<order alias='a'/>"), "0x8004111a", "alias"),
         (entity("<order attribute='new_label' descending='down'/>"), "0x80041119", "'down'"),
         (entity("<order attribute='new_label' entityname='x'/>"), "0x8004110a", "'x'"),
+        ("<fetch aggregate='true'/>".to_owned(), "0x8004111a", "'aggregate'"),
+        ("<fetch distinct='true'/>".to_owned(), "0x80060888", "`distinct`"),
+        ("<fetch distinct='yes'/>".to_owned(), "0x80041115", "'yes'"),
+        ("<fetch datasource='retained'/>".to_owned(), "0x80060888", "`datasource`"),
+        ("<fetch paging-cookie='x'/>".to_owned(), "0x8004112a", "cookie"),
+        ("<fetch count='0'/>".to_owned(), "0x80040303", "'count'"),
+        ("<fetch top='1' page='1'/>".to_owned(), "0x80040303", "`page`"),
+        ("<fetch page='12'/>".to_owned(), "0x8004430a", "12"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn conditions_and_links_that_are_not_honoured_are_refused_by_name() {
+    let link = |attributes: &str| entity(&format!("<link-entity name='account' {attributes}/>"));
+    check_refused(&[
         (filter("<condition operator='eq' value='1'/>"), "0x8004111e", "'attribute'"),
         (filter("<condition attribute='new_weight' value='1'/>"), "0x8004111e", "'operator'"),
         (filter("<condition attribute='new_weight' operator='today'/>"), "0x80041120", "'today'"),
@@ -285,18 +311,17 @@ async fn what_is_not_honoured_is_refused_by_name() {
         (link("from='accountid'"), "0x80041111", "'account'"),
         (link("from='accountid' to='new_label'"), "0x80060888", "`new_label`"),
         (link("from='accountid' to='absent'"), "0x80041103", "'absent'"),
-        (links(16), "0x8004430d", "15"),
-        ("<fetch aggregate='true'/>".to_owned(), "0x8004111a", "'aggregate'"),
-        ("<fetch distinct='true'/>".to_owned(), "0x80060888", "`distinct`"),
-        ("<fetch distinct='yes'/>".to_owned(), "0x80041115", "'yes'"),
-        ("<fetch datasource='retained'/>".to_owned(), "0x80060888", "`datasource`"),
-        ("<fetch paging-cookie='x'/>".to_owned(), "0x8004112a", "cookie"),
-        ("<fetch count='0'/>".to_owned(), "0x80040303", "'count'"),
-        ("<fetch top='1' page='1'/>".to_owned(), "0x80040303", "`page`"),
-        ("<fetch page='12'/>".to_owned(), "0x8004430a", "12"),
-    ] {
-        service.refused(&get("new_crates", &query), "", (400, code, text)).await;
-    }
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn conditions_and_links_are_counted() {
+    let service = Service::with_crates().await;
+    let links = |count: usize| {
+        entity(&"<link-entity name='account' from='accountid' to='new_holder'/>".repeat(count))
+    };
+    service.refused(&get("new_crates", &links(16)), "", (400, "0x8004430d", "15")).await;
     // Encoded it would be too long for a URL.
     let many = |count: usize| {
         let conditions = "<condition attribute='new_weight' operator='null'/>".repeat(count);
