@@ -36,11 +36,23 @@ pub(crate) enum Stepped {
 /// A job that this worker has claimed.
 pub(crate) struct Run {
     pub(crate) id: Uuid,
-    /// What its queries are bound to, and the queries.
-    bound: Option<(u64, Option<Timestamp>, Result<Arc<[Bound]>, String>)>,
+    /// Its queries, and what they are bound to.
+    queries: Option<Queries>,
     /// Rows that are to be deleted one by one, after their thousand failed.
     singles: Vec<Uuid>,
 }
+
+/// The queries of a run.
+struct Queries {
+    /// Version of the definitions that they are bound to.
+    catalog: u64,
+    /// When the run began: relative dates count from there.
+    started: Option<Timestamp>,
+    bound: Bounds,
+}
+
+/// Bound queries, or why one cannot be bound.
+type Bounds = Result<Arc<[Bound]>, String>;
 
 /// What one write of a step came to.
 enum Written {
@@ -53,7 +65,7 @@ enum Written {
 
 impl Run {
     pub(crate) fn new(id: Uuid) -> Self {
-        Self { id, bound: None, singles: Vec::new() }
+        Self { id, queries: None, singles: Vec::new() }
     }
 
     /// Makes the next step.
@@ -162,14 +174,14 @@ impl Run {
     }
 
     /// The queries, bound to the present definitions; relative dates are those of the run's beginning.
-    async fn queries(&mut self, at: &At<'_>) -> Result<Result<Arc<[Bound]>, String>, Error> {
+    async fn queries(&mut self, at: &At<'_>) -> Result<Bounds, Error> {
         let version = at.context.catalog.version();
         let started = at.loaded.job.started;
-        if let Some((known, run, bound)) = &self.bound
-            && *known == version
-            && *run == started
+        if let Some(known) = &self.queries
+            && known.catalog == version
+            && known.started == started
         {
-            return Ok(bound.clone());
+            return Ok(known.bound.clone());
         }
         let text = row::data(at.pipeline, &at.context, self.id).await?;
         let now = started.unwrap_or(at.context.now);
@@ -179,7 +191,7 @@ impl Run {
                 queries.iter().map(bind).collect::<Result<Arc<[Bound]>, _>>()
             })
             .map_err(|error| error.to_string());
-        self.bound = Some((version, started, bound.clone()));
+        self.queries = Some(Queries { catalog: version, started, bound: bound.clone() });
         Ok(bound)
     }
 }

@@ -23,9 +23,6 @@ use wire::batch::{Answer, Operation, PART_URL_CHARACTERS_MAX, Part, ResponseWrit
 use wire::headers;
 use wire::prefer::Prefer;
 
-/// Bytes of answers after which no further part of a batch is run.
-const ANSWERS_BYTES_MAX: usize = 256 * 1024 * 1024;
-
 /// Headers of the batch that hold for every part that does not bring its own (bulk.md 5.1).
 const INHERITED: [&str; 4] =
     ["authorization", headers::CALLER_OBJECT_ID, headers::MSCRM_CALLER_ID, headers::CONSISTENCY];
@@ -69,21 +66,16 @@ pub(crate) async fn answer(
     let parts = wire::batch::read(kind, &incoming.body).map_err(of_wire)?;
     let batch = Batch { api, incoming, version };
     let mut writer = ResponseWriter::new(format!("batchresponse_{}", batch.new_id()));
+    let bytes_max = api.settings.batch_answers_bytes_max;
     let request_id = incoming.request_id.to_string();
     let mut status = StatusCode::OK;
-    let kind = {
-        let boundary = writer.boundary();
-        wire::batch::response_content_type(boundary)
-    };
+    let kind = wire::batch::response_content_type(writer.boundary());
     // A loop around messages: this is what the caller asks for, part by part.
     for part in &parts {
         let failed = match part {
             Part::One(operation) => {
-                let response = match writer.written() > ANSWERS_BYTES_MAX {
-                    true => {
-                        let problem = Problem::answers_too_large(ANSWERS_BYTES_MAX);
-                        batch.refused(operation, &problem)
-                    }
+                let response = match writer.written() > bytes_max {
+                    true => batch.refused(operation, &Problem::answers_too_large(bytes_max)),
                     false => batch.one(operation).await,
                 };
                 writer.answer(&shown(operation, &response, &request_id));

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Settings {
     /// The largest request body, in bytes after decoding.
     pub body_bytes_max: usize,
+    /// Bytes of answers after which no further part of a batch is run.
+    pub batch_answers_bytes_max: usize,
     /// The largest page.
     pub page_size_max: u32,
     /// How many requests at once the service recommends to each client.
@@ -26,6 +28,7 @@ impl Default for Settings {
         let dop_hint = (cores * 2).clamp(4, DOP_HINT_MAX);
         Self {
             body_bytes_max: 134_217_728,
+            batch_answers_bytes_max: 268_435_456,
             page_size_max: query::odata::limits::PAGE_SIZE_MAX,
             dop_hint: u32::try_from(dop_hint).unwrap_or(u32::MAX),
             requests_max: 6_000,

@@ -2,4 +2,5 @@
 
 mod define;
 mod house;
+mod together;
 mod write;

@@ -4,6 +4,8 @@
 
 use crate::service::{Answer, ORIGIN, ROOT, Service};
 use expect_test::expect;
+use std::sync::Arc;
+use webapi::{Settings, WebApi};
 use wire::batch::{Part, read_response};
 
 pub(crate) const HEAD: &str = "POST /$batch\nContent-Type: multipart/mixed; boundary=\"b\"";
@@ -244,7 +246,9 @@ async fn a_frame_that_is_not_in_order_runs_nothing() {
         service.refused(CONTINUE, &body, want).await;
     }
     let no_boundary = "POST /$batch\nContent-Type: multipart/mixed";
-    service.refused(no_boundary, &batch(&[good.clone()]), (400, "0x80048d19", "boundary")).await;
+    service
+        .refused(no_boundary, &batch(std::slice::from_ref(&good)), (400, "0x80048d19", "boundary"))
+        .await;
     let twice = "Content-ID: 1\r\n".to_owned() + &good;
     let want = (400, "0x80060888", "found more than once");
     service.refused(HEAD, &batch(&[twice.clone(), twice]), want).await;
@@ -277,13 +281,13 @@ async fn headers_of_the_batch_hold_only_where_the_contract_says_so() {
     let want = "return=representation";
     let head =
         format!("{HEAD}\nPrefer: {want}\nIf-Match: \"x\"\nMSCRM.Unknown: 1\nContent-Language: de");
-    check(&service, &head, &[made.clone()], 200, "204").await;
+    check(&service, &head, std::slice::from_ref(&made), 200, "204").await;
     let own = made.replace("Content-Type: application/json", "Prefer: return=representation");
     check(&service, HEAD, &[own], 200, "201").await;
     let unknown = made.replace("Content-Type: application/json", "MSCRM.Unknown: 1");
     check(&service, HEAD, &[unknown], 501, "501 0x80040219").await;
     let caller = format!("{HEAD}\nCallerObjectId: 11111111-2222-4333-8444-555555555501");
-    check(&service, &caller, &[made.clone()], 501, "501 0x80040219").await;
+    check(&service, &caller, std::slice::from_ref(&made), 501, "501 0x80040219").await;
     check(&service, &format!("{HEAD}\nIf-None-Match: null"), &[made], 200, "204").await;
 }
 
@@ -323,4 +327,17 @@ async fn the_annotations_of_an_error_are_those_that_the_part_asks_for() {
         .map(|one| wire::error_body::read(one.body).annotations.is_empty())
         .collect();
     assert_eq!(counts, [true, false]);
+}
+
+#[tokio::test]
+async fn after_too_many_bytes_of_answers_no_further_part_is_run() {
+    let mut service = Service::with_crates().await;
+    let settings = Settings { batch_answers_bytes_max: 1_000, ..Settings::default() };
+    service.api = WebApi::new(Arc::clone(&service.pipeline), settings);
+    let who = part("GET WhoAmI HTTP/1.1");
+    let many = vec![who.clone(); 10];
+    let answer = service.send(CONTINUE, &batch(&many)).await;
+    let text = summary(&answer);
+    assert!(text.starts_with("200, ") && text.ends_with(", 413 0x8004418a"), "{text}");
+    check(&service, HEAD, &[who.clone(), who], 200, "200, 200").await;
 }

@@ -120,15 +120,15 @@ proptest! {
     }
 
     #[test]
-    fn a_cut_batch_is_refused(parts in parts(), cut in 0.0..1.0f64) {
+    fn a_cut_batch_is_refused(parts in parts(), cut in any::<prop::sample::Index>()) {
         let bytes = encode(&map(&parts, operation), "batch_1").unwrap();
         // Without the two hyphens of the closing delimiter and the line end behind them.
-        let length = (cut * (bytes.len() - 4) as f64) as usize;
+        let length = cut.index(bytes.len() - 4);
         let got = read(&content_type("batch_1"), &bytes[..length]);
         let is_refused = matches!(got, Err(Error::BadBatch { .. }));
         prop_assert!(is_refused);
         let bytes = written(&map(&parts, answer));
-        let length = (cut * (bytes.len() - 4) as f64) as usize;
+        let length = cut.index(bytes.len() - 4);
         let got = read_response(&response_content_type("batchresponse_1"), &bytes[..length]);
         let is_refused = matches!(got, Err(Error::BadAnswer { .. }));
         prop_assert!(is_refused);
