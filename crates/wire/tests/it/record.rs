@@ -173,6 +173,7 @@ fn a_page_has_context_counts_rows_and_link() {
         count: Some(2),
         count_limit_exceeded: false,
         next_link: Some("https://h/next"),
+        paging_cookie: None,
         metadata_version: Some(9),
     };
     let rows = [
