@@ -44,7 +44,7 @@ impl Pipeline {
             return Err(Fault::new(code::OBJECT_DOES_NOT_EXIST, text).into());
         };
         let outcome = || Ok(Reply::Written(vec![RowOutcome { id, created: false }]));
-        let stage_known = target.expected_version;
+        let given_version = target.expected_version;
         if message.name == MessageName::Delete && *message.table.logical_name == *job::JOB {
             // A worker's next step does not find the row any more, and nothing of that step is kept.
             self.write(context, vec![message], Authority::System).await?;
@@ -67,7 +67,7 @@ impl Pipeline {
                 Ok(_) => return outcome(),
                 Err(Error::Fault(fault))
                     if fault.code == code::CONCURRENCY_VERSION_MISMATCH
-                        && stage_known.is_none() => {}
+                        && given_version.is_none() => {}
                 Err(Error::Fault(fault)) => return Err(Fault { write: None, ..*fault }.into()),
                 Err(stale) => return Err(stale),
             }
