@@ -154,12 +154,22 @@ codes! {
     DUPLICATE_ATTRIBUTE_SCHEMA_NAME = 0x8004_7013, "DuplicateAttributeSchemaName";
     /// State and status do not go together.
     INVALID_STATE_CODE_STATUS_CODE = 0x8004_8408, "InvalidStateCodeStatusCode";
+    /// A condition operator that does not exist.
+    INVALID_OPERATOR_CODE = 0x8004_8415, "InvalidOperatorCode";
+    /// A row of a bulk delete could not be deleted.
+    BULK_DELETE_RECORD_DELETION_FAILURE = 0x8004_8435, "BulkDeleteRecordDeletionFailure";
     /// The elastic store refused.
     STORE_ERROR = 0x8004_8d0b, "StoreError";
     /// The payload does not fit the model.
     PAYLOAD_ERROR = 0x8004_8d19, "InvalidPayload";
     /// The service is busy.
     SERVER_BUSY = 0x8004_a001, "ServerBusy";
+    /// A bulk delete that does not come again daily.
+    BULK_DELETE_RECURRENCE_NOT_DAILY = 0x8004_d2a0, "BulkDeleteRecurrenceNotDaily";
+    /// A bulk delete whose interval is not 1 to 365 days.
+    BULK_DELETE_INTERVAL_OUT_OF_RANGE = 0x8004_d2a1, "BulkDeleteIntervalOutOfRange";
+    /// A recurrence pattern that cannot be read.
+    INVALID_RECURRENCE_PATTERN = 0x8004_e100, "InvalidRecurrencePattern";
     /// Something still refers to the component.
     CANNOT_DELETE_IN_USE_COMPONENT = 0x8004_f01f, "CannotDeleteInUseComponent";
     /// The record's version differs.

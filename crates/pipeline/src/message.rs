@@ -12,6 +12,10 @@ pub enum Message {
     Write(Write),
     /// Several of them in one transaction, in order; each sees the rows of those before it.
     WriteAll(Vec<Write>),
+    /// The same by the service itself, which may write the tables that it keeps.
+    System(Vec<Write>),
+    /// A new background job; answers its id as one outcome.
+    StartJob(crate::job::NewJob),
     /// Retrieve and RetrieveMultiple.
     Read(Read),
     /// A change of definitions.

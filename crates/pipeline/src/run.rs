@@ -11,11 +11,12 @@ use crate::joined::{self, Joined};
 use crate::message::{Definition, Message, Read, Reply, Write};
 use crate::seed;
 use crate::write::{self, Principals};
+use crate::{job, steer};
 use arc_swap::ArcSwap;
 use model::{Caller, Catalog, ColumnKind, Fault, LookupValue, Table, Timestamp, Uuid, Value};
-use query::{BoundQuery, ColumnRef, Filter, Order, Paging};
+use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
 use std::sync::{Arc, RwLock};
-use store::{StandardStore, WriteSet};
+use store::{RowOutcome, StandardStore, WriteSet};
 
 /// Runs messages against a store. One per process; shared by every request.
 pub struct Pipeline {
@@ -60,6 +61,15 @@ impl Organization {
     }
 }
 
+/// On whose behalf rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Authority {
+    /// A caller's: what the service keeps is closed to it.
+    Caller,
+    /// The service's own: its tables may be written, too.
+    System,
+}
+
 /// Why a message did not run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -101,6 +111,13 @@ impl Pipeline {
             };
         }
         let id = organization_id(&*store, &catalog).await?;
+        if let Some(change) = seed::upgrade(&catalog, seed::organization(id), now) {
+            catalog = match store.change(change).await {
+                // Another node was faster.
+                Err(store::Error::StaleCatalog { .. }) => store.catalog().await?,
+                made => made?,
+            };
+        }
         Ok(Self {
             store,
             catalog: ArcSwap::new(catalog),
@@ -141,16 +158,31 @@ impl Pipeline {
     /// Errors: a fault, and then nothing of the message is kept; or [`Error::StaleCatalog`].
     pub async fn run(&self, context: &Context, message: Message) -> Result<Reply, Error> {
         match message {
-            Message::Write(message) => match self.write(context, vec![message]).await {
-                Err(Error::Fault(fault)) => Err(Fault { write: None, ..*fault }.into()),
-                written => written,
-            },
-            Message::WriteAll(messages) => self.write(context, messages).await,
-            Message::Read(Read { query, .. }) => {
-                self.store.read(&query).await.map(Reply::Page).map_err(not_about_rows)
+            Message::Write(message) if steer::is_about_a_job(&message) => {
+                self.steer(context, message).await
             }
+            Message::Write(message) => {
+                match self.write(context, vec![message], Authority::Caller).await {
+                    Err(Error::Fault(fault)) => Err(Fault { write: None, ..*fault }.into()),
+                    written => written,
+                }
+            }
+            Message::WriteAll(messages) => self.write(context, messages, Authority::Caller).await,
+            Message::System(messages) => self.write(context, messages, Authority::System).await,
+            Message::StartJob(new) => {
+                let ids = self.ids.take(2, context.now);
+                let [id, detail] = ids[..] else { unreachable!("two ids were asked for") };
+                let writes = job::rows(&context.catalog, context.now, (id, detail), new)?;
+                self.write(context, writes, Authority::System).await?;
+                Ok(Reply::Written(vec![RowOutcome { id, created: true }]))
+            }
+            Message::Read(Read { query, .. }) => self.read(&query).await.map(Reply::Page),
             Message::Define(definition) => self.define(context, definition).await,
         }
+    }
+
+    pub(crate) async fn read(&self, query: &BoundQuery) -> Result<Page, Error> {
+        self.store.read(query).await.map_err(not_about_rows)
     }
 
     /// Takes ids for records to come, ascending.
@@ -164,10 +196,12 @@ impl Pipeline {
     ///
     /// Errors: a fault that names its write. What is wrong with a write itself is found before
     /// anything that depends on rows, whatever the order of the writes.
-    async fn write(&self, context: &Context, messages: Vec<Write>) -> Result<Reply, Error> {
-        for (place, message) in messages.iter().enumerate() {
-            available::refuse(&self.unavailable, message).map_err(|fault| fault.of_write(place))?;
-        }
+    pub(crate) async fn write(
+        &self,
+        context: &Context,
+        messages: Vec<Write>,
+        authority: Authority,
+    ) -> Result<Reply, Error> {
         let mut named: Vec<LookupValue> =
             messages.iter().flat_map(write::named_principals).collect();
         named.sort_unstable();
@@ -176,6 +210,12 @@ impl Pipeline {
         let mut set = Joined::default();
         for (place, message) in messages.into_iter().enumerate() {
             let name = message.name;
+            let kept = seed::writable(&message.table) == seed::Writable::ReadOnly;
+            if authority == Authority::Caller || !kept {
+                available::refuse(&self.unavailable, &message)
+                    .map_err(|fault| fault.of_write(place))?;
+            }
+            write::refuse_by_table(&message, authority).map_err(|fault| fault.of_write(place))?;
             let planned = write::plan(context, self.organization, &principals, &self.ids, message)
                 .map_err(|fault| fault.of_write(place))?;
             set.push(name, planned);

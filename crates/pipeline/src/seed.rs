@@ -11,7 +11,7 @@ pub(crate) use rows::filter_id;
 
 use crate::define::system;
 use crate::run::Organization;
-use model::{Catalog, Table, TableDefinition, TableId, Timestamp, Uuid};
+use model::{Catalog, Column, ColumnId, Table, TableDefinition, TableId, Timestamp, Uuid};
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::{SchemaChange, SchemaOp};
@@ -45,6 +45,39 @@ pub(crate) fn plan(
     }
     let rows = rows::all(&bound, &definitions, organization, now);
     SchemaChange { catalog, ops, rows, now, user: organization.administrator }
+}
+
+/// The columns that a store made by an older version lacks; `None` when it lacks none.
+pub(crate) fn upgrade(
+    catalog: &Arc<Catalog>,
+    organization: Organization,
+    now: Timestamp,
+) -> Option<SchemaChange> {
+    let mut ops = Vec::new();
+    for definition in tables::all() {
+        let Some(table) = catalog.table(&definition.logical_name) else { continue };
+        let mut number = table.columns.iter().map(|column| column.id.0).max().unwrap_or(0);
+        for column in definition.columns {
+            if column.computed.is_none() && table.index_of(&column.logical_name).is_none() {
+                number += 1;
+                let column = Box::new(Column { id: ColumnId(number), ..column });
+                ops.push(SchemaOp::AddColumn { table: table.id, column });
+            }
+        }
+    }
+    let user = organization.administrator;
+    (!ops.is_empty()).then(|| SchemaChange {
+        catalog: catalog.clone(),
+        ops,
+        rows: Vec::new(),
+        now,
+        user,
+    })
+}
+
+/// Whether callers may delete rows of a table.
+pub fn can_delete(table: &TableDefinition) -> bool {
+    writable(table) == Writable::Fully
 }
 
 /// The organisation's ids, derived from the organisation's own.
@@ -105,6 +138,32 @@ mod tests {
         assert_eq!(number("businessunit"), Some(BUSINESS_UNIT));
         assert_eq!(number("systemuser"), Some(SYSTEM_USER));
         assert_eq!(number("transactioncurrency"), Some(CURRENCY));
+    }
+
+    #[test]
+    fn a_store_of_an_older_version_gets_the_columns_that_it_lacks() {
+        let organization = organization(Uuid::from_u128(1));
+        let now = Timestamp(0);
+        let mut definitions = tables::all();
+        let whole = |definitions: &[TableDefinition]| {
+            let tables = definitions.iter().cloned().map(|table| Arc::new(Table::new(table)));
+            Arc::new(Catalog::new(1, tables.collect(), Vec::new()))
+        };
+        assert!(upgrade(&whole(&definitions), organization, now).is_none());
+        let jobs = definitions
+            .iter_mut()
+            .find(|table| &*table.logical_name == crate::job::JOB)
+            .expect("the seed has jobs");
+        jobs.columns.retain(|column| !column.logical_name.starts_with("sheaf_"));
+        let change = upgrade(&whole(&definitions), organization, now).expect("three are missing");
+        assert_eq!(change.ops.len(), 3);
+        for op in change.ops {
+            let SchemaOp::AddColumn { table, column } = op else { panic!("a column is added") };
+            let old = definitions.iter_mut().find(|old| old.id == table).expect("it is there");
+            assert!(old.columns.iter().all(|other| other.id != column.id));
+            old.columns.push(*column);
+        }
+        assert!(upgrade(&whole(&definitions), organization, now).is_none());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::check;
 use crate::fault;
 use crate::ids::IdSource;
 use crate::message::{Condition, Write};
-use crate::run::{Context, Organization};
+use crate::run::{Authority, Context, Organization};
 use crate::seed::{self, Writable};
 use model::{
     Bind, Caller, Cell, ColumnIndex, ColumnKind, Decimal, Failure, Fault, LookupKind, LookupValue,
@@ -74,7 +74,6 @@ pub(crate) fn plan(
     message: Write,
 ) -> Result<Planned, Fault> {
     let Write { name, table, targets, condition } = message;
-    refuse_by_table(&table, name, &targets)?;
     let plan = Plan {
         context,
         organization,
@@ -143,14 +142,17 @@ pub(crate) fn named_principals(message: &Write) -> Vec<LookupValue> {
     named
 }
 
-fn refuse_by_table(table: &Table, name: MessageName, targets: &[Target]) -> Result<(), Fault> {
+/// Refuses what the table is closed to.
+pub(crate) fn refuse_by_table(message: &Write, authority: Authority) -> Result<(), Fault> {
+    let Write { name, table, targets, .. } = message;
+    let name = *name;
     let creates =
         !matches!(name, MessageName::Update | MessageName::UpdateMultiple | MessageName::Delete);
     let refused = match seed::writable(table) {
         Writable::Fully => false,
         Writable::NoDelete => name == MessageName::Delete,
         Writable::UpdateOnly => creates || name == MessageName::Delete,
-        Writable::ReadOnly => true,
+        Writable::ReadOnly => authority == Authority::Caller,
     };
     if refused && name != MessageName::DeleteMultiple {
         return Err(Fault::new(code::NOT_SUPPORTED, "This action is not supported.").with_hint(

@@ -5,6 +5,7 @@
 
 mod error;
 pub mod evaluate;
+pub mod expression;
 pub mod fetch;
 pub mod odata;
 mod scope;

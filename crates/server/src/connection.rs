@@ -79,6 +79,11 @@ impl Shared {
         }
     }
 
+    /// What runs messages.
+    pub(crate) fn pipeline(&self) -> Arc<Pipeline> {
+        self.pipeline.clone()
+    }
+
     /// Takes no further messages; answers what to wait for.
     pub(crate) fn close(&self) -> &TaskTracker {
         self.messages.close();

@@ -2,7 +2,8 @@
 //!
 //! In reading order: `options` and `config` (what is served, and what is refused), `serve` (from open
 //! to shutdown), `limits` (what a request may cost), `admission` (who may go on), `connection` (one
-//! request: head, body, answer), `clock` (the one place that reads time and randomness).
+//! request: head, body, answer), `workers` (background jobs), `clock` (the one place that reads time
+//! and randomness).
 //! Not here: routes, messages, engines.
 
 mod admission;
@@ -12,6 +13,7 @@ mod connection;
 mod limits;
 mod options;
 mod serve;
+mod workers;
 
 pub use config::Config;
 pub use limits::Limits;

@@ -5,7 +5,7 @@
 
 use crate::connection::Shared;
 use crate::options::{Error, Options, StoreChoice};
-use crate::{clock, connection};
+use crate::{clock, connection, workers};
 use pipeline::Pipeline;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -62,6 +62,7 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let connections = TaskTracker::new();
         let stop = CancellationToken::new();
+        let workers = workers::start(&self.shared.pipeline(), &self.options.store, &stop);
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             let accepted = tokio::select! {
@@ -87,6 +88,7 @@ impl Server {
         let finish = async {
             connections.wait().await;
             messages.wait().await;
+            workers.wait().await;
         };
         if tokio::time::timeout(self.options.grace, finish).await.is_err() {
             tracing::warn!("requests were still in flight after the grace period");

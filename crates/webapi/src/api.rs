@@ -9,7 +9,7 @@ use crate::limits::{Refusal, Remaining};
 use crate::request::{self, Bounds, Request};
 use crate::route::{self, Route};
 use crate::usage::Usage;
-use crate::{Settings, batch, bulk, functions, metadata, records, response};
+use crate::{Settings, batch, bulk, bulk_delete, functions, metadata, records, response};
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::{Method, Response, StatusCode};
@@ -286,5 +286,6 @@ async fn dispatch(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
             functions::call(attempt, function, &arguments).await
         }
         Route::CreateEntities => metadata::create_entities(attempt).await,
+        Route::BulkDelete => bulk_delete::action(attempt).await,
     }
 }

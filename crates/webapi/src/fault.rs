@@ -5,6 +5,7 @@
 //! Not here: codes of what a store refuses (`pipeline`). No other file names a status of an error.
 
 mod fetch;
+pub(crate) mod job;
 mod limited;
 mod payload;
 

@@ -1,8 +1,8 @@
 //! HTTP requests to messages, and their replies to HTTP answers. No sockets, no JSON of its own.
 //!
 //! In reading order: [`WebApi`] (one request from head to answer), `batch` (several requests in one),
-//! `request` and `path` (what was sent), `route` (what it names), `records`, `bulk`, `metadata`,
-//! `functions` (one area each), `response` and `fault` (what goes back). Beside them `limits` (who may
+//! `request` and `path` (what was sent), `route` (what it names), `records`, `bulk`,
+//! `bulk_delete`, `metadata`, `functions` (one area each), `response` and `fault` (what goes back). Beside them `limits` (who may
 //! ask now), `parameters` (what custom logic is told) and `usage` (what was asked for).
 //! Not here: reading bodies from the network, tokens, stores.
 //! Invariants: a caller's mistake never answers 5xx and nothing sent can panic; statuses are chosen in
@@ -13,6 +13,7 @@
 mod api;
 mod batch;
 mod bulk;
+mod bulk_delete;
 mod fault;
 mod functions;
 mod limits;

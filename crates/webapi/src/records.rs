@@ -71,5 +71,6 @@ pub(crate) fn prepare(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, 
         Route::Metadata(_) | Route::CreateEntities => {
             Err(Problem::not_implemented("Changing definitions in a change set"))
         }
+        Route::BulkDelete => Err(Problem::not_implemented("BulkDelete in a change set")),
     }
 }

@@ -35,6 +35,8 @@ pub(crate) enum Route {
     Function(Function, String),
     /// The unbound action that makes tables.
     CreateEntities,
+    /// The unbound action that starts a bulk delete.
+    BulkDelete,
 }
 
 /// Which record, and how the caller wrote it.
@@ -57,9 +59,8 @@ pub(crate) enum Function {
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// First segments that the platform has and this service has not yet.
-const ABSENT: [&str; 35] = [
+const ABSENT: [&str; 34] = [
     "$metadata",
-    "BulkDelete",
     "GlobalOptionSetDefinitions",
     "ManagedPropertyDefinitions",
     "RetrieveMetadataChanges",
@@ -131,6 +132,10 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
         "CreateEntities" if first.key.is_none() => {
             end(rest)?;
             return Ok(Route::CreateEntities);
+        }
+        "BulkDelete" if first.key.is_none() => {
+            end(rest)?;
+            return Ok(Route::BulkDelete);
         }
         _ if ABSENT.contains(&short) => {
             return Err(Problem::not_implemented(format_args!("The resource '{short}'")));

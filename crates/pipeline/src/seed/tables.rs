@@ -697,6 +697,9 @@ fn lead() -> TableDefinition {
         .done()
 }
 
+/// Longest text of a job's queries: a condition may list any number of values.
+const QUERY_UNITS_MAX: u32 = 1_073_741_823;
+
 fn async_operation() -> TableDefinition {
     let kinds = [
         (1, "System Event"),
@@ -720,13 +723,17 @@ fn async_operation() -> TableDefinition {
         .with("CorrelationId", "Correlation Id", ColumnKind::Guid)
         .with("RequestId", "Request", ColumnKind::Guid)
         .with("Depth", "Depth", integer())
-        .with("Data", "Data", memo(1_048_576))
+        .with("Data", "Data", memo(QUERY_UNITS_MAX))
         .with("StartedOn", "Started On", date_time())
         .with("CompletedOn", "Completed On", date_time())
         .with("PostponeUntil", "Postpone Until", date_time())
         .with("RetryCount", "Retry Count", integer())
         .with("RecurrencePattern", "Recurrence Pattern", text(256))
         .with("RecurrenceStartTime", "Recurrence Start", date_time())
+        .with("HostId", "Host", text(256))
+        .with("Sheaf_LeaseUntil", "Lease Until", date_time())
+        .with("Sheaf_StartVersion", "Version at Start", ColumnKind::BigInt)
+        .with("Sheaf_Position", "Last Record", ColumnKind::Guid)
         .done()
 }
 
@@ -764,7 +771,7 @@ fn bulk_delete_operation() -> TableDefinition {
     .with("FailureCount", "Failures", integer())
     .with("IsRecurring", "Recurring", boolean(false))
     .with("NextRun", "Next Run", date_time())
-    .with("OrderedQuerySetXml", "Query", memo(1_048_576))
+    .with("OrderedQuerySetXml", "Query", memo(QUERY_UNITS_MAX))
     .with("ProcessingQEIndex", "Processing Query Index", integer())
     .done()
 }

@@ -217,7 +217,7 @@ async fn tables_that_the_service_keeps_cannot_be_written() {
         ("sdkmessage", MessageName::Create),
         ("systemuser", MessageName::Delete),
         ("organization", MessageName::CreateMultiple),
-        ("asyncoperation", MessageName::Update),
+        ("bulkdeletefailure", MessageName::Update),
     ] {
         let target = house.target_of(table, id(1), &[]);
         let fault = house.write(name, table, vec![target]).await.expect_err("refused");

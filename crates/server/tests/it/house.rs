@@ -38,6 +38,14 @@ impl Home {
     }
 }
 
+/// What clients need before they are made.
+pub(crate) fn install_provider() {
+    PROVIDER.call_once(|| {
+        // Someone else may have installed it; one is as good as the other.
+        drop(rustls::crypto::ring::default_provider().install_default());
+    });
+}
+
 pub(crate) struct House {
     pub(crate) url: String,
     pub(crate) client: Client,
@@ -52,10 +60,7 @@ impl House {
     }
 
     pub(crate) async fn open_with(home: Home, change: impl FnOnce(&mut Options)) -> Self {
-        PROVIDER.call_once(|| {
-            // Someone else may have installed it; one is as good as the other.
-            drop(rustls::crypto::ring::default_provider().install_default());
-        });
+        install_provider();
         let mut options = Options::new(SocketAddr::from(([127, 0, 0, 1], 0)), home.choice());
         change(&mut options);
         let server = Server::start(options).await.expect("the service starts");

@@ -3,6 +3,7 @@
 mod availability;
 mod batch;
 mod house;
+mod jobs;
 mod limits;
 mod messages;
 mod shutdown;

@@ -3,6 +3,7 @@
 mod availability;
 mod batch;
 mod bulk;
+mod bulk_delete;
 mod change_sets;
 mod definitions;
 mod fetch_xml;

@@ -101,7 +101,6 @@ async fn what_is_not_there_yet_is_named() {
     let id = service.ok("POST /new_crates", "{}").await.id();
     for (head, piece) in [
         ("GET /$metadata".to_owned(), "$metadata"),
-        ("POST /BulkDelete".to_owned(), "BulkDelete"),
         ("GET /RetrieveMetadataChanges(Query=@p)".to_owned(), "RetrieveMetadataChanges"),
         (format!("GET /new_crates({id})/new_Holder"), "'new_Holder'"),
         (format!("POST /accounts({id})/new_account_crate/$ref"), "$ref"),

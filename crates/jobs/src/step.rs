@@ -1,0 +1,431 @@
+//! One step of a job: look at its row, read a page of ids, delete them and count them in one message.
+//!
+//! Which rows: those that match and were made before the run, which is those with `createdon` before
+//! its beginning, and those of the same second whose version is not above the one at the beginning. A
+//! row that was only changed since is deleted, too. The page begins behind the last id that a
+//! committed step has looked at, so a row that cannot be deleted is tried once a run.
+
+use crate::Error;
+use crate::row::{self, Detail, Loaded, Select, Values, compare, moment};
+use crate::state::{self, LEASE_SECONDS, Next};
+use model::{
+    Caller, DeleteAction, ErrorCode, Fault, LookupValue, MessageName, Table, Target, TargetKey,
+    Timestamp, Uuid, Value, code,
+};
+use pipeline::job::recurrence::Recurrence;
+use pipeline::job::{self, Stage};
+use pipeline::{Context, Message, Pipeline, Write};
+use query::expression::{self, Bound};
+use query::{Compare, Filter};
+use std::sync::Arc;
+
+/// Rows that one step deletes at most.
+pub const STEP_ROWS_MAX: u32 = 1_000;
+/// Longest description of a failure, in characters.
+const DESCRIPTION_CHARACTERS_MAX: usize = 512;
+
+/// What a step came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stepped {
+    /// There is more to do.
+    On,
+    /// The job is not this worker's any more: it has ended, waits, or somebody else has it.
+    Left,
+}
+
+/// A job that this worker has claimed.
+pub(crate) struct Run {
+    pub(crate) id: Uuid,
+    /// Its queries, and what they are bound to.
+    queries: Option<Queries>,
+    /// Rows that are to be deleted one by one, after their thousand failed.
+    singles: Vec<Uuid>,
+}
+
+/// The queries of a run.
+struct Queries {
+    /// Version of the definitions that they are bound to.
+    catalog: u64,
+    /// When the run began: relative dates count from there.
+    started: Option<Timestamp>,
+    bound: Bounds,
+}
+
+/// Bound queries, or why one cannot be bound.
+type Bounds = Result<Arc<[Bound]>, String>;
+
+/// What one write of a step came to.
+enum Written {
+    Yes,
+    /// The rows to delete are at fault: nothing was kept.
+    Rows(Box<Fault>),
+    /// The job's own rows have changed: look again.
+    Changed,
+}
+
+impl Run {
+    pub(crate) fn new(id: Uuid) -> Self {
+        Self { id, queries: None, singles: Vec::new() }
+    }
+
+    /// Makes the next step.
+    pub(crate) async fn step(
+        &mut self,
+        pipeline: &Pipeline,
+        host: &str,
+        now: Timestamp,
+    ) -> Result<Stepped, Error> {
+        let mut context =
+            Context { catalog: pipeline.catalog(), caller: pipeline.organization().caller(), now };
+        let Some(loaded) = row::load(pipeline, &context, self.id).await? else {
+            return Ok(Stepped::Left);
+        };
+        if let Some(owner) = loaded.row.id("ownerid") {
+            context.caller = Caller { user: owner, ..context.caller };
+        }
+        let at = At { pipeline, context, loaded };
+        match state::next(&at.loaded.job, host) {
+            Next::Leave => Ok(Stepped::Left),
+            Next::Begin => at.begin().await,
+            Next::Pause => {
+                let mut values = released(None);
+                values.extend(Stage::Waiting.values());
+                at.stop(values, Stage::Waiting.values().to_vec()).await
+            }
+            Next::Cancel => {
+                let mut values = released(Some(at.context.now));
+                values.extend(Stage::Canceled.values());
+                at.stop(values, Stage::Canceled.values().to_vec()).await
+            }
+            Next::Work => self.work(&at).await,
+        }
+    }
+
+    async fn work(&mut self, at: &At<'_>) -> Result<Stepped, Error> {
+        let Some(detail) = at.loaded.detail else {
+            // Somebody has deleted the row that the work is counted in: that ends the work.
+            let mut values = released(Some(at.context.now));
+            values.extend(Stage::Canceled.values());
+            return at.stop(values, Vec::new()).await;
+        };
+        let bound = match self.queries(at).await? {
+            Ok(bound) => bound,
+            Err(why) => return at.finish(detail, Some(why)).await,
+        };
+        if let Some(id) = self.singles.pop() {
+            return self.single(at, detail, &bound, id).await;
+        }
+        let place = usize::try_from(detail.query).unwrap_or(0);
+        let Some(query) = bound.get(place) else { return at.finish(detail, None).await };
+        let ids = at.page(query).await?;
+        let Some(last) = ids.last().copied() else {
+            let next = Detail { query: detail.query + 1, ..detail };
+            return at.progress(next, None, Vec::new()).await.map(|_| Stepped::On);
+        };
+        if is_followed(at, &query.table) {
+            self.singles = ids.into_iter().rev().collect();
+            return Ok(Stepped::On);
+        }
+        let count = i32::try_from(ids.len()).unwrap_or(i32::MAX);
+        let done = Detail { successes: detail.successes.saturating_add(count), ..detail };
+        let delete = delete(&query.table, &ids);
+        if let Written::Rows(_) = at.progress(done, Some(last), vec![delete]).await? {
+            self.singles = ids.into_iter().rev().collect();
+        }
+        Ok(Stepped::On)
+    }
+
+    /// Deletes one row, or records why not.
+    async fn single(
+        &mut self,
+        at: &At<'_>,
+        detail: Detail,
+        bound: &[Bound],
+        id: Uuid,
+    ) -> Result<Stepped, Error> {
+        let Some(query) = usize::try_from(detail.query).ok().and_then(|place| bound.get(place))
+        else {
+            return Ok(Stepped::On);
+        };
+        let done = Detail { successes: detail.successes.saturating_add(1), ..detail };
+        let delete = delete(&query.table, &[id]);
+        let again = match at.progress(done, Some(id), vec![delete]).await {
+            Ok(Written::Yes) => return Ok(Stepped::On),
+            Ok(Written::Rows(fault)) if fault.code == code::OBJECT_DOES_NOT_EXIST => {
+                // Somebody else was faster: the goal is met, and it is no success of ours.
+                matches!(at.progress(detail, Some(id), Vec::new()).await?, Written::Changed)
+            }
+            Ok(Written::Rows(fault)) => {
+                let done = Detail { failures: detail.failures.saturating_add(1), ..detail };
+                let failure = at.failure(detail, &query.table, id, &fault)?;
+                // The row may be gone by now; then the next try finds it so.
+                !matches!(at.progress(done, Some(id), vec![failure]).await?, Written::Yes)
+            }
+            Ok(Written::Changed) => true,
+            Err(error) => {
+                self.singles.push(id);
+                return Err(error);
+            }
+        };
+        if again {
+            self.singles.push(id);
+        }
+        Ok(Stepped::On)
+    }
+
+    /// The queries, bound to the present definitions; relative dates are those of the run's beginning.
+    async fn queries(&mut self, at: &At<'_>) -> Result<Bounds, Error> {
+        let version = at.context.catalog.version();
+        let started = at.loaded.job.started;
+        if let Some(known) = &self.queries
+            && known.catalog == version
+            && known.started == started
+        {
+            return Ok(known.bound.clone());
+        }
+        let text = row::data(at.pipeline, &at.context, self.id).await?;
+        let now = started.unwrap_or(at.context.now);
+        let bound = expression::parse(&text)
+            .and_then(|queries| {
+                let bind = |query| expression::bind(&at.context.catalog, query, now);
+                queries.iter().map(bind).collect::<Result<Arc<[Bound]>, _>>()
+            })
+            .map_err(|error| error.to_string());
+        self.queries = Some(Queries { catalog: version, started, bound: bound.clone() });
+        Ok(bound)
+    }
+}
+
+/// A job at one moment.
+struct At<'a> {
+    pipeline: &'a Pipeline,
+    context: Context,
+    loaded: Loaded,
+}
+
+impl At<'_> {
+    /// Removes the failures of the run before, then marks the beginning of this one.
+    async fn begin(&self) -> Result<Stepped, Error> {
+        if let Some(detail) = self.loaded.detail {
+            let table = job::table(&self.context.catalog, job::FAILURE)?;
+            let of_job =
+                compare(table, "bulkdeleteoperationid", Compare::Equal, Value::Guid(detail.id));
+            let columns = &["bulkdeletefailureid"];
+            let wanted =
+                Select { table, columns, filter: Some(of_job), after: None, size: STEP_ROWS_MAX };
+            let old = row::select(self.pipeline, &self.context, wanted).await?;
+            let ids: Vec<Uuid> =
+                old.iter().filter_map(|row| row.id("bulkdeletefailureid")).collect();
+            if !ids.is_empty() {
+                let write = delete(table, &ids);
+                self.write(vec![write], self.lease(), Vec::new()).await?;
+                return Ok(Stepped::On);
+            }
+        }
+        let mut values = self.lease();
+        values.extend([
+            ("startedon", Value::DateTime(self.context.now)),
+            ("completedon", Value::Null),
+            ("sheaf_startversion", Value::BigInt(self.loaded.job.version)),
+            ("sheaf_position", Value::Null),
+            ("errorcode", Value::Null),
+            ("message", Value::Null),
+            ("friendlymessage", Value::Null),
+        ]);
+        let counts = vec![
+            ("successcount", Value::Integer(0)),
+            ("failurecount", Value::Integer(0)),
+            ("processingqeindex", Value::Integer(0)),
+            ("nextrun", Value::Null),
+        ];
+        self.write(Vec::new(), values, counts).await?;
+        Ok(Stepped::On)
+    }
+
+    /// The ids of the next rows of a query.
+    async fn page(&self, query: &Bound) -> Result<Vec<Uuid>, Error> {
+        let table = &query.table;
+        let started = self.loaded.job.started.unwrap_or(self.context.now);
+        let version = self.loaded.row.long("sheaf_startversion").unwrap_or(i64::MAX);
+        let created = |how| compare(table, "createdon", how, Value::DateTime(started));
+        let before = Filter::Or(vec![
+            created(Compare::Less),
+            Filter::And(vec![
+                created(Compare::Equal),
+                compare(table, "versionnumber", Compare::LessOrEqual, Value::BigInt(version)),
+            ]),
+        ]);
+        let filter = Filter::And(query.filter.iter().cloned().chain([before]).collect());
+        let key = self.context.catalog.table_by_id(table.id).map(|table| table.primary_key);
+        let Some(key) = key else { return Ok(Vec::new()) };
+        let query = query::BoundQuery {
+            catalog: self.context.catalog.clone(),
+            table: table.clone(),
+            joins: Vec::new(),
+            columns: vec![key.into()],
+            filter: Some(filter),
+            order: vec![query::Order { column: key.into(), descending: false }],
+            paging: query::Paging {
+                size: STEP_ROWS_MAX,
+                after: self.loaded.row.id("sheaf_position").map(|id| vec![Value::Guid(id)]),
+                skip: 0,
+                look_ahead: false,
+            },
+            count_max: None,
+        };
+        let read = pipeline::Read { name: MessageName::RetrieveMultiple, query };
+        let page = match self.pipeline.run(&self.context, Message::Read(read)).await? {
+            pipeline::Reply::Page(page) => page,
+            _ => return Err(Error::Malformed { why: "a read answered no page".to_owned() }),
+        };
+        Ok(page.cells.iter().filter_map(Value::as_id).collect())
+    }
+
+    /// Writes what was done with how far the job is, all or nothing.
+    async fn progress(
+        &self,
+        done: Detail,
+        position: Option<Uuid>,
+        work: Vec<Write>,
+    ) -> Result<Written, Error> {
+        let mut values = self.lease();
+        values.push(("sheaf_position", position.map_or(Value::Null, Value::Guid)));
+        let counts = vec![
+            ("successcount", Value::Integer(done.successes)),
+            ("failurecount", Value::Integer(done.failures)),
+            ("processingqeindex", Value::Integer(done.query)),
+        ];
+        self.write(work, values, counts).await
+    }
+
+    fn lease(&self) -> Values {
+        let until = Timestamp(self.context.now.0 + LEASE_SECONDS);
+        vec![("sheaf_leaseuntil", Value::DateTime(until))]
+    }
+
+    /// Ends the worker's part.
+    async fn stop(&self, of_job: Values, of_detail: Values) -> Result<Stepped, Error> {
+        match self.write(Vec::new(), of_job, of_detail).await? {
+            Written::Yes => Ok(Stepped::Left),
+            Written::Rows(_) | Written::Changed => Ok(Stepped::On),
+        }
+    }
+
+    /// Every query is done, or one cannot be run.
+    async fn finish(&self, detail: Detail, invalid: Option<String>) -> Result<Stepped, Error> {
+        let now = self.context.now;
+        let verdict = match invalid {
+            Some(_) => Stage::Failed,
+            None => state::verdict(detail.successes, detail.failures),
+        };
+        let mut values = released(Some(now));
+        if verdict == Stage::Failed {
+            let error = job::signed(code::BULK_DELETE_RECORD_DELETION_FAILURE);
+            let text = invalid.unwrap_or_else(|| {
+                format!("None of {} records could be deleted.", detail.failures)
+            });
+            values.push(("errorcode", Value::Integer(error)));
+            values.push(("message", Value::text(text.clone())));
+            values.push(("friendlymessage", Value::text(text)));
+        }
+        let row = &self.loaded.row;
+        let again = Recurrence::parse(row.text("recurrencepattern"))?.map(|recurrence| {
+            let first = row.time("recurrencestarttime").or(row.time("createdon")).unwrap_or(now);
+            recurrence.next(first, now)
+        });
+        let stage = if again.is_some() { Stage::Waiting } else { verdict };
+        values.push(("postponeuntil", moment(again)));
+        values.extend(stage.values());
+        let mut of_detail = vec![("nextrun", moment(again))];
+        of_detail.extend(stage.values());
+        self.stop(values, of_detail).await
+    }
+
+    /// The row of a record that could not be deleted.
+    fn failure(
+        &self,
+        detail: Detail,
+        table: &Table,
+        id: Uuid,
+        fault: &Fault,
+    ) -> Result<Write, Error> {
+        let failures = job::table(&self.context.catalog, job::FAILURE)?;
+        let details = job::table(&self.context.catalog, job::BULK_DELETE)?;
+        let text: String = fault.message.chars().take(DESCRIPTION_CHARACTERS_MAX).collect();
+        let values = [
+            (
+                "bulkdeleteoperationid",
+                Value::Lookup(LookupValue { table: details.id, id: detail.id }),
+            ),
+            ("errornumber", Value::Integer(job::signed(fault.code))),
+            ("errordescription", Value::text(text)),
+            ("orderedqueryindex", Value::Integer(detail.query)),
+            ("regardingobjectid", Value::Lookup(LookupValue { table: table.id, id })),
+            ("regardingobjecttypecode", Value::text(table.logical_name.clone())),
+        ];
+        let new = self.pipeline.new_ids(1, self.context.now);
+        let new = new.first().copied().unwrap_or(id);
+        let target = job::target(failures, new, values, None);
+        Ok(job::write(MessageName::Create, failures, vec![target]))
+    }
+
+    /// Writes some work and both rows of the job in one message.
+    async fn write(
+        &self,
+        work: Vec<Write>,
+        of_job: Values,
+        of_detail: Values,
+    ) -> Result<Written, Error> {
+        let of_work = work.len();
+        let mut all = work;
+        all.extend(row::writes(&self.context, &self.loaded, of_job, of_detail)?);
+        match self.pipeline.run(&self.context, Message::System(all)).await {
+            Ok(_) => Ok(Written::Yes),
+            Err(pipeline::Error::Fault(fault)) if !is_passing(fault.code) => match fault.write {
+                Some(place) if place < of_work => Ok(Written::Rows(fault)),
+                Some(_) if is_about_the_job(fault.code) => Ok(Written::Changed),
+                _ => Err(pipeline::Error::Fault(fault).into()),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Faults of the store, not of a row: another try may pass.
+fn is_passing(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        code::SERVER_BUSY
+            | code::GENERIC_SQL_ERROR
+            | code::SQL_TIMEOUT
+            | code::COULD_NOT_OBTAIN_LOCK
+            | code::UNEXPECTED
+    )
+}
+
+/// The job's row was changed or deleted by somebody else.
+fn is_about_the_job(code: ErrorCode) -> bool {
+    matches!(code, code::CONCURRENCY_VERSION_MISMATCH | code::OBJECT_DOES_NOT_EXIST)
+}
+
+/// What the worker no longer holds.
+fn released(completed: Option<Timestamp>) -> Values {
+    let mut values = vec![("hostid", Value::Null), ("sheaf_leaseuntil", Value::Null)];
+    if let Some(completed) = completed {
+        values.push(("completedon", Value::DateTime(completed)));
+    }
+    values
+}
+
+/// Whether deletes of the table's rows reach further rows: then each row is a message of its own.
+fn is_followed(at: &At<'_>, table: &Table) -> bool {
+    let links = at.context.catalog.referencing(&table.logical_name).map(|link| link.cascade.delete);
+    links
+        .into_iter()
+        .any(|delete| matches!(delete, DeleteAction::Cascade | DeleteAction::RemoveLink))
+}
+
+fn delete(table: &Arc<Table>, ids: &[Uuid]) -> Write {
+    let target = |id: &Uuid| Target { key: TargetKey::Id(*id), ..Target::default() };
+    job::write(MessageName::Delete, table, ids.iter().map(target).collect())
+}
