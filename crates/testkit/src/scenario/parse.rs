@@ -273,10 +273,11 @@ fn repeated(lines: &[&str], first: usize) -> Parsed<String> {
         if count > REPEAT_MAX {
             return Err(bad());
         }
+        let (text, comma) = text.strip_suffix(',').map_or((text, ""), |text| (text, ","));
         let copies: Vec<String> = (0..count)
             .map(|n| text.replace("$i12", &format!("{n:012}")).replace("$i", &n.to_string()))
             .collect();
-        joined.push(copies.join(",\n"));
+        joined.push(format!("{}{comma}", copies.join(",\n")));
     }
     Ok(joined.join("\n"))
 }
@@ -333,9 +334,9 @@ mod tests {
     #[test]
     fn a_repeated_line_is_numbered() {
         check(
-            "POST /a\n[\nrepeat 2: \"n$i $i12\"\n]\n----\n204\n",
+            "POST /a\n[\nrepeat 2: \"n$i $i12\",\n3]\n----\n204\n",
             Ok(
-                "POST /a [] \"[\\n\\\"n0 000000000000\\\",\\n\\\"n1 000000000001\\\"\\n]\" -> 204 [] [] Any",
+                "POST /a [] \"[\\n\\\"n0 000000000000\\\",\\n\\\"n1 000000000001\\\",\\n3]\" -> 204 [] [] Any",
             ),
         );
         check("POST /a\nrepeat x: 1\n----\n204\n", Err((6, "not `repeat N: text` with N up to 20000")));

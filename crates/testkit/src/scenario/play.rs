@@ -108,7 +108,8 @@ impl<S: AsyncFn(Request) -> Result<Response, String>> Client<S> {
     pub async fn steps(&self, place: &str, scenario: &Scenario) -> Outcome {
         let mut captures = Captures::new();
         captures.insert("origin".to_owned(), self.origin.clone());
-        captures.insert("root".to_owned(), format!("{}{}", self.origin, parse::SERVICE_ROOT));
+        let root = parse::SERVICE_ROOT.trim_end_matches('/');
+        captures.insert("root".to_owned(), format!("{}{root}", self.origin));
         let mut made = Vec::new();
         let mut failure = None;
         for step in &scenario.steps {
