@@ -7,6 +7,7 @@
 //! Invariant: a file that cannot be read is a failure, and a file that is not played is counted and named.
 
 pub mod compare;
+pub mod coverage;
 pub mod fixture;
 pub mod folder;
 pub mod parse;

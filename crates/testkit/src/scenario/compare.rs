@@ -53,7 +53,8 @@ pub fn pattern(text: &str) -> Result<Value, String> {
         }
         json.push(c);
     }
-    serde_json::from_str(&json).map_err(|error| format!("the expected JSON cannot be read: {error}"))
+    serde_json::from_str(&json)
+        .map_err(|error| format!("the expected JSON cannot be read: {error}"))
 }
 
 /// Compares JSON; returns where it differs and how, or nothing.
@@ -153,8 +154,20 @@ pub fn text(pattern: &str, got: &str, captures: &mut Captures) -> bool {
 
 /// Words after `$` that belong to OData, never to us.
 const NOT_NAMES: [&str; 14] = [
-    "select", "filter", "orderby", "top", "count", "expand", "apply", "batch", "metadata", "entity",
-    "ref", "value", "skiptoken", "skip",
+    "select",
+    "filter",
+    "orderby",
+    "top",
+    "count",
+    "expand",
+    "apply",
+    "batch",
+    "metadata",
+    "entity",
+    "ref",
+    "value",
+    "skiptoken",
+    "skip",
 ];
 
 fn pieces<'a>(pattern: &'a str, captures: &Captures) -> Vec<Piece<'a>> {
@@ -193,7 +206,11 @@ fn name_at(text: &str) -> Option<&str> {
     (is_name && !NOT_NAMES.contains(&name)).then_some(name)
 }
 
-fn matches<'p, 'g>(pieces: &[Piece<'p>], got: &'g str, found: &mut Vec<(&'p str, &'g str)>) -> bool {
+fn matches<'p, 'g>(
+    pieces: &[Piece<'p>],
+    got: &'g str,
+    found: &mut Vec<(&'p str, &'g str)>,
+) -> bool {
     let Some((first, rest)) = pieces.split_first() else { return got.is_empty() };
     match first {
         Piece::Plain(plain) => {
@@ -248,7 +265,10 @@ mod tests {
     use super::*;
 
     fn known() -> Captures {
-        Captures::from([("id".to_owned(), "7".to_owned()), ("etag".to_owned(), "W/\"1\"".to_owned())])
+        Captures::from([
+            ("id".to_owned(), "7".to_owned()),
+            ("etag".to_owned(), "W/\"1\"".to_owned()),
+        ])
     }
 
     fn check(want: &str, got: &str, expected: Option<&str>) {
@@ -273,7 +293,11 @@ mod tests {
     #[test]
     fn names_are_kept_and_compared() {
         check(r#"{"a": $new, "b": $new}"#, r#"{"a": 1, "b": 1}"#, None);
-        check(r#"{"a": $new, "b": $new}"#, r#"{"a": 1, "b": 2}"#, Some("at .b: expected $new = `1`, got `2`"));
+        check(
+            r#"{"a": $new, "b": $new}"#,
+            r#"{"a": 1, "b": 2}"#,
+            Some("at .b: expected $new = `1`, got `2`"),
+        );
         check(r#"{"a": "$id-x"}"#, r#"{"a": "7-x"}"#, None);
         let mut captures = known();
         assert!(text("~/crates($made)", "http://h/crates(9)", &mut captures));

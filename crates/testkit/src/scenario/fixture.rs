@@ -38,18 +38,23 @@ pub(super) fn is_ours(path: &str, prefix: &str) -> bool {
 /// Makes the tables that are not there. `files` are those of `conformance/fixture`.
 ///
 /// Errors: what the service answered.
-pub async fn prepare<S>(client: &Client<S>, files: &[File], features: &[String]) -> Result<(), String>
+pub async fn prepare<S>(
+    client: &Client<S>,
+    files: &[File],
+    features: &[String],
+) -> Result<(), String>
 where
     S: AsyncFn(Request) -> Result<Response, String>,
 {
     for file in files {
         let place = &file.place;
-        let scenario = parse(&file.text).map_err(|bad| format!("{place}:{}: {}", bad.line, bad.why))?;
+        let scenario =
+            parse(&file.text).map_err(|bad| format!("{place}:{}: {}", bad.line, bad.why))?;
         if scenario.needs.iter().any(|need| !features.contains(need)) {
             continue;
         }
         // A fixture file is named by the table that it makes.
-        let table = file.stem();
+        let table = file.stem().replace(PREFIX, &client.prefix);
         let path = format!("EntityDefinitions(LogicalName='{table}')?$select=LogicalName");
         let there = client.plain("GET", &path, "").await?;
         match there.status {
@@ -99,7 +104,8 @@ async fn wipe_standard<S>(client: &Client<S>, table: &Table) -> Result<(), Strin
 where
     S: AsyncFn(Request) -> Result<Response, String>,
 {
-    let (set, key) = (format!("{}{}", client.prefix, table.set), format!("{}{}", client.prefix, table.key));
+    let (set, key) =
+        (format!("{}{}", client.prefix, table.set), format!("{}{}", client.prefix, table.key));
     loop {
         let rows = rows(client, &format!("{set}?$select={key}")).await?;
         if rows.is_empty() {
@@ -119,7 +125,8 @@ async fn wipe_elastic<S>(client: &Client<S>, table: &Table) -> Result<(), String
 where
     S: AsyncFn(Request) -> Result<Response, String>,
 {
-    let (set, key) = (format!("{}{}", client.prefix, table.set), format!("{}{}", client.prefix, table.key));
+    let (set, key) =
+        (format!("{}{}", client.prefix, table.set), format!("{}{}", client.prefix, table.key));
     let kind = format!("Microsoft.Dynamics.CRM.{}", key.trim_end_matches("id"));
     loop {
         let rows = rows(client, &format!("{set}?$select={key},partitionid")).await?;

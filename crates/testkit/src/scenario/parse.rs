@@ -184,7 +184,10 @@ fn header_line(line: &str) -> Option<(&str, &str)> {
 fn step(lines: &[&str], start: usize) -> Parsed<(Step, usize)> {
     let line = start + 1;
     let Some((method, path)) = request_line(lines[start]) else {
-        return Err(malformed(line, format!("neither a request nor a comment: `{}`", lines[start])));
+        return Err(malformed(
+            line,
+            format!("neither a request nor a comment: `{}`", lines[start]),
+        ));
     };
     let end = (start..lines.len())
         .find(|at| lines[*at] == "----")
@@ -200,9 +203,8 @@ fn step(lines: &[&str], start: usize) -> Parsed<(Step, usize)> {
         at += 1;
     }
     let body = repeated(&lines[at..end], at + 1)?;
-    let next = (end + 1..lines.len())
-        .find(|at| request_line(lines[*at]).is_some())
-        .unwrap_or(lines.len());
+    let next =
+        (end + 1..lines.len()).find(|at| request_line(lines[*at]).is_some()).unwrap_or(lines.len());
     let expect = expectation(&lines[..next], end + 1)?;
     let (method, path) = (method.to_owned(), absolute(path));
     Ok((Step { line, method, path, headers, body, expect }, next))
@@ -210,7 +212,8 @@ fn step(lines: &[&str], start: usize) -> Parsed<(Step, usize)> {
 
 fn absolute(path: &str) -> String {
     // A captured link is absolute; `$batch` and `$metadata` are segments.
-    let is_capture = path.starts_with('$') && !["$batch", "$metadata"].iter().any(|s| path.starts_with(s));
+    let is_capture =
+        path.starts_with('$') && !["$batch", "$metadata"].iter().any(|s| path.starts_with(s));
     let is_absolute = path.starts_with('/') || path.starts_with("http") || is_capture;
     if is_absolute { path.to_owned() } else { format!("{SERVICE_ROOT}{path}") }
 }
@@ -293,7 +296,9 @@ mod tests {
             let steps = scenario.steps.iter().map(|step| {
                 let Expectation { status, headers, absent, body, .. } = &step.expect;
                 let Step { method, path, headers: sent, body: text, .. } = step;
-                format!("{method} {path} {sent:?} {text:?} -> {status} {headers:?} {absent:?} {body:?}")
+                format!(
+                    "{method} {path} {sent:?} {text:?} -> {status} {headers:?} {absent:?} {body:?}"
+                )
             });
             steps.collect::<Vec<_>>().join("\n")
         });
@@ -311,9 +316,7 @@ mod tests {
         );
         check(
             "POST /x\n{\"a\": 1}\n----\n204\nETag: ~\n!Location\n",
-            Ok(
-                "POST /x [] \"{\\\"a\\\": 1}\" -> 204 [(\"ETag\", \"~\")] [\"Location\"] Any",
-            ),
+            Ok("POST /x [] \"{\\\"a\\\": 1}\" -> 204 [(\"ETag\", \"~\")] [\"Location\"] Any"),
         );
         check(
             "POST /x\nA: b\n\n--b\nC: d\n\n----\n200\nbody:\nHTTP/1.1 204~\n",
@@ -339,7 +342,10 @@ mod tests {
                 "POST /a [] \"[\\n\\\"n0 000000000000\\\",\\n\\\"n1 000000000001\\\",\\n3]\" -> 204 [] [] Any",
             ),
         );
-        check("POST /a\nrepeat x: 1\n----\n204\n", Err((6, "not `repeat N: text` with N up to 20000")));
+        check(
+            "POST /a\nrepeat x: 1\n----\n204\n",
+            Err((6, "not `repeat N: text` with N up to 20000")),
+        );
     }
 
     #[test]

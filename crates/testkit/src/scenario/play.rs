@@ -152,14 +152,19 @@ impl<S: AsyncFn(Request) -> Result<Response, String>> Client<S> {
 
 fn report(place: &str, line: usize, why: &str, request: &Request, answer: &Response) -> String {
     let cut = |text: &str| text.chars().take(SHOWN_CHARACTERS).collect::<String>();
-    let mut text = format!("{place}:{line}: {why}\n    sent {} {}", request.method, cut(&request.target));
+    let mut text =
+        format!("{place}:{line}: {why}\n    sent {} {}", request.method, cut(&request.target));
     // Writing to a text cannot fail.
     let _ = write!(text, "\n    got  {} {}", answer.status, cut(&answer.body));
     text
 }
 
 /// Where an answer is not what is expected: the line and how.
-fn mismatch(want: &Expectation, got: &Response, captures: &mut Captures) -> Option<(usize, String)> {
+fn mismatch(
+    want: &Expectation,
+    got: &Response,
+    captures: &mut Captures,
+) -> Option<(usize, String)> {
     let line = want.line;
     if want.status != got.status {
         return Some((line, format!("expected status {}, got {}", want.status, got.status)));
@@ -201,7 +206,9 @@ fn body_mismatch(want: &Body, got: &str, captures: &mut Captures) -> Option<Stri
             let mut lines = got.lines();
             patterns
                 .iter()
-                .find(|pattern| !lines.any(|line| compare::text(pattern, line.trim_end(), captures)))
+                .find(|pattern| {
+                    !lines.any(|line| compare::text(pattern, line.trim_end(), captures))
+                })
                 .map(|pattern| format!("expected a line `{pattern}` (after the ones before it)"))
         }
     }
@@ -235,7 +242,18 @@ fn encoded(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len());
     for byte in path.bytes() {
         match byte {
-            b' ' | b'"' | b'<' | b'>' | b'{' | b'}' | b'|' | b'\\' | b'^' | b'`' | b'#' | 0x7f.. => {
+            b' '
+            | b'"'
+            | b'<'
+            | b'>'
+            | b'{'
+            | b'}'
+            | b'|'
+            | b'\\'
+            | b'^'
+            | b'`'
+            | b'#'
+            | 0x7f.. => {
                 // Writing to a text cannot fail.
                 let _ = write!(encoded, "%{byte:02X}");
             }
