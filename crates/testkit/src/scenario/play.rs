@@ -4,8 +4,6 @@
 //! Not here: which files there are (`folder`), what matches (`compare`).
 //! Invariant: rows of other tables than the fixture's that a file made are deleted after it.
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 
 use super::compare::{self, Captures};
@@ -154,8 +152,7 @@ fn report(place: &str, line: usize, why: &str, request: &Request, answer: &Respo
     let cut = |text: &str| text.chars().take(SHOWN_CHARACTERS).collect::<String>();
     let mut text =
         format!("{place}:{line}: {why}\n    sent {} {}", request.method, cut(&request.target));
-    // Writing to a text cannot fail.
-    let _ = write!(text, "\n    got  {} {}", answer.status, cut(&answer.body));
+    text.push_str(&format!("\n    got  {} {}", answer.status, cut(&answer.body)));
     text
 }
 
@@ -254,8 +251,7 @@ fn encoded(path: &str) -> String {
             | b'`'
             | b'#'
             | 0x7f.. => {
-                // Writing to a text cannot fail.
-                let _ = write!(encoded, "%{byte:02X}");
+                encoded.push_str(&format!("%{byte:02X}"));
             }
             _ => encoded.push(char::from(byte)),
         }
