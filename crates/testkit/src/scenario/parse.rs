@@ -10,7 +10,7 @@ use super::compare;
 /// What a real service is asked for when a path does not begin with a slash.
 pub const SERVICE_ROOT: &str = "/api/data/v9.2/";
 
-/// `repeat` lines of one file make at most this many items each.
+/// A `repeat` or `lines` line makes at most this many copies.
 const REPEAT_MAX: usize = 20_000;
 
 /// One file.
@@ -260,29 +260,39 @@ fn expectation(lines: &[&str], start: usize) -> Parsed<Expectation> {
     Ok(expect)
 }
 
-/// Joins lines, a line `repeat N: text` standing for N times the text with commas between; `$i` in it is
-/// the number of the copy from 0, `$i12` the same with twelve digits.
+/// Joins lines. A line `repeat N: text` stands for N copies of the text with commas between, a line
+/// `lines N: text` for N copies below each other, in which `\n` is a line break. `$i` in a copy is its
+/// number from 0, `$i12` the same with twelve digits.
 fn repeated(lines: &[&str], first: usize) -> Parsed<String> {
     let mut joined = Vec::new();
     for (offset, line) in lines.iter().enumerate() {
-        let Some((count, text)) =
-            line.trim_start().strip_prefix("repeat ").and_then(|rest| rest.split_once(": "))
-        else {
-            joined.push((*line).to_owned());
-            continue;
-        };
-        let bad = || malformed(first + offset, "not `repeat N: text` with N up to 20000");
-        let count: usize = count.parse().map_err(|_| bad())?;
-        if count > REPEAT_MAX {
-            return Err(bad());
-        }
-        let (text, comma) = text.strip_suffix(',').map_or((text, ""), |text| (text, ","));
-        let copies: Vec<String> = (0..count)
-            .map(|n| text.replace("$i12", &format!("{n:012}")).replace("$i", &n.to_string()))
-            .collect();
-        joined.push(format!("{}{comma}", copies.join(",\n")));
+        joined.push(
+            match (line.trim_start().strip_prefix("repeat "), line.strip_prefix("lines ")) {
+                (Some(rest), _) => {
+                    let (text, comma) =
+                        rest.strip_suffix(',').map_or((rest, ""), |text| (text, ","));
+                    format!("{}{comma}", copies(text, ",\n", first + offset)?)
+                }
+                (None, Some(rest)) => copies(&rest.replace("\\n", "\n"), "\n", first + offset)?,
+                (None, None) => (*line).to_owned(),
+            },
+        );
     }
     Ok(joined.join("\n"))
+}
+
+/// `N: text` as N copies of the text.
+fn copies(rest: &str, between: &str, line: usize) -> Parsed<String> {
+    let bad = || malformed(line, format!("not `N: text` with N up to {REPEAT_MAX}"));
+    let (count, text) = rest.split_once(": ").ok_or_else(bad)?;
+    let count: usize = count.parse().map_err(|_| bad())?;
+    if count > REPEAT_MAX {
+        return Err(bad());
+    }
+    let copies: Vec<String> = (0..count)
+        .map(|n| text.replace("$i12", &format!("{n:012}")).replace("$i", &n.to_string()))
+        .collect();
+    Ok(copies.join(between))
 }
 
 #[cfg(test)]
@@ -343,9 +353,10 @@ mod tests {
             ),
         );
         check(
-            "POST /a\nrepeat x: 1\n----\n204\n",
-            Err((6, "not `repeat N: text` with N up to 20000")),
+            "POST /a\n\nlines 2: --b\\nn$i\n----\n204\n",
+            Ok("POST /a [] \"--b\\nn0\\n--b\\nn1\" -> 204 [] [] Any"),
         );
+        check("POST /a\nrepeat x: 1\n----\n204\n", Err((6, "not `N: text` with N up to 20000")));
     }
 
     #[test]

@@ -137,13 +137,18 @@ impl<S: AsyncFn(Request) -> Result<Response, String>> Client<S> {
         let target = target.strip_prefix(&self.origin).unwrap_or(&target);
         let is_json = step.body.trim_start().starts_with(['{', '[']);
         let headers = step.headers.iter();
+        // Lines of a multipart body end so; the platform reads no others.
+        let is_multipart = headers.clone().any(|(name, value)| {
+            name.eq_ignore_ascii_case("Content-Type") && value.starts_with("multipart/")
+        });
+        let body = compare::fill(&step.body, captures, is_json);
         Request {
             method: step.method.clone(),
             target: encoded(target),
             headers: headers
                 .map(|(name, value)| (name.clone(), compare::fill(value, captures, false)))
                 .collect(),
-            body: compare::fill(&step.body, captures, is_json),
+            body: if is_multipart { body.replace('\n', "\r\n") + "\r\n" } else { body },
         }
     }
 }
