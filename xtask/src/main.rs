@@ -27,6 +27,9 @@ usage: cargo xtask COMMAND
   load [OPTIONS]       rows from a CSV file into a table and back, checksum and client memory
                        --rows N (1000000), --engine sqlite|postgres|both
   bench [OPTIONS]      the service against the bare engines, in one run (--help lists the options)
+  play URL [OPTIONS] [FILTER]
+                       the scenarios of conformance/ over HTTP against a running service
+                       --token T, --features batch,elastic,…, --prefix ship_
   pg -- COMMAND        starts PostgreSQL and runs COMMAND with SHEAF_TEST_POSTGRES set
 ";
 
@@ -50,6 +53,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "soak" => programs::soak(&house, rest)?,
         "load" => programs::load(&house, rest)?,
         "bench" => programs::bench(&house, rest)?,
+        "play" => programs::play(&house, rest)?,
         "pg" => programs::with_postgres(&house, rest)?,
         "" | "help" | "-h" | "--help" => println!("{USAGE}"),
         unknown => {

@@ -33,6 +33,12 @@ pub(crate) fn bench(house: &House, arguments: &[String]) -> Result<()> {
     start(house, "release", "bench", arguments)
 }
 
+/// `sheaf-play`: the scenarios against a running service.
+pub(crate) fn play(house: &House, arguments: &[String]) -> Result<()> {
+    build(house, CI_PROFILE, &["testkit"])?;
+    run_command(Command::new(house.program(CI_PROFILE, "sheaf-play")).args(arguments))
+}
+
 /// Runs a command while a PostgreSQL of our own is up.
 pub(crate) fn with_postgres(house: &House, arguments: &[String]) -> Result<()> {
     let command = match arguments {

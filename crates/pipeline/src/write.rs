@@ -410,9 +410,14 @@ impl Plan<'_> {
         let Some(unit) = self.principals.get(lookup) else {
             let table = self.context.catalog.table_by_id(lookup.table);
             let table = table.map_or("record", |table| &table.logical_name);
+            let is_owner = Some(column) == self.columns.owner;
             return Err(TargetRefused {
-                code: code::OBJECT_DOES_NOT_EXIST,
-                message: format!("{table} With Id = {} Does Not Exist", lookup.id),
+                // An owner has a code of its own (errors.md).
+                code: if is_owner { code::INVALID_OWNER_ID } else { code::OBJECT_DOES_NOT_EXIST },
+                message: match is_owner {
+                    true => "The owner ID is invalid or missing.".to_owned(),
+                    false => format!("{table} With Id = {} Does Not Exist", lookup.id),
+                },
                 column: Some(self.table.column(column).logical_name.clone()),
             });
         };

@@ -31,6 +31,17 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// What came back, headers included.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// The status code.
+    pub status: u16,
+    /// Header lines, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
 impl Api {
     /// `root` is the URL of the Web API with a slash at its end: `http://…/api/data/v9.2/`.
     pub fn new(root: &str) -> Result<Api> {
@@ -85,6 +96,32 @@ impl Api {
                 None => return Ok(count),
             }
         }
+    }
+
+    /// Any request at an absolute URL, with exactly these headers.
+    pub async fn exchange(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(String, String)],
+        body: impl Into<Bytes>,
+    ) -> Result<Exchange> {
+        let mut request = self.client.request(Method::from_bytes(method.as_bytes())?, url);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let body = body.into();
+        // Without this a `POST` without a body has no length, which some services refuse.
+        let has_body = !body.is_empty() || matches!(method, "POST" | "PATCH" | "PUT");
+        let response = if has_body { request.body(body) } else { request }.send().await?;
+        let status = response.status().as_u16();
+        let lines = response.headers().iter();
+        let headers = lines
+            .map(|(name, value)| {
+                (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            })
+            .collect();
+        Ok(Exchange { status, headers, body: response.bytes().await? })
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Answer> {

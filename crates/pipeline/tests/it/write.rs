@@ -179,7 +179,7 @@ async fn an_unknown_owner_is_refused_and_a_known_one_brings_its_unit() {
         )
         .await
         .expect_err("nobody has that id");
-    assert_eq!(fault.code, code::OBJECT_DOES_NOT_EXIST);
+    assert_eq!(fault.code, code::INVALID_OWNER_ID);
     assert!(fault.text().contains("[Targets[1].ownerid]"), "{}", fault.text());
     house
         .write(MessageName::CreateMultiple, "ship_crate", vec![owned(house.caller().user)])

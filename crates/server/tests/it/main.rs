@@ -2,6 +2,7 @@
 
 mod availability;
 mod batch;
+mod conformance;
 mod house;
 mod jobs;
 mod limits;
