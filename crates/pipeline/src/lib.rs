@@ -2,11 +2,12 @@
 //!
 //! One function runs a message, [`Pipeline::run`]; only `webapi`, jobs and plug-in call-backs call it.
 //! In reading order: `message` (in and out), `run` (the rim), `write` and `check` (targets to one
-//! operation), `define` (schema), `seed` (system tables), `fault` (store errors to codes), `ids`.
+//! operation), `define` (schema), `elastic` (targets to independent writes), `seed` (system tables), `fault` (store errors to codes), `ids`.
 //! Not here: HTTP, JSON, engines.
 
 mod check;
 mod define;
+mod elastic;
 mod fault;
 mod ids;
 mod message;
@@ -15,4 +16,5 @@ mod seed;
 mod write;
 
 pub use message::{Condition, Definition, Message, Read, Reply, Write};
-pub use run::{Context, Error, Organization, Pipeline};
+pub use run::{Context, Error, Organization, Pipeline, Stores};
+pub use store::RowOutcome;

@@ -3,6 +3,8 @@
 //! Not here: planning ([`crate::write`], [`crate::define`]), which is pure. This is the rim that awaits.
 //! Invariant: a message reaches the store as one value; nothing here loops over rows around I/O.
 
+mod elastic;
+
 use crate::define;
 use crate::fault;
 use crate::ids::IdSource;
@@ -10,19 +12,35 @@ use crate::message::{Definition, Message, Read, Reply, Write};
 use crate::seed;
 use crate::write::{self, Planned, Principals};
 use arc_swap::ArcSwap;
-use model::{Caller, Catalog, ColumnKind, Fault, LookupValue, Table, Timestamp, Uuid, Value};
+use model::{
+    Caller, Catalog, ColumnKind, Fault, LookupValue, Table, TableKind, Timestamp, Uuid, Value,
+};
 use query::{BoundQuery, ColumnRef, Filter, Order, Paging};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, RwLock};
+use store::elastic::ElasticStore;
 use store::{StandardStore, WriteSet};
 
 /// Runs messages against a store. One per process; shared by every request.
 pub struct Pipeline {
     store: Arc<dyn StandardStore>,
+    elastic: Option<Arc<dyn ElasticStore>>,
+    /// The highest version that a write to an elastic table got.
+    elastic_version: AtomicI64,
     catalog: ArcSwap<Catalog>,
     organization: Organization,
     ids: IdSource,
     /// Owners and currencies seen so far. Their rows are never deleted, so what is here stays true.
     principals: RwLock<Principals>,
+}
+
+/// Where rows lie.
+#[derive(Clone)]
+pub struct Stores {
+    /// Rows of standard tables, and all definitions.
+    pub standard: Arc<dyn StandardStore>,
+    /// Rows of elastic tables. Without it none can be made.
+    pub elastic: Option<Arc<dyn ElasticStore>>,
 }
 
 /// What does not change in a request.
@@ -77,14 +95,11 @@ impl From<Fault> for Error {
 const PRINCIPALS_PER_QUERY: u32 = 5_000;
 
 impl Pipeline {
-    /// Opens the store, making and seeding the system tables where they are not there yet.
+    /// Opens the stores, making and seeding the system tables where they are not there yet.
     ///
     /// `entropy` starts the ids of this process; it must differ between processes.
-    pub async fn open(
-        store: Arc<dyn StandardStore>,
-        now: Timestamp,
-        entropy: u128,
-    ) -> Result<Self, store::Error> {
+    pub async fn open(stores: Stores, now: Timestamp, entropy: u128) -> Result<Self, store::Error> {
+        let Stores { standard: store, elastic } = stores;
         let ids = IdSource::new(entropy);
         let mut catalog = store.catalog().await?;
         if catalog.tables().is_empty() {
@@ -99,6 +114,8 @@ impl Pipeline {
         let id = organization_id(&*store, &catalog).await?;
         Ok(Self {
             store,
+            elastic,
+            elastic_version: AtomicI64::new(0),
             catalog: ArcSwap::new(catalog),
             organization: seed::organization(id),
             ids,
@@ -132,7 +149,16 @@ impl Pipeline {
     /// Errors: a fault, and then nothing of the message is kept; or [`Error::StaleCatalog`].
     pub async fn run(&self, context: &Context, message: Message) -> Result<Reply, Error> {
         match message {
+            Message::Write(message) if message.table.kind == TableKind::Elastic => {
+                self.write_elastic(context, message).await
+            }
             Message::Write(message) => self.write(context, message).await,
+            Message::Read(Read { query, .. }) if query.table.kind == TableKind::Elastic => {
+                self.read_elastic(context, &query, None).await
+            }
+            Message::ReadPartition(Read { query, .. }, partition) => {
+                self.read_elastic(context, &query, Some(&partition)).await
+            }
             Message::Read(Read { query, .. }) => {
                 self.store.read(&query).await.map(Reply::Page).map_err(not_about_rows)
             }
@@ -170,6 +196,7 @@ impl Pipeline {
     }
 
     async fn define(&self, context: &Context, definition: Definition) -> Result<Reply, Error> {
+        self.refuse_elastic_without_store(&definition)?;
         let plan = define::plan(context, self.organization, &self.ids, definition)?;
         let made = plan.made;
         let table = plan.table;

@@ -6,7 +6,7 @@
 use crate::connection::Shared;
 use crate::options::{Error, Options, StoreChoice};
 use crate::{clock, connection};
-use pipeline::Pipeline;
+use pipeline::{Pipeline, Stores};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -46,8 +46,13 @@ impl Server {
             }
             StoreChoice::Postgres(url) => PostgresStore::open(url).await.map_err(failed)?,
         };
-        let pipeline =
-            Pipeline::open(store, clock::now(), clock::random()).await.map_err(failed)?;
+        let pipeline = Pipeline::open(
+            Stores { standard: store, elastic: None },
+            clock::now(),
+            clock::random(),
+        )
+        .await
+        .map_err(failed)?;
         let shared = Arc::new(Shared::new(Arc::new(pipeline), &options));
         Ok(Self { listener, address, shared, options })
     }

@@ -10,6 +10,7 @@ pub mod alternate;
 pub mod conformance;
 mod definitions;
 pub mod elastic;
+pub mod elastic_memory;
 mod error;
 pub mod judge;
 pub mod memory;
@@ -18,6 +19,7 @@ mod standard;
 pub mod writes;
 
 pub use definitions::{KEY_COLUMNS_MAX, KEYS_MAX, apply_ops};
+pub use elastic_memory::MemoryElasticStore;
 pub use error::{Error, Reason, Rejection, Result};
 pub use schema::{SchemaChange, SchemaOp};
 pub use standard::StandardStore;

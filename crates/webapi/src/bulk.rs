@@ -5,11 +5,12 @@
 
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Payload, Problem};
+use crate::records::{put_session, session};
 use crate::response;
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use model::{MessageName, Table};
-use pipeline::{Condition, Message, Reply, Write};
+use pipeline::{Condition, Message, Reply, RowOutcome, Write};
 use std::sync::Arc;
 use wire::targets::{ConcurrencyBehavior, TargetList};
 
@@ -34,17 +35,38 @@ pub(crate) async fn action(
     settle_versions(&mut list, name, table)?;
     let message =
         Write { name, table: Arc::clone(table), targets: list.targets, condition: Condition::Any };
-    let Reply::Written(outcomes) = attempt.run(Message::Write(message)).await? else {
-        tracing::error!(%name, "a write was not answered with outcomes");
-        return Err(Problem::unexpected().into());
+    let outcomes = match attempt.run(Message::Write(message)).await? {
+        Reply::Written(outcomes) => outcomes,
+        Reply::Partly(outcomes) => {
+            let mut problem = fault::partly(name, outcomes);
+            problem.session = session(attempt, table).filter(|_| tells_session(name));
+            return Err(problem.into());
+        }
+        Reply::Page(_) | Reply::Defined(_) => {
+            tracing::error!(%name, "a write was not answered with outcomes");
+            return Err(Problem::unexpected().into());
+        }
     };
-    if name != MessageName::CreateMultiple {
-        return Ok(response::empty(StatusCode::NO_CONTENT));
+    let mut response = match name {
+        MessageName::CreateMultiple => ids(attempt, &outcomes),
+        _ => response::empty(StatusCode::NO_CONTENT),
+    };
+    if tells_session(name) {
+        put_session(attempt, table, &mut response);
     }
+    Ok(response)
+}
+
+/// Deletes tell no state of an elastic table.
+fn tells_session(name: MessageName) -> bool {
+    name != MessageName::DeleteMultiple
+}
+
+fn ids(attempt: &Attempt<'_>, outcomes: &[RowOutcome]) -> Response<Bytes> {
     let mut body = Vec::new();
     let ids = outcomes.iter().map(|outcome| outcome.id);
     wire::record::write_ids(&mut body, &attempt.request.root, ids);
-    Ok(response::json(StatusCode::OK, body))
+    response::json(StatusCode::OK, body)
 }
 
 /// Keeps the versions that are to be compared (bulk.md 3.3).

@@ -1,14 +1,16 @@
 //! Records by their addresses: read, write, delete.
 //!
 //! In reading order: `read` (one record, a page, a count), `write` (create, PATCH, delete),
-//! `property` (single values), `names` (what lookups are called). Not here: bulk actions.
+//! `property` (single values), `names` (what lookups are called), `partition` (elastic tables). Not here: bulk actions.
 
 mod names;
+mod partition;
 mod property;
 mod read;
 mod write;
 
 pub(crate) use names::first_name;
+pub(crate) use partition::{put_session, session};
 pub(crate) use property::{property, raw_property};
 pub(crate) use read::count;
 

@@ -7,7 +7,9 @@ use crate::fault::{self, Payload, Problem};
 use crate::metadata::Place;
 use crate::path::Segment;
 use crate::request::Request;
-use model::{Catalog, ColumnIndex, ColumnKind, MessageName, Table, TargetKey};
+use model::{
+    Catalog, ColumnIndex, ColumnKind, MessageName, Table, TableKind, TargetKey, partition,
+};
 use std::sync::Arc;
 
 /// What a path names.
@@ -245,6 +247,11 @@ impl Address {
         };
         match &self.key {
             TargetKey::Id(id) => equals(self.table.primary_key, &model::Value::Guid(*id)),
+            // The read is of the record's own partition.
+            TargetKey::Alternate(_) if self.table.kind == TableKind::Elastic => {
+                let id = partition::parts(&self.table, &self.key).map(|(id, _)| id);
+                equals(self.table.primary_key, &model::Value::Guid(id.unwrap_or_default()))
+            }
             TargetKey::Alternate(key) => {
                 let columns = &self.table.key(key.key).columns;
                 let pairs = columns.iter().zip(&key.values);

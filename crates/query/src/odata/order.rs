@@ -2,11 +2,14 @@
 
 use super::{Options, limits};
 use crate::{ColumnRef, Error, Order};
-use model::{ColumnKind, Table};
+use model::{ColumnKind, Table, partition};
 
-/// Ascending by primary key: the order when none is asked for.
+/// Ascending by primary key: the order when none is asked for. Records of an elastic table may share
+/// one: their partition comes after it.
 pub(super) fn by_key(table: &Table) -> Vec<Order> {
-    vec![Order { column: ColumnRef { column: table.primary_key }, descending: false }]
+    let columns = [Some(table.primary_key), partition::column(table)];
+    let order = |column| Order { column: ColumnRef { column }, descending: false };
+    columns.into_iter().flatten().map(order).collect()
 }
 
 /// The sort keys; a column that stands twice counts where it stands first.
@@ -42,10 +45,14 @@ pub(super) fn parse(table: &Table, options: &Options) -> Result<Vec<Order>, Erro
             )));
         }
     }
-    // Nothing after the primary key can still decide.
-    match order.iter().position(|key| key.column.column == table.primary_key) {
-        Some(place) => order.truncate(place + 1),
-        None => order.extend(by_key(table)),
+    // Nothing after the primary key can still decide, but for the partition of an elastic record.
+    if let Some(place) = order.iter().position(|key| key.column.column == table.primary_key) {
+        order.truncate(place + 1);
+    }
+    for key in by_key(table) {
+        if !order.iter().any(|known| known.column == key.column) {
+            order.push(key);
+        }
     }
     Ok(order)
 }

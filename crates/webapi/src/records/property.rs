@@ -2,7 +2,7 @@
 //!
 //! Source: webapi.md 13.4 and 14.6. Lookups are read as `_x_value` and not written here.
 
-use super::{read, write};
+use super::{partition, read, write};
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Payload, Problem};
 use crate::response;
@@ -104,7 +104,9 @@ async fn set(
     }
     target.key = address.key.clone();
     write::write(attempt, table, MessageName::Update, target, Condition::Any).await?;
-    Ok(response::empty(StatusCode::NO_CONTENT))
+    let mut response = response::empty(StatusCode::NO_CONTENT);
+    partition::put_session(attempt, table, &mut response);
+    Ok(response)
 }
 
 async fn fetch(
@@ -112,13 +114,14 @@ async fn fetch(
     address: &Address,
     column: ColumnIndex,
 ) -> Result<Value, Stop> {
+    let address = &*partition::scoped(attempt, address);
     attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
     let catalog = &attempt.context.catalog;
     let mut parsed =
         odata::parse_single(catalog, &address.table, &Options::default(), address.filter())
             .map_err(fault::of_query)?;
     parsed.query.columns = vec![query::ColumnRef { column }];
-    let page = read::run(attempt, MessageName::Retrieve, parsed.query).await?;
+    let page = read::single(attempt, address, parsed.query).await?;
     page.cells.into_iter().next().ok_or_else(|| address.missing().into())
 }
 

@@ -4,7 +4,7 @@
 //! Invariant: what the answer needs is checked before anything is written; after the write only a
 //! read may fail, and then the answer is the one without a body.
 
-use super::read;
+use super::{partition, read};
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Payload, Problem};
 use crate::request::Guard;
@@ -12,7 +12,7 @@ use crate::response;
 use crate::route::Address;
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use model::{MessageName, Table, Target, TargetKey, Uuid};
+use model::{MessageName, Table, TableKind, Target, TargetKey, Uuid};
 use pipeline::{Condition, Context, Message, Reply, Write};
 use query::odata;
 use std::sync::Arc;
@@ -35,8 +35,10 @@ pub(super) async fn create(
 ) -> Result<Response<Bytes>, Stop> {
     check_options(attempt, table)?;
     let target = decode(attempt, table, MessageName::Create)?;
+    let in_body = partition::of_target(table, &target);
     let outcome = write(attempt, table, MessageName::Create, target, Condition::Any).await?;
     let address = Address { table: Arc::clone(table), key: TargetKey::Id(outcome.id) };
+    let address = partition::written(&address, outcome.id, in_body.as_deref());
     Ok(answer(attempt, &address, outcome).await)
 }
 
@@ -73,8 +75,13 @@ pub(super) async fn change(
     }
     target.key = address.key.clone();
     target.expected_version = expected_version;
+    let in_body = partition::of_target(table, &target);
     let outcome = write(attempt, table, name, target, condition).await?;
-    Ok(answer(attempt, address, outcome).await)
+    let written = match table.kind {
+        TableKind::Standard => address.clone(),
+        TableKind::Elastic => partition::written(address, outcome.id, in_body.as_deref()),
+    };
+    Ok(answer(attempt, &written, outcome).await)
 }
 
 /// `DELETE /set(key)`
@@ -96,7 +103,8 @@ pub(super) async fn delete(
     if let Guard::Tag(_) | Guard::Blank = attempt.request.if_none_match {
         return Err(Problem::not_implemented("The header 'If-None-Match' on DELETE").into());
     }
-    let target = Target { key: address.key.clone(), expected_version, ..Target::default() };
+    let key = partition::scoped(attempt, address).key.clone();
+    let target = Target { key, expected_version, ..Target::default() };
     write(attempt, table, MessageName::Delete, target, Condition::Any).await?;
     Ok(response::empty(StatusCode::NO_CONTENT))
 }
@@ -172,8 +180,14 @@ pub(super) async fn write(
     Err(Problem::unexpected().into())
 }
 
-/// 204 with the address, or the record when it was asked for.
+/// 204 with the address, or the record when it was asked for; the state of an elastic table.
 async fn answer(attempt: &Attempt<'_>, address: &Address, outcome: Outcome) -> Response<Bytes> {
+    let mut response = answer_of(attempt, address, outcome).await;
+    partition::put_session(attempt, &address.table, &mut response);
+    response
+}
+
+async fn answer_of(attempt: &Attempt<'_>, address: &Address, outcome: Outcome) -> Response<Bytes> {
     let absolute = address.absolute(&attempt.request.root);
     if !attempt.request.prefer.return_representation {
         return response::written(&absolute);
@@ -198,7 +212,11 @@ async fn representation(
     outcome: Outcome,
 ) -> Result<Response<Bytes>, Stop> {
     let status = if outcome.created { StatusCode::CREATED } else { StatusCode::OK };
-    let by_id = Address { table: Arc::clone(&address.table), key: TargetKey::Id(outcome.id) };
+    let key = match address.table.kind {
+        TableKind::Standard => TargetKey::Id(outcome.id),
+        TableKind::Elastic => address.key.clone(),
+    };
+    let by_id = Address { table: Arc::clone(&address.table), key };
     match read_back(attempt, &by_id, status).await {
         Err(Stop::Stale) => {
             attempt.pipeline.refresh().await?;

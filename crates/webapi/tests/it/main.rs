@@ -2,6 +2,9 @@
 
 mod bulk;
 mod definitions;
+mod elastic;
+mod elastic_bulk;
+mod elastic_definitions;
 mod laws;
 mod protocol;
 mod queries;

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use model::{Timestamp, Uuid};
-use pipeline::Pipeline;
+use pipeline::{Pipeline, Stores};
 use serde_json::Value;
 use std::sync::Arc;
+use store::MemoryElasticStore;
 use store::memory::MemoryStore;
 use webapi::{Incoming, Settings, WebApi};
 
@@ -32,9 +33,14 @@ pub(crate) struct Answer {
 const NOW: Timestamp = Timestamp(1_700_000_000);
 
 impl Service {
+    /// Rows of elastic tables are each service's own.
+    pub(crate) fn stores(store: &Arc<MemoryStore>) -> Stores {
+        Stores { standard: store.clone(), elastic: Some(Arc::new(MemoryElasticStore::new())) }
+    }
+
     pub(crate) async fn empty() -> Self {
         let store = Arc::new(MemoryStore::new());
-        let pipeline = Pipeline::open(store.clone(), NOW, 1).await.expect("opens");
+        let pipeline = Pipeline::open(Self::stores(&store), NOW, 1).await.expect("opens");
         let pipeline = Arc::new(pipeline);
         let api = WebApi::new(Arc::clone(&pipeline), Settings::default());
         Self { api, pipeline, store }
