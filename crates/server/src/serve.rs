@@ -11,6 +11,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use store::StandardStore;
+use store::elastic::ElasticStore;
 use store_standard::{PostgresStore, SqliteOptions, SqliteStore};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +27,17 @@ pub struct Server {
 
 impl Server {
     /// Opens the store, makes the system tables where they are missing, and listens.
+    ///
+    /// There is no store for elastic tables: making one is refused.
     pub async fn start(options: Options) -> Result<Self, Error> {
+        Self::start_with(options, None).await
+    }
+
+    /// The same, with a store for the rows of elastic tables.
+    pub async fn start_with(
+        options: Options,
+        elastic: Option<Arc<dyn ElasticStore>>,
+    ) -> Result<Self, Error> {
         if !options.listen.ip().is_loopback() {
             return Err(Error::NotLoopback(options.listen));
         }
@@ -46,13 +57,10 @@ impl Server {
             }
             StoreChoice::Postgres(url) => PostgresStore::open(url).await.map_err(failed)?,
         };
-        let pipeline = Pipeline::open(
-            Stores { standard: store, elastic: None },
-            clock::now(),
-            clock::random(),
-        )
-        .await
-        .map_err(failed)?;
+        let pipeline =
+            Pipeline::open(Stores { standard: store, elastic }, clock::now(), clock::random())
+                .await
+                .map_err(failed)?;
         let shared = Arc::new(Shared::new(Arc::new(pipeline), &options));
         Ok(Self { listener, address, shared, options })
     }

@@ -1,5 +1,6 @@
 //! The pipeline over the in-memory reference store: messages in, outcomes and faults out.
 
 mod define;
+mod elastic;
 mod house;
 mod write;
