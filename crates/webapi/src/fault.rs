@@ -227,6 +227,20 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, code::STORE_ERROR, "Link entities are not supported")
     }
 
+    /// 400 for a query over documents that cannot be understood.
+    pub(crate) fn document_query(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code::STORE_ERROR, message)
+    }
+
+    /// 400 for the cookie of another service.
+    pub(crate) fn paging_cookie() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            code::INVALID_PAGING_COOKIE,
+            "The paging cookie is malformed.",
+        )
+    }
+
     /// 404 for a definition that does not exist.
     pub(crate) fn no_definition(what: &str, name: &str) -> Self {
         Self::new(

@@ -11,6 +11,7 @@
 
 mod api;
 mod bulk;
+mod cosmos;
 mod fault;
 mod functions;
 mod metadata;

@@ -11,8 +11,8 @@ mod write;
 
 pub(crate) use names::first_name;
 pub(crate) use partition::{put_session, session};
-pub(crate) use property::{property, raw_property};
-pub(crate) use read::count;
+pub(crate) use property::{json, property, raw_property};
+pub(crate) use read::{count, page_of};
 
 use crate::api::{Attempt, Stop};
 use crate::route::Address;

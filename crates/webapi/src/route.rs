@@ -51,13 +51,14 @@ pub(crate) enum Function {
     RetrieveVersion,
     RetrieveCurrentOrganization,
     RetrieveTotalRecordCount,
+    ExecuteCosmosSqlQuery,
 }
 
 /// The namespace before bound operations and type casts.
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// First segments that the platform has and this service has not yet.
-const ABSENT: [&str; 36] = [
+const ABSENT: [&str; 35] = [
     "$metadata",
     "$batch",
     "BulkDelete",
@@ -70,7 +71,6 @@ const ABSENT: [&str; 36] = [
     "RetrievePrincipalAccess",
     "RetrieveAadUserRoles",
     "InitializeFrom",
-    "ExecuteCosmosSqlQuery",
     "InitializeFileBlocksUpload",
     "UploadBlock",
     "CommitFileBlocksUpload",
@@ -129,6 +129,7 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
         "RetrieveVersion" => Function::RetrieveVersion,
         "RetrieveCurrentOrganization" => Function::RetrieveCurrentOrganization,
         "RetrieveTotalRecordCount" => Function::RetrieveTotalRecordCount,
+        "ExecuteCosmosSqlQuery" => Function::ExecuteCosmosSqlQuery,
         "CreateEntities" if first.key.is_none() => {
             end(rest)?;
             return Ok(Route::CreateEntities);

@@ -126,7 +126,7 @@ async fn fetch(
 }
 
 /// A value as JSON, in the form that records have it.
-fn json(value: &Value) -> serde_json::Value {
+pub(crate) fn json(value: &Value) -> serde_json::Value {
     use serde_json::Value as Json;
     // The digits of exact numbers stay: their text is their JSON.
     let exact = |text: String| serde_json::from_str::<Json>(&text).unwrap_or(Json::String(text));

@@ -162,7 +162,8 @@ async fn many(attempt: &Attempt<'_>, query: BoundQuery) -> Result<Page, Stop> {
     page_of(attempt, partition::read_many(attempt, read)).await
 }
 
-async fn page_of(attempt: &Attempt<'_>, message: Message) -> Result<Page, Stop> {
+/// Runs a message that answers a page.
+pub(crate) async fn page_of(attempt: &Attempt<'_>, message: Message) -> Result<Page, Stop> {
     match attempt.run(message).await? {
         Reply::Page(page) => Ok(page),
         Reply::Written(_) | Reply::Partly(_) | Reply::Defined(_) => {

@@ -344,8 +344,6 @@ async fn queries_that_reach_into_other_tables_are_refused() {
     service.ok("GET /new_pings?$filter=new_source%20eq%20'a/b'", "").await;
     let columns = "GET /new_pings?$filter=new_value%20eq%20ttlinseconds";
     service.refused(columns, "", (400, "0x80048d0b", "Column comparison")).await;
-    let query = "GET /ExecuteCosmosSqlQuery(QueryText=@p1,EntityLogicalName=@p2)?@p1='x'&@p2='y'";
-    service.refused(query, "", (501, "0x80040219", "ExecuteCosmosSqlQuery")).await;
 }
 
 #[tokio::test]

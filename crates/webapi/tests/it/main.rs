@@ -4,6 +4,7 @@ mod bulk;
 mod definitions;
 mod elastic;
 mod elastic_bulk;
+mod elastic_cosmos;
 mod elastic_definitions;
 mod laws;
 mod protocol;
