@@ -61,6 +61,12 @@ pub(crate) fn no_elastic_store() -> Fault {
         .with_hint("this service has no store for elastic tables")
 }
 
+/// The fault of a read of one partition of a standard table.
+pub(crate) fn no_partitions(table: &Table) -> Fault {
+    let text = format!("Table '{}' is not an elastic table.", table.logical_name);
+    Fault::new(code::STORE_ERROR, text)
+}
+
 /// The fault of a query that elastic tables do not take.
 pub(crate) fn no_column_comparison() -> Fault {
     Fault::new(code::STORE_ERROR, "Column comparison is not supported")

@@ -90,6 +90,9 @@ impl Pipeline {
         query: &BoundQuery,
         partition: Option<&str>,
     ) -> Result<Reply, Error> {
+        if query.table.kind != TableKind::Elastic {
+            return Err(fault::no_partitions(&query.table).into());
+        }
         if query.filter.as_ref().is_some_and(compares_columns) {
             return Err(fault::no_column_comparison().into());
         }
