@@ -13,7 +13,9 @@ mod bare;
 mod bare_postgres;
 mod bare_sqlite;
 mod bulk;
+mod elastic;
 mod latency;
+mod limits;
 mod report;
 mod rows;
 mod service;
@@ -36,8 +38,8 @@ struct Arguments {
     /// Only the lines whose name contains one of these, e.g. `--only sqlite --only single`.
     #[arg(long)]
     only: Vec<String>,
-    /// Only one engine.
-    #[arg(long, value_enum, default_value = "both")]
+    /// Only one engine, or only those of standard tables.
+    #[arg(long, value_enum, default_value = "all")]
     engine: Engines,
     /// Rows in each table before its first round.
     #[arg(long, default_value_t = 100_000)]
@@ -51,7 +53,11 @@ struct Arguments {
 enum Engines {
     Sqlite,
     Postgres,
+    /// The LSM of elastic tables.
+    Elastic,
+    /// SQLite and PostgreSQL.
     Both,
+    All,
 }
 
 /// One engine and how hard it is driven.
@@ -79,10 +85,14 @@ impl Arguments {
     fn wants_engine(&self, engine: Engine) -> bool {
         matches!(
             (self.engine, engine),
-            (Engines::Both, _)
+            (Engines::Both | Engines::All, _)
                 | (Engines::Sqlite, Engine::Sqlite)
                 | (Engines::Postgres, Engine::Postgres)
         )
+    }
+
+    fn wants_elastic(&self) -> bool {
+        matches!(self.engine, Engines::Elastic | Engines::All)
     }
 
     fn quickened(mut self) -> Arguments {
@@ -106,6 +116,12 @@ async fn main() -> Result<()> {
             singles::measure(&arguments, &place, &mut lines).await?;
         }
     }
+    if arguments.wants_elastic() {
+        elastic::measure(&arguments, &mut lines).await?;
+    }
     report::print_table(&lines);
+    if arguments.wants(limits::NAME) {
+        limits::measure();
+    }
     Ok(())
 }

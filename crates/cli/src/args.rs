@@ -61,12 +61,21 @@ pub(crate) struct Serve {
     /// PostgreSQL database instead of the embedded one
     #[arg(long, value_name = "postgres://…")]
     pub(crate) store: Option<String>,
-    /// Service protection limits: off, dataverse, or a file (only `off` for now)
+    /// Where rows of elastic tables live: a directory, or postgres://… [default: beside the others]
+    #[arg(long, value_name = "DIR|URL")]
+    pub(crate) elastic_store: Option<String>,
+    /// Configuration, TOML: `[unavailable]` takes messages from tables
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Service protection limits: off, dataverse, or a TOML file; sizes and times hold under `off`, too
     #[arg(long, default_value = "off", value_name = "off|dataverse|FILE")]
     pub(crate) limits: String,
     /// TLS: off, dev, or certificate and key files (only `off` for now)
     #[arg(long, default_value = "off", value_name = "off|dev|CERT,KEY")]
     pub(crate) tls: String,
+    /// Name of this node, where several share a store: answers carry an affinity cookie
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) node: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -373,7 +382,9 @@ mod tests {
             "sheaf table list",
             "sheaf table show orders",
             "sheaf serve --listen 127.0.0.1:0 --data d --limits off --tls off",
-            "sheaf serve --store postgres://x",
+            "sheaf serve --store postgres://x --limits dataverse --node one",
+            "sheaf serve --limits limits.toml",
+            "sheaf serve --data d --elastic-store e",
             "sheaf serve",
             "sheaf demo --exit --rows 10",
         ] {
@@ -391,6 +402,7 @@ mod tests {
             "sheaf remove contact",
             "sheaf remove contact a.csv --filter x",
             "sheaf serve --data d --store postgres://x",
+            "sheaf serve --node=",
         ] {
             assert!(Sheaf::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

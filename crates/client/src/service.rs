@@ -37,7 +37,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no service there.
-    #[error("no answer from the service: {0}")]
+    #[error("no answer from the service (is it running, and is that its address?)")]
     Unreachable(#[from] transport::Error),
     /// The service refused.
     #[error("the service refused {doing}: {problem}")]

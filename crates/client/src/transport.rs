@@ -29,7 +29,7 @@ pub struct Request {
     pub path: String,
     /// Headers besides those that every request has.
     pub headers: Vec<(&'static str, String)>,
-    /// The JSON body; empty for none.
+    /// The body; empty for none. JSON unless a header says otherwise.
     pub body: Bytes,
 }
 
@@ -206,7 +206,11 @@ impl Transport for Http {
             builder = builder.header(*name, value);
         }
         if !request.body.is_empty() {
-            builder = builder.header("Content-Type", "application/json").body(request.body);
+            let is_named = |(name, _): &(&str, String)| name.eq_ignore_ascii_case("content-type");
+            if !request.headers.iter().any(is_named) {
+                builder = builder.header("Content-Type", "application/json");
+            }
+            builder = builder.body(request.body);
         }
         let answer = builder.send().await.map_err(|err| no_answer(&err))?;
         let status = answer.status().as_u16();
@@ -231,7 +235,9 @@ fn no_answer(err: &reqwest::Error) -> Error {
 /// The texts of an error and its causes, without what they repeat of each other.
 fn chain(err: &reqwest::Error) -> String {
     let mut texts = Vec::new();
-    let mut cause: Option<&dyn std::error::Error> = Some(err);
+    // Its own text says no more than the address, unless it has no cause.
+    let mut cause: Option<&dyn std::error::Error> =
+        Some(std::error::Error::source(err).unwrap_or(err));
     while let Some(err) = cause {
         texts.push(err.to_string());
         cause = err.source();

@@ -1,6 +1,6 @@
 //! All definitions at one version: what a request holds from its start to its end.
 
-use crate::{OneToMany, Table, TableId};
+use crate::{DeleteAction, OneToMany, Table, TableId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -74,5 +74,17 @@ impl Catalog {
     pub fn referencing(&self, logical_name: &str) -> impl Iterator<Item = &Arc<OneToMany>> {
         let places = self.by_referenced.get(logical_name).map_or(&[][..], Vec::as_slice);
         places.iter().map(|place| &self.relationships[*place])
+    }
+
+    /// The relationships that do this when a row of the table is deleted.
+    pub fn referencing_by(
+        &self,
+        table: TableId,
+        action: DeleteAction,
+    ) -> impl Iterator<Item = &Arc<OneToMany>> {
+        self.table_by_id(table)
+            .into_iter()
+            .flat_map(|table| self.referencing(&table.logical_name))
+            .filter(move |relationship| relationship.cascade.delete == action)
     }
 }

@@ -72,14 +72,48 @@ codes! {
     INVALID_OPERATION = 0x8004_023b, "InvalidOperation";
     /// Control characters in text.
     INVALID_CHARACTERS_IN_FIELD = 0x8004_0278, "InvalidCharactersInField";
+    /// A FetchXML query that is malformed.
+    INVALID_FETCH_XML = 0x8004_0303, "InvalidFetchXml";
     /// The message does not exist for the table.
     NOT_SUPPORTED = 0x8004_0315, "NotSupported";
+    /// `useraworderby` that is neither true nor false.
+    INVALID_USE_RAW_ORDER_BY = 0x8004_10fd, "InvalidUserAwOrderBy";
     /// Unknown table in a query or in `@odata.type`.
     QUERY_BUILDER_NO_ENTITY = 0x8004_1102, "QueryBuilderNoEntity";
     /// Unknown column in a query.
     QUERY_BUILDER_NO_ATTRIBUTE = 0x8004_1103, "QueryBuilderNoAttribute";
+    /// A FetchXML condition that cannot be.
+    BAD_CONDITION = 0x8004_1106, "QueryBuilderBad_Condition";
+    /// An alias that is no name.
+    INVALID_ALIAS = 0x8004_1109, "QueryBuilderInvalid_Alias";
+    /// An alias that no link-entity has.
+    ALIAS_DOES_NOT_EXIST = 0x8004_110a, "QueryBuilderAlias_Does_Not_Exist";
+    /// A link-entity without both of `from` and `to`.
+    ATTRIBUTE_PAIR_MISMATCH = 0x8004_1111, "QueryBuilderAttributePairMismatch";
+    /// `distinct` that is neither true nor false.
+    INVALID_DISTINCT = 0x8004_1115, "QueryBuilderInvalidDistinct";
+    /// A link type that is not honoured.
+    INVALID_LINK_TYPE = 0x8004_1117, "QueryBuilderInvalidLinkType";
+    /// `descending` that is neither true nor false.
+    INVALID_DESCENDING = 0x8004_1119, "QueryBuilderInvalidDescending";
+    /// An aggregate in FetchXML.
+    INVALID_AGGREGATE = 0x8004_111a, "QueryBuilderInvalidAggregate";
+    /// An element of FetchXML that is not known there.
+    INVALID_NODE = 0x8004_111c, "QueryBuilderInvalidNode";
+    /// An element of FetchXML without an attribute that it needs.
+    ATTRIBUTE_NOT_FOUND = 0x8004_111e, "QueryBuilderAttributeNotFound";
+    /// A condition operator that is not honoured.
+    INVALID_CONDITION_OPERATOR = 0x8004_1120, "QueryBuilderInvalidConditionOperator";
+    /// A filter that is neither `and` nor `or`.
+    INVALID_FILTER_TYPE = 0x8004_1122, "QueryBuilderInvalidFilterType";
+    /// FetchXML without an element that it needs.
+    ELEMENT_NOT_FOUND = 0x8004_1123, "QueryBuilderElementNotFound";
+    /// FetchXML about another table than the address.
+    ENTITIES_DO_NOT_MATCH = 0x8004_1128, "QueryBuilderEntitiesDontMatch";
     /// The paging cookie is malformed.
     INVALID_PAGING_COOKIE = 0x8004_112a, "InvalidPagingCookie";
+    /// Two outputs or link-entities of one name.
+    DUPLICATE_ALIAS = 0x8004_1130, "QueryBuilderDuplicateAlias";
     /// A store error.
     GENERIC_SQL_ERROR = 0x8004_4150, "GenericSqlError";
     /// A statement or request ran too long.
@@ -90,6 +124,10 @@ codes! {
     REQUEST_IS_NOT_AUTHENTICATED = 0x8004_4302, "RequestIsNotAuthenticated";
     /// A system table or column.
     METADATA_RECORD_NOT_DELETABLE = 0x8004_4250, "MetadataRecordNotDeletable";
+    /// A page too far behind.
+    OVER_RETRIEVAL_UPPER_LIMIT_WITHOUT_PAGING_COOKIE = 0x8004_430a, "OverRetrievalUpperLimitWithoutPagingCookie";
+    /// A query that joins too many tables.
+    TOO_MANY_LINK_ENTITIES = 0x8004_430d, "TooManyLinkEntitiesInQuery";
     /// Unknown choice value.
     PICKLIST_VALUE_OUT_OF_RANGE = 0x8004_431a, "PicklistValueOutOfRange";
     /// A relationship of that name exists.
@@ -148,4 +186,10 @@ codes! {
     INVALID_ENTITY_SET_NAME = 0x8006_089b, "InvalidEntitySetName";
     /// The alternate key is ambiguous.
     MULTIPLE_RECORDS_FOUND_BY_ENTITY_KEY = 0x8006_089d, "MultipleRecordsFoundByEntityKey";
+    /// The execution time of a user's requests is used up.
+    THROTTLING_TIME_EXCEEDED = 0x8007_2321, "ThrottlingTimeExceededError";
+    /// The number of a user's requests is used up.
+    THROTTLING_BURST_REQUEST_LIMIT_EXCEEDED = 0x8007_2322, "ThrottlingBurstRequestLimitExceededError";
+    /// Too many requests of a user at once.
+    THROTTLING_CONCURRENCY_LIMIT_EXCEEDED = 0x8007_2326, "ThrottlingConcurrencyLimitExceededError";
 }

@@ -16,6 +16,8 @@ pub struct Fault {
     pub hint: Option<String>,
     /// The failing targets of a bulk message, ascending by index; the first is the reported one.
     pub failures: Vec<Failure>,
+    /// Of several writes in one transaction: the one that failed, from 0.
+    pub write: Option<usize>,
     /// `ErrorDetails` entries: name without prefix, value as text.
     pub details: Vec<(Box<str>, String)>,
     /// The text for the log.
@@ -45,6 +47,7 @@ impl Fault {
             message: message.into(),
             hint: None,
             failures: Vec::new(),
+            write: None,
             details: Vec::new(),
             log: None,
         }
@@ -71,6 +74,13 @@ impl Fault {
     #[must_use]
     pub fn with_detail(mut self, name: impl Into<Box<str>>, value: impl Into<String>) -> Self {
         self.details.push((name.into(), value.into()));
+        self
+    }
+
+    /// Says which of several writes failed.
+    #[must_use]
+    pub fn of_write(mut self, place: usize) -> Self {
+        self.write = Some(place);
         self
     }
 

@@ -211,6 +211,28 @@ pub enum ColumnKind {
     TableName,
 }
 
+impl ColumnKind {
+    /// The type under which the Web API knows the column.
+    pub fn edm_type(&self) -> &'static str {
+        match self {
+            Self::Guid | Self::Lookup { .. } => "Edm.Guid",
+            Self::Text { .. } | Self::Memo { .. } | Self::MultiChoice { .. } | Self::TableName => {
+                "Edm.String"
+            }
+            Self::Integer { .. }
+            | Self::Choice { .. }
+            | Self::State { .. }
+            | Self::Status { .. } => "Edm.Int32",
+            Self::BigInt => "Edm.Int64",
+            Self::Decimal { .. } | Self::Money { .. } => "Edm.Decimal",
+            Self::Double { .. } => "Edm.Double",
+            Self::Boolean { .. } => "Edm.Boolean",
+            Self::DateTime { behavior: DateTimeBehavior::DateOnly, .. } => "Edm.Date",
+            Self::DateTime { .. } => "Edm.DateTimeOffset",
+        }
+    }
+}
+
 /// One option of a choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChoiceOption {

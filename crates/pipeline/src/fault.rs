@@ -13,14 +13,6 @@ use store::{Reason, Rejection};
 /// Faults list at most this many failing targets; the rest is as bad and would only cost memory.
 const FAILURES_MAX: usize = 1_000;
 
-/// The fault of a message whose write the store refused.
-pub(crate) fn of_store(error: store::Error, message: MessageName, planned: &Shape) -> Fault {
-    match error {
-        store::Error::Rejected { rows, .. } => of_rejections(message, planned, rows),
-        other => of_engine(other),
-    }
-}
-
 /// The fault of anything that is not about rows.
 pub(crate) fn of_engine(error: store::Error) -> Fault {
     match error {
@@ -59,6 +51,11 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 pub(crate) fn no_elastic_store() -> Fault {
     Fault::new(code::NOT_SUPPORTED, "This action is not supported.")
         .with_hint("this service has no store for elastic tables")
+}
+
+/// The fault of a query over an elastic table that reaches into other tables.
+pub(crate) fn no_links() -> Fault {
+    Fault::new(code::STORE_ERROR, "Link entities are not supported")
 }
 
 /// The fault of a read of one partition of a standard table.
@@ -170,7 +167,8 @@ impl Shape {
     }
 }
 
-fn of_rejections(message: MessageName, shape: &Shape, rows: Vec<Rejection>) -> Fault {
+/// The fault of a write some of whose rows the store refused.
+pub(crate) fn of_rejections(message: MessageName, shape: &Shape, rows: Vec<Rejection>) -> Fault {
     let first = rows.first().cloned();
     let joined = missing_text(message, shape, &rows);
     let mut failures: Vec<Failure> =

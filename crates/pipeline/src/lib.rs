@@ -2,19 +2,24 @@
 //!
 //! One function runs a message, [`Pipeline::run`]; only `webapi`, jobs and plug-in call-backs call it.
 //! In reading order: `message` (in and out), `run` (the rim), `write` and `check` (targets to one
-//! operation), `define` (schema), `elastic` (targets to independent writes), `seed` (system tables), `fault` (store errors to codes), `ids`.
+//! operation), `joined` (several writes as one set), `define` (schema), `elastic` (targets to independent
+//! writes), `seed` (system tables), `available` (messages that are taken from tables), `fault` (store
+//! errors to codes), `ids`.
 //! Not here: HTTP, JSON, engines.
 
+mod available;
 mod check;
 mod define;
 mod elastic;
 mod fault;
 mod ids;
+mod joined;
 mod message;
 mod run;
 mod seed;
 mod write;
 
+pub use available::UnavailableError;
 pub use message::{Condition, Definition, Message, Read, Reply, Write};
 pub use run::{Context, Error, Organization, Pipeline, Stores};
 pub use store::RowOutcome;

@@ -12,6 +12,8 @@ use store::RowOutcome;
 pub enum Message {
     /// Create, Update, Upsert, Delete and their bulk forms: a single one is a bulk of one.
     Write(Write),
+    /// Several of them in one transaction, in order; each sees the rows of those before it.
+    WriteAll(Vec<Write>),
     /// Retrieve and RetrieveMultiple.
     Read(Read),
     /// The same in one partition of an elastic table: its effective name, which is the text of the id
@@ -79,6 +81,8 @@ pub enum Definition {
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// One outcome per target, in order.
+    ///
+    /// Of several writes: those of the first, then those of the next.
     Written(Vec<RowOutcome>),
     /// Some targets of a bulk message on an elastic table were not written; the others were. One
     /// outcome per target, in order.

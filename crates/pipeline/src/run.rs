@@ -5,12 +5,14 @@
 
 mod elastic;
 
+use crate::available::{self, Unavailable};
 use crate::define;
 use crate::fault;
 use crate::ids::IdSource;
+use crate::joined::{self, Joined};
 use crate::message::{Definition, Message, Read, Reply, Write};
 use crate::seed;
-use crate::write::{self, Planned, Principals};
+use crate::write::{self, Principals};
 use arc_swap::ArcSwap;
 use model::{
     Caller, Catalog, ColumnKind, Fault, LookupValue, Table, TableKind, Timestamp, Uuid, Value,
@@ -32,6 +34,8 @@ pub struct Pipeline {
     ids: IdSource,
     /// Owners and currencies seen so far. Their rows are never deleted, so what is here stays true.
     principals: RwLock<Principals>,
+    /// Messages that the configuration took from tables.
+    pub(crate) unavailable: Unavailable,
 }
 
 /// Where rows lie.
@@ -120,7 +124,12 @@ impl Pipeline {
             organization: seed::organization(id),
             ids,
             principals: RwLock::default(),
+            unavailable: Unavailable::default(),
         })
+    }
+
+    pub(crate) fn store(&self) -> &dyn StandardStore {
+        &*self.store
     }
 
     /// The newest definitions that this node has seen.
@@ -152,7 +161,11 @@ impl Pipeline {
             Message::Write(message) if message.table.kind == TableKind::Elastic => {
                 self.write_elastic(context, message).await
             }
-            Message::Write(message) => self.write(context, message).await,
+            Message::Write(message) => match self.write(context, vec![message]).await {
+                Err(Error::Fault(fault)) => Err(Fault { write: None, ..*fault }.into()),
+                written => written,
+            },
+            Message::WriteAll(messages) => self.write(context, messages).await,
             Message::Read(Read { query, .. }) if query.table.kind == TableKind::Elastic => {
                 self.read_elastic(context, &query, None).await
             }
@@ -166,33 +179,50 @@ impl Pipeline {
         }
     }
 
-    async fn write(&self, context: &Context, message: Write) -> Result<Reply, Error> {
-        let name = message.name;
-        let named = write::named_principals(&message);
-        let principals = self.principals(context, &named).await?;
-        let planned = write::plan(context, self.organization, &principals, &self.ids, message)?;
-        let shape = fault::Shape::of(&planned);
-        let Planned { op, row_of_target, .. } = planned;
-        let writes = WriteSet {
-            catalog: context.catalog.clone(),
-            now: context.now,
-            user: context.caller.user,
-            ops: vec![op],
-        };
-        let applied = match self.store.apply(writes).await {
-            Ok(applied) => applied,
-            Err(store::Error::StaleCatalog { .. }) => return Err(Error::StaleCatalog),
-            Err(error) => return Err(fault::of_store(error, name, &shape).into()),
-        };
-        let outcomes = applied.ops.into_iter().next().unwrap_or_default();
-        let mut outcomes: Vec<_> = row_of_target.iter().map(|row| outcomes[*row]).collect();
-        let mut seen = 0;
-        for (outcome, row) in outcomes.iter_mut().zip(&row_of_target) {
-            // A later target that names the same record was ignored: it made nothing.
-            outcome.created &= *row == seen;
-            seen += usize::from(*row == seen);
+    /// Takes ids for records to come, ascending.
+    ///
+    /// A caller that must name a record before it is made gives it one of these.
+    pub fn new_ids(&self, count: usize, now: Timestamp) -> Vec<Uuid> {
+        self.ids.take(count, now)
+    }
+
+    /// Runs writes as one set of operations: all of them, or none.
+    ///
+    /// Errors: a fault that names its write. What is wrong with a write itself is found before
+    /// anything that depends on rows, whatever the order of the writes.
+    async fn write(&self, context: &Context, messages: Vec<Write>) -> Result<Reply, Error> {
+        for (place, message) in messages.iter().enumerate() {
+            available::refuse(&self.unavailable, message).map_err(|fault| fault.of_write(place))?;
         }
-        Ok(Reply::Written(outcomes))
+        let mut named: Vec<LookupValue> =
+            messages.iter().flat_map(write::named_principals).collect();
+        named.sort_unstable();
+        named.dedup();
+        let principals = self.principals(context, &named).await?;
+        let mut set = Joined::default();
+        for (place, message) in messages.into_iter().enumerate() {
+            let name = message.name;
+            let planned = write::plan(context, self.organization, &principals, &self.ids, message)
+                .map_err(|fault| fault.of_write(place))?;
+            set.push(name, planned);
+        }
+        let Joined { ops, writes, .. } = set;
+        let applied = self
+            .store
+            .apply(WriteSet {
+                catalog: context.catalog.clone(),
+                now: context.now,
+                user: context.caller.user,
+                ops,
+            })
+            .await;
+        match applied {
+            Ok(applied) => Ok(Reply::Written(
+                writes.iter().flat_map(|write| write.outcomes(&applied.ops[write.op])).collect(),
+            )),
+            Err(store::Error::StaleCatalog { .. }) => Err(Error::StaleCatalog),
+            Err(error) => Err(joined::fault(error, &writes).into()),
+        }
     }
 
     async fn define(&self, context: &Context, definition: Definition) -> Result<Reply, Error> {
@@ -271,21 +301,22 @@ fn not_about_rows(error: store::Error) -> Error {
 
 /// The rows with these ids: primary key and, where there is one, business unit.
 fn principals_query(context: &Context, table: &Arc<Table>, lookups: &[LookupValue]) -> BoundQuery {
-    let key = ColumnRef { column: table.primary_key };
+    let key = ColumnRef::root(table.primary_key);
     let unit = table
         .index_of("businessunitid")
         .filter(|index| matches!(table.column(*index).kind, ColumnKind::Lookup { .. }));
     BoundQuery {
         catalog: context.catalog.clone(),
         table: table.clone(),
-        columns: std::iter::once(key).chain(unit.map(|column| ColumnRef { column })).collect(),
+        joins: Vec::new(),
+        columns: std::iter::once(key).chain(unit.map(ColumnRef::root)).collect(),
         filter: Some(Filter::In {
             column: key,
             values: lookups.iter().map(|lookup| Value::Guid(lookup.id)).collect(),
             negated: false,
         }),
         order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: PRINCIPALS_PER_QUERY, after: None, look_ahead: false },
+        paging: Paging { size: PRINCIPALS_PER_QUERY, after: None, skip: 0, look_ahead: false },
         count_max: None,
     }
 }
@@ -299,14 +330,15 @@ async fn organization_id(
         why: format!("the store holds definitions, but no {what}; it was not made by this service"),
     };
     let table = catalog.table("organization").ok_or_else(|| missing("table `organization`"))?;
-    let key = ColumnRef { column: table.primary_key };
+    let key = ColumnRef::root(table.primary_key);
     let query = BoundQuery {
         catalog: catalog.clone(),
         table: table.clone(),
+        joins: Vec::new(),
         columns: vec![key],
         filter: None,
         order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: 1, after: None, look_ahead: false },
+        paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
         count_max: None,
     };
     let page = store.read(&query).await?;

@@ -7,6 +7,8 @@
 pub(crate) mod rows;
 mod tables;
 
+pub(crate) use rows::filter_id;
+
 use crate::define::system;
 use crate::run::Organization;
 use model::{Catalog, Table, TableDefinition, TableId, Timestamp, Uuid};

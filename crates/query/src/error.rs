@@ -97,6 +97,9 @@ pub enum Error {
     /// The filter has too many conditions.
     #[error("the filter has more than {} conditions", limits::CONDITIONS_MAX)]
     TooManyConditions,
+    /// The query joins too many tables.
+    #[error("the query joins more than {} tables", limits::JOINS_MAX)]
+    TooManyJoins,
     /// One condition has too many values.
     #[error("a condition has more than {} values", limits::VALUES_MAX)]
     TooManyValues,

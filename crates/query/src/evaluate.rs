@@ -1,32 +1,108 @@
 //! The reference evaluator: what a bound query answers over given rows, in plain code.
 //!
-//! In: a [`BoundQuery`] and the rows of its table. Out: a [`Page`]. Pure; engines must agree with it.
+//! In: a [`BoundQuery`] and the rows of its tables. Out: a [`Page`]. Pure; engines must agree with it.
 //! Not here: parsing, SQL, speed. Invariant: [`compare`] is a total order on the values of one column,
 //! nulls first, and filters, orders and keyset paging all use it.
 
-use crate::tree::{BoundQuery, ColumnRef, Compare, Filter, Match, Order, Page};
-use model::{Catalog, ColumnIndex, Computed, Table, Value, fold, fold_part};
+use crate::tree::{BoundQuery, ColumnRef, Compare, Filter, Join, JoinKind, Match, Order, Page};
+use model::{Catalog, ColumnIndex, Computed, Table, TableId, Value, fold, fold_part};
 use rust_decimal::Decimal;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-/// Answers a query from all rows of its table.
+/// What a row of the answer is made of: a row of each source, completed. A source without a partner
+/// has no values, which reads as null.
+type Sources = [Vec<Value>];
+
+/// Answers a query without joins from all rows of its table.
 ///
 /// Shape: each row has one value per column of the table, by place; values in the places of computed
 /// columns do not matter, and places that a row is too short for are null.
 pub fn evaluate<'a>(query: &BoundQuery, rows: impl IntoIterator<Item = &'a [Value]>) -> Page {
-    let mut found: Vec<Vec<Value>> = rows
-        .into_iter()
-        .map(|row| complete(&query.catalog, &query.table, row))
-        .filter(|row| query.filter.as_ref().is_none_or(|filter| holds(filter, row)))
+    assert!(query.joins.is_empty(), "a query with joins needs the rows of every table");
+    answer(query, completed(query, 0, rows).map(|row| vec![row]).collect())
+}
+
+/// Answers a query from all rows of its tables, which `rows_of` gives.
+///
+/// Shape: as for [`evaluate`]. Cost: each join compares every row with every row.
+pub fn evaluate_joined<'a, R>(query: &BoundQuery, rows_of: impl Fn(&Table) -> R) -> Page
+where
+    R: IntoIterator<Item = &'a [Value]>,
+{
+    let mut found: Vec<Vec<Vec<Value>>> =
+        completed(query, 0, rows_of(&query.table)).map(|row| vec![row]).collect();
+    for (source, join) in (1..).zip(&query.joins) {
+        let partners: Vec<Vec<Value>> = completed(query, source, rows_of(&join.table)).collect();
+        found =
+            found.into_iter().flat_map(|row| with_partners(query, join, row, &partners)).collect();
+    }
+    answer(query, found)
+}
+
+fn completed<'a>(
+    query: &BoundQuery,
+    source: u16,
+    rows: impl IntoIterator<Item = &'a [Value]>,
+) -> impl Iterator<Item = Vec<Value>> {
+    let table = query.source(source);
+    rows.into_iter().map(|row| complete(&query.catalog, table, row))
+}
+
+/// A row beside each of its partners; alone or not at all when it has none.
+fn with_partners(
+    query: &BoundQuery,
+    join: &Join,
+    row: Vec<Vec<Value>>,
+    partners: &[Vec<Value>],
+) -> Vec<Vec<Vec<Value>>> {
+    let wanted = at(&row, join.to).clone();
+    let wanted_table = table_meant(query.source(join.to.source), join.to.column, &wanted);
+    let beside = |partner: &[Value]| {
+        let mut beside = row.clone();
+        beside.push(partner.to_vec());
+        beside
+    };
+    let mut found: Vec<Vec<Vec<Value>>> = partners
+        .iter()
+        .filter(|partner| {
+            let value = partner.get(usize::from(join.from.0)).unwrap_or(&Value::Null);
+            let same_table = match (table_meant(&join.table, join.from, value), wanted_table) {
+                (Some(one), Some(other)) => one == other,
+                _ => true,
+            };
+            same_table && !value.is_null() && compare(value, &wanted).is_eq()
+        })
+        .map(|partner| beside(partner))
+        .filter(|beside| join.on.as_ref().is_none_or(|on| holds(on, beside)))
         .collect();
+    if found.is_empty() && join.kind == JoinKind::Outer {
+        found.push(beside(&[]));
+    }
+    found
+}
+
+/// The table whose row an id means: that of a lookup, or the one whose primary key it is.
+fn table_meant(table: &Table, column: ColumnIndex, value: &Value) -> Option<TableId> {
+    match value {
+        Value::Lookup(lookup) => Some(lookup.table),
+        Value::Guid(_) if column == table.primary_key => Some(table.id),
+        _ => None,
+    }
+}
+
+/// Filter, count, order and cut.
+fn answer(query: &BoundQuery, mut found: Vec<Vec<Vec<Value>>>) -> Page {
+    found.retain(|row| query.filter.as_ref().is_none_or(|filter| holds(filter, row)));
     let count = query
         .count_max
         .map(|max| u64::try_from(found.len()).unwrap_or(u64::MAX).min(max.saturating_add(1)));
-    found.sort_by(|left, right| compare_rows(&query.order, left, right));
+    found.sort_by(|left, right| compare_sources(&query.order, left, right));
     if let Some(after) = &query.paging.after {
         found.retain(|row| position(&query.order, row, after) == Ordering::Greater);
     }
+    let skipped = usize::try_from(query.paging.skip).unwrap_or(usize::MAX).min(found.len());
+    found.drain(..skipped);
     let size = usize::try_from(query.paging.size).unwrap_or(usize::MAX);
     let more = query.paging.look_ahead && found.len() > size;
     found.truncate(size);
@@ -68,8 +144,21 @@ pub fn compare(left: &Value, right: &Value) -> Ordering {
     }
 }
 
-/// Orders two rows as a query does; both have one value per column of the table.
+/// Orders two completed rows of the query's own table; nothing is joined.
 pub fn compare_rows(order: &[Order], left: &[Value], right: &[Value]) -> Ordering {
+    order
+        .iter()
+        .map(|order| {
+            let place = usize::from(order.column.column.0);
+            let left = left.get(place).unwrap_or(&Value::Null);
+            let right = right.get(place).unwrap_or(&Value::Null);
+            directed(order, left, right)
+        })
+        .find(|ordering| ordering.is_ne())
+        .unwrap_or(Ordering::Equal)
+}
+
+fn compare_sources(order: &[Order], left: &Sources, right: &Sources) -> Ordering {
     order
         .iter()
         .map(|order| directed(order, at(left, order.column), at(right, order.column)))
@@ -77,11 +166,11 @@ pub fn compare_rows(order: &[Order], left: &[Value], right: &[Value]) -> Orderin
         .unwrap_or(Ordering::Equal)
 }
 
-/// Tells whether a filter lets a row of this table through.
+/// Tells whether a filter without joins lets a row of this table through.
 ///
 /// Shape: as for [`evaluate`].
 pub fn matches(catalog: &Catalog, table: &Table, filter: &Filter, row: &[Value]) -> bool {
-    holds(filter, &complete(catalog, table, row))
+    holds(filter, &[complete(catalog, table, row)])
 }
 
 /// The row with the values of its computed columns.
@@ -128,7 +217,7 @@ fn value<'a>(
     }
 }
 
-fn holds(filter: &Filter, row: &[Value]) -> bool {
+fn holds(filter: &Filter, row: &Sources) -> bool {
     match filter {
         Filter::And(parts) => parts.iter().all(|part| holds(part, row)),
         Filter::Or(parts) => parts.iter().any(|part| holds(part, row)),
@@ -185,7 +274,7 @@ fn fits(matches: Match, text: &str, wanted: &str) -> bool {
 }
 
 /// Where a row stands against the values of the order columns of another one.
-fn position(order: &[Order], row: &[Value], other: &[Value]) -> Ordering {
+fn position(order: &[Order], row: &Sources, other: &[Value]) -> Ordering {
     order
         .iter()
         .zip(other)
@@ -199,8 +288,9 @@ fn directed(order: &Order, left: &Value, right: &Value) -> Ordering {
     if order.descending { ordering.reverse() } else { ordering }
 }
 
-fn at(row: &[Value], column: ColumnRef) -> &Value {
-    row.get(usize::from(column.column.0)).unwrap_or(&Value::Null)
+fn at(row: &Sources, column: ColumnRef) -> &Value {
+    let source = row.get(usize::from(column.source));
+    source.and_then(|row| row.get(usize::from(column.column.0))).unwrap_or(&Value::Null)
 }
 
 /// The exact number in a value of a number column; doubles are not exact.

@@ -1,14 +1,18 @@
-//! One query tree: what OData options (and later FetchXML) parse into, bound to the catalog.
+//! One query tree: what OData options and FetchXML parse into, bound to the catalog.
 //!
 //! Not here: SQL (`store-standard`), HTTP, JSON. A [`BoundQuery`] names only columns that exist and
 //! values of the right type; a store carries it out and checks nothing again.
 
 mod error;
 pub mod evaluate;
+pub mod fetch;
 pub mod odata;
+mod scope;
 pub mod skiptoken;
 mod tree;
 
 pub use error::Error;
-pub use evaluate::evaluate;
-pub use tree::{BoundQuery, ColumnRef, Compare, Filter, Match, Order, Page, Paging};
+pub use evaluate::{evaluate, evaluate_joined};
+pub use tree::{
+    BoundQuery, ColumnRef, Compare, Filter, Join, JoinKind, Match, Order, Page, Paging,
+};

@@ -15,10 +15,12 @@ mod options;
 mod order;
 mod select;
 
+pub(crate) use filter::leaf::{self, Side, class};
 pub use filter::negate;
-pub use literal::edm_type;
+pub(crate) use literal::Literal;
 pub use options::Options;
 
+use crate::scope::Scope;
 use crate::skiptoken::SkipToken;
 use crate::{BoundQuery, ColumnRef, Error, Filter, Order, Page, Paging};
 use model::{Catalog, ColumnIndex, Table};
@@ -54,7 +56,7 @@ impl Parsed {
         if !page.more {
             return None;
         }
-        SkipToken::after_row(self, first, last).map(|token| token.encode(&self.query.table))
+        SkipToken::after_row(self, first, last).map(|token| token.encode(&self.query))
     }
 }
 
@@ -68,15 +70,18 @@ pub fn parse(
 ) -> Result<Parsed, Error> {
     options.refuse_except(&["$select", "$filter", "$orderby", "$top", "$count", "$skiptoken"])?;
     let select = select::parse(table, options.get("$select"))?;
-    let filter = filter::parse(table, options)?;
-    let order = order::parse(table, options)?;
+    let mut scope = Scope::new(catalog, table);
+    let filter = filter::parse(&mut scope, options)?;
+    let order = order::parse(&mut scope, options)?;
     let count = options.count()?;
     let top = options.top()?;
-    let token =
-        options.get("$skiptoken").map(|text| SkipToken::decode(table, &order, text)).transpose()?;
+    let token = options
+        .get("$skiptoken")
+        .map(|text| SkipToken::decode(&scope, &order, text))
+        .transpose()?;
     let paging = paging(options, top, token.as_ref());
     let page_number = token.map_or(1, |token| token.page);
-    Ok(assemble(catalog, table, select, filter, order, paging, count, page_number))
+    Ok(assemble(scope, select, filter, order, paging, count, page_number))
 }
 
 /// Reads and binds the options of a read of one record: `$select` alone.
@@ -90,9 +95,10 @@ pub fn parse_single(
 ) -> Result<Parsed, Error> {
     options.refuse_except(&["$select"])?;
     let select = select::parse(table, options.get("$select"))?;
-    let paging = Paging { size: 1, after: None, look_ahead: false };
+    let paging = Paging { size: 1, after: None, skip: 0, look_ahead: false };
     let order = order::by_key(table);
-    Ok(assemble(catalog, table, select, Some(filter), order, paging, false, 1))
+    let scope = Scope::new(catalog, table);
+    Ok(assemble(scope, select, Some(filter), order, paging, false, 1))
 }
 
 /// Reads and binds `$filter` alone, for counting: no row is wanted.
@@ -102,10 +108,11 @@ pub fn parse_count(
     options: &Options,
 ) -> Result<Parsed, Error> {
     options.refuse_except(&["$filter"])?;
-    let filter = filter::parse(table, options)?;
+    let mut scope = Scope::new(catalog, table);
+    let filter = filter::parse(&mut scope, options)?;
     let select = Some(vec![table.primary_key]);
-    let paging = Paging { size: 0, after: None, look_ahead: false };
-    Ok(assemble(catalog, table, select, filter, order::by_key(table), paging, true, 1))
+    let paging = Paging { size: 0, after: None, skip: 0, look_ahead: false };
+    Ok(assemble(scope, select, filter, order::by_key(table), paging, true, 1))
 }
 
 /// The size of a page: the caller's preference, else the token's, else the greatest; `$top` bounds
@@ -114,18 +121,16 @@ fn paging(options: &Options, top: Option<u32>, token: Option<&SkipToken>) -> Pag
     let most = options.page_size_max.max(1);
     let after = token.map(|token| token.after.clone());
     match (options.page_size, top) {
-        (None, Some(top)) => Paging { size: top.min(most), after, look_ahead: false },
+        (None, Some(top)) => Paging { size: top.min(most), after, skip: 0, look_ahead: false },
         (preferred, _) => {
             let size = preferred.or(token.map(|token| token.size)).unwrap_or(most);
-            Paging { size: size.clamp(1, most), after, look_ahead: true }
+            Paging { size: size.clamp(1, most), after, skip: 0, look_ahead: true }
         }
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one place that puts the parsed pieces together")]
 fn assemble(
-    catalog: &Arc<Catalog>,
-    table: &Arc<Table>,
+    scope: Scope,
     select: Option<Vec<ColumnIndex>>,
     filter: Option<Filter>,
     order: Vec<Order>,
@@ -133,23 +138,27 @@ fn assemble(
     count: bool,
     page_number: u32,
 ) -> Parsed {
-    let mut columns = select::shown(table, select.as_deref());
+    let Scope { catalog, table, joins } = scope;
+    let mut columns: Vec<ColumnRef> =
+        select::shown(&table, select.as_deref()).into_iter().map(ColumnRef::root).collect();
     let shown = columns.len();
-    let mut place_of = |column: ColumnIndex| {
+    let mut place_of = |column: ColumnRef| {
         columns.iter().position(|known| *known == column).unwrap_or_else(|| {
             columns.push(column);
             columns.len() - 1
         })
     };
-    let key_place = place_of(table.primary_key);
-    let version_place = table.index_of("versionnumber").map(&mut place_of);
+    let key_place = place_of(ColumnRef::root(table.primary_key));
+    let version_place =
+        table.index_of("versionnumber").map(|version| place_of(ColumnRef::root(version)));
     for key in &order {
-        place_of(key.column.column);
+        place_of(key.column);
     }
     let query = BoundQuery {
-        catalog: Arc::clone(catalog),
-        table: Arc::clone(table),
-        columns: columns.into_iter().map(|column| ColumnRef { column }).collect(),
+        catalog,
+        table,
+        joins,
+        columns,
         filter,
         order,
         paging,

@@ -9,15 +9,16 @@
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 use crate::odata::Parsed;
-use crate::{Error, Order};
+use crate::scope::Scope;
+use crate::{BoundQuery, Error, Order};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use model::{Column, ColumnKind, Date, DateTimeBehavior, Decimal, Table, Timestamp, Uuid, Value};
+use model::{Column, ColumnKind, Date, DateTimeBehavior, Decimal, Timestamp, Uuid, Value};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::str::FromStr;
 
 /// First byte of every token: the layout of the rest.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 
 /// What stands bare in a percent-encoded token.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'=');
@@ -54,14 +55,14 @@ impl SkipToken {
     }
 
     /// The token as the value of a URL option, percent-encoded.
-    pub fn encode(&self, table: &Table) -> String {
+    pub fn encode(&self, query: &BoundQuery) -> String {
         let last_id = self.after.iter().rev().find_map(Value::as_id).unwrap_or(self.first_id);
         let inner = format!(
             "<cookie page=\"{}\" t=\"{}\"><{key} last=\"{{{last_id}}}\" first=\"{{{}}}\" /></cookie>",
             self.page.saturating_sub(1),
-            URL_SAFE_NO_PAD.encode(self.bytes(table)),
+            URL_SAFE_NO_PAD.encode(self.bytes(query)),
             self.first_id,
-            key = table.primary_key_name(),
+            key = query.table.primary_key_name(),
         );
         let cookie = format!(
             "<cookie pagenumber=\"{}\" pagingcookie=\"{}\" istracking=\"False\" />",
@@ -71,12 +72,12 @@ impl SkipToken {
         utf8_percent_encode(&cookie, ENCODED).to_string()
     }
 
-    /// Reads a token, decoded as an option is, for a query with this table and order.
-    pub fn decode(table: &Table, order: &[Order], text: &str) -> Result<Self, Error> {
-        Self::read(table, order, text).ok_or(Error::BadSkipToken)
+    /// Reads a token, decoded as an option is, for a query with these tables and order.
+    pub(crate) fn decode(scope: &Scope, order: &[Order], text: &str) -> Result<Self, Error> {
+        Self::read(scope, order, text).ok_or(Error::BadSkipToken)
     }
 
-    fn read(table: &Table, order: &[Order], text: &str) -> Option<Self> {
+    fn read(scope: &Scope, order: &[Order], text: &str) -> Option<Self> {
         let page = attribute(text, "pagenumber=\"")?.parse().ok().filter(|page| *page > 1)?;
         // The inner cookie is percent-encoded once; a caller may have encoded or decoded once more.
         let mut inner = text.to_owned();
@@ -94,15 +95,18 @@ impl SkipToken {
         let mut reader = Reader { rest: &payload };
         let (layout, size, first_id) = (reader.byte()?, reader.number()?, reader.guid()?);
         let same = layout == LAYOUT
-            && reader.number()? == table.id.0
+            && reader.number()? == scope.table.id.0
             && usize::from(reader.byte()?) == order.len();
         if !same {
             return None;
         }
         let mut after = Vec::with_capacity(order.len());
         for key in order {
-            let column = table.column(key.column.column);
-            if reader.number()? != column.id.0 || reader.byte()? != u8::from(key.descending) {
+            let column = scope.column(key.column);
+            let same = reader.number()? == u32::from(key.column.source)
+                && reader.number()? == column.id.0
+                && reader.byte()? == u8::from(key.descending);
+            if !same {
                 return None;
             }
             after.push(reader.value(column)?);
@@ -110,14 +114,15 @@ impl SkipToken {
         reader.rest.is_empty().then(|| Self { page, size, order: order.to_vec(), after, first_id })
     }
 
-    fn bytes(&self, table: &Table) -> Vec<u8> {
+    fn bytes(&self, query: &BoundQuery) -> Vec<u8> {
         let mut bytes = vec![LAYOUT];
         bytes.extend(self.size.to_le_bytes());
         bytes.extend(self.first_id.as_bytes());
-        bytes.extend(table.id.0.to_le_bytes());
+        bytes.extend(query.table.id.0.to_le_bytes());
         bytes.push(u8::try_from(self.order.len()).expect("a query has few sort keys"));
         for (key, value) in self.order.iter().zip(&self.after) {
-            bytes.extend(table.column(key.column.column).id.0.to_le_bytes());
+            bytes.extend(u32::from(key.column.source).to_le_bytes());
+            bytes.extend(query.column(key.column).id.0.to_le_bytes());
             bytes.push(u8::from(key.descending));
             write_value(&mut bytes, value);
         }

@@ -5,7 +5,7 @@
 //! pushed negations down, there is no `Not` node); `gt ge lt le eq` never match null; nulls sort first
 //! ascending and last descending; guids order by their bytes.
 
-use model::{Catalog, ColumnIndex, Table, Value};
+use model::{Catalog, Column, ColumnIndex, Table, Value};
 use std::sync::Arc;
 
 /// A query whose names are bound and whose values are typed.
@@ -13,13 +13,16 @@ use std::sync::Arc;
 pub struct BoundQuery {
     /// The definitions it was bound to.
     pub catalog: Arc<Catalog>,
-    /// The table that is read.
+    /// The table that is read: source 0.
     pub table: Arc<Table>,
+    /// The tables that are joined to it, in order: sources 1, 2, ….
+    pub joins: Vec<Join>,
     /// The output columns, in order.
     pub columns: Vec<ColumnRef>,
     /// Which rows.
     pub filter: Option<Filter>,
-    /// In which order; always ends with the primary key, so that the order is total.
+    /// In which order; always ends with the primary keys of what makes a row, so that the order is
+    /// total.
     pub order: Vec<Order>,
     /// Which part of them.
     pub paging: Paging,
@@ -27,11 +30,71 @@ pub struct BoundQuery {
     pub count_max: Option<u64>,
 }
 
-/// A column of the query's table. (Joined tables get a source number here when joins come.)
+impl BoundQuery {
+    /// The table of a source of the query.
+    pub fn source(&self, source: u16) -> &Arc<Table> {
+        table_of(&self.table, &self.joins, source)
+    }
+
+    /// The definition of a column of the query.
+    pub fn column(&self, column: ColumnRef) -> &Column {
+        self.source(column.source).column(column.column)
+    }
+}
+
+/// The table of a source: 0 is the root, then the joins in order.
+pub(crate) fn table_of<'a>(root: &'a Arc<Table>, joins: &'a [Join], source: u16) -> &'a Arc<Table> {
+    let join = usize::from(source).checked_sub(1).and_then(|place| joins.get(place));
+    join.map_or(root, |join| &join.table)
+}
+
+/// A table whose rows are put beside the rows of the sources before it.
+///
+/// Values join when they are equal and not null; text by its fold. A lookup joins a primary key of
+/// its own table only, and another lookup of the same table.
+#[derive(Clone, Debug)]
+pub struct Join {
+    /// The joined table.
+    pub table: Arc<Table>,
+    /// Its column.
+    pub from: ColumnIndex,
+    /// The column of an earlier source that it must equal.
+    pub to: ColumnRef,
+    /// What becomes of rows without a partner.
+    pub kind: JoinKind,
+    /// What else must hold for a row to be a partner.
+    pub on: Option<Filter>,
+}
+
+/// What becomes of rows without a partner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinKind {
+    /// They are left out.
+    Inner,
+    /// They stay, the joined columns being null.
+    Outer,
+}
+
+/// A column of one of the query's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ColumnRef {
-    /// Its place in the table.
+    /// Which table: 0 is the query's own, the others are its joins in order.
+    pub source: u16,
+    /// Its place in that table.
     pub column: ColumnIndex,
+}
+
+impl ColumnRef {
+    /// A column of the query's own table.
+    pub fn root(column: ColumnIndex) -> Self {
+        Self { source: 0, column }
+    }
+}
+
+impl From<ColumnIndex> for ColumnRef {
+    fn from(column: ColumnIndex) -> Self {
+        Self::root(column)
+    }
 }
 
 /// A condition on a row: true or false, never unknown.
@@ -134,6 +197,8 @@ pub struct Paging {
     pub size: u32,
     /// Start strictly after the row with these values of the order columns (null included).
     pub after: Option<Vec<Value>>,
+    /// Leave out that many rows before the first one.
+    pub skip: u32,
     /// Whether the reader wants to know if more rows exist.
     pub look_ahead: bool,
 }

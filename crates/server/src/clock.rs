@@ -1,13 +1,21 @@
 //! Time and randomness: read here and handed on.
 
 use model::{Timestamp, Uuid};
-use std::time::SystemTime;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime};
 
 /// The present instant.
 #[expect(clippy::disallowed_methods, reason = "this is the rim that reads the clock")]
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// Time since the first question, which never runs backwards.
+#[expect(clippy::disallowed_methods, reason = "this is the rim that reads the clock")]
+pub(crate) fn monotonic() -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
 }
 
 /// 128 random bits.

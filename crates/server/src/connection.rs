@@ -1,24 +1,29 @@
 //! One connection: its requests one after another, each from head to answer.
 //!
-//! The body is read here, under two limits: of one request, and of all requests together. A message
-//! runs in a task of its own, so that a client that hangs up stops nothing half-way.
+//! Who asks too often is refused from the head alone. The body is read here, under two limits: of one
+//! request, and of all requests together. A message runs in a task of its own, so that neither a client
+//! that hangs up nor the deadline of a request stops anything half-way.
 
+use crate::admission::Admission;
 use crate::clock;
 use crate::options::Options;
 use bytes::{Bytes, BytesMut};
+use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use model::Uuid;
+use model::{Caller, Uuid};
 use pipeline::Pipeline;
 use std::convert::Infallible;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use webapi::{Settings, WebApi};
@@ -39,22 +44,38 @@ pub(crate) struct Shared {
     api: WebApi,
     pipeline: Arc<Pipeline>,
     messages: TaskTracker,
+    admission: Arc<Admission>,
     body_bytes_max: usize,
+    /// How long a request may take; zero for no limit.
+    request_time_max: Duration,
     /// Pieces of [`BUDGET_PIECE_BYTES`] that bodies may still take.
-    budget: Semaphore,
+    budget: Arc<Semaphore>,
 }
 
 impl Shared {
     pub(crate) fn new(pipeline: Arc<Pipeline>, options: &Options) -> Self {
-        let settings = Settings { body_bytes_max: options.body_bytes_max, ..Settings::default() };
+        let limits = options.limits;
+        let mut settings = Settings {
+            body_bytes_max: limits.message_bytes,
+            request_time_max: limits.request_time,
+            aggregate_rows_max: limits.aggregate_rows,
+            node: options.node.clone(),
+            ..Settings::default()
+        };
+        if limits.facets.concurrent > 0 {
+            settings.dop_hint = settings.dop_hint.min(limits.facets.concurrent);
+        }
+        // A body of any size that is allowed finds room, where sizes are limited at all.
+        let single = Some(limits.message_bytes).filter(|bytes| *bytes < usize::MAX).unwrap_or(0);
+        let budget = options.bodies_bytes_max.max(single).div_ceil(BUDGET_PIECE_BYTES);
         Self {
             api: WebApi::new(pipeline.clone(), settings),
             pipeline,
             messages: TaskTracker::new(),
-            body_bytes_max: options.body_bytes_max,
-            budget: Semaphore::new(
-                options.bodies_bytes_max.max(options.body_bytes_max) / BUDGET_PIECE_BYTES,
-            ),
+            admission: Admission::new(limits.facets),
+            body_bytes_max: limits.message_bytes,
+            request_time_max: limits.request_time,
+            budget: Arc::new(Semaphore::new(budget.min(Semaphore::MAX_PERMITS))),
         }
     }
 
@@ -94,63 +115,122 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, stop: Cancella
 }
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    if request.uri().path() == "/health" {
-        return text(StatusCode::OK, "ok");
-    }
     let request_id = clock::request_id();
+    match request.uri().path() {
+        "/health" => return text(StatusCode::OK, "ok"),
+        "/usage" => return shared.api.usage(request_id, request.method()).map(Full::new),
+        _ => {}
+    }
     let (head, body) = request.into_parts();
-    let (body, permit) = match read(&shared, &head.headers, body, request_id).await {
-        Ok(read) => read,
-        Err(refusal) => return refusal.map(Full::new),
+    let caller = shared.caller(&head);
+    let admitted = match shared.admission.admit(caller) {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            refuse(&head.headers, body).await;
+            return shared.api.limited(request_id, &refusal, &head.headers).map(Full::new);
+        }
     };
-    let target = head.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
-    let incoming = webapi::Incoming {
-        method: head.method,
-        target,
-        origin: origin(&head.headers),
-        headers: head.headers,
-        body,
-        caller: shared.pipeline.organization().caller(),
-        now: clock::now(),
-        request_id,
+    let remaining = admitted.remaining;
+    let deadline = shared.deadline();
+    let mut response = match read(&shared, &head.headers, body, request_id, deadline).await {
+        Ok((body, permit)) => {
+            let incoming = shared.incoming(head, body, caller, request_id);
+            let runner = shared.clone();
+            // What the request holds is given back when its message has ended, not when somebody stops
+            // waiting for it.
+            let message = shared.messages.spawn(async move {
+                let response = runner.api.handle(incoming).await;
+                drop((permit, admitted));
+                response
+            });
+            let answered = within(deadline, message).await;
+            match answered {
+                Some(Ok(response)) => response,
+                Some(Err(error)) => {
+                    tracing::error!(%error, %request_id, "a message panicked");
+                    shared.api.unexpected(request_id)
+                }
+                None => {
+                    tracing::warn!(%request_id, "a request took too long; its message goes on");
+                    shared.api.timed_out(request_id)
+                }
+            }
+        }
+        Err(refusal) => refusal,
     };
-    let runner = shared.clone();
-    let message = shared.messages.spawn(async move { runner.api.handle(incoming).await });
-    let answered = message.await;
-    drop(permit);
-    match answered {
-        Ok(response) => response.map(Full::new),
-        Err(error) => {
-            tracing::error!(%error, %request_id, "a message panicked");
-            shared.api.unexpected(request_id).map(Full::new)
+    WebApi::put_remaining(&mut response, remaining);
+    response.map(Full::new)
+}
+
+/// What a future answers, or nothing when it is not done by the deadline.
+async fn within<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        None => Some(future.await),
+        Some(deadline) => tokio::time::timeout_at(deadline, future).await.ok(),
+    }
+}
+
+impl Shared {
+    /// Who asks: as long as no identity is configured, everybody is the one administrator.
+    fn caller(&self, _head: &Parts) -> Caller {
+        self.pipeline.organization().caller()
+    }
+
+    /// When the request that begins now must have been answered.
+    fn deadline(&self) -> Option<Instant> {
+        (!self.request_time_max.is_zero()).then(|| Instant::now() + self.request_time_max)
+    }
+
+    fn incoming(
+        &self,
+        head: Parts,
+        body: Bytes,
+        caller: Caller,
+        request_id: Uuid,
+    ) -> webapi::Incoming {
+        webapi::Incoming {
+            method: head.method,
+            target: head.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
+            origin: origin(&head.headers),
+            headers: head.headers,
+            body,
+            caller,
+            now: clock::now(),
+            request_id,
         }
     }
 }
 
-/// Reads a body under both limits; answers a response where one of them is hit.
-async fn read<'a>(
-    shared: &'a Shared,
+/// Reads a body under both limits and the deadline; answers a response where one of them is hit.
+async fn read(
+    shared: &Shared,
     headers: &HeaderMap,
     mut body: Incoming,
     request_id: Uuid,
-) -> Result<(Bytes, SemaphorePermit<'a>), Response<Bytes>> {
+    deadline: Option<Instant>,
+) -> Result<(Bytes, OwnedSemaphorePermit), Response<Bytes>> {
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok())
         .and_then(|length| length.parse::<usize>().ok());
     if announced.is_some_and(|length| length > shared.body_bytes_max) {
-        drain(body).await;
+        refuse(headers, body).await;
         return Err(shared.api.too_large(request_id));
     }
     let busy = || shared.api.busy(request_id);
     let Some(mut permit) = reserve(shared, announced.unwrap_or(0)) else {
-        drain(body).await;
+        refuse(headers, body).await;
         return Err(busy());
     };
     let mut reserved = announced.unwrap_or(0);
     let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0).min(1 << 20));
     while !body.is_end_stream() {
-        let piece = match tokio::time::timeout(BODY_PIECE_TIME_MAX, body.frame()).await {
+        let frame = tokio::time::timeout(BODY_PIECE_TIME_MAX, body.frame());
+        let Some(frame) = within(deadline, frame).await else {
+            drain(body).await;
+            return Err(shared.api.timed_out(request_id));
+        };
+        let piece = match frame {
             Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
             Ok(None) => break,
             // The client went away or stalled: nothing was begun, nobody listens.
@@ -174,9 +254,17 @@ async fn read<'a>(
     Ok((bytes.freeze(), permit))
 }
 
-fn reserve(shared: &Shared, bytes: usize) -> Option<SemaphorePermit<'_>> {
+fn reserve(shared: &Shared, bytes: usize) -> Option<OwnedSemaphorePermit> {
     let pieces = u32::try_from(bytes.div_ceil(BUDGET_PIECE_BYTES)).ok()?;
-    shared.budget.try_acquire_many(pieces).ok()
+    shared.budget.clone().try_acquire_many_owned(pieces).ok()
+}
+
+/// Gives up a body that was not begun: a client that waits to be asked for it is not asked, from others
+/// a part is read.
+async fn refuse(headers: &HeaderMap, body: Incoming) {
+    if !headers.contains_key(header::EXPECT) {
+        drain(body).await;
+    }
 }
 
 /// Reads and drops a bounded part of a body, so that the client gets to read the answer.

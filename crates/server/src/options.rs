@@ -1,5 +1,7 @@
 //! What is served, and what is refused before anything is opened.
 
+use crate::config::Config;
+use crate::limits::Limits;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,12 +13,18 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where rows live.
     pub store: StoreChoice,
-    /// Largest request body, in bytes.
-    pub body_bytes_max: usize,
+    /// Where rows of elastic tables live; beside the others when nothing is said.
+    pub elastic: Option<StoreChoice>,
+    /// What a request may cost.
+    pub limits: Limits,
     /// Bytes of all request bodies in memory at once.
     pub bodies_bytes_max: usize,
     /// How long shutdown waits for requests in flight.
     pub grace: Duration,
+    /// The name of this node where there are several: answers carry an affinity cookie.
+    pub node: Option<String>,
+    /// What the configuration file says.
+    pub config: Config,
 }
 
 /// Where rows live.
@@ -29,17 +37,17 @@ pub enum StoreChoice {
 }
 
 impl Options {
-    /// Largest request body by default: 128 MiB (contract: `bulk.md` 8.8).
-    pub const BODY_BYTES_MAX: usize = 134_217_728;
-
     /// Defaults for an address and a store.
     pub fn new(listen: SocketAddr, store: StoreChoice) -> Self {
         Self {
             listen,
             store,
-            body_bytes_max: Self::BODY_BYTES_MAX,
-            bodies_bytes_max: 8 * Self::BODY_BYTES_MAX,
+            elastic: None,
+            limits: Limits::OFF,
+            bodies_bytes_max: 8 * Limits::MESSAGE_BYTES,
             grace: Duration::from_secs(30),
+            node: None,
+            config: Config::default(),
         }
     }
 }
@@ -60,6 +68,22 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// The limits cannot be read.
+    #[error("cannot read the limits file `{file}`")]
+    LimitsFile {
+        /// Its path.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The limits cannot be understood.
+    #[error("the limits file `{file}` is wrong: {why}")]
+    Limits {
+        /// Its path.
+        file: String,
+        /// What is wrong, and where.
+        why: String,
+    },
     /// The store cannot be opened.
     #[error("cannot open {what}")]
     Store {
@@ -68,4 +92,23 @@ pub enum Error {
         /// Why.
         source: store::Error,
     },
+    /// The configuration file cannot be read.
+    #[error("cannot read the configuration {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The configuration file is no TOML, or holds something that is not known.
+    #[error("the configuration {} is not understood", path.display())]
+    Configuration {
+        /// The file.
+        path: PathBuf,
+        /// Why, with line and column.
+        source: Box<toml::de::Error>,
+    },
+    /// The configuration cannot be honoured.
+    #[error("the configuration cannot be honoured")]
+    Unavailable(#[from] pipeline::UnavailableError),
 }

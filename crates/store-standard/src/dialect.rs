@@ -36,8 +36,8 @@ pub(crate) trait Dialect {
     fn placeholder(&self, sql: &mut String, number: usize, param: &Param);
 
     /// The expression whose binary order and equality are those of `model::fold` of a stored text
-    /// column without a full `c<n>f`.
-    fn fold_column(&self, id: ColumnId) -> String;
+    /// column without a full `c<n>f`. `prefix` stands before every name of a column: `j1.` or nothing.
+    fn fold_column(&self, prefix: &str, id: ColumnId) -> String;
 
     /// The same for two non-null texts with a blank between: `plain` is both joined, each part is
     /// the text and its fold.

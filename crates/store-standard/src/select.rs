@@ -11,7 +11,9 @@ use crate::names::{self, LookupTable, Storage};
 use model::{
     Catalog, ColumnIndex, Computed, Decimal, LookupValue, TableDefinition, Value, fold, fold_part,
 };
-use query::{BoundQuery, ColumnRef, Compare, Filter, Match, Order};
+use query::{BoundQuery, ColumnRef, Compare, Filter, Join, Match, Order};
+
+mod join;
 
 /// A statement that reads.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +97,10 @@ pub(crate) fn page(query: &BoundQuery, dialect: &dyn Dialect) -> Select {
     writer.sql.push_str(" LIMIT ");
     let limit = i64::from(query.paging.size) + i64::from(query.paging.look_ahead);
     writer.param(Param::BigInt(limit));
+    if query.paging.skip > 0 {
+        writer.sql.push_str(" OFFSET ");
+        writer.param(Param::BigInt(i64::from(query.paging.skip)));
+    }
     writer.finish(outputs)
 }
 
@@ -150,6 +156,7 @@ pub(crate) fn choices_of(text: &str) -> Option<Box<[i32]>> {
 struct Writer<'q> {
     catalog: &'q Catalog,
     table: &'q TableDefinition,
+    joins: &'q [Join],
     order: &'q [Order],
     dialect: &'q dyn Dialect,
     sql: String,
@@ -161,6 +168,7 @@ impl<'q> Writer<'q> {
         Self {
             catalog: &query.catalog,
             table: query.table.definition(),
+            joins: &query.joins,
             order: &query.order,
             dialect,
             sql: String::with_capacity(256),
@@ -175,6 +183,7 @@ impl<'q> Writer<'q> {
     fn from(&mut self) {
         self.sql.push_str(" FROM ");
         self.sql.push_str(&names::table(self.table.id));
+        self.joins();
     }
 
     fn param(&mut self, param: Param) {
@@ -202,7 +211,7 @@ impl<'q> Writer<'q> {
             let Some(operand) = self.operand(order.column) else { continue };
             self.sql.push_str(glue);
             self.sql.push_str(&operand.compared);
-            let nullable = order.column.column != self.table.primary_key;
+            let nullable = order.column != ColumnRef::root(self.table.primary_key);
             let direction = self.dialect.direction(order.descending, nullable);
             self.sql.push_str(direction);
             if let Some(table) = operand.lookup_table {
@@ -511,7 +520,8 @@ impl<'q> Writer<'q> {
     }
 
     fn operand(&self, column: ColumnRef) -> Option<Operand> {
-        operand(self.catalog, self.table, column.column, self.dialect)
+        let prefix = self.prefix(column.source);
+        operand(self.catalog, self.source(column.source), &prefix, column.column, self.dialect)
     }
 }
 
@@ -519,6 +529,7 @@ impl<'q> Writer<'q> {
 fn operand(
     catalog: &Catalog,
     table: &TableDefinition,
+    prefix: &str,
     index: ColumnIndex,
     dialect: &dyn Dialect,
 ) -> Option<Operand> {
@@ -526,30 +537,30 @@ fn operand(
     let storage = names::storage(catalog, table, index);
     match &column.computed {
         None => {
-            let plain = names::column(column.id);
+            let plain = format!("{prefix}{}", names::column(column.id));
             let compared = match storage {
-                Storage::Text { folded: true } => names::folded(column.id),
-                Storage::Text { folded: false } => dialect.fold_column(column.id),
+                Storage::Text { folded: true } => format!("{prefix}{}", names::folded(column.id)),
+                Storage::Text { folded: false } => dialect.fold_column(prefix, column.id),
                 _ => plain.clone(),
             };
             let lookup_table = (storage == Storage::Lookup(LookupTable::Column))
-                .then(|| names::lookup_table(column.id));
+                .then(|| format!("{prefix}{}", names::lookup_table(column.id)));
             Some(Operand { plain, compared, lookup_table, storage })
         }
         Some(Computed::Nothing) => None,
         // The definition that is copied is never itself a copy of this one: see `Computed`.
         Some(Computed::CopyOf { column }) if *column != index => {
-            operand(catalog, table, *column, dialect)
+            operand(catalog, table, prefix, *column, dialect)
         }
         Some(Computed::CopyOf { .. }) => None,
         Some(Computed::FullName { first, last }) => full_name(
-            operand(catalog, table, *first, dialect),
-            operand(catalog, table, *last, dialect),
+            operand(catalog, table, prefix, *first, dialect),
+            operand(catalog, table, prefix, *last, dialect),
             dialect,
         ),
         Some(Computed::OwnerIn { owner, table: owner_table }) => {
             let wanted = catalog.table(owner_table)?.id;
-            let owner = operand(catalog, table, *owner, dialect)?;
+            let owner = operand(catalog, table, prefix, *owner, dialect)?;
             match owner.storage {
                 Storage::Lookup(LookupTable::Fixed(Some(fixed))) if fixed == wanted => Some(owner),
                 Storage::Lookup(LookupTable::Column) => {

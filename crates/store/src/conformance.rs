@@ -5,6 +5,7 @@
 //! cases per random test (a few by default), `SHEAF_SEED` another seed for them.
 //! Not here: what an engine promises beyond the contract (statement counts, speed, crashes).
 
+pub mod elastic;
 pub mod fixture;
 mod random;
 #[doc(hidden)]

@@ -34,7 +34,11 @@ pub trait ElasticStore: Send + Sync + 'static {
     /// Reads a page; of one partition (fast) or of all (a scan).
     ///
     /// The query is bound as for standard tables; its order ends with the primary key, and where rows
-    /// of several partitions share a primary key, the partition breaks the tie.
+    /// of several partitions share a primary key, the bytes of the effective partition break the tie.
+    /// So that a page can start between such rows, the order names `partitionid`, too (before or after
+    /// the primary key); where it does not, a page starts behind all rows that are equal in its order.
+    /// A scan that is ordered or counted looks at every row; a page by primary key within a partition
+    /// looks only at its own.
     async fn read(
         &self,
         query: &BoundQuery,
@@ -42,7 +46,8 @@ pub trait ElasticStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Page>;
 
-    /// Removes rows whose time is over from disk, at most `rows_max`; answers how many.
+    /// Removes rows whose time is over from disk, at most `rows_max`; answers how many. Which of them
+    /// go first is the engine's choice.
     async fn expire(&self, now: Timestamp, rows_max: usize) -> Result<usize>;
 
     /// Forgets every row of a table.
@@ -73,11 +78,13 @@ pub struct ElasticWrite {
     pub key: ElasticKey,
     /// What happens to it.
     pub action: ElasticAction,
-    /// The version that the row must have; a row that is not there has none.
+    /// The version that the row must have; a row that is not there has none. What the action wants to
+    /// be there or not is asked first: an update of no row is `Missing`, not `VersionMismatch`.
     pub expected_version: Option<i64>,
 }
 
-/// What happens to a row. Cells name each column at most once; `versionnumber` is the store's.
+/// What happens to a row. Cells name each column at most once; `versionnumber` is the store's, and so
+/// are the primary key and `partitionid` as far as the write's key decides them.
 #[derive(Clone, Debug)]
 pub enum ElasticAction {
     /// Makes the row; it must not exist.

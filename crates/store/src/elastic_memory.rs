@@ -229,11 +229,11 @@ fn partition_of(table: &Table, values: &[Value]) -> Box<str> {
 /// page is cut from them, because only here the partition breaks ties.
 fn page<'a>(query: &BoundQuery, rows: impl Iterator<Item = &'a [Value]>) -> Page {
     let all_columns: Vec<ColumnRef> =
-        query.table.indexed_columns().map(|(column, _)| ColumnRef { column }).collect();
+        query.table.indexed_columns().map(|(column, _)| ColumnRef::root(column)).collect();
     let width = all_columns.len();
     let everything = BoundQuery {
         columns: all_columns,
-        paging: Paging { size: u32::MAX, after: None, look_ahead: false },
+        paging: Paging { size: u32::MAX, after: None, skip: 0, look_ahead: false },
         ..query.clone()
     };
     let sorted = query::evaluate(&everything, rows);
@@ -241,6 +241,8 @@ fn page<'a>(query: &BoundQuery, rows: impl Iterator<Item = &'a [Value]>) -> Page
     if let Some(after) = &query.paging.after {
         rest.retain(|row| follows(query, row, after));
     }
+    let skipped = usize::try_from(query.paging.skip).unwrap_or(usize::MAX).min(rest.len());
+    rest.drain(..skipped);
     let size = usize::try_from(query.paging.size).unwrap_or(usize::MAX);
     let more = query.paging.look_ahead && rest.len() > size;
     rest.truncate(size);

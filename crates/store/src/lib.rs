@@ -11,6 +11,8 @@ pub mod conformance;
 mod definitions;
 pub mod elastic;
 pub mod elastic_memory;
+pub mod elastic_page;
+pub mod elastic_rows;
 mod error;
 pub mod judge;
 pub mod memory;

@@ -84,7 +84,7 @@ impl StandardStore for MemoryStore {
     async fn read(&self, query: &BoundQuery) -> Result<Page> {
         let state = self.lock().clone();
         check_version(&state, &query.catalog)?;
-        Ok(query::evaluate(query, state.rows_of(query.table.id)))
+        Ok(query::evaluate_joined(query, |table| state.rows_of(table.id)))
     }
 }
 

@@ -5,23 +5,27 @@
 //! Invariant: a message that changed something is never run again.
 
 use crate::fault::Problem;
-use crate::request::{self, Request};
+use crate::limits::{Refusal, Remaining};
+use crate::request::{self, Bounds, Request};
 use crate::route::{self, Route};
-use crate::{Settings, bulk, functions, metadata, records, response};
+use crate::usage::Usage;
+use crate::{Settings, batch, bulk, functions, metadata, records, response};
 use bytes::Bytes;
-use http::header::HeaderMap;
-use http::{Method, Response};
+use http::header::{self, HeaderMap};
+use http::{Method, Response, StatusCode};
 use model::{Caller, Timestamp, Uuid};
 use pipeline::{Context, Message, Pipeline, Reply};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// How often a request is bound to newer definitions before the caller is told to come again.
-const ROUNDS_MAX: usize = 4;
+pub(crate) const ROUNDS_MAX: usize = 4;
 
 /// The Web API. One per process; shared by every request.
 pub struct WebApi {
-    pipeline: Arc<Pipeline>,
-    settings: Settings,
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) settings: Settings,
+    usage: Usage,
 }
 
 /// One request as it came.
@@ -88,6 +92,9 @@ pub(crate) struct Attempt<'a> {
 
 impl Attempt<'_> {
     pub(crate) async fn run(&self, message: Message) -> Result<Reply, Stop> {
+        if let Message::Write(write) = &message {
+            self.request.items.fetch_add(write.targets.len() as u64, Relaxed);
+        }
         Ok(self.pipeline.run(&self.context, message).await?)
     }
 
@@ -100,7 +107,7 @@ impl Attempt<'_> {
 impl WebApi {
     /// Makes the Web API of a service.
     pub fn new(pipeline: Arc<Pipeline>, settings: Settings) -> Self {
-        Self { pipeline, settings }
+        Self { pipeline, settings, usage: Usage::default() }
     }
 
     /// Answers a request.
@@ -112,8 +119,10 @@ impl WebApi {
         let annotations = prefer.include_annotations.clone();
         let answer = if incoming.body.len() > self.settings.body_bytes_max {
             Err(Problem::too_large(self.settings.body_bytes_max))
+        } else if let Some(version) = batch::version_of(&incoming.target) {
+            batch::answer(self, &incoming, version, &prefer).await
         } else {
-            match request::read(incoming, prefer, self.settings.page_size_max) {
+            match request::read(incoming, prefer, Bounds::of(&self.settings)) {
                 Ok(request) => self.answer(&request).await,
                 Err(problem) => Err(problem),
             }
@@ -130,6 +139,46 @@ impl WebApi {
     /// 413: the body is larger than the settings allow.
     pub fn too_large(&self, request_id: Uuid) -> Response<Bytes> {
         self.early(request_id, Problem::too_large(self.settings.body_bytes_max))
+    }
+
+    /// 429: a facet of the service protection limits is used up.
+    pub fn limited(
+        &self,
+        request_id: Uuid,
+        refusal: &Refusal,
+        headers: &HeaderMap,
+    ) -> Response<Bytes> {
+        let annotations = request::preferences(headers).include_annotations;
+        let problem = Problem::limited(refusal);
+        let mut response = problem.response(request_id, annotations.as_ref());
+        response::finish(&mut response, &self.settings, request_id, Some(headers));
+        response::put(&mut response, header::RETRY_AFTER, &refusal.retry_after.to_string());
+        Self::put_remaining(&mut response, refusal.remaining);
+        response
+    }
+
+    /// Says in the head of an answer what its caller has left of the limits.
+    pub fn put_remaining<B>(response: &mut Response<B>, remaining: Remaining) {
+        response::put_remaining(response.headers_mut(), remaining);
+    }
+
+    /// 500: the request took longer than it may; what it began goes on.
+    pub fn timed_out(&self, request_id: Uuid) -> Response<Bytes> {
+        self.early(request_id, Problem::timed_out(self.settings.request_time_max))
+    }
+
+    /// What was asked for by user and day, as JSON. Who may see it is the server's matter.
+    pub fn usage(&self, request_id: Uuid, method: &Method) -> Response<Bytes> {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return self.early(request_id, Problem::method(method, "GET, HEAD"));
+        }
+        let body = self.usage.list().to_string().into_bytes();
+        let mut response = response::json(StatusCode::OK, body);
+        response::finish(&mut response, &self.settings, request_id, None);
+        if *method == Method::HEAD {
+            response::drop_body(&mut response);
+        }
+        response
     }
 
     /// 503: too much is going on.
@@ -164,36 +213,58 @@ impl WebApi {
         response
     }
 
-    async fn answer(&self, request: &Request) -> Result<Response<Bytes>, Problem> {
-        let refused = |error| match error {
-            pipeline::Error::Fault(fault) => Problem::from(*fault),
-            pipeline::Error::StaleCatalog => Problem::busy(),
-        };
+    /// Answers a request whose head is understood, alone or as a part of a batch, and counts what was asked for: every target, and one where there are none. A batch counts
+    /// by its parts alone.
+    pub(crate) async fn answer(&self, request: &Request) -> Result<Response<Bytes>, Problem> {
+        request.parameters.trace();
+        let answer = self.bind_and_run(request).await;
+        let is_batch = request.path.segments.first().is_some_and(|first| first.name == "$batch");
+        if !is_batch {
+            let items = request.items.load(Relaxed).max(1);
+            let caller = request.caller;
+            self.usage.count(caller.on_behalf_of.unwrap_or(caller.user), request.now, items);
+        }
+        answer
+    }
+
+    async fn bind_and_run(&self, request: &Request) -> Result<Response<Bytes>, Problem> {
         if request.strong {
             self.pipeline.refresh().await.map_err(refused)?;
         }
         for _ in 0..ROUNDS_MAX {
-            let context = Context {
-                catalog: self.pipeline.catalog(),
-                caller: request.caller,
-                now: request.now,
-            };
+            request.items.store(0, Relaxed);
+            let context = self.context(request.caller, request.now);
             let attempt = Attempt { pipeline: &self.pipeline, request, context };
             match dispatch(&attempt).await {
                 Ok(response) => return Ok(response),
-                Err(Stop::Stale) => {
-                    self.pipeline.refresh().await.map_err(refused)?;
-                }
-                Err(Stop::Problem(problem)) => {
-                    let newer =
-                        problem.unknown_name && self.pipeline.refresh().await.map_err(refused)?;
-                    if !newer {
-                        return Err(*problem);
-                    }
-                }
+                Err(stop) => self.renew(stop).await?,
             }
         }
         Err(Problem::busy())
+    }
+
+    /// The newest snapshot for a request.
+    pub(crate) fn context(&self, caller: Caller, now: Timestamp) -> Context {
+        Context { catalog: self.pipeline.catalog(), caller, now }
+    }
+
+    /// Gets newer definitions if they may let a stopped attempt pass; else its answer.
+    pub(crate) async fn renew(&self, stop: Stop) -> Result<(), Problem> {
+        match stop {
+            Stop::Stale => self.pipeline.refresh().await.map(drop).map_err(refused),
+            Stop::Problem(problem) => {
+                let newer =
+                    problem.unknown_name && self.pipeline.refresh().await.map_err(refused)?;
+                if newer { Ok(()) } else { Err(*problem) }
+            }
+        }
+    }
+}
+
+pub(crate) fn refused(error: pipeline::Error) -> Problem {
+    match error {
+        pipeline::Error::Fault(fault) => Problem::from(*fault),
+        pipeline::Error::StaleCatalog => Problem::busy(),
     }
 }
 
@@ -208,7 +279,8 @@ async fn dispatch(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
         Route::RawProperty(address, column) => {
             records::raw_property(attempt, &address, column).await
         }
-        Route::Bulk(table, message) => bulk::action(attempt, &table, message).await,
+        Route::Link(address, navigation) => records::link(attempt, &address, &navigation).await,
+        Route::Bulk(table, message) => bulk::prepare(attempt, &table, message)?.run(attempt).await,
         Route::Metadata(place) => metadata::answer(attempt, place).await,
         Route::Function(function, arguments) => {
             functions::call(attempt, function, &arguments).await

@@ -3,70 +3,42 @@
 //! Source: bulk.md 1 and 3.3. Options other than `tag` mean nothing here and are ignored, as is
 //! `Prefer: return=representation`. Not here: limits, defaults, duplicates (`pipeline`).
 
-use crate::api::{Attempt, Stop};
+use crate::api::Attempt;
 use crate::fault::{self, Payload, Problem};
-use crate::records::{put_session, session};
-use crate::response;
-use bytes::Bytes;
-use http::{Method, Response, StatusCode};
+use crate::records::{Prepared, Shown};
+use http::Method;
 use model::{MessageName, Table};
-use pipeline::{Condition, Message, Reply, RowOutcome, Write};
+use pipeline::{Condition, Write};
 use std::sync::Arc;
 use wire::targets::{ConcurrencyBehavior, TargetList};
 
 /// `POST /set/Microsoft.Dynamics.CRM.CreateMultiple` and its like.
-pub(crate) async fn action(
+pub(crate) fn prepare(
     attempt: &Attempt<'_>,
     table: &Arc<Table>,
     name: MessageName,
-) -> Result<Response<Bytes>, Stop> {
+) -> Result<Prepared, Problem> {
     match attempt.request.method {
         Method::POST => {}
-        Method::GET => return Err(Problem::no_resource(&attempt.request.uri).into()),
-        _ => return Err(attempt.only("POST").into()),
+        Method::GET => return Err(Problem::no_resource(&attempt.request.uri)),
+        _ => return Err(attempt.only("POST")),
     }
     let catalog = &attempt.context.catalog;
     let mut list = wire::targets::decode(&attempt.request.body, name, table, catalog)
         .map_err(|err| fault::of_wire(err, Payload::of(name, table)))?;
     if list.concurrency.is_some() && name != MessageName::UpdateMultiple {
         let parameter = wire::Error::UnknownParameter { name: "ConcurrencyBehavior".to_owned() };
-        return Err(fault::of_wire(parameter, Payload::of(name, table)).into());
+        return Err(fault::of_wire(parameter, Payload::of(name, table)));
     }
     settle_versions(&mut list, name, table)?;
-    let message =
+    let write =
         Write { name, table: Arc::clone(table), targets: list.targets, condition: Condition::Any };
-    let outcomes = match attempt.run(Message::Write(message)).await? {
-        Reply::Written(outcomes) => outcomes,
-        Reply::Partly(outcomes) => {
-            let mut problem = fault::partly(name, outcomes);
-            problem.session = session(attempt, table).filter(|_| tells_session(name));
-            return Err(problem.into());
-        }
-        Reply::Page(_) | Reply::Defined(_) => {
-            tracing::error!(%name, "a write was not answered with outcomes");
-            return Err(Problem::unexpected().into());
-        }
+    let shown = match name {
+        MessageName::CreateMultiple => Shown::Ids,
+        MessageName::DeleteMultiple => Shown::Deleted,
+        _ => Shown::Nothing,
     };
-    let mut response = match name {
-        MessageName::CreateMultiple => ids(attempt, &outcomes),
-        _ => response::empty(StatusCode::NO_CONTENT),
-    };
-    if tells_session(name) {
-        put_session(attempt, table, &mut response);
-    }
-    Ok(response)
-}
-
-/// Deletes tell no state of an elastic table.
-fn tells_session(name: MessageName) -> bool {
-    name != MessageName::DeleteMultiple
-}
-
-fn ids(attempt: &Attempt<'_>, outcomes: &[RowOutcome]) -> Response<Bytes> {
-    let mut body = Vec::new();
-    let ids = outcomes.iter().map(|outcome| outcome.id);
-    wire::record::write_ids(&mut body, &attempt.request.root, ids);
-    response::json(StatusCode::OK, body)
+    Ok(Prepared { write, shown })
 }
 
 /// Keeps the versions that are to be compared (bulk.md 3.3).

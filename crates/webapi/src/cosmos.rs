@@ -257,12 +257,13 @@ async fn page(
     let query = BoundQuery {
         catalog: Arc::clone(&attempt.context.catalog),
         table: Arc::clone(table),
-        columns: table.indexed_columns().map(|(column, _)| ColumnRef { column }).collect(),
+        joins: Vec::new(),
+        columns: table.indexed_columns().map(|(column, _)| ColumnRef::root(column)).collect(),
         filter: None,
         order: order_columns(table)
-            .map(|column| Order { column: ColumnRef { column }, descending: false })
+            .map(|column| Order { column: ColumnRef::root(column), descending: false })
             .collect(),
-        paging: Paging { size: READ_SIZE, after, look_ahead: true },
+        paging: Paging { size: READ_SIZE, after, skip: 0, look_ahead: true },
         count_max: None,
     };
     let read = Read { name: MessageName::RetrieveMultiple, query };

@@ -4,9 +4,12 @@
 //! [`Problem`], and from it an answer. Source: errors.md, bulk.md 0.5, 1.8 and 10.
 //! Not here: codes of what a store refuses (`pipeline`). No other file names a status of an error.
 
+mod fetch;
+mod limited;
 mod partly;
 mod payload;
 
+pub(crate) use fetch::of_fetch;
 pub(crate) use partly::partly;
 pub(crate) use payload::{Payload, of_wire};
 
@@ -114,11 +117,11 @@ impl Problem {
     }
 
     /// 414 for a URL over the limit.
-    pub(crate) fn uri_too_long() -> Self {
+    pub(crate) fn uri_too_long(characters_max: usize) -> Self {
         Self::new(
             StatusCode::URI_TOO_LONG,
             code::URI_ERROR,
-            format!("The request URI is longer than {} characters.", limits::URL_CHARACTERS_MAX),
+            format!("The request URI is longer than {characters_max} characters."),
         )
     }
 
@@ -254,6 +257,38 @@ impl Problem {
     /// 400 for an argument with a bad value.
     pub(crate) fn argument(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, message)
+    }
+
+    /// 400 for a batch whose frame is not in order; nothing of it runs.
+    pub(crate) fn malformed_batch(detail: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            code::PAYLOAD_ERROR,
+            format!(
+                "Error identified in Payload provided by the user: the batch cannot be read: {detail}."
+            ),
+        )
+    }
+
+    /// 400 for a batch with too many operations; nothing of it runs.
+    pub(crate) fn batch_too_long(operations_max: usize) -> Self {
+        let text = format!(
+            "The number of operations in the batch exceeds the maximum allowed of {operations_max}."
+        );
+        let mut this = Self::argument(text);
+        let detail = ("MaxBatchSize".into(), operations_max.to_string());
+        this.fault.details.push(detail);
+        this
+    }
+
+    /// 413 for a part after so many bytes of answers that no more are given.
+    pub(crate) fn answers_too_large(bytes_max: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            code::REQUEST_LENGTH_TOO_LARGE,
+            "Response message length is too large.",
+        )
+        .hint(format!("the answers of a batch may have {bytes_max} bytes; ask in several batches"))
     }
 
     /// The answer, with the annotations that the caller asked for.
@@ -448,6 +483,14 @@ pub(crate) fn of_query(error: query::Error) -> Problem {
             format!(
                 "Number of conditions in query exceeded maximum limit of {}.",
                 limits::CONDITIONS_MAX
+            ),
+        ),
+        Error::TooManyJoins => Problem::new(
+            StatusCode::BAD_REQUEST,
+            code::TOO_MANY_LINK_ENTITIES,
+            format!(
+                "Number of link entities in query exceeded maximum limit of {}.",
+                limits::JOINS_MAX
             ),
         ),
         Error::TooManyValues => Problem::new(

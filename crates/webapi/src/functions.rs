@@ -194,14 +194,15 @@ async fn total_record_count(
 }
 
 async fn rows_of(attempt: &Attempt<'_>, table: &Arc<Table>) -> Result<u64, Stop> {
-    let key = ColumnRef { column: table.primary_key };
+    let key = ColumnRef::root(table.primary_key);
     let query = BoundQuery {
         catalog: Arc::clone(&attempt.context.catalog),
         table: Arc::clone(table),
+        joins: Vec::new(),
         columns: vec![key],
         filter: None,
         order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: 0, after: None, look_ahead: false },
+        paging: Paging { size: 0, after: None, skip: 0, look_ahead: false },
         count_max: Some(u64::from(u32::MAX) << 20),
     };
     let read = Message::Read(Read { name: MessageName::RetrieveMultiple, query });

@@ -1,8 +1,9 @@
 //! HTTP requests to messages, and their replies to HTTP answers. No sockets, no JSON of its own.
 //!
-//! In reading order: [`WebApi`] (one request from head to answer), `request` and `path` (what was
-//! sent), `route` (what it names), `records`, `bulk`, `metadata`, `functions` (one area each),
-//! `response` and `fault` (what goes back).
+//! In reading order: [`WebApi`] (one request from head to answer), `batch` (several requests in one),
+//! `request` and `path` (what was sent), `route` (what it names), `records`, `bulk`, `metadata`,
+//! `functions` (one area each), `response` and `fault` (what goes back). Beside them `limits` (who may
+//! ask now), `parameters` (what custom logic is told) and `usage` (what was asked for).
 //! Not here: reading bodies from the network, tokens, stores.
 //! Invariants: a caller's mistake never answers 5xx and nothing sent can panic; statuses are chosen in
 //! `fault`; a request holds one snapshot of the definitions at a time.
@@ -10,17 +11,22 @@
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 mod api;
+mod batch;
 mod bulk;
 mod cosmos;
 mod fault;
 mod functions;
+mod limits;
 mod metadata;
+mod parameters;
 mod path;
 mod records;
 mod request;
 mod response;
 mod route;
 mod settings;
+mod usage;
 
 pub use api::{Challenge, Incoming, WebApi};
+pub use limits::{Facet, Facets, Limiter, Refusal, Remaining};
 pub use settings::Settings;

@@ -1,21 +1,28 @@
 //! Records by their addresses: read, write, delete.
 //!
 //! In reading order: `read` (one record, a page, a count), `write` (create, PATCH, delete),
-//! `property` (single values), `names` (what lookups are called), `partition` (elastic tables). Not here: bulk actions.
+//! `property` (single values), `link` (`$ref` of a lookup), `names` (what lookups are called),
+//! `partition` (elastic tables). Not here: bulk actions.
 
+mod fetch_xml;
+mod link;
 mod names;
 mod partition;
 mod property;
 mod read;
 mod write;
 
+pub(crate) use link::link;
 pub(crate) use names::first_name;
-pub(crate) use partition::{put_session, session};
+pub(crate) use partition::addressed;
 pub(crate) use property::{json, property, raw_property};
 pub(crate) use read::{count, page_of};
+pub(crate) use write::{Prepared, Shown};
 
 use crate::api::{Attempt, Stop};
-use crate::route::Address;
+use crate::bulk;
+use crate::fault::Problem;
+use crate::route::{Address, Route};
 use bytes::Bytes;
 use http::{Method, Response};
 use model::Table;
@@ -28,7 +35,7 @@ pub(crate) async fn collection(
 ) -> Result<Response<Bytes>, Stop> {
     match attempt.request.method {
         Method::GET => read::page(attempt, table).await,
-        Method::POST => write::create(attempt, table).await,
+        Method::POST => write::create(attempt, table)?.run(attempt).await,
         _ => Err(attempt.only("GET, HEAD, POST").into()),
     }
 }
@@ -41,8 +48,31 @@ pub(crate) async fn record(
     match attempt.request.method {
         Method::GET => read::one(attempt, address).await,
         // PUT writes as PATCH does: one widely used client upserts so.
-        Method::PATCH | Method::PUT => write::change(attempt, address).await,
-        Method::DELETE => write::delete(attempt, address).await,
+        Method::PATCH | Method::PUT => write::change(attempt, address)?.run(attempt).await,
+        Method::DELETE => write::delete(attempt, address)?.run(attempt).await,
         _ => Err(attempt.only("GET, HEAD, PATCH, PUT, DELETE").into()),
+    }
+}
+
+/// A request that writes records, understood but not run. Errors: it does something else.
+pub(crate) fn prepare(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, Problem> {
+    let method = &attempt.request.method;
+    match route {
+        Route::Collection(table) if *method == Method::POST => write::create(attempt, table),
+        Route::Collection(_) => Err(attempt.only("GET, HEAD, POST")),
+        Route::Record(address) if *method == Method::DELETE => write::delete(attempt, address),
+        Route::Record(address) if *method == Method::PATCH || *method == Method::PUT => {
+            write::change(attempt, address)
+        }
+        Route::Record(_) => Err(attempt.only("GET, HEAD, PATCH, PUT, DELETE")),
+        Route::Property(address, column) => property::prepare(attempt, address, *column),
+        Route::Link(address, navigation) => link::prepare(attempt, address, navigation),
+        Route::Bulk(table, message) => bulk::prepare(attempt, table, *message),
+        Route::Count(_) | Route::RawProperty(..) | Route::Service | Route::Function(..) => {
+            Err(attempt.only("GET, HEAD"))
+        }
+        Route::Metadata(_) | Route::CreateEntities => {
+            Err(Problem::not_implemented("Changing definitions in a change set"))
+        }
     }
 }

@@ -3,14 +3,16 @@
 //! Not here: what a segment means (`route`), bodies (`wire`).
 //! Invariant: a header that would change the answer and is not honoured refuses the request by name.
 
-use crate::Incoming;
 use crate::fault::{self, Problem};
+use crate::parameters::{self, Parameters};
 use crate::path::{self, Path};
+use crate::{Incoming, Settings};
 use bytes::Bytes;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
 use model::{Caller, Timestamp, Uuid};
 use query::odata::{Options, limits};
+use std::sync::atomic::AtomicU64;
 use wire::etag::{self, ETag};
 use wire::headers;
 use wire::prefer::Prefer;
@@ -30,6 +32,10 @@ pub(crate) struct Request {
     pub(crate) strong: bool,
     /// The solution that a change of definitions is meant for.
     pub(crate) solution: Option<String>,
+    /// What custom logic is told, and what it is spared.
+    pub(crate) parameters: Parameters,
+    /// Targets of the messages that it ran, for the entitlement numbers.
+    pub(crate) items: AtomicU64,
     pub(crate) body: Bytes,
     /// `https://host/api/data/v9.2/`, as the client addressed it.
     pub(crate) root: String,
@@ -37,6 +43,23 @@ pub(crate) struct Request {
     pub(crate) uri: String,
     pub(crate) caller: Caller,
     pub(crate) now: Timestamp,
+}
+
+/// How large a request may be and make its answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) url_characters_max: usize,
+    pub(crate) page_size_max: u32,
+}
+
+impl Bounds {
+    /// Those of a request that comes by itself.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self {
+            url_characters_max: limits::URL_CHARACTERS_MAX,
+            page_size_max: settings.page_size_max,
+        }
+    }
 }
 
 /// A condition of the head.
@@ -50,14 +73,16 @@ pub(crate) enum Guard {
     Tag(ETag),
 }
 
-/// Headers that ask custom logic, flows or duplicate rules not to run: there are none.
-const NO_OPS: [&str; 6] = [
+/// Headers that are read elsewhere, or that ask for what holds anyway.
+const KNOWN: [&str; 8] = [
     headers::MSCRM_SUPPRESS_DUPLICATE_DETECTION,
     headers::MSCRM_BYPASS_CUSTOM_PLUGIN_EXECUTION,
     headers::MSCRM_BYPASS_BUSINESS_LOGIC_EXECUTION,
     headers::MSCRM_BYPASS_BUSINESS_LOGIC_EXECUTION_STEP_IDS,
     headers::MSCRM_SUPPRESS_CALLBACK_REGISTRATION_EXPANDER_JOB,
     headers::MSCRM_SESSION_TOKEN,
+    headers::MSCRM_SOLUTION_UNIQUE_NAME,
+    headers::MSCRM_MERGE_LABELS,
 ];
 
 /// Reads the preferences, which also say how an error is answered. Never fails.
@@ -67,14 +92,10 @@ pub(crate) fn preferences(headers: &HeaderMap) -> Prefer {
 }
 
 /// Reads the head of a request.
-pub(crate) fn read(
-    incoming: Incoming,
-    prefer: Prefer,
-    page_size_max: u32,
-) -> Result<Request, Problem> {
+pub(crate) fn read(incoming: Incoming, prefer: Prefer, bounds: Bounds) -> Result<Request, Problem> {
     let Incoming { method, target, headers, body, origin, caller, now, .. } = incoming;
-    if target.chars().nth(limits::URL_CHARACTERS_MAX).is_some() {
-        return Err(Problem::uri_too_long());
+    if target.chars().nth(bounds.url_characters_max).is_some() {
+        return Err(Problem::uri_too_long(bounds.url_characters_max));
     }
     let (path, query) = path::split_target(&target);
     let uri = format!("{origin}{path}");
@@ -87,13 +108,13 @@ pub(crate) fn read(
     })?;
     let mut options = Options::parse(query).map_err(fault::of_query)?;
     options.page_size = prefer.max_page_size;
-    options.page_size_max = page_size_max;
+    options.page_size_max = bounds.page_size_max;
     check_headers(&headers, caller)?;
+    let parameters = parameters::read(&headers, options.get("tag"))?;
     if !body.is_empty() {
         check_kind(&headers)?;
     }
-    let strong = text(&headers, headers::CONSISTENCY)
-        .is_some_and(|value| value.eq_ignore_ascii_case("strong"));
+    let strong = is_strong(&headers);
     Ok(Request {
         method: if method == Method::HEAD { Method::GET } else { method },
         root: format!("{origin}/api/data/{}/", path.version),
@@ -106,10 +127,17 @@ pub(crate) fn read(
         if_none_match: guard(&headers, &header::IF_NONE_MATCH),
         strong,
         solution: text(&headers, headers::MSCRM_SOLUTION_UNIQUE_NAME).map(str::to_owned),
+        parameters,
+        items: AtomicU64::new(0),
         body,
         caller,
         now,
     })
+}
+
+/// `Consistency: Strong`: the newest definitions are wanted.
+pub(crate) fn is_strong(headers: &HeaderMap) -> bool {
+    text(headers, headers::CONSISTENCY).is_some_and(|value| value.eq_ignore_ascii_case("strong"))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -137,10 +165,7 @@ fn check_headers(headers: &HeaderMap, caller: Caller) -> Result<(), Problem> {
         return Err(Problem::not_implemented("Impersonation by the header 'CallerObjectId'"));
     }
     for name in headers.keys().map(HeaderName::as_str) {
-        let known = NO_OPS.contains(&name)
-            || name == headers::MSCRM_SOLUTION_UNIQUE_NAME
-            || name == headers::MSCRM_MERGE_LABELS;
-        if name.starts_with("mscrm.") && !known {
+        if name.starts_with("mscrm.") && !KNOWN.contains(&name) {
             return Err(Problem::not_implemented(format_args!("The header '{name}'")));
         }
     }
@@ -149,11 +174,7 @@ fn check_headers(headers: &HeaderMap, caller: Caller) -> Result<(), Problem> {
 
 /// A body is JSON, in plain bytes. No kind at all passes for JSON.
 fn check_kind(headers: &HeaderMap) -> Result<(), Problem> {
-    if let Some(encoding) = text(headers, header::CONTENT_ENCODING.as_str())
-        && !encoding.eq_ignore_ascii_case("identity")
-    {
-        return Err(Problem::media_type(&format!("content encoding {encoding}")));
-    }
+    check_encoding(headers)?;
     let Some(kind) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let kind = kind.to_str().unwrap_or("?");
     let media = kind.split(';').next().unwrap_or_default().trim();
@@ -161,4 +182,14 @@ fn check_kind(headers: &HeaderMap) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::media_type(media))
+}
+
+/// A body comes in plain bytes.
+pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    match text(headers, header::CONTENT_ENCODING.as_str()) {
+        Some(encoding) if !encoding.eq_ignore_ascii_case("identity") => {
+            Err(Problem::media_type(&format!("content encoding {encoding}")))
+        }
+        _ => Ok(()),
+    }
 }

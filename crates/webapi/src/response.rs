@@ -4,6 +4,7 @@
 //! Invariant: every response that leaves the crate went through [`finish`].
 
 use crate::Settings;
+use crate::limits::{Remaining, grouped_seconds};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
@@ -26,6 +27,11 @@ pub(crate) fn json(status: StatusCode, body: Vec<u8>) -> Response<Bytes> {
 /// A plain-text answer.
 pub(crate) fn text(body: String) -> Response<Bytes> {
     with_body(StatusCode::OK, TEXT, body.into_bytes())
+}
+
+/// The answers to a batch.
+pub(crate) fn multipart(status: StatusCode, kind: &str, body: Vec<u8>) -> Response<Bytes> {
+    with_body(status, value(kind), body)
 }
 
 fn with_body(status: StatusCode, kind: HeaderValue, body: Vec<u8>) -> Response<Bytes> {
@@ -80,8 +86,8 @@ fn value(text: &str) -> HeaderValue {
 
 /// Adds the headers that every answer carries.
 ///
-/// Without a body the kind of content is not named. The allowances are the whole ones: nothing is
-/// counted as long as no limits are enforced.
+/// Without a body the kind of content is not named. What remains is all: who counts says so afterwards,
+/// by [`put_remaining`].
 pub(crate) fn finish(
     response: &mut Response<Bytes>,
     settings: &Settings,
@@ -94,10 +100,7 @@ pub(crate) fn finish(
     let id = request_id.to_string();
     put(response, HeaderName::from_static(headers::REQ_ID), &id);
     put(response, HeaderName::from_static(headers::SERVICE_REQUEST_ID), &id);
-    let remaining = settings.requests_max.to_string();
-    put(response, HeaderName::from_static(headers::RATELIMIT_BURST_REMAINING), &remaining);
-    let time = grouped_seconds(settings.execution_time_max.as_millis());
-    put(response, HeaderName::from_static(headers::RATELIMIT_TIME_REMAINING), &time);
+    put_remaining(response.headers_mut(), Remaining::whole());
     let hint = settings.dop_hint.max(1).to_string();
     put(response, HeaderName::from_static(headers::DOP_HINT), &hint);
     let headers = response.headers_mut();
@@ -108,6 +111,19 @@ pub(crate) fn finish(
     if let Some(sent) = request.and_then(|request| request.get(&echoed)) {
         headers.insert(echoed, sent.clone());
     }
+    if let Some(node) = &settings.node {
+        let name = Uuid::new_v5(&Uuid::NAMESPACE_DNS, node.as_bytes()).simple();
+        let cookie = format!("ARRAffinity={name}; path=/; secure; HttpOnly");
+        headers.append(header::SET_COOKIE, value(&cookie));
+    }
+}
+
+/// Says what the caller has left (bulk.md 8.4).
+pub(crate) fn put_remaining(headers: &mut HeaderMap, remaining: Remaining) {
+    let requests = HeaderName::from_static(headers::RATELIMIT_BURST_REMAINING);
+    headers.insert(requests, HeaderValue::from(remaining.requests));
+    let time = HeaderName::from_static(headers::RATELIMIT_TIME_REMAINING);
+    headers.insert(time, value(&grouped_seconds(remaining.time)));
 }
 
 /// Keeps the length of the body as a header, and drops the body: the answer to `HEAD`.
@@ -119,31 +135,9 @@ pub(crate) fn drop_body(response: &mut Response<Bytes>) {
     *response.body_mut() = Bytes::new();
 }
 
-/// Seconds with two decimals and commas between thousands: `1,200.00`.
-fn grouped_seconds(milliseconds: u128) -> String {
-    let whole = (milliseconds / 1_000).to_string();
-    let mut grouped = String::new();
-    for (place, digit) in whole.chars().enumerate() {
-        if place > 0 && (whole.len() - place).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    format!("{grouped}.{:02}", milliseconds % 1_000 / 10)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn seconds_are_grouped_by_thousands() {
-        let check = |milliseconds, want| assert_eq!(grouped_seconds(milliseconds), want);
-        check(1_200_000, "1,200.00");
-        check(0, "0.00");
-        check(999_990, "999.99");
-        check(1_234_567_890, "1,234,567.89");
-    }
 
     #[test]
     fn what_a_header_cannot_hold_is_escaped() {

@@ -27,6 +27,8 @@ pub(crate) enum Route {
     Property(Address, ColumnIndex),
     /// The same as plain text.
     RawProperty(Address, ColumnIndex),
+    /// The link of a lookup, by its navigation property.
+    Link(Address, String),
     /// A bulk action.
     Bulk(Arc<Table>, MessageName),
     /// Definitions.
@@ -58,9 +60,8 @@ pub(crate) enum Function {
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// First segments that the platform has and this service has not yet.
-const ABSENT: [&str; 35] = [
+const ABSENT: [&str; 34] = [
     "$metadata",
-    "$batch",
     "BulkDelete",
     "GlobalOptionSetDefinitions",
     "ManagedPropertyDefinitions",
@@ -172,6 +173,13 @@ fn of_table(
             [other, ..] => Err(Problem::no_segment(&other.name)),
         };
     }
+    if next.key.is_none()
+        && table.navigation(&next.name).is_some()
+        && let [last] = rest
+        && last.name == "$ref"
+    {
+        return Ok(Route::Link(address, next.name.clone()));
+    }
     let links = catalog.referencing(&table.logical_name);
     let navigation = table.navigation(&next.name).is_some()
         || links.into_iter().any(|link| *link.referenced_navigation == *next.name);
@@ -239,7 +247,7 @@ impl Address {
     /// The filter that holds for this record alone.
     pub(crate) fn filter(&self) -> query::Filter {
         let equals = |column, value: &model::Value| query::Filter::Compare {
-            column: query::ColumnRef { column },
+            column: query::ColumnRef::root(column),
             compare: query::Compare::Equal,
             value: match value {
                 model::Value::Lookup(lookup) => model::Value::Guid(lookup.id),

@@ -11,10 +11,12 @@ pub struct Settings {
     pub page_size_max: u32,
     /// How many requests at once the service recommends to each client.
     pub dop_hint: u32,
-    /// Requests that a caller may make in five minutes. Shown, not enforced.
-    pub requests_max: u32,
-    /// Execution time that a caller may use in five minutes. Shown, not enforced.
-    pub execution_time_max: Duration,
+    /// How long a request may take; for the text of the answer to one that took longer.
+    pub request_time_max: Duration,
+    /// The most rows that one aggregate may read; `None` for any number.
+    pub aggregate_rows_max: Option<u64>,
+    /// The name of this node, where there are several: answers carry an affinity cookie.
+    pub node: Option<String>,
 }
 
 /// No client gains by more requests at once than the platform's concurrency limit.
@@ -28,8 +30,9 @@ impl Default for Settings {
             body_bytes_max: 134_217_728,
             page_size_max: query::odata::limits::PAGE_SIZE_MAX,
             dop_hint: u32::try_from(dop_hint).unwrap_or(u32::MAX),
-            requests_max: 6_000,
-            execution_time_max: Duration::from_secs(1_200),
+            request_time_max: Duration::from_secs(240),
+            aggregate_rows_max: None,
+            node: None,
         }
     }
 }

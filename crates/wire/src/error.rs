@@ -208,6 +208,30 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
+    /// A batch whose frame is not in order.
+    #[error("the batch cannot be read: {detail}")]
+    BadBatch {
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A batch with too many operations.
+    #[error("the batch has more than {operations_max} operations")]
+    BatchTooLong {
+        /// How many are allowed.
+        operations_max: usize,
+    },
+    /// Two operations of a batch have one Content-ID.
+    #[error("Content-ID `{id}` stands twice in the batch")]
+    ContentIdTwice {
+        /// The Content-ID.
+        id: String,
+    },
+    /// A reference to a Content-ID that no operation before has.
+    #[error("no operation before has the Content-ID `{id}`")]
+    UnknownContentId {
+        /// The Content-ID, without `$`.
+        id: String,
+    },
     /// A record cannot be put on the wire: its table or lookup is not in the catalog.
     #[error("cannot be written: {why}")]
     NotEncodable {
@@ -247,6 +271,10 @@ impl Error {
             | Self::BadDefinition { .. }
             | Self::BadOwnership { .. }
             | Self::BadAnswer { .. }
+            | Self::BadBatch { .. }
+            | Self::BatchTooLong { .. }
+            | Self::ContentIdTwice { .. }
+            | Self::UnknownContentId { .. }
             | Self::NotEncodable { .. } => None,
         }
     }
@@ -296,6 +324,10 @@ impl Error {
             | Self::BadDefinition { .. }
             | Self::BadOwnership { .. }
             | Self::BadAnswer { .. }
+            | Self::BadBatch { .. }
+            | Self::BatchTooLong { .. }
+            | Self::ContentIdTwice { .. }
+            | Self::UnknownContentId { .. }
             | Self::NotEncodable { .. } => 13,
         }
     }

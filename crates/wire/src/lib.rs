@@ -37,6 +37,12 @@
 //! error_body::write(out: &mut Vec<u8>, code: &str, message: &str, annotations: impl IntoIterator<Item = (name, value)>, filter: Option<&AnnotationFilter>)
 //! error_body::read(body: &[u8]) -> ErrorBody { code: Option<ErrorCode>, message: String, annotations: BTreeMap<String, String> }
 //!
+//! batch::read(content_type: &str, body: &[u8]) -> Result<Vec<Part<Operation>>>               // service
+//! batch::ResponseWriter::new(boundary: String), .answer(&Answer), .change_set(boundary, &[Answer]), .finish() -> Vec<u8>
+//! batch::encode(&[Part<Operation>], boundary: &str) -> Result<Vec<u8>>                       // client
+//! batch::read_response(content_type: &str, body: &[u8]) -> Result<Vec<Part<Answer>>>         // in the order of the requests
+//! batch::resolve(body: &[u8], find: Fn(&str) -> Option<String>) -> Result<Cow<[u8]>>         // `$1` in a body
+//!
 //! prefer::Prefer::parse(values: impl Iterator<Item = &str>) -> Prefer   // never fails
 //! prefer::AnnotationFilter::{parse(&str), matches(&self, name: &str) -> bool, as_written(&self) -> &str}
 //! etag::parse(&str) -> Option<ETag>, etag::ETag { Any, Version(i64), Other }, etag::write(version: i64) -> String
@@ -64,6 +70,7 @@
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
+pub mod batch;
 mod error;
 pub mod error_body;
 pub mod etag;

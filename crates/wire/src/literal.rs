@@ -15,27 +15,6 @@ pub(crate) enum Refusal {
     Characters,
 }
 
-/// The type of a column as the Web API names it.
-pub(crate) fn edm_type(kind: &ColumnKind) -> &'static str {
-    match kind {
-        ColumnKind::Guid | ColumnKind::Lookup { .. } => "Edm.Guid",
-        ColumnKind::Text { .. }
-        | ColumnKind::Memo { .. }
-        | ColumnKind::MultiChoice { .. }
-        | ColumnKind::TableName => "Edm.String",
-        ColumnKind::Integer { .. }
-        | ColumnKind::Choice { .. }
-        | ColumnKind::State { .. }
-        | ColumnKind::Status { .. } => "Edm.Int32",
-        ColumnKind::BigInt => "Edm.Int64",
-        ColumnKind::Decimal { .. } | ColumnKind::Money { .. } => "Edm.Decimal",
-        ColumnKind::Double { .. } => "Edm.Double",
-        ColumnKind::Boolean { .. } => "Edm.Boolean",
-        ColumnKind::DateTime { behavior: DateTimeBehavior::DateOnly, .. } => "Edm.Date",
-        ColumnKind::DateTime { .. } => "Edm.DateTimeOffset",
-    }
-}
-
 /// Reads the text of one well-formed JSON value as a value of a column.
 ///
 /// Lookups take a guid and answer [`Value::Guid`]: only the caller knows which table is meant.

@@ -8,7 +8,9 @@ mod read;
 mod write;
 
 pub use read::{ReadPage, ReadRecord, read_ids, read_one, read_page};
-pub use write::{PageFrame, Writer, context, context_of_one, write_ids, write_one, write_page};
+pub use write::{
+    Output, PageFrame, Writer, context, context_of_one, write_ids, write_one, write_page,
+};
 
 /// Annotation: the value as people read it.
 pub const FORMATTED_VALUE: &str = "OData.Community.Display.V1.FormattedValue";
@@ -22,3 +24,9 @@ pub const TOTAL_COUNT: &str = "Microsoft.Dynamics.CRM.totalrecordcount";
 pub const TOTAL_COUNT_EXCEEDED: &str = "Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded";
 /// Annotation of a collection: the version of the definitions.
 pub const METADATA_VERSION: &str = "Microsoft.Dynamics.CRM.globalmetadataversion";
+/// Annotation: the column behind a property with another name.
+pub const ATTRIBUTE_NAME: &str = "OData.Community.Display.V1.AttributeName";
+/// Annotation of a page of FetchXML: how the next page is asked for.
+pub const PAGING_COOKIE: &str = "Microsoft.Dynamics.CRM.fetchxmlpagingcookie";
+/// Annotation of a page of FetchXML: there is a next page.
+pub const MORE_RECORDS: &str = "Microsoft.Dynamics.CRM.morerecords";

@@ -216,7 +216,7 @@ fn bad_literal(table: &Table, column: ColumnIndex, text: &str) -> Error {
         index: None,
         property: table.value_name(column).to_owned(),
         literal: cut(unquoted(text)),
-        edm_type: literal::edm_type(&table.column(column).kind),
+        edm_type: table.column(column).kind.edm_type(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! a record that goes in between leaves a lookup to nothing, as it may on the platform.
 
 use super::{Context, Error, Pipeline, not_about_rows};
+use crate::available;
 use crate::elastic::{self, Found, Wanted, bind_key};
 use crate::fault;
 use crate::message::{Definition, Reply, Write};
@@ -52,6 +53,7 @@ impl Pipeline {
         context: &Context,
         message: Write,
     ) -> Result<Reply, Error> {
+        available::refuse(&self.unavailable, &message)?;
         let (name, table) = (message.name, Arc::clone(&message.table));
         let store = self.elastic_store()?;
         let named = write::named_principals(&message);
@@ -93,6 +95,9 @@ impl Pipeline {
         if query.table.kind != TableKind::Elastic {
             return Err(fault::no_partitions(&query.table).into());
         }
+        if !query.joins.is_empty() {
+            return Err(fault::no_links().into());
+        }
         if query.filter.as_ref().is_some_and(compares_columns) {
             return Err(fault::no_column_comparison().into());
         }
@@ -115,7 +120,7 @@ impl Pipeline {
                 continue;
             }
             for ids in ids.chunks(IDS_PER_QUERY) {
-                let key = ColumnRef { column: table.primary_key };
+                let key = ColumnRef::root(table.primary_key);
                 let values = ids.iter().copied().map(Value::Guid).collect();
                 let filter = Filter::In { column: key, values, negated: false };
                 let query = query_of(context, table, vec![key], filter, ids.len());
@@ -148,7 +153,7 @@ impl Pipeline {
         let equals = |bind: &&Bind| {
             let pairs = key.columns.iter().zip(&bind.key.values);
             let compare = pairs.map(|(column, value)| Filter::Compare {
-                column: ColumnRef { column: *column },
+                column: ColumnRef::root(*column),
                 compare: Compare::Equal,
                 value: value.as_id().map_or_else(|| value.clone(), Value::Guid),
             });
@@ -156,7 +161,7 @@ impl Pipeline {
         };
         let filter = Filter::Or(binds.iter().map(equals).collect());
         let columns = std::iter::once(&table.primary_key).chain(&key.columns);
-        let columns: Vec<_> = columns.map(|column| ColumnRef { column: *column }).collect();
+        let columns: Vec<_> = columns.map(|column| ColumnRef::root(*column)).collect();
         let width = columns.len();
         let query = query_of(context, table, columns, filter, binds.len());
         let page = self.store.read(&query).await.map_err(not_about_rows)?;
@@ -180,11 +185,11 @@ impl Pipeline {
         table: &Arc<Table>,
         id: Uuid,
     ) -> Result<bool, Error> {
-        let key = ColumnRef { column: table.primary_key };
+        let key = ColumnRef::root(table.primary_key);
         let mut conditions =
             vec![Filter::Compare { column: key, compare: Compare::Equal, value: Value::Guid(id) }];
         if let Some(column) = partition::column(table) {
-            conditions.push(Filter::IsNull { column: ColumnRef { column }, negated: false });
+            conditions.push(Filter::IsNull { column: ColumnRef::root(column), negated: false });
         }
         let query = query_of(context, table, vec![key], Filter::And(conditions), 1);
         let own = ElasticKey::new(id, None).partition;
@@ -211,16 +216,18 @@ fn query_of(
     filter: Filter,
     size: usize,
 ) -> BoundQuery {
-    let key = ColumnRef { column: table.primary_key };
+    let key = ColumnRef::root(table.primary_key);
     BoundQuery {
         catalog: Arc::clone(&context.catalog),
         table: Arc::clone(table),
+        joins: Vec::new(),
         columns,
         filter: Some(filter),
         order: vec![Order { column: key, descending: false }],
         paging: Paging {
             size: u32::try_from(size).unwrap_or(u32::MAX),
             after: None,
+            skip: 0,
             look_ahead: false,
         },
         count_max: None,

@@ -163,7 +163,7 @@ pub(crate) fn filters(
 ) -> WriteOp {
     let rows = tables.iter().flat_map(|table| {
         available(table).iter().map(move |name| {
-            let id = derived_id(&format!("sdkmessagefilter {name} {}", table.logical_name));
+            let id = filter_id(name, &table.logical_name);
             let values = vec![
                 (
                     "sdkmessageid",
@@ -184,6 +184,11 @@ pub(crate) fn filters(
         })
     });
     insert(filter, organization, now, rows.collect())
+}
+
+/// The id of the row that says that a message is available for a table.
+pub(crate) fn filter_id(message: &str, table: &str) -> Uuid {
+    derived_id(&format!("sdkmessagefilter {message} {table}"))
 }
 
 fn message_id(name: &str) -> Uuid {

@@ -99,18 +99,15 @@ impl House {
     /// Every row of a table, by the named columns, in order of the primary key.
     pub(crate) async fn rows(&self, table: &str, columns: &[&str]) -> Vec<Vec<Value>> {
         let table = self.table(table);
-        let column =
-            |name: &str| ColumnRef { column: table.index_of(name).expect("the column exists") };
+        let column = |name: &str| ColumnRef::root(table.index_of(name).expect("the column exists"));
         let query = BoundQuery {
             catalog: self.catalog(),
             table: table.clone(),
+            joins: Vec::new(),
             columns: columns.iter().map(|name| column(name)).collect(),
             filter: None,
-            order: vec![Order {
-                column: ColumnRef { column: table.primary_key },
-                descending: false,
-            }],
-            paging: Paging { size: 5_000, after: None, look_ahead: false },
+            order: vec![Order { column: ColumnRef::root(table.primary_key), descending: false }],
+            paging: Paging { size: 5_000, after: None, skip: 0, look_ahead: false },
             count_max: None,
         };
         let page = match self

@@ -77,14 +77,15 @@ fn table() -> TableDefinition {
 
 fn query() -> BoundQuery {
     let table = Arc::new(Table::new(table()));
-    let column = |place| ColumnRef { column: ColumnIndex(place) };
+    let column = |place| ColumnRef::root(ColumnIndex(place));
     BoundQuery {
         catalog: Arc::new(Catalog::new(1, vec![table.clone()], Vec::new())),
         table,
+        joins: Vec::new(),
         columns: vec![column(0)],
         filter: None,
         order: vec![Order { column: column(0), descending: false }],
-        paging: Paging { size: 10, after: None, look_ahead: true },
+        paging: Paging { size: 10, after: None, skip: 0, look_ahead: true },
         count_max: None,
     }
 }
@@ -115,7 +116,7 @@ fn check(change: impl FnOnce(&mut BoundQuery), want: &[u128], more: bool, count:
 }
 
 fn by(place: u16, descending: bool) -> Order {
-    Order { column: ColumnRef { column: ColumnIndex(place) }, descending }
+    Order { column: ColumnRef::root(ColumnIndex(place)), descending }
 }
 
 #[test]
@@ -160,7 +161,7 @@ fn computed_columns_read_filter_and_order() {
     assert_eq!(full(Value::Lookup(user(2)))[6], Value::Null);
     check(|query| query.order.insert(0, by(5, false)), &[4, 1, 3, 5, 2], false, None);
     let is = |text: &str| Filter::Compare {
-        column: ColumnRef { column: ColumnIndex(7) },
+        column: ColumnRef::root(ColumnIndex(7)),
         compare: Compare::Equal,
         value: Value::text(text),
     };
@@ -170,7 +171,7 @@ fn computed_columns_read_filter_and_order() {
 
 #[test]
 fn conditions_are_true_or_false_and_never_unknown() {
-    let column = |place| ColumnRef { column: ColumnIndex(place) };
+    let column = |place| ColumnRef::root(ColumnIndex(place));
     let (first, last) = (column(2), column(3));
     let compare = |compare| Filter::Compare { column: first, compare, value: Value::text("BOB") };
     let columns = |compare| Filter::CompareColumns { left: first, compare, right: last };

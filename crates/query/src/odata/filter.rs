@@ -7,20 +7,20 @@
 //! Not here: tokens (`lexer`), types of literals (`literal`), query functions (`filter/function`).
 
 mod function;
-mod leaf;
+pub(crate) mod leaf;
 
 use super::lexer::{self, Piece, Token};
 use super::literal::{self, Literal};
 use super::{Options, limits};
+use crate::scope::Scope;
 use crate::{ColumnRef, Compare, Error, Filter, Match};
-use model::Table;
 
 /// Reads and binds `$filter`; none when it is absent.
-pub(super) fn parse(table: &Table, options: &Options) -> Result<Option<Filter>, Error> {
+pub(super) fn parse(scope: &mut Scope, options: &Options) -> Result<Option<Filter>, Error> {
     let Some(text) = options.get("$filter").filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
-    let mut parser = Parser::new(table, options, text)?;
+    let mut parser = Parser::new(scope, options, text)?;
     let filter = parser.any_of()?;
     parser.end()?;
     Ok(Some(filter))
@@ -76,7 +76,7 @@ enum Operand {
 }
 
 struct Parser<'a> {
-    table: &'a Table,
+    scope: &'a mut Scope,
     options: &'a Options,
     text: &'a str,
     pieces: Vec<Piece>,
@@ -90,10 +90,10 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(table: &'a Table, options: &'a Options, text: &'a str) -> Result<Self, Error> {
+    fn new(scope: &'a mut Scope, options: &'a Options, text: &'a str) -> Result<Self, Error> {
         let pieces = lexer::pieces(text)?;
         Ok(Self {
-            table,
+            scope,
             options,
             text,
             pieces,
@@ -241,18 +241,31 @@ impl<'a> Parser<'a> {
         let right = self.operand()?;
         match (left, right) {
             (Operand::Column(left), Operand::Column(right)) => {
-                leaf::columns(self.table, left, compare, right)
+                let sides = (self.scope.column(left), self.scope.column(right));
+                leaf::columns(sides, left, compare, right)
             }
             (Operand::Column(column), Operand::Literal(literal)) => {
-                leaf::compare(self.table, column, compare, &literal, leaf::Side::Left)
+                self.against(column, compare, literal, leaf::Side::Left)
             }
             (Operand::Literal(literal), Operand::Column(column)) => {
-                leaf::compare(self.table, column, flipped(compare), &literal, leaf::Side::Right)
+                self.against(column, flipped(compare), literal, leaf::Side::Right)
             }
             (Operand::Literal(_), Operand::Literal(_)) => {
                 Err(Error::refused("a comparison of two literals in $filter"))
             }
         }
+    }
+
+    fn against(
+        &self,
+        column: ColumnRef,
+        compare: Compare,
+        literal: Literal,
+        side: leaf::Side,
+    ) -> Result<Filter, Error> {
+        let definition = self.scope.column(column);
+        let literal = literal.table_named(definition, &self.scope.catalog);
+        leaf::compare(definition, column, compare, &literal, side)
     }
 
     fn operand(&mut self) -> Result<Operand, Error> {
@@ -269,7 +282,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// A literal, a column, or a path, which is refused.
+    /// A literal, a column, or a path to a column.
     fn word(&mut self, word: &str) -> Result<Option<Operand>, Error> {
         if let Some(literal) = literal::of_word(word) {
             return Ok(Some(Operand::Literal(literal)));
@@ -278,36 +291,37 @@ impl<'a> Parser<'a> {
             return Ok(None);
         }
         if *self.peek() == Token::Sign('/') {
-            return Err(self.path(word));
+            return self.path(word).map(Some);
         }
         self.column(word).map(Operand::Column).map(Some)
     }
 
-    /// Names the path or lambda that begins with this word, the next token being a slash.
-    fn path(&mut self, word: &str) -> Error {
+    /// The path that begins with this word, the next token being a slash. Lambdas are refused.
+    fn path(&mut self, word: &str) -> Result<Operand, Error> {
         let mut path = word.to_owned();
         while let (Token::Sign('/'), Token::Word(word)) = (self.peek(), self.peek_after(1)) {
             path.push('/');
             path.push_str(word);
             self.next += 2;
         }
-        let what = match path.ends_with("/any") || path.ends_with("/all") {
-            true => "lambda",
-            false => "navigation path",
-        };
-        Error::refused(format!("{what} `{path}` in $filter"))
+        if *self.peek() == Token::Sign('/') {
+            return Err(self.syntax());
+        }
+        if *self.peek() == Token::Sign('(') {
+            return Err(Error::refused(match path.ends_with("/any") || path.ends_with("/all") {
+                true => format!("lambda `{path}` in $filter"),
+                false => format!("function `{path}` of a navigation path in $filter"),
+            }));
+        }
+        self.scope.path(&path).map(Operand::Column)
     }
 
-    fn column(&self, name: &str) -> Result<ColumnRef, Error> {
-        let index = self.table.index_of_value(name).ok_or_else(|| Error::UnknownColumn {
-            table: self.table.logical_name.clone(),
-            name: name.into(),
-        })?;
-        Ok(ColumnRef { column: index })
+    fn column(&mut self, name: &str) -> Result<ColumnRef, Error> {
+        self.scope.path(name)
     }
 
     /// `@p`: a literal or a column in an option of that name; null when there is none.
-    fn alias(&self, name: &str) -> Result<Option<Operand>, Error> {
+    fn alias(&mut self, name: &str) -> Result<Option<Operand>, Error> {
         let Some(text) = self.options.get(name) else {
             return Ok(Some(Operand::Literal(Literal::Null)));
         };
@@ -344,7 +358,7 @@ impl<'a> Parser<'a> {
             return Err(arguments("the second one is a text"));
         };
         self.sign(')')?;
-        leaf::matches(self.table, column, matches, name, &literal)
+        leaf::matches(self.scope.column(column), column, matches, name, &literal)
     }
 }
 

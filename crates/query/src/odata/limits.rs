@@ -8,6 +8,8 @@ pub const PAGE_SIZE_MAX: u32 = 5_000;
 pub const COUNT_MAX: u32 = 5_000;
 /// Conditions in one `$filter`.
 pub const CONDITIONS_MAX: usize = 500;
+/// Tables that one query joins: link-entities, and the tables behind navigation paths.
+pub const JOINS_MAX: usize = 15;
 /// Values in one `In` or `NotIn`.
 pub const VALUES_MAX: usize = 2_000;
 /// Parentheses and `not`s around one condition (our own: what a stack bears without thought).

@@ -5,12 +5,12 @@
 
 use super::lexer::Token;
 use crate::Error;
-use model::{Column, ColumnKind, Date, DateTimeBehavior, Decimal, Timestamp, Uuid, Value};
+use model::{Catalog, Column, ColumnKind, Date, DateTimeBehavior, Decimal, Timestamp, Uuid, Value};
 use std::str::FromStr;
 
 /// A literal as written.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Literal {
+pub(crate) enum Literal {
     Null,
     Boolean(bool),
     Text(String),
@@ -22,7 +22,7 @@ pub(super) enum Literal {
 
 /// Where a literal stands among the values of a column.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Fit {
+pub(crate) enum Fit {
     /// It is this value.
     Exact(Value),
     /// It lies between this value and the next one.
@@ -92,7 +92,7 @@ impl Literal {
 
     /// Reads a text as a literal of the column's kind: values of query functions are texts whatever
     /// the column is.
-    pub(super) fn loosened(self, column: &Column) -> Self {
+    pub(crate) fn loosened(self, column: &Column) -> Self {
         let Self::Text(text) = &self else { return self };
         match column.kind {
             ColumnKind::Text { .. }
@@ -103,11 +103,27 @@ impl Literal {
         }
     }
 
+    /// Reads an integer as the table with this object type code, where the column holds names of
+    /// tables: callers write either.
+    pub(crate) fn table_named(self, column: &Column, catalog: &Catalog) -> Self {
+        let (Self::Number(text) | Self::Text(text)) = &self else { return self };
+        if column.kind != ColumnKind::TableName {
+            return self;
+        }
+        let Ok(code) = text.trim().parse::<i32>() else { return self };
+        let table = catalog.tables().iter().find(|table| table.object_type_code == code);
+        match table {
+            Some(table) => Self::Text(table.logical_name.to_string()),
+            // No table has it, and so no row.
+            None => Self::Text(code.to_string()),
+        }
+    }
+
     /// Places the literal among the values of a column. `None`: the types do not go together.
     ///
     /// Neither the null literal nor an empty text may come here.
     pub(super) fn fit(&self, column: &Column) -> Result<Option<Fit>, Error> {
-        let bad = |text: &str| Error::BadLiteral { text: text.into(), edm: edm_type(&column.kind) };
+        let bad = |text: &str| Error::BadLiteral { text: text.into(), edm: column.kind.edm_type() };
         let fit = match (&column.kind, self) {
             (
                 ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName,
@@ -231,26 +247,5 @@ fn scaled(number: Decimal, precision: u32) -> Fit {
         Fit::Exact(Value::Decimal(floor))
     } else {
         Fit::After(Value::Decimal(floor))
-    }
-}
-
-/// The `Edm` type under which a kind of column is known on the wire.
-pub fn edm_type(kind: &ColumnKind) -> &'static str {
-    match kind {
-        ColumnKind::Guid | ColumnKind::Lookup { .. } => "Edm.Guid",
-        ColumnKind::Text { .. }
-        | ColumnKind::Memo { .. }
-        | ColumnKind::MultiChoice { .. }
-        | ColumnKind::TableName => "Edm.String",
-        ColumnKind::Integer { .. }
-        | ColumnKind::Choice { .. }
-        | ColumnKind::State { .. }
-        | ColumnKind::Status { .. } => "Edm.Int32",
-        ColumnKind::BigInt => "Edm.Int64",
-        ColumnKind::Decimal { .. } | ColumnKind::Money { .. } => "Edm.Decimal",
-        ColumnKind::Double { .. } => "Edm.Double",
-        ColumnKind::Boolean { .. } => "Edm.Boolean",
-        ColumnKind::DateTime { behavior: DateTimeBehavior::DateOnly, .. } => "Edm.Date",
-        ColumnKind::DateTime { .. } => "Edm.DateTimeOffset",
     }
 }

@@ -23,6 +23,9 @@ impl Default for Options {
     }
 }
 
+/// The option that holds a FetchXML query; callers write it in any case.
+const FETCH_XML: &str = "fetchXml";
+
 /// Options without `$` that ask for another query language.
 const LANGUAGES: [&str; 4] = ["fetchXml", "sql", "savedQuery", "userQuery"];
 
@@ -85,7 +88,11 @@ impl Options {
     /// options that ask for another query language. Aliases and unknown bare names pass.
     pub fn refuse_except(&self, honoured: &[&str]) -> Result<(), Error> {
         for (name, _) in self.iter() {
-            if LANGUAGES.contains(&name) {
+            let is_fetch = name.eq_ignore_ascii_case(FETCH_XML);
+            if is_fetch && honoured.contains(&FETCH_XML) {
+                continue;
+            }
+            if is_fetch || LANGUAGES.contains(&name) {
                 return Err(Error::refused(format!("query option `{name}`")));
             }
             if !name.starts_with('$') || honoured.contains(&name) {
@@ -100,6 +107,12 @@ impl Options {
             });
         }
         Ok(())
+    }
+
+    /// The FetchXML query, its option in any case.
+    pub fn fetch_xml(&self) -> Option<&str> {
+        let is_fetch = |name: &str| name.eq_ignore_ascii_case(FETCH_XML);
+        self.iter().find(|(name, _)| is_fetch(name)).map(|(_, value)| value)
     }
 
     /// `$count`: `true` or `false`.
@@ -189,6 +202,7 @@ mod tests {
         named("$format=json", "$format");
         named("$deltatoken=1", "$deltatoken");
         named("fetchXml=<fetch/>", "fetchXml");
+        named("fetchxml=<fetch/>", "fetchxml");
         named("sql=select", "sql");
         named("savedQuery=1", "savedQuery");
         named("userQuery=1", "userQuery");

@@ -1,21 +1,30 @@
-//! `$orderby`: sort keys, made total by the primary key.
+//! `$orderby`: sort keys, made total by the primary key. A lookup orders by the name of its record.
 
 use super::{Options, limits};
+use crate::scope::Scope;
 use crate::{ColumnRef, Error, Order};
-use model::{ColumnKind, Table, partition};
+use model::{ColumnKind, Table, TableKind};
 
-/// Ascending by primary key: the order when none is asked for. Records of an elastic table may share
-/// one: their partition comes after it.
+/// Ascending by primary key: the order when none is asked for.
+///
+/// On elastic tables the partition follows, because an id may be there once per partition.
 pub(super) fn by_key(table: &Table) -> Vec<Order> {
-    let columns = [Some(table.primary_key), partition::column(table)];
-    let order = |column| Order { column: ColumnRef { column }, descending: false };
-    columns.into_iter().flatten().map(order).collect()
+    let mut order = vec![table.primary_key];
+    order.extend(partition(table));
+    order
+        .into_iter()
+        .map(|column| Order { column: ColumnRef::root(column), descending: false })
+        .collect()
+}
+
+fn partition(table: &Table) -> Option<model::ColumnIndex> {
+    (table.kind == TableKind::Elastic).then(|| table.index_of("partitionid")).flatten()
 }
 
 /// The sort keys; a column that stands twice counts where it stands first.
-pub(super) fn parse(table: &Table, options: &Options) -> Result<Vec<Order>, Error> {
+pub(super) fn parse(scope: &mut Scope, options: &Options) -> Result<Vec<Order>, Error> {
     let Some(text) = options.get("$orderby").filter(|text| !text.is_empty()) else {
-        return Ok(by_key(table));
+        return Ok(by_key(&scope.table));
     };
     let mut order: Vec<Order> = Vec::new();
     let mut text_units = 0u32;
@@ -34,7 +43,7 @@ pub(super) fn parse(table: &Table, options: &Options) -> Result<Vec<Order>, Erro
             true => options.get(name).map(str::trim).ok_or_else(|| bad(text))?,
             false => name,
         };
-        let column = ColumnRef { column: column(table, name, &mut text_units)? };
+        let column = column(scope, name, &mut text_units)?;
         if !order.iter().any(|known| known.column == column) {
             order.push(Order { column, descending });
         }
@@ -45,11 +54,12 @@ pub(super) fn parse(table: &Table, options: &Options) -> Result<Vec<Order>, Erro
             )));
         }
     }
-    // Nothing after the primary key can still decide, but for the partition of an elastic record.
-    if let Some(place) = order.iter().position(|key| key.column.column == table.primary_key) {
+    // Nothing after the primary key can still decide, but for the partition.
+    let primary_key = ColumnRef::root(scope.table.primary_key);
+    if let Some(place) = order.iter().position(|key| key.column == primary_key) {
         order.truncate(place + 1);
     }
-    for key in by_key(table) {
+    for key in by_key(&scope.table) {
         if !order.iter().any(|known| known.column == key.column) {
             order.push(key);
         }
@@ -57,15 +67,12 @@ pub(super) fn parse(table: &Table, options: &Options) -> Result<Vec<Order>, Erro
     Ok(order)
 }
 
-fn column(table: &Table, name: &str, text_units: &mut u32) -> Result<model::ColumnIndex, Error> {
-    if name.contains('/') {
-        return Err(Error::refused(format!("navigation path `{name}` in $orderby")));
+fn column(scope: &mut Scope, name: &str, text_units: &mut u32) -> Result<ColumnRef, Error> {
+    let mut index = scope.path(name)?;
+    if matches!(scope.column(index).kind, ColumnKind::Lookup { .. }) {
+        index = scope.name_behind(index)?;
     }
-    let index = table.index_of_value(name).ok_or_else(|| Error::UnknownColumn {
-        table: table.logical_name.clone(),
-        name: name.into(),
-    })?;
-    let what = match &table.column(index).kind {
+    let what = match &scope.column(index).kind {
         ColumnKind::Lookup { .. } => "lookup",
         ColumnKind::MultiChoice { .. } => "multi-select choice",
         ColumnKind::Memo { .. } => "memo",

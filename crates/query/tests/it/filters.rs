@@ -22,7 +22,10 @@ fn parse_any(filter: &str, aliases: &str) -> Result<Option<Filter>, Error> {
 
 /// A filter as OData text, in the one form that parses back to the same tree.
 fn print(table: &Table, filter: &Filter) -> String {
-    let name = |column: &ColumnRef| table.value_name(column.column).to_owned();
+    let name = |column: &ColumnRef| match column.source {
+        0 => table.value_name(column.column).to_owned(),
+        source => format!("{source}/{}", table.value_name(column.column)),
+    };
     match filter {
         Filter::And(all) => print_list(table, all, " and "),
         Filter::Or(any) => print_list(table, any, " or "),
@@ -140,7 +143,7 @@ fn any_leaf() -> BoxedStrategy<Filter> {
     let (_, table) = sample::catalog();
     let columns: Vec<(ColumnRef, ColumnKind)> = table
         .indexed_columns()
-        .map(|(column, definition)| (ColumnRef { column }, definition.kind.clone()))
+        .map(|(column, definition)| (ColumnRef::root(column), definition.kind.clone()))
         .filter(|(_, kind)| !matches!(kind, ColumnKind::MultiChoice { .. }))
         .collect();
     let lookup = |kind: &ColumnKind| matches!(kind, ColumnKind::Lookup { .. });
@@ -179,7 +182,7 @@ fn any_leaf() -> BoxedStrategy<Filter> {
         any::<bool>(),
     )
         .prop_map(|(matches, text, negated)| Filter::Text {
-            column: ColumnRef { column: ColumnIndex(1) },
+            column: ColumnRef::root(ColumnIndex(1)),
             matches,
             text: text.into(),
             negated,
@@ -187,9 +190,9 @@ fn any_leaf() -> BoxedStrategy<Filter> {
         .boxed();
     let columns = any_compare()
         .prop_map(|compare| Filter::CompareColumns {
-            left: ColumnRef { column: ColumnIndex(5) },
+            left: ColumnRef::root(ColumnIndex(5)),
             compare,
-            right: ColumnRef { column: ColumnIndex(17) },
+            right: ColumnRef::root(ColumnIndex(17)),
         })
         .boxed();
     prop_oneof![against, among, null, found, columns].boxed()
@@ -293,6 +296,56 @@ fn operators_bind_as_documented() {
     check("((size eq 1))", "size eq 1");
 }
 
+/// The tree of one text over joined tables, and what is joined: per table, to which source's column.
+fn check_joined(text: &str, want: &str, joins: &[(u16, &str)]) {
+    let (catalog, table) = sample::catalog();
+    let raw = format!("$filter={text}&@n=5&@t='x'");
+    let options = odata::Options::parse(&raw).expect("decodes");
+    let query =
+        odata::parse(&catalog, &table, &options).unwrap_or_else(|err| panic!("{err}")).query;
+    let filter = query.filter.as_ref().expect("there is a filter");
+    assert_eq!(print(&table, filter), want, "{text}");
+    let made = query.joins.iter().map(|join| {
+        assert_eq!((join.from, join.kind), (table.primary_key, query::JoinKind::Outer));
+        (join.to.source, table.value_name(join.to.column))
+    });
+    assert_eq!(made.collect::<Vec<_>>(), joins, "{text}");
+}
+
+#[test]
+fn a_path_reads_a_column_of_the_record_that_a_lookup_points_to() {
+    let once: &[(u16, &str)] = &[(0, "_holder_value")];
+    check_joined("holder/name eq @t", "1/name eq 'x'", once);
+    check_joined("@t eq holder/name and size eq 1", "1/name eq 'x' and size eq 1", once);
+    check_joined("holder/size gt 1 or holder/size eq 2", "1/size gt 1 or 1/size eq 2", once);
+    check_joined("not (holder/size gt @n)", "1/size le 5 or 1/size eq null", once);
+    check_joined("contains(holder/name,'a')", "contains(1/name,'a')", once);
+    check_joined("name eq holder/name", "name eq 1/name", once);
+    check_joined("holder/_holder_value eq null", "1/_holder_value eq null", once);
+    check_joined(
+        "holder/holder/name eq 'a' and holder/size eq 1",
+        "2/name eq 'a' and 1/size eq 1",
+        &[(0, "_holder_value"), (1, "_holder_value")],
+    );
+    check_joined(
+        "Microsoft.Dynamics.CRM.In(PropertyName='holder/size',PropertyValues=[\"5\"])",
+        "Microsoft.Dynamics.CRM.In(PropertyName='1/size',PropertyValues=[\"5\"])",
+        once,
+    );
+}
+
+#[test]
+fn a_path_that_leads_nowhere_or_too_far_is_named() {
+    check_refused("holder/nam eq 1", "`nam`");
+    check_refused("name/name eq 'a'", "`name`");
+    check_refused("holder/holder eq null", "`holder`");
+    check_refused("holder/ eq null", "`eq`");
+    check_refused("holder//name eq null", "syntax error");
+    check_refused("absent/name eq 'a'", "`absent`");
+    let deep = "holder/".repeat(16);
+    check_refused(&format!("{deep}name eq 'a'"), "15");
+}
+
 #[test]
 fn not_is_the_exact_complement() {
     check("not (size eq 1)", "size ne 1");
@@ -361,7 +414,7 @@ fn query_functions_become_conditions() {
 
 #[test]
 fn what_is_not_honoured_is_named() {
-    check_refused("holder/name eq 'x'", "navigation path `holder/name`");
+    check_refused("holder/Microsoft.Dynamics.CRM.In(PropertyName='name')", "function `holder/");
     check_refused("holder/any(o:o/name eq 'x')", "lambda `holder/any`");
     check_refused("tolower(name) eq 'x'", "tolower");
     check_refused("size add 1 eq 2", "add");

@@ -1,5 +1,6 @@
 //! Laws of parsing and binding queries.
 
+mod fetch;
 mod filters;
 mod options;
 mod paging;

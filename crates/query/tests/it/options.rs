@@ -1,8 +1,10 @@
 //! `$select`, `$orderby`, `$top` and what is refused.
 
 use crate::sample;
+use model::{ColumnId, Table, TableKind};
 use proptest::prelude::*;
 use query::odata::{self, Options, Parsed};
+use std::sync::Arc;
 
 fn parse(raw: &str) -> Result<Parsed, query::Error> {
     let (catalog, table) = sample::catalog();
@@ -35,11 +37,16 @@ fn the_key_and_the_version_are_always_read_and_the_key_always_shown() {
 }
 
 fn check_order(raw: &str, want: &str) {
-    let parsed = parse(raw).expect(raw);
+    check_order_of(&parse(raw).expect(raw), raw, want);
+}
+
+fn check_order_of(parsed: &Parsed, raw: &str, want: &str) {
     let table = &parsed.query.table;
     let order = parsed.query.order.iter().map(|key| {
         let name = table.value_name(key.column.column);
-        if key.descending { format!("{name}-") } else { name.to_owned() }
+        let source = Some(key.column.source).filter(|source| *source > 0);
+        let source = source.map_or_else(String::new, |source| format!("{source}/"));
+        format!("{source}{name}{}", if key.descending { "-" } else { "" })
     });
     assert_eq!(order.collect::<Vec<_>>().join(" "), want, "{raw}");
 }
@@ -52,6 +59,31 @@ fn the_order_always_ends_with_the_key() {
     check_order("$orderby=thingid desc,name", "thingid-");
     check_order("$orderby=name,name desc", "name thingid");
     check_order("$orderby=@c desc&@c=size", "size- thingid");
+    check_order("$orderby=holder/size desc,size", "1/size- size thingid");
+    check_order("$orderby=holder/thingid", "1/thingid thingid");
+    check_order("$orderby=_holder_value", "1/name thingid");
+    check_order("$orderby=holder/_holder_value,_holder_value", "2/name 1/name thingid");
+    check_order("$orderby=holder/name,_holder_value desc", "1/name thingid");
+}
+
+#[test]
+fn on_elastic_tables_the_partition_follows_the_key() {
+    let (catalog, table) = sample::catalog();
+    let mut definition = table.definition().clone();
+    definition.kind = TableKind::Elastic;
+    let name = table.index_of("name").expect("a text column");
+    let mut partition = table.column(name).clone();
+    (partition.id, partition.logical_name) = (ColumnId(9_999), "partitionid".into());
+    definition.columns.push(partition);
+    let table = Arc::new(Table::new(definition));
+    let check = |raw: &str, want: &str| {
+        let options = Options::parse(raw).expect(raw);
+        check_order_of(&odata::parse(&catalog, &table, &options).expect(raw), raw, want);
+    };
+    check("", "thingid partitionid");
+    check("$orderby=name desc", "name- thingid partitionid");
+    check("$orderby=thingid desc,name", "thingid- partitionid");
+    check("$orderby=partitionid desc,size", "partitionid- size thingid");
 }
 
 fn check_refused(raw: &str, want: &str) {
@@ -64,11 +96,13 @@ fn what_cannot_be_selected_or_sorted_by_is_named() {
     check_refused("$select=nam", "`nam`");
     check_refused("$select=name,", "``");
     check_refused("$select=holder/name", "holder/name");
-    check_refused("$orderby=_holder_value", "lookup column `_holder_value`");
     check_refused("$orderby=notes", "memo column `notes`");
     check_refused("$orderby=tags", "tags");
     check_refused("$orderby=label,caption", "6000");
-    check_refused("$orderby=holder/name", "holder/name");
+    check_refused("$orderby=holder/nam", "`nam`");
+    check_refused("$orderby=holder/,name", "``");
+    check_refused("$orderby=holder/notes", "memo column `holder/notes`");
+    check_refused("$orderby=name/name", "`name`");
     check_refused("$orderby=name up", "name up");
     check_refused("$orderby=,", ",");
     check_refused("$orderby=@c", "@c");

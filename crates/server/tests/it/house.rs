@@ -4,8 +4,7 @@ use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 use server::{Options, Server, StoreChoice};
 use std::net::SocketAddr;
-use std::sync::{Arc, Once};
-use store::MemoryElasticStore;
+use std::sync::Once;
 use tempfile::TempDir;
 use testkit::postgres::Cluster;
 use tokio::sync::oneshot;
@@ -59,8 +58,7 @@ impl House {
         });
         let mut options = Options::new(SocketAddr::from(([127, 0, 0, 1], 0)), home.choice());
         change(&mut options);
-        let elastic = Arc::new(MemoryElasticStore::new());
-        let server = Server::start_with(options, Some(elastic)).await.expect("the service starts");
+        let server = Server::start(options).await.expect("the service starts");
         let url = format!("http://{}", server.address());
         let (stop, stopped) = oneshot::channel();
         #[expect(clippy::disallowed_methods, reason = "the test waits for it in `close`")]

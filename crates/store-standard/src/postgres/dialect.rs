@@ -21,9 +21,9 @@ impl Dialect for Postgres {
         sql.push_str(&format!("${number}::{}", form_of(param).name()));
     }
 
-    fn fold_column(&self, id: ColumnId) -> String {
+    fn fold_column(&self, prefix: &str, id: ColumnId) -> String {
         let (column, folded) = (names::column(id), names::folded(id));
-        format!("coalesce({folded}, lower(rtrim({column}, ' ')))")
+        format!("coalesce({prefix}{folded}, lower(rtrim({prefix}{column}, ' ')))")
     }
 
     fn fold_joined(&self, _plain: &str, first: (&str, &str), last: (&str, &str)) -> String {

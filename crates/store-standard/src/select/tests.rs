@@ -3,7 +3,7 @@
 use super::*;
 use crate::sqlite::dialect::Sqlite;
 use model::{Table, Uuid};
-use query::Paging;
+use query::{JoinKind, Paging};
 use std::sync::Arc;
 use store::conformance::fixture::{TableBuilder, decimal, integer, lookup, place_of, text};
 use store::{SchemaOp, apply_ops};
@@ -27,21 +27,22 @@ fn catalog() -> Arc<Catalog> {
 }
 
 fn of(table: &Table, name: &str) -> ColumnRef {
-    ColumnRef { column: place_of(table.definition(), name) }
+    ColumnRef::root(place_of(table.definition(), name))
 }
 
 /// The statement of a query: `want` is its text between the table and the limit.
 fn check(ask: impl FnOnce(&Table, &mut BoundQuery), want: &str) {
     let catalog = catalog();
     let table = catalog.table("crate").expect("it was made").clone();
-    let key = ColumnRef { column: table.primary_key };
+    let key = ColumnRef::root(table.primary_key);
     let mut query = BoundQuery {
         catalog,
         table: table.clone(),
+        joins: Vec::new(),
         columns: vec![key],
         filter: None,
         order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: 10, after: None, look_ahead: true },
+        paging: Paging { size: 10, after: None, skip: 0, look_ahead: true },
         count_max: None,
     };
     ask(&table, &mut query);
@@ -167,5 +168,47 @@ fn a_lookup_with_several_targets_is_ordered_by_id_and_then_by_table() {
             query.order.insert(0, Order { column: of(table, "holder"), descending: true });
         },
         " ORDER BY c7 DESC, c7t DESC, c1",
+    );
+}
+
+#[test]
+fn joined_tables_and_their_columns_have_aliases() {
+    let catalog = catalog();
+    let table = catalog.table("crate").expect("it was made").clone();
+    let account = catalog.table("account").expect("it was made").clone();
+    let key = ColumnRef::root(table.primary_key);
+    let mut query = BoundQuery {
+        catalog,
+        table: table.clone(),
+        joins: Vec::new(),
+        columns: vec![key],
+        filter: None,
+        order: vec![Order { column: key, descending: false }],
+        paging: Paging { size: 10, after: None, skip: 20, look_ahead: true },
+        count_max: None,
+    };
+    let own = |source, name: &str| ColumnRef { source, ..of(&table, name) };
+    let join =
+        |to, kind, on| Join { table: account.clone(), from: account.primary_key, to, kind, on };
+    query.joins.push(join(own(0, "holder"), JoinKind::Outer, None));
+    let heavy = Filter::Compare {
+        column: own(2, "count"),
+        compare: Compare::Greater,
+        value: Value::Integer(5),
+    };
+    query.joins.push(Join {
+        table: table.clone(),
+        from: of(&table, "name").column,
+        to: own(0, "note"),
+        kind: JoinKind::Inner,
+        on: Some(heavy),
+    });
+    query.filter = Some(Filter::IsNull { column: own(2, "weight"), negated: true });
+    query.columns.push(ColumnRef { source: 1, column: account.primary_key });
+    assert_eq!(
+        page(&query, &Sqlite).sql,
+        "SELECT j0.c1, j1.c1 FROM t7 AS j0 LEFT JOIN t3 AS j1 ON j1.c1 = j0.c7 AND 3 = j0.c7t \
+         JOIN t7 AS j2 ON j2.c3f = fold(j0.c4) AND j2.c5 > ?1 WHERE j2.c6 IS NOT NULL \
+         ORDER BY j0.c1 LIMIT ?2 OFFSET ?3"
     );
 }

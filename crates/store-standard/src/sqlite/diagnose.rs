@@ -15,7 +15,6 @@ use crate::select;
 use model::{Catalog, ColumnIndex, DeleteAction, KeyIndex, OneToMany, Table, TableId, Uuid, Value};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 use store::alternate::{KeyPart, KeyParts};
 use store::judge::{Resolved, Rows, judge};
 use store::{Reason, Rejection, Result, WriteOp};
@@ -162,7 +161,7 @@ fn closure(stored: &Stored<'_, '_>, table: TableId, id: Uuid) -> Places {
     let mut found = Places::from([(table, HashSet::from([id]))]);
     let mut level = vec![(table, HashSet::from([id]))];
     while let Some((table, ids)) = level.pop() {
-        for relationship in relationships(stored.catalog, table, DeleteAction::Cascade) {
+        for relationship in stored.catalog.referencing_by(table, DeleteAction::Cascade) {
             let Some(side) = stored.catalog.table(&relationship.referencing_table) else {
                 continue;
             };
@@ -200,16 +199,4 @@ fn holder(stored: &Stored<'_, '_>, rows: &Places, deleted: &Places) -> Option<Bo
         .filter(|relationship| relationship.cascade.delete == DeleteAction::Restrict)
         .find(|relationship| holds(relationship).is_some())
         .map(|relationship| relationship.schema_name.clone())
-}
-
-fn relationships(
-    catalog: &Catalog,
-    table: TableId,
-    action: DeleteAction,
-) -> impl Iterator<Item = &Arc<OneToMany>> {
-    catalog
-        .table_by_id(table)
-        .into_iter()
-        .flat_map(|table| catalog.referencing(&table.logical_name))
-        .filter(move |relationship| relationship.cascade.delete == action)
 }

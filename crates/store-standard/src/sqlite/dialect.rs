@@ -17,8 +17,8 @@ impl Dialect for Sqlite {
         sql.push_str(&number.to_string());
     }
 
-    fn fold_column(&self, id: ColumnId) -> String {
-        format!("fold({})", names::column(id))
+    fn fold_column(&self, prefix: &str, id: ColumnId) -> String {
+        format!("fold({prefix}{})", names::column(id))
     }
 
     fn fold_joined(&self, plain: &str, _first: (&str, &str), _last: (&str, &str)) -> String {

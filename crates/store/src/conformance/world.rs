@@ -221,9 +221,10 @@ impl World {
             catalog: self.catalog.clone(),
             columns: table.indexed_columns().map(|(index, _)| at(index)).collect(),
             table,
+            joins: Vec::new(),
             filter: None,
             order,
-            paging: Paging { size: 1_000_000, after: None, look_ahead: false },
+            paging: Paging { size: 1_000_000, after: None, skip: 0, look_ahead: false },
             count_max: None,
         }
     }
@@ -301,7 +302,7 @@ impl World {
 
 /// A column of the query's table.
 pub fn at(column: ColumnIndex) -> ColumnRef {
-    ColumnRef { column }
+    ColumnRef::root(column)
 }
 
 /// A page's rows, each its own.

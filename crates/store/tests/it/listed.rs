@@ -11,21 +11,32 @@ fn names<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
     })
 }
 
-#[test]
-fn the_suite_macro_lists_every_test() {
+/// The tests that stand in a directory of the suite are those that its macro lists.
+fn check(suite: &str, list: &str, tests_min: usize) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/conformance");
     let mut written = BTreeSet::new();
-    for file in fs::read_dir(source.join("suite")).unwrap() {
-        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+    for file in fs::read_dir(source.join(suite)).expect("the suite's files are read") {
+        let text =
+            fs::read_to_string(file.expect("a file of the suite").path()).expect("it is text");
         written.extend(names(&text, "\npub async fn ").map(str::to_owned));
     }
-    let list = fs::read_to_string(source.with_extension("rs")).unwrap();
+    let list = fs::read_to_string(source.join(list)).expect("the macro's file is read");
     let listed: BTreeSet<String> = list
         .lines()
         .filter(|line| line.starts_with("                ") && !line.trim().contains(' '))
         .map(|line| line.trim().to_owned())
         .filter(|line| line.contains('_') && line.chars().all(|c| c.is_alphanumeric() || c == '_'))
         .collect();
-    assert!(written.len() > 70, "the suite's files are read");
+    assert!(written.len() > tests_min, "the suite's files are read");
     assert_eq!(written, listed);
+}
+
+#[test]
+fn the_suite_macro_lists_every_test() {
+    check("suite", "../conformance.rs", 70);
+}
+
+#[test]
+fn the_suite_macro_of_elastic_tables_lists_every_test() {
+    check("elastic", "elastic.rs", 30);
 }

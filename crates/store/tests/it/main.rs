@@ -1,5 +1,6 @@
 //! The reference store passes the suite that every engine passes.
 
+mod elastic;
 mod listed;
 
 use async_trait::async_trait;

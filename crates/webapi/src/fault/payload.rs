@@ -133,6 +133,15 @@ pub(crate) fn of_wire(error: Error, payload: Payload<'_>) -> Problem {
         Error::Unsupported { what } => {
             return Problem::not_implemented(what);
         }
+        Error::BadBatch { detail } => return Problem::malformed_batch(detail),
+        Error::BatchTooLong { operations_max } => return Problem::batch_too_long(*operations_max),
+        Error::ContentIdTwice { id } => (code::URI_ERROR, format!(
+            "The content ID '{id}' was found more than once in the same change set or same batch request. Content IDs have to be unique across all operations."
+        )),
+        Error::UnknownContentId { id } => (
+            code::URI_ERROR,
+            format!("Content-ID Reference: '${id}' does not exist in the batch context."),
+        ),
         Error::BadDefinition { member, why } => {
             (code::INVALID_ARGUMENT, format!("The member '{member}' of the definition is invalid: {why}"))
         }

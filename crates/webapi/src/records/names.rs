@@ -6,7 +6,6 @@ use super::read;
 use crate::api::{Attempt, Stop};
 use model::{LookupValue, MessageName, TableId, Uuid, Value, partition};
 use pipeline::{Message, Read, Reply};
-use query::odata::Parsed;
 use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,10 +16,12 @@ const NAMES_PER_QUERY: usize = 5_000;
 /// The annotation that needs names.
 const FORMATTED_VALUE: &str = "OData.Community.Display.V1.FormattedValue";
 
-/// The names of all records that the page points to; none when nobody asked for them.
+/// The names of all records that the page points to in the first `shown` of its columns; none when
+/// nobody asked for them.
 pub(super) async fn of_page(
     attempt: &Attempt<'_>,
-    parsed: &Parsed,
+    query: &BoundQuery,
+    shown: usize,
     page: &Page,
 ) -> Result<HashMap<LookupValue, Box<str>>, Stop> {
     let mut names = HashMap::new();
@@ -29,8 +30,8 @@ pub(super) async fn of_page(
         return Ok(names);
     }
     let mut wanted: HashMap<TableId, BTreeSet<Uuid>> = HashMap::new();
-    for row in page.rows(parsed.query.columns.len()) {
-        for value in row.iter().take(parsed.shown) {
+    for row in page.rows(query.columns.len()) {
+        for value in row.iter().take(shown) {
             if let Value::Lookup(lookup) = value {
                 wanted.entry(lookup.table).or_default().insert(lookup.id);
             }
@@ -55,7 +56,7 @@ async fn of_table(
     let catalog = &attempt.context.catalog;
     let Some(table) = catalog.table_by_id(table_id) else { return Ok(()) };
     let Some(name) = table.primary_name else { return Ok(()) };
-    let key = ColumnRef { column: table.primary_key };
+    let key = ColumnRef::root(table.primary_key);
     let mut conditions = vec![Filter::In {
         column: key,
         values: ids.iter().copied().map(Value::Guid).collect(),
@@ -63,17 +64,19 @@ async fn of_table(
     }];
     // Lookups point to records without a partition only.
     if let Some(column) = partition::column(table) {
-        conditions.push(Filter::IsNull { column: ColumnRef { column }, negated: false });
+        conditions.push(Filter::IsNull { column: ColumnRef::root(column), negated: false });
     }
     let query = BoundQuery {
         catalog: Arc::clone(catalog),
         table: Arc::clone(table),
-        columns: vec![key, ColumnRef { column: name }],
+        joins: Vec::new(),
+        columns: vec![key, ColumnRef::root(name)],
         filter: Some(Filter::And(conditions)),
         order: vec![Order { column: key, descending: false }],
         paging: Paging {
             size: u32::try_from(ids.len()).unwrap_or(u32::MAX),
             after: None,
+            skip: 0,
             look_ahead: false,
         },
         count_max: None,
@@ -98,10 +101,11 @@ pub(crate) async fn first_name(
     let query = BoundQuery {
         catalog: Arc::clone(catalog),
         table: Arc::clone(table),
-        columns: vec![ColumnRef { column: name }],
+        joins: Vec::new(),
+        columns: vec![ColumnRef::root(name)],
         filter: None,
-        order: vec![Order { column: ColumnRef { column: table.primary_key }, descending: false }],
-        paging: Paging { size: 1, after: None, look_ahead: false },
+        order: vec![Order { column: ColumnRef::root(table.primary_key), descending: false }],
+        paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
         count_max: None,
     };
     let read = Message::Read(Read { name: MessageName::Retrieve, query });

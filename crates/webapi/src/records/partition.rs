@@ -11,7 +11,7 @@ use crate::route::Address;
 use bytes::Bytes;
 use http::Response;
 use http::header::HeaderName;
-use model::{Table, TableKind, Target, Uuid, Value, partition};
+use model::{Table, TableKind, Target, TargetKey, Uuid, Value, partition};
 use pipeline::{Message, Read};
 use std::borrow::Cow;
 use wire::headers;
@@ -84,8 +84,16 @@ pub(super) fn of_target(table: &Table, target: &Target) -> Option<Box<str>> {
     })
 }
 
+/// What names the record of a target: its key, with the partition among its values.
+pub(crate) fn addressed(table: &Table, target: &Target) -> TargetKey {
+    match (partition::parts(table, &target.key), of_target(table, target)) {
+        (Some((id, None)), Some(name)) => partition::key(table, id, Some(&name)),
+        _ => target.key.clone(),
+    }
+}
+
 /// Tells the state behind a write to an elastic table, for reads that must see it.
-pub(crate) fn put_session(attempt: &Attempt<'_>, table: &Table, response: &mut Response<Bytes>) {
+pub(super) fn put_session(attempt: &Attempt<'_>, table: &Table, response: &mut Response<Bytes>) {
     if let Some(token) = session(attempt, table) {
         let name = HeaderName::from_static(headers::ELASTIC_SESSION_TOKEN);
         response::put(response, name, &token);
@@ -93,7 +101,7 @@ pub(crate) fn put_session(attempt: &Attempt<'_>, table: &Table, response: &mut R
 }
 
 /// The token of the state behind the last write: range, version, sequence, region; opaque to callers.
-pub(crate) fn session(attempt: &Attempt<'_>, table: &Table) -> Option<String> {
+pub(super) fn session(attempt: &Attempt<'_>, table: &Table) -> Option<String> {
     match table.kind {
         TableKind::Standard => None,
         TableKind::Elastic => {

@@ -2,7 +2,8 @@
 //!
 //! Source: webapi.md 13.4 and 14.6. Lookups are read as `_x_value` and not written here.
 
-use super::{partition, read, write};
+use super::write::{Prepared, Shown};
+use super::{partition, read};
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Payload, Problem};
 use crate::response;
@@ -10,7 +11,6 @@ use crate::route::{Address, is_plain};
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use model::{Cell, ColumnIndex, MessageName, Target, Value};
-use pipeline::Condition;
 use query::odata::{self, Options};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -36,23 +36,44 @@ pub(crate) async fn property(
             });
             Ok(response::json(StatusCode::OK, body.to_string().into_bytes()))
         }
+        Method::PUT | Method::DELETE => prepare(attempt, address, column)?.run(attempt).await,
+        _ => Err(attempt.only("GET, HEAD, PUT, DELETE").into()),
+    }
+}
+
+/// `PUT` and `DELETE` of `/set(key)/name`
+pub(crate) fn prepare(
+    attempt: &Attempt<'_>,
+    address: &Address,
+    column: ColumnIndex,
+) -> Result<Prepared, Problem> {
+    let table = &address.table;
+    let mut target = match attempt.request.method {
         Method::PUT => {
             let body: ValueBody<'_> = serde_json::from_slice(&attempt.request.body)
                 .map_err(|err| payload_problem(address, err.to_string()))?;
-            let name = serde_json::to_string(address.table.value_name(column))
-                .expect("texts always serialise");
+            let name =
+                serde_json::to_string(table.value_name(column)).expect("texts always serialise");
             let record = format!("{{{name}:{}}}", body.value.get());
             let catalog = &attempt.context.catalog;
-            let target = wire::targets::decode_record(record.as_bytes(), &address.table, catalog)
-                .map_err(|err| fault::of_wire(err, payload(address)))?;
-            set(attempt, address, column, target).await
+            wire::targets::decode_record(record.as_bytes(), table, catalog)
+                .map_err(|err| fault::of_wire(err, payload(address)))?
         }
         Method::DELETE => {
             let cells = vec![Cell { column, value: Value::Null }];
-            set(attempt, address, column, Target { cells, ..Target::default() }).await
+            Target { cells, ..Target::default() }
         }
-        _ => Err(attempt.only("GET, HEAD, PUT, DELETE").into()),
+        _ => return Err(attempt.only("GET, HEAD, PUT, DELETE")),
+    };
+    attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
+    if !is_plain(&table.column(column).kind) {
+        return Err(Problem::not_implemented(format_args!(
+            "Writing the single value '{}'",
+            table.value_name(column)
+        )));
     }
+    target.key = address.key.clone();
+    Ok(Prepared::of_one(table, MessageName::Update, target, Shown::Nothing))
 }
 
 /// `/set(key)/name/$value`
@@ -87,29 +108,8 @@ fn payload_problem(address: &Address, detail: String) -> Problem {
     fault::of_wire(wire::Error::NotJson { detail }, payload(address))
 }
 
-async fn set(
-    attempt: &Attempt<'_>,
-    address: &Address,
-    column: ColumnIndex,
-    mut target: Target,
-) -> Result<Response<Bytes>, Stop> {
-    let table = &address.table;
-    attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
-    if !is_plain(&table.column(column).kind) {
-        return Err(Problem::not_implemented(format_args!(
-            "Writing the single value '{}'",
-            table.value_name(column)
-        ))
-        .into());
-    }
-    target.key = address.key.clone();
-    write::write(attempt, table, MessageName::Update, target, Condition::Any).await?;
-    let mut response = response::empty(StatusCode::NO_CONTENT);
-    partition::put_session(attempt, table, &mut response);
-    Ok(response)
-}
-
-async fn fetch(
+/// The value of one column of a record.
+pub(super) async fn fetch(
     attempt: &Attempt<'_>,
     address: &Address,
     column: ColumnIndex,
@@ -120,7 +120,7 @@ async fn fetch(
     let mut parsed =
         odata::parse_single(catalog, &address.table, &Options::default(), address.filter())
             .map_err(fault::of_query)?;
-    parsed.query.columns = vec![query::ColumnRef { column }];
+    parsed.query.columns = vec![query::ColumnRef::root(column)];
     let page = read::single(attempt, address, parsed.query).await?;
     page.cells.into_iter().next().ok_or_else(|| address.missing().into())
 }

@@ -1,6 +1,6 @@
 //! Reading records: one, a page of them, their number.
 
-use super::{names, partition};
+use super::{fetch_xml, names, partition};
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Problem};
 use crate::request::Guard;
@@ -29,6 +29,9 @@ pub(super) async fn page(
         return Err(Problem::not_implemented("The preference 'odata.track-changes'").into());
     }
     partition::refuse_links(attempt, table)?;
+    if let Some(text) = request.options.fetch_xml() {
+        return fetch_xml::page(attempt, table, text).await;
+    }
     let parsed =
         odata::parse(&attempt.context.catalog, table, &request.options).map_err(fault::of_query)?;
     let page = many(attempt, parsed.query.clone()).await?;
@@ -43,9 +46,10 @@ pub(super) async fn page(
         count: counted,
         count_limit_exceeded: page.count > counted,
         next_link: next_link.as_deref(),
+        paging_cookie: None,
         metadata_version: Some(attempt.context.catalog.version()),
     };
-    let names = names::of_page(attempt, &parsed, &page).await?;
+    let names = names::of_page(attempt, &parsed.query, parsed.shown, &page).await?;
     let mut body = Vec::new();
     with_writer(attempt, &parsed, &names, |writer| {
         let rows = page.rows(parsed.query.columns.len());
@@ -109,7 +113,7 @@ pub(super) async fn represent(
     let request = attempt.request;
     let table = &parsed.query.table;
     let context = wire::record::context_of_one(&request.root, table, parsed.select.as_deref());
-    let names = names::of_page(attempt, parsed, page).await?;
+    let names = names::of_page(attempt, &parsed.query, parsed.shown, page).await?;
     let mut body = Vec::new();
     with_writer(attempt, parsed, &names, |writer| {
         if let Some(row) = page.rows(parsed.query.columns.len()).next() {
@@ -202,8 +206,9 @@ fn with_writer(
     names: &HashMap<LookupValue, Box<str>>,
     write: impl FnOnce(&Writer<'_>),
 ) {
-    let columns: Vec<ColumnIndex> =
-        parsed.query.columns.iter().map(|column| column.column).collect();
+    // Columns of joined tables come last and are never shown.
+    let own = parsed.query.columns.iter().take_while(|column| column.source == 0);
+    let columns: Vec<ColumnIndex> = own.map(|column| column.column).collect();
     let catalog = &attempt.context.catalog;
     let mut writer = Writer::new(&parsed.query.table, catalog, &columns, parsed.shown);
     if let Some(filter) = &attempt.request.prefer.include_annotations {

@@ -1,4 +1,4 @@
-//! Writing single records: a bulk of one each.
+//! Writing single records: a bulk of one each. First prepared, then run alone or in a change set.
 //!
 //! Source: bulk.md 3.2 and 4.3, webapi.md 12 and 14.
 //! Invariant: what the answer needs is checked before anything is written; after the write only a
@@ -12,41 +12,45 @@ use crate::response;
 use crate::route::Address;
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use model::{MessageName, Table, TableKind, Target, TargetKey, Uuid};
-use pipeline::{Condition, Context, Message, Reply, Write};
+use model::{Failure, MessageName, Table, TableKind, Target, TargetKey};
+use pipeline::{Condition, Context, Message, Reply, RowOutcome, Write};
 use query::odata;
 use std::sync::Arc;
 use wire::etag::ETag;
 
-/// What happened to the one target of a message.
-#[derive(Clone, Copy)]
-pub(super) struct Outcome {
-    id: Uuid,
-    created: bool,
-}
-
 /// A version that no row has: a condition on it fails for every row that exists.
 const NO_VERSION: i64 = i64::MIN;
 
+/// A write that is understood and checked as far as that goes without rows, and how it is answered.
+pub(crate) struct Prepared {
+    pub(crate) write: Write,
+    pub(crate) shown: Shown,
+}
+
+/// What the answer to a write shows.
+pub(crate) enum Shown {
+    /// Nothing.
+    Nothing,
+    /// Nothing, not even the state of an elastic table.
+    Deleted,
+    /// The address of the record that was made in this partition, or the record.
+    Made(Option<Box<str>>),
+    /// The address as the caller wrote it, with the partition that the body names, or the record.
+    Address(Address, Option<Box<str>>),
+    /// The ids of a bulk message.
+    Ids,
+}
+
 /// `POST /set`
-pub(super) async fn create(
-    attempt: &Attempt<'_>,
-    table: &Arc<Table>,
-) -> Result<Response<Bytes>, Stop> {
+pub(crate) fn create(attempt: &Attempt<'_>, table: &Arc<Table>) -> Result<Prepared, Problem> {
     check_options(attempt, table)?;
     let target = decode(attempt, table, MessageName::Create)?;
     let in_body = partition::of_target(table, &target);
-    let outcome = write(attempt, table, MessageName::Create, target, Condition::Any).await?;
-    let address = Address { table: Arc::clone(table), key: TargetKey::Id(outcome.id) };
-    let address = partition::written(&address, outcome.id, in_body.as_deref());
-    Ok(answer(attempt, &address, outcome).await)
+    Ok(Prepared::of_one(table, MessageName::Create, target, Shown::Made(in_body)))
 }
 
 /// `PATCH /set(key)`, and `PUT`.
-pub(super) async fn change(
-    attempt: &Attempt<'_>,
-    address: &Address,
-) -> Result<Response<Bytes>, Stop> {
+pub(crate) fn change(attempt: &Attempt<'_>, address: &Address) -> Result<Prepared, Problem> {
     let table = &address.table;
     check_options(attempt, table)?;
     let (name, condition, expected_version) = guarded(attempt, table)?;
@@ -55,14 +59,12 @@ pub(super) async fn change(
         (TargetKey::Id(body), TargetKey::Id(url)) if body != url => {
             return Err(Problem::argument(format!(
                 "The primary key in the body, {body}, is not the one in the request URI, {url}."
-            ))
-            .into());
+            )));
         }
         (TargetKey::Id(_), TargetKey::Alternate(_)) => {
             return Err(Problem::not_implemented(
                 "A primary key in the body of a request that names its record by an alternate key",
-            )
-            .into());
+            ));
         }
         _ => {}
     }
@@ -76,37 +78,127 @@ pub(super) async fn change(
     target.key = address.key.clone();
     target.expected_version = expected_version;
     let in_body = partition::of_target(table, &target);
-    let outcome = write(attempt, table, name, target, condition).await?;
-    let written = match table.kind {
-        TableKind::Standard => address.clone(),
-        TableKind::Elastic => partition::written(address, outcome.id, in_body.as_deref()),
-    };
-    Ok(answer(attempt, &written, outcome).await)
+    let shown = Shown::Address(address.clone(), in_body);
+    let mut prepared = Prepared::of_one(table, name, target, shown);
+    prepared.write.condition = condition;
+    Ok(prepared)
 }
 
 /// `DELETE /set(key)`
-pub(super) async fn delete(
-    attempt: &Attempt<'_>,
-    address: &Address,
-) -> Result<Response<Bytes>, Stop> {
+pub(crate) fn delete(attempt: &Attempt<'_>, address: &Address) -> Result<Prepared, Problem> {
     attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
     let table = &address.table;
     let expected_version = match attempt.request.if_match {
         Guard::None | Guard::Tag(ETag::Any) => None,
-        Guard::Blank => return Err(Problem::version_missing().into()),
+        Guard::Blank => return Err(Problem::version_missing()),
         Guard::Tag(ETag::Version(version)) => Some(version),
         Guard::Tag(ETag::Other) => Some(NO_VERSION),
     };
     if expected_version.is_some() && !table.optimistic_concurrency {
-        return Err(Problem::concurrency_not_enabled(table).into());
+        return Err(Problem::concurrency_not_enabled(table));
     }
     if let Guard::Tag(_) | Guard::Blank = attempt.request.if_none_match {
-        return Err(Problem::not_implemented("The header 'If-None-Match' on DELETE").into());
+        return Err(Problem::not_implemented("The header 'If-None-Match' on DELETE"));
     }
     let key = partition::scoped(attempt, address).key.clone();
     let target = Target { key, expected_version, ..Target::default() };
-    write(attempt, table, MessageName::Delete, target, Condition::Any).await?;
-    Ok(response::empty(StatusCode::NO_CONTENT))
+    Ok(Prepared::of_one(table, MessageName::Delete, target, Shown::Deleted))
+}
+
+impl Prepared {
+    /// A write of one target without a condition on its existence.
+    pub(super) fn of_one(
+        table: &Arc<Table>,
+        name: MessageName,
+        target: Target,
+        shown: Shown,
+    ) -> Self {
+        let (table, targets) = (Arc::clone(table), vec![target]);
+        Self { write: Write { name, table, targets, condition: Condition::Any }, shown }
+    }
+
+    /// Runs it and answers.
+    pub(crate) async fn run(self, attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
+        let Self { write, shown } = self;
+        let (name, table, count) = (write.name, Arc::clone(&write.table), write.targets.len());
+        match attempt.run(Message::Write(write)).await? {
+            Reply::Written(outcomes) if outcomes.len() == count => {
+                return Ok(shown.answer(attempt, &table, &outcomes).await);
+            }
+            Reply::Partly(outcomes) => return Err(shown.partly(attempt, name, &table, outcomes)),
+            Reply::Written(_) | Reply::Page(_) | Reply::Defined(_) => {}
+        }
+        tracing::error!(%name, "a write was not answered with one outcome per target");
+        Err(Problem::unexpected().into())
+    }
+}
+
+impl Shown {
+    /// The answer to a write that is done.
+    pub(crate) async fn answer(
+        &self,
+        attempt: &Attempt<'_>,
+        table: &Arc<Table>,
+        outcomes: &[RowOutcome],
+    ) -> Response<Bytes> {
+        let mut response = self.answer_of(attempt, table, outcomes).await;
+        if self.tells_session() {
+            partition::put_session(attempt, table, &mut response);
+        }
+        response
+    }
+
+    /// The answer to a bulk message of which some targets failed.
+    pub(crate) fn partly(
+        &self,
+        attempt: &Attempt<'_>,
+        name: MessageName,
+        table: &Table,
+        outcomes: Vec<Result<RowOutcome, Failure>>,
+    ) -> Stop {
+        let mut problem = fault::partly(name, outcomes);
+        problem.session = partition::session(attempt, table).filter(|_| self.tells_session());
+        problem.into()
+    }
+
+    /// Deletes tell no state of an elastic table.
+    fn tells_session(&self) -> bool {
+        !matches!(self, Self::Deleted)
+    }
+
+    async fn answer_of(
+        &self,
+        attempt: &Attempt<'_>,
+        table: &Arc<Table>,
+        outcomes: &[RowOutcome],
+    ) -> Response<Bytes> {
+        match (self, outcomes) {
+            (Self::Ids, _) => {
+                let mut body = Vec::new();
+                let ids = outcomes.iter().map(|outcome| outcome.id);
+                wire::record::write_ids(&mut body, &attempt.request.root, ids);
+                response::json(StatusCode::OK, body)
+            }
+            (Self::Made(in_body), [outcome]) => {
+                let key = TargetKey::Id(outcome.id);
+                let address = Address { table: Arc::clone(table), key };
+                let address = partition::written(&address, outcome.id, in_body.as_deref());
+                answer(attempt, &address, *outcome).await
+            }
+            (Self::Address(address, in_body), [outcome]) => {
+                let written = match table.kind {
+                    TableKind::Standard => address.clone(),
+                    TableKind::Elastic => {
+                        partition::written(address, outcome.id, in_body.as_deref())
+                    }
+                };
+                answer(attempt, &written, *outcome).await
+            }
+            (Self::Nothing | Self::Deleted | Self::Made(_) | Self::Address(..), _) => {
+                response::empty(StatusCode::NO_CONTENT)
+            }
+        }
+    }
 }
 
 /// Message, condition and version that the conditions of the head stand for.
@@ -161,33 +253,8 @@ fn decode(
         .map_err(|err| fault::of_wire(err, Payload::of(message, table)))
 }
 
-/// Runs a write of one target.
-pub(super) async fn write(
-    attempt: &Attempt<'_>,
-    table: &Arc<Table>,
-    name: MessageName,
-    target: Target,
-    condition: Condition,
-) -> Result<Outcome, Stop> {
-    let targets = vec![target];
-    let message = Write { name, table: Arc::clone(table), targets, condition };
-    if let Reply::Written(outcomes) = attempt.run(Message::Write(message)).await?
-        && let [outcome] = outcomes.as_slice()
-    {
-        return Ok(Outcome { id: outcome.id, created: outcome.created });
-    }
-    tracing::error!(%name, "a write of one target was not answered with one outcome");
-    Err(Problem::unexpected().into())
-}
-
-/// 204 with the address, or the record when it was asked for; the state of an elastic table.
-async fn answer(attempt: &Attempt<'_>, address: &Address, outcome: Outcome) -> Response<Bytes> {
-    let mut response = answer_of(attempt, address, outcome).await;
-    partition::put_session(attempt, &address.table, &mut response);
-    response
-}
-
-async fn answer_of(attempt: &Attempt<'_>, address: &Address, outcome: Outcome) -> Response<Bytes> {
+/// 204 with the address, or the record when it was asked for.
+async fn answer(attempt: &Attempt<'_>, address: &Address, outcome: RowOutcome) -> Response<Bytes> {
     let absolute = address.absolute(&attempt.request.root);
     if !attempt.request.prefer.return_representation {
         return response::written(&absolute);
@@ -209,7 +276,7 @@ async fn answer_of(attempt: &Attempt<'_>, address: &Address, outcome: Outcome) -
 async fn representation(
     attempt: &Attempt<'_>,
     address: &Address,
-    outcome: Outcome,
+    outcome: RowOutcome,
 ) -> Result<Response<Bytes>, Stop> {
     let status = if outcome.created { StatusCode::CREATED } else { StatusCode::OK };
     let key = match address.table.kind {

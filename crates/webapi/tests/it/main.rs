@@ -1,12 +1,17 @@
 //! The Web API in process: requests in, answers out, over the reference store.
 
+mod availability;
+mod batch;
 mod bulk;
+mod change_sets;
 mod definitions;
 mod elastic;
 mod elastic_bulk;
 mod elastic_cosmos;
 mod elastic_definitions;
+mod fetch_xml;
 mod laws;
+mod limits;
 mod protocol;
 mod queries;
 mod records;

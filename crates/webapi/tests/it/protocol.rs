@@ -101,11 +101,10 @@ async fn what_is_not_there_yet_is_named() {
     let id = service.ok("POST /new_crates", "{}").await.id();
     for (head, piece) in [
         ("GET /$metadata".to_owned(), "$metadata"),
-        ("POST /$batch".to_owned(), "$batch"),
         ("POST /BulkDelete".to_owned(), "BulkDelete"),
         ("GET /RetrieveMetadataChanges(Query=@p)".to_owned(), "RetrieveMetadataChanges"),
         (format!("GET /new_crates({id})/new_Holder"), "'new_Holder'"),
-        (format!("PUT /new_crates({id})/new_Holder/$ref"), "$ref"),
+        (format!("POST /accounts({id})/new_account_crate/$ref"), "$ref"),
         ("GET /new_crates/Microsoft.Dynamics.CRM.account".to_owned(), "type cast"),
         ("GET /new_crates\nCallerObjectId: 1".to_owned(), "CallerObjectId"),
         (format!("GET /new_crates\nMSCRMCallerID: {id}"), "MSCRMCallerID"),
@@ -187,6 +186,95 @@ async fn harmless_headers_are_accepted_and_the_client_id_echoed() {
     let answer = service.ok(&head, "{}").await;
     assert_eq!(answer.header("x-ms-client-request-id"), "abc");
     assert_eq!(answer.header("preference-applied"), "");
+}
+
+#[tokio::test]
+async fn optional_parameters_that_cannot_be_meant_are_refused_by_name() {
+    let service = Service::with_crates().await;
+    let id = Uuid::from_u128(1);
+    service.ok("POST /new_crates?tag=night+run", "{}").await;
+    for (header, piece) in [
+        ("MSCRM.BypassCustomPluginExecution: 1".to_owned(), "bypasscustompluginexecution"),
+        ("MSCRM.SuppressDuplicateDetection: no".to_owned(), "suppressduplicatedetection"),
+        ("MSCRM.BypassBusinessLogicExecution: All".to_owned(), "'All'"),
+        (format!("MSCRM.BypassBusinessLogicExecutionStepIds: {id},{id},{id},{id}"), "3 steps"),
+    ] {
+        let head = format!("POST /new_crates\n{header}");
+        service.refused(&head, "{}", (400, "0x80040203", piece)).await;
+    }
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_how_long_to_wait() {
+    let service = Service::with_crates().await;
+    let facets = webapi::Facets { requests: 1, ..webapi::Facets::DATAVERSE };
+    let mut limiter = webapi::Limiter::new(facets);
+    let (user, now) = (Uuid::nil(), std::time::Duration::from_secs(9));
+    limiter.admit(now, user).expect("the first");
+    let refusal = limiter.admit(now, user).expect_err("the second");
+    let mut headers = http::HeaderMap::new();
+    headers.insert("x-ms-client-request-id", http::HeaderValue::from_static("abc"));
+    headers.insert("prefer", http::HeaderValue::from_static("odata.include-annotations=*"));
+    let answer = Answer::of(service.api.limited(Uuid::nil(), &refusal, &headers));
+    assert_eq!(answer.status, 429);
+    assert_eq!(answer.header("retry-after"), "300");
+    assert_eq!(answer.header("x-ms-ratelimit-burst-remaining-xrm-requests"), "0");
+    assert_eq!(answer.header("x-ms-ratelimit-time-remaining-xrm-requests"), "1,200.00");
+    assert_eq!(answer.header("x-ms-client-request-id"), "abc");
+    assert_eq!(answer.header("content-type"), "application/json; odata.metadata=minimal");
+    let error = &answer.json["error"];
+    assert_eq!(error["code"], "0x80072322");
+    assert_eq!(
+        error["message"],
+        "Number of requests exceeded the limit of 1 over time window of 300 seconds."
+    );
+    let name = "@Microsoft.PowerApps.CDS.ErrorDetails.ApiExceptionHttpStatusCode";
+    assert_eq!(error[name], "429");
+}
+
+#[tokio::test]
+async fn entitlements_count_every_target_and_one_for_all_else() {
+    let service = Service::empty().await;
+    let usage = |service: &Service, method: http::Method| {
+        Answer::of(service.api.usage(Uuid::from_u128(0x5eaf), &method))
+    };
+    assert_eq!(usage(&service, http::Method::GET).json["value"], serde_json::json!([]));
+    let target = r#"{"@odata.type":"Microsoft.Dynamics.CRM.account","name":"A"}"#;
+    let body = format!(r#"{{"Targets":[{target},{target},{target}]}}"#);
+    service.ok("POST /accounts/Microsoft.Dynamics.CRM.CreateMultiple", &body).await;
+    service.ok("POST /accounts", r#"{"name":"B"}"#).await;
+    service.ok("GET /accounts", "").await;
+    service.send("GET /nope", "").await;
+    let answer = usage(&service, http::Method::GET);
+    check_common(&answer);
+    let day = &answer.json["value"][0];
+    assert_eq!((&day["messages"], &day["items"]), (&4.into(), &6.into()), "{}", answer.text);
+    assert_eq!(day["day"], "2023-11-14");
+    assert_eq!(day["user"], service.pipeline.organization().administrator.to_string());
+    let refused = usage(&service, http::Method::POST);
+    assert_eq!((refused.status.as_u16(), refused.header("allow")), (405, "GET, HEAD"));
+}
+
+#[tokio::test]
+async fn a_named_node_sets_an_affinity_cookie_on_every_answer() {
+    let service = Service::with_crates().await;
+    let node = |name: Option<&str>| {
+        let settings =
+            webapi::Settings { node: name.map(str::to_owned), ..webapi::Settings::default() };
+        let api = webapi::WebApi::new(service.pipeline.clone(), settings);
+        Service { api, pipeline: service.pipeline.clone(), store: service.store.clone() }
+    };
+    assert_eq!(node(None).send("GET /WhoAmI", "").await.header("set-cookie"), "");
+    let one = node(Some("one"));
+    let cookie = one.send("GET /WhoAmI", "").await.header("set-cookie").to_owned();
+    let value = cookie.strip_prefix("ARRAffinity=").expect("its name");
+    let (hex, rest) = value.split_once(';').expect("attributes");
+    assert!(hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()), "{cookie}");
+    assert_eq!(rest, " path=/; secure; HttpOnly");
+    assert_eq!(one.send("GET /nope", "").await.header("set-cookie"), cookie);
+    assert_ne!(node(Some("two")).send("GET /nope", "").await.header("set-cookie"), cookie);
+    // A cookie that comes back means nothing here.
+    one.ok("GET /WhoAmI\nCookie: ARRAffinity=00", "").await;
 }
 
 #[tokio::test]

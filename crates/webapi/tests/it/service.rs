@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use model::{Timestamp, Uuid};
-use pipeline::{Pipeline, Stores};
+use pipeline::{Pipeline, Stores, UnavailableError};
 use serde_json::Value;
 use std::sync::Arc;
 use store::MemoryElasticStore;
@@ -44,6 +44,35 @@ impl Service {
         let pipeline = Arc::new(pipeline);
         let api = WebApi::new(Arc::clone(&pipeline), Settings::default());
         Self { api, pipeline, store }
+    }
+
+    /// With messages that the configuration takes from tables.
+    pub(crate) async fn with_unavailable(unavailable: &[(&str, &[&str])]) -> Self {
+        Self::try_unavailable(unavailable).await.expect("the names are known")
+    }
+
+    pub(crate) async fn try_unavailable(
+        unavailable: &[(&str, &[&str])],
+    ) -> Result<Self, UnavailableError> {
+        Self::over(Arc::new(MemoryStore::new()), unavailable).await
+    }
+
+    /// Another process over the same rows, with another configuration.
+    pub(crate) async fn again_with_unavailable(self, unavailable: &[(&str, &[&str])]) -> Self {
+        Self::over(self.store, unavailable).await.expect("the names are known")
+    }
+
+    async fn over(
+        store: Arc<MemoryStore>,
+        unavailable: &[(&str, &[&str])],
+    ) -> Result<Self, UnavailableError> {
+        let mut pipeline = Pipeline::open(Self::stores(&store), NOW, 1).await.expect("opens");
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let named = unavailable.iter().map(|(table, names)| ((*table).to_owned(), owned(names)));
+        pipeline.make_unavailable(&named.collect(), NOW).await?;
+        let pipeline = Arc::new(pipeline);
+        let api = WebApi::new(Arc::clone(&pipeline), Settings::default());
+        Ok(Self { api, pipeline, store })
     }
 
     /// With the table `new_crate`: name, weight, price, tracking number (alternate key), holder.

@@ -5,8 +5,8 @@
 
 use super::format::formatted;
 use super::{
-    FORMATTED_VALUE, LOOKUP_TABLE, METADATA_VERSION, NAVIGATION_PROPERTY, TOTAL_COUNT,
-    TOTAL_COUNT_EXCEEDED,
+    ATTRIBUTE_NAME, FORMATTED_VALUE, LOOKUP_TABLE, METADATA_VERSION, MORE_RECORDS,
+    NAVIGATION_PROPERTY, PAGING_COOKIE, TOTAL_COUNT, TOTAL_COUNT_EXCEEDED,
 };
 use crate::prefer::AnnotationFilter;
 use crate::{etag, json};
@@ -27,17 +27,37 @@ pub struct Writer<'a> {
     version: Option<usize>,
     annotations: Option<&'a AnnotationFilter>,
     names: Option<&'a HashMap<LookupValue, Box<str>>>,
+    /// Properties without a value are left out.
+    sparse: bool,
+}
+
+/// A column of an answer under a name of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Output<'a> {
+    /// The table that it is of.
+    pub table: &'a Table,
+    /// The column.
+    pub column: ColumnIndex,
+    /// The property that it becomes.
+    pub name: &'a str,
+    /// The property is not the column's own: the column's name is worth an annotation.
+    pub renamed: bool,
 }
 
 /// One column of an answer.
 #[derive(Debug)]
 struct PropertyLayout<'a> {
     kind: &'a ColumnKind,
-    column: ColumnIndex,
+    /// The property.
+    label: &'a str,
+    /// The column's own name, where the property has another one.
+    attribute: Option<&'a str>,
     /// Where its value stands in a row.
     place: usize,
     /// `"name":`
     name: Vec<u8>,
+    /// `"name@…AttributeName":"column",`, where the annotation is wanted.
+    attribute_name: Vec<u8>,
     /// `"name@…FormattedValue":`, where the annotation is wanted.
     formatted: Vec<u8>,
     /// Per table that a lookup may point to: both its annotations with values and commas.
@@ -55,6 +75,8 @@ pub struct PageFrame<'a> {
     pub count_limit_exceeded: bool,
     /// `@odata.nextLink`
     pub next_link: Option<&'a str>,
+    /// More rows follow a page of FetchXML: the cookie that says how to ask for them.
+    pub paging_cookie: Option<&'a str>,
     /// The version of the definitions, for its annotation.
     pub metadata_version: Option<u64>,
 }
@@ -76,7 +98,10 @@ impl<'a> Writer<'a> {
             .iter()
             .enumerate()
             .filter(|(place, column)| *place < shown || **column == table.primary_key)
-            .map(|(place, column)| PropertyLayout::new(table, *column, place))
+            .map(|(place, column)| {
+                let name = table.value_name(*column);
+                PropertyLayout::new(Output { table, column: *column, name, renamed: false }, place)
+            })
             .collect();
         Self {
             table,
@@ -85,6 +110,30 @@ impl<'a> Writer<'a> {
             version: columns.iter().position(|column| Some(*column) == version),
             annotations: None,
             names: None,
+            sparse: false,
+        }
+    }
+
+    /// Prepares to write rows whose properties have names of their own; those without a value are
+    /// left out.
+    ///
+    /// Shape: the values of a row begin with those of `outputs`; the version stands at `version`.
+    pub fn of_outputs(
+        table: &'a Table,
+        catalog: &'a Catalog,
+        outputs: &[Output<'a>],
+        version: Option<usize>,
+    ) -> Self {
+        let properties =
+            outputs.iter().enumerate().map(|(place, output)| PropertyLayout::new(*output, place));
+        Self {
+            table,
+            catalog,
+            properties: properties.collect(),
+            version,
+            annotations: None,
+            names: None,
+            sparse: true,
         }
     }
 
@@ -93,7 +142,7 @@ impl<'a> Writer<'a> {
     pub fn with_annotations(mut self, filter: &'a AnnotationFilter) -> Self {
         self.annotations = Some(filter);
         for property in &mut self.properties {
-            property.annotations(self.table, self.catalog, filter);
+            property.annotations(self.catalog, filter);
         }
         self
     }
@@ -129,6 +178,9 @@ impl<'a> Writer<'a> {
         }
         for property in &self.properties {
             let value = row.get(property.place).unwrap_or(&Value::Null);
+            if self.sparse && value.is_null() {
+                continue;
+            }
             if !std::mem::take(&mut first) {
                 out.push(b',');
             }
@@ -146,18 +198,33 @@ impl<'a> Writer<'a> {
 }
 
 impl<'a> PropertyLayout<'a> {
-    fn new(table: &'a Table, column: ColumnIndex, place: usize) -> Self {
+    fn new(output: Output<'a>, place: usize) -> Self {
+        let Output { table, column, name: label, renamed } = output;
+        let definition = table.column(column);
         let mut name = Vec::new();
-        json::name(&mut name, table.value_name(column));
-        let kind = &table.column(column).kind;
-        Self { kind, column, place, name, formatted: Vec::new(), lookups: Vec::new() }
+        json::name(&mut name, label);
+        Self {
+            kind: &definition.kind,
+            label,
+            attribute: renamed.then_some(&*definition.logical_name),
+            place,
+            name,
+            attribute_name: Vec::new(),
+            formatted: Vec::new(),
+            lookups: Vec::new(),
+        }
     }
 
     /// Lays out the annotations that are wanted.
-    fn annotations(&mut self, table: &Table, catalog: &Catalog, filter: &AnnotationFilter) {
-        let name = table.value_name(self.column);
+    fn annotations(&mut self, catalog: &Catalog, filter: &AnnotationFilter) {
+        let name = self.label;
         if filter.matches(FORMATTED_VALUE) {
             json::name(&mut self.formatted, &format!("{name}@{FORMATTED_VALUE}"));
+        }
+        if let Some(attribute) = self.attribute.filter(|_| filter.matches(ATTRIBUTE_NAME)) {
+            json::name(&mut self.attribute_name, &format!("{name}@{ATTRIBUTE_NAME}"));
+            json::text(&mut self.attribute_name, attribute);
+            self.attribute_name.push(b',');
         }
         let ColumnKind::Lookup { targets, .. } = self.kind else { return };
         for target in targets {
@@ -183,6 +250,7 @@ impl<'a> PropertyLayout<'a> {
         value: &Value,
         names: Option<&HashMap<LookupValue, Box<str>>>,
     ) {
+        out.extend_from_slice(&self.attribute_name);
         if !self.formatted.is_empty() {
             let text = match value {
                 Value::Lookup(lookup) => {
@@ -226,6 +294,16 @@ pub fn write_page<'r>(
     if writer.wants(TOTAL_COUNT_EXCEEDED) {
         member(out, TOTAL_COUNT_EXCEEDED);
         json::display(out, frame.count_limit_exceeded);
+    }
+    if let Some(cookie) = frame.paging_cookie {
+        if writer.wants(PAGING_COOKIE) {
+            member(out, PAGING_COOKIE);
+            json::text(out, cookie);
+        }
+        if writer.wants(MORE_RECORDS) {
+            member(out, MORE_RECORDS);
+            json::display(out, true);
+        }
     }
     if let Some(version) = frame.metadata_version
         && writer.wants(METADATA_VERSION)

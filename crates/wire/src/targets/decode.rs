@@ -339,7 +339,7 @@ impl<'a> Decoder<'a> {
                 index,
                 property,
                 literal: shown(raw),
-                edm_type: literal::edm_type(&self.table.column(column).kind),
+                edm_type: self.table.column(column).kind.edm_type(),
             },
             Refusal::Characters => Error::InvalidCharacters { index, property },
         });

@@ -6,6 +6,7 @@
     reason = "a test that fails here fails where it should; fixtures are small"
 )]
 
+mod batch;
 mod fixture;
 mod hostile;
 mod metadata;

@@ -174,6 +174,7 @@ fn a_page_has_context_counts_rows_and_link() {
         count_limit_exceeded: false,
         next_link: Some("https://h/next"),
         metadata_version: Some(9),
+        paging_cookie: None,
     };
     let rows = [
         vec![Value::text("a"), Value::Guid(id(A)), Value::BigInt(1)],

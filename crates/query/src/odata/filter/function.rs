@@ -136,7 +136,10 @@ impl Parser<'_> {
                 if !arguments.listed || values.is_empty() {
                     return Err(bad("PropertyValues is missing or empty"));
                 }
-                let among = leaf::among(self.table, column, values, name)?;
+                let definition = self.scope.column(column);
+                let catalog = &self.scope.catalog;
+                let values = values.into_iter().map(|value| value.table_named(definition, catalog));
+                let among = leaf::among(definition, column, values.collect(), name)?;
                 Ok(if short == "In" { among } else { super::negate(among) })
             }
             "Between" | "NotBetween" => {
@@ -204,8 +207,8 @@ impl Parser<'_> {
     fn list(&mut self) -> Result<Vec<Literal>, Error> {
         if let Token::Word(alias) = self.peek() {
             let text = self.options.get(alias).ok_or_else(|| self.syntax())?;
-            let mut inner = Parser::new(self.table, self.options, text)?;
             self.next += 1;
+            let mut inner = Parser::new(self.scope, self.options, text)?;
             if !matches!(inner.peek(), Token::Sign('[')) {
                 return Err(inner.syntax());
             }
@@ -245,10 +248,10 @@ impl Parser<'_> {
         last: Literal,
     ) -> Result<Filter, Error> {
         self.count_condition()?;
-        let definition = self.table.column(column.column);
+        let definition = self.scope.column(column);
         let (first, last) = (first.loosened(definition), last.loosened(definition));
-        let from = leaf::compare(self.table, column, Compare::GreaterOrEqual, &first, Side::Left)?;
-        let to = leaf::compare(self.table, column, Compare::LessOrEqual, &last, Side::Left)?;
+        let from = leaf::compare(definition, column, Compare::GreaterOrEqual, &first, Side::Left)?;
+        let to = leaf::compare(definition, column, Compare::LessOrEqual, &last, Side::Left)?;
         Ok(Filter::And(vec![from, to]))
     }
 
@@ -260,7 +263,7 @@ impl Parser<'_> {
         name: &str,
         value: Literal,
     ) -> Result<Filter, Error> {
-        let definition = self.table.column(column.column);
+        let definition = self.scope.column(column);
         let bad = |why| Error::BadArguments { name: name.into(), why };
         let Literal::Moment(text) = value.loosened(definition) else {
             return Err(bad("the value is no date"));

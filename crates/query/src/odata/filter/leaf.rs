@@ -1,12 +1,12 @@
 //! Single conditions: a column against a literal, a column or a pattern.
 
-use crate::odata::literal::{self, Fit, Literal};
+use crate::odata::literal::{Fit, Literal};
 use crate::{ColumnRef, Compare, Error, Filter, Match};
-use model::{Column, ColumnKind, DateTimeBehavior, Table, Value};
+use model::{Column, ColumnKind, Value};
 
 /// On which side of the operator the column was written; for the error text.
 #[derive(Clone, Copy)]
-pub(super) enum Side {
+pub(crate) enum Side {
     Left,
     Right,
 }
@@ -22,14 +22,13 @@ fn always() -> Filter {
 }
 
 /// A column against a literal. Null and the empty text are the same.
-pub(super) fn compare(
-    table: &Table,
+pub(crate) fn compare(
+    definition: &Column,
     column: ColumnRef,
     compare: Compare,
     literal: &Literal,
     side: Side,
 ) -> Result<Filter, Error> {
-    let definition = table.column(column.column);
     if *literal == Literal::Null {
         return Ok(match compare {
             Compare::Equal => Filter::IsNull { column, negated: false },
@@ -62,7 +61,7 @@ pub(super) fn compare(
         _ => {}
     }
     let fit = literal.fit(definition)?.ok_or_else(|| {
-        let (column, literal) = (literal::edm_type(&definition.kind), literal.edm_type());
+        let (column, literal) = (definition.kind.edm_type(), literal.edm_type());
         let (left, right) = match side {
             Side::Left => (column, literal),
             Side::Right => (literal, column),
@@ -94,21 +93,20 @@ fn of_fit(column: ColumnRef, compare: Compare, fit: Fit) -> Filter {
 }
 
 /// A column against a column of the same type.
-pub(super) fn columns(
-    table: &Table,
+pub(crate) fn columns(
+    (first, second): (&Column, &Column),
     left: ColumnRef,
     compare: Compare,
     right: ColumnRef,
 ) -> Result<Filter, Error> {
-    let (first, second) = (table.column(left.column), table.column(right.column));
-    let compatible = match (class(first), class(second)) {
+    let compatible = match (class::of(first), class::of(second)) {
         (Some(one), Some(other)) => one == other,
         _ => false,
     };
     if !compatible {
         return Err(Error::IncompatibleTypes {
-            left: literal::edm_type(&first.kind),
-            right: literal::edm_type(&second.kind),
+            left: first.kind.edm_type(),
+            right: second.kind.edm_type(),
             operator: operator_name(compare),
         });
     }
@@ -122,40 +120,72 @@ pub(super) fn columns(
     Ok(Filter::CompareColumns { left, compare, right })
 }
 
-/// Columns of one class hold the same variant of [`Value`]; multi-select columns have none.
-fn class(column: &Column) -> Option<u8> {
-    Some(match column.kind {
-        ColumnKind::Guid => 0,
-        ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName => 1,
-        ColumnKind::Integer { .. }
-        | ColumnKind::Choice { .. }
-        | ColumnKind::State { .. }
-        | ColumnKind::Status { .. } => 2,
-        ColumnKind::BigInt => 3,
-        ColumnKind::Decimal { .. } | ColumnKind::Money { .. } => 4,
-        ColumnKind::Double { .. } => 5,
-        ColumnKind::Boolean { .. } => 6,
-        ColumnKind::DateTime { behavior: DateTimeBehavior::DateOnly, .. } => 7,
-        ColumnKind::DateTime { .. } => 8,
-        ColumnKind::Lookup { .. } => 9,
-        ColumnKind::MultiChoice { .. } => return None,
-    })
+/// Which columns can be compared with each other.
+pub(crate) mod class {
+    use model::{Column, ColumnKind, DateTimeBehavior};
+
+    /// Columns of one class hold the same variant of [`model::Value`].
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Class {
+        Guid,
+        Lookup,
+        Text,
+        Integer,
+        BigInt,
+        Decimal,
+        Double,
+        Boolean,
+        Date,
+        DateTime,
+    }
+
+    /// The class of a column; multi-select columns have none.
+    pub(crate) fn of(column: &Column) -> Option<Class> {
+        Some(match column.kind {
+            ColumnKind::Guid => Class::Guid,
+            ColumnKind::Lookup { .. } => Class::Lookup,
+            ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName => {
+                Class::Text
+            }
+            ColumnKind::Integer { .. }
+            | ColumnKind::Choice { .. }
+            | ColumnKind::State { .. }
+            | ColumnKind::Status { .. } => Class::Integer,
+            ColumnKind::BigInt => Class::BigInt,
+            ColumnKind::Decimal { .. } | ColumnKind::Money { .. } => Class::Decimal,
+            ColumnKind::Double { .. } => Class::Double,
+            ColumnKind::Boolean { .. } => Class::Boolean,
+            ColumnKind::DateTime { behavior: DateTimeBehavior::DateOnly, .. } => Class::Date,
+            ColumnKind::DateTime { .. } => Class::DateTime,
+            ColumnKind::MultiChoice { .. } => return None,
+        })
+    }
+
+    /// Ids of rows.
+    pub(crate) fn is_id(class: Class) -> bool {
+        matches!(class, Class::Guid | Class::Lookup)
+    }
+
+    /// Values that every engine keeps in one form, so that they can join.
+    pub(crate) fn is_exact(class: Class) -> bool {
+        is_id(class) || matches!(class, Class::Text | Class::Integer | Class::BigInt)
+    }
 }
 
-pub(super) fn is_text(kind: &ColumnKind) -> bool {
+pub(crate) fn is_text(kind: &ColumnKind) -> bool {
     matches!(kind, ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName)
 }
 
 /// A text column against a pattern without wild cards.
-pub(super) fn matches(
-    table: &Table,
+pub(crate) fn matches(
+    definition: &Column,
     column: ColumnRef,
     matches: Match,
     function: &str,
     literal: &Literal,
 ) -> Result<Filter, Error> {
     let arguments = |why| Error::BadArguments { name: function.into(), why };
-    if !is_text(&table.column(column.column).kind) {
+    if !is_text(&definition.kind) {
         return Err(arguments("the column holds no text"));
     }
     let Literal::Text(pattern) = literal else {
@@ -170,8 +200,8 @@ pub(super) fn matches(
 }
 
 /// The text that a LIKE pattern without wild cards stands for.
-fn unescaped(pattern: &str) -> Result<String, Error> {
-    let refused = || Error::refused(format!("wild card in pattern '{pattern}' in $filter"));
+pub(crate) fn unescaped(pattern: &str) -> Result<String, Error> {
+    let refused = || Error::refused(format!("wild card in pattern '{pattern}'"));
     let mut text = String::with_capacity(pattern.len());
     let mut rest = pattern.chars();
     while let Some(next) = rest.next() {
@@ -199,13 +229,12 @@ fn operator_name(compare: Compare) -> &'static str {
 }
 
 /// A column among literals, or among none of them.
-pub(super) fn among(
-    table: &Table,
+pub(crate) fn among(
+    definition: &Column,
     column: ColumnRef,
     literals: Vec<Literal>,
     function: &str,
 ) -> Result<Filter, Error> {
-    let definition = table.column(column.column);
     if matches!(definition.kind, ColumnKind::MultiChoice { .. }) {
         let why = "the column is a multi-select choice";
         return Err(Error::BadArguments { name: function.into(), why });
@@ -219,7 +248,7 @@ pub(super) fn among(
         }
         let fit = literal.fit(definition)?.ok_or_else(|| Error::BadLiteral {
             text: format!("{literal:?}").into(),
-            edm: literal::edm_type(&definition.kind),
+            edm: definition.kind.edm_type(),
         })?;
         match fit {
             Fit::Exact(value) if !values.contains(&value) => values.push(value),

@@ -56,7 +56,7 @@ fn with_cascades(work: &Work<'_, '_>, table: TableId, ids: Vec<Uuid>) -> Result<
     let mut found = Places::from([(table, ids.iter().copied().collect())]);
     let mut level = vec![(table, ids)];
     while let Some((table, ids)) = level.pop() {
-        for relationship in relationships(work.catalog, table, DeleteAction::Cascade) {
+        for relationship in work.catalog.referencing_by(table, DeleteAction::Cascade) {
             let Some(side) = Side::of(work.catalog, relationship) else { continue };
             let seen = found.entry(side.table.id).or_default();
             let mut fresh = pointers(work.session, work.catalog, relationship, &ids)?;
@@ -72,7 +72,7 @@ fn with_cascades(work: &Work<'_, '_>, table: TableId, ids: Vec<Uuid>) -> Result<
 /// Whether a row that stays points by Restrict to a row that goes.
 fn is_held(work: &Work<'_, '_>, deleted: &Places) -> Result<bool, Halt> {
     for (table, ids) in deleted {
-        for relationship in relationships(work.catalog, *table, DeleteAction::Restrict) {
+        for relationship in work.catalog.referencing_by(*table, DeleteAction::Restrict) {
             let Some(side) = Side::of(work.catalog, relationship) else { continue };
             let targets: Vec<Uuid> = ids.iter().copied().collect();
             let going = deleted.get(&side.table.id);
@@ -91,7 +91,7 @@ fn is_held(work: &Work<'_, '_>, deleted: &Places) -> Result<bool, Halt> {
 fn unlink(work: &mut Work<'_, '_>, deleted: &Places) -> Result<(), Halt> {
     let mut columns: BTreeMap<(TableId, Uuid), BTreeSet<ColumnIndex>> = BTreeMap::new();
     for (table, ids) in deleted {
-        for relationship in relationships(work.catalog, *table, DeleteAction::RemoveLink) {
+        for relationship in work.catalog.referencing_by(*table, DeleteAction::RemoveLink) {
             let Some(side) = Side::of(work.catalog, relationship) else { continue };
             let targets: Vec<Uuid> = ids.iter().copied().collect();
             let going = deleted.get(&side.table.id);
@@ -134,18 +134,6 @@ fn modified(work: &Work<'_, '_>, table: &Table) -> Vec<Cell> {
             Some(Cell { column, value: value? })
         })
         .collect()
-}
-
-fn relationships(
-    catalog: &Catalog,
-    table: TableId,
-    action: DeleteAction,
-) -> impl Iterator<Item = &Arc<OneToMany>> {
-    catalog
-        .table_by_id(table)
-        .into_iter()
-        .flat_map(|table| catalog.referencing(&table.logical_name))
-        .filter(move |relationship| relationship.cascade.delete == action)
 }
 
 /// The referencing side of a relationship.

@@ -177,7 +177,7 @@ pub async fn reads_during_writes_see_whole_messages<H: Harness>() {
         }
     });
     let mut query = world.query(TABLE);
-    query.columns = vec![query::ColumnRef { column: world.column(TABLE, "ship_count") }];
+    query.columns = vec![query::ColumnRef::root(world.column(TABLE, "ship_count"))];
     let mut last = 0;
     while last < ROUNDS {
         let page = world.page(&query).await;

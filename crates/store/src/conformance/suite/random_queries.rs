@@ -6,11 +6,12 @@ use crate::conformance::Harness;
 use crate::conformance::fixture::id;
 use crate::conformance::random::for_cases;
 use crate::conformance::world::{USER, World, at, rows_of, text};
-use model::{Date, Timestamp, Uuid, Value};
+use model::{Date, Table, Timestamp, Uuid, Value};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Strategy, any, prop_oneof};
-use query::{BoundQuery, Compare, Filter, Match, Order};
+use query::{BoundQuery, ColumnRef, Compare, Filter, Join, JoinKind, Match, Order};
+use std::collections::HashMap;
 
 const TABLE: &str = "ship_crate";
 
@@ -61,24 +62,52 @@ struct Case {
     queries: Vec<Query>,
 }
 
+/// What can be joined to a crate: the table, its column, and the column of the crate. Lookups that
+/// point to one table and to several, both ways; texts, numbers and ids that mean no row.
+const JOINS: [(&str, &str, &str); 8] = [
+    ("account", "accountid", "ship_holder"),
+    ("contact", "contactid", "ship_holder"),
+    (TABLE, "ship_crateid", "ship_parent"),
+    (TABLE, "ship_parent", "ship_crateid"),
+    (TABLE, "ship_holder", "ship_holder"),
+    (TABLE, "ship_label", "ship_note"),
+    (TABLE, "ship_size", "ship_count"),
+    (TABLE, "ship_serial", "ship_serial"),
+];
+
+/// A column of a source; the source counts modulo those there are.
+type Place = (usize, usize);
+
 #[derive(Clone, Debug)]
 struct Query {
+    joins: Vec<Joined>,
     filter: Option<Condition>,
-    order: Vec<(usize, bool)>,
+    order: Vec<(Place, bool)>,
+    skip: u32,
     key_descending: bool,
     size: u32,
     count_max: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
+struct Joined {
+    /// Which of [`JOINS`].
+    what: usize,
+    /// To which source; to the first when that is no crate.
+    to: usize,
+    outer: bool,
+    on: Option<Condition>,
+}
+
+#[derive(Clone, Debug)]
 enum Condition {
     And(Vec<Condition>),
     Or(Vec<Condition>),
-    Compare { column: usize, compare: usize, value: u8 },
-    Columns { pair: usize, compare: usize },
-    IsNull { column: usize, negated: bool },
-    In { column: usize, values: Vec<u8>, negated: bool },
-    Text { column: usize, matches: usize, text: usize, negated: bool },
+    Compare { column: Place, compare: usize, value: u8 },
+    Columns { source: usize, pair: usize, compare: usize },
+    IsNull { column: Place, negated: bool },
+    In { column: Place, values: Vec<u8>, negated: bool },
+    Text { column: Place, matches: usize, text: usize, negated: bool },
 }
 
 const COMPARES: [Compare; 6] = [
@@ -137,13 +166,12 @@ fn is_text(column: &str) -> bool {
 }
 
 fn conditions() -> impl Strategy<Value = Condition> {
-    let column = || 0..STORED.len() + COMPUTED.len();
     let leaf = prop_oneof![
         4 => (column(), 0..6_usize, 1..12_u8).prop_map(|(column, compare, value)| {
             Condition::Compare { column, compare, value }
         }),
-        1 => (0..PAIRS.len(), 0..6_usize)
-            .prop_map(|(pair, compare)| Condition::Columns { pair, compare }),
+        1 => (0..4_usize, 0..PAIRS.len(), 0..6_usize)
+            .prop_map(|(source, pair, compare)| Condition::Columns { source, pair, compare }),
         1 => (column(), any::<bool>())
             .prop_map(|(column, negated)| Condition::IsNull { column, negated }),
         2 => (column(), vec(1..12_u8, 0..4), any::<bool>()).prop_map(|(column, values, negated)| {
@@ -161,21 +189,30 @@ fn conditions() -> impl Strategy<Value = Condition> {
     })
 }
 
+fn column() -> impl Strategy<Value = Place> {
+    (0..4_usize, 0..STORED.len() + COMPUTED.len())
+}
+
+fn joins() -> impl Strategy<Value = Vec<Joined>> {
+    let join = (0..JOINS.len(), 0..3_usize, any::<bool>(), option::weighted(0.3, conditions()));
+    let join = join.prop_map(|(what, to, outer, on)| Joined { what, to, outer, on });
+    prop_oneof![2 => proptest::strategy::Just(Vec::new()), 3 => vec(join, 1..4)]
+}
+
 fn cases() -> impl Strategy<Value = Case> {
-    let query = (
-        option::weighted(0.8, conditions()),
-        vec((0..STORED.len() + COMPUTED.len(), any::<bool>()), 0..3),
-        any::<bool>(),
-        1..6_u32,
-        option::of(0..8_u64),
-    )
-        .prop_map(|(filter, order, key_descending, size, count_max)| Query {
-            filter,
-            order,
-            key_descending,
-            size,
-            count_max,
-        });
+    let query =
+        (
+            joins(),
+            option::weighted(0.8, conditions()),
+            vec((column(), any::<bool>()), 0..3),
+            prop_oneof![3 => proptest::strategy::Just(0), 1 => 1..4_u32],
+            any::<bool>(),
+            1..6_u32,
+            option::of(0..8_u64),
+        )
+            .prop_map(|(joins, filter, order, skip, key_descending, size, count_max)| {
+                Query { joins, skip, filter, order, key_descending, size, count_max }
+            });
     let row =
         proptest::array::uniform18(prop_oneof![1 => proptest::strategy::Just(0), 4 => 1..12_u8]);
     (vec(row, 0..14), vec(query, 1..30)).prop_map(|(rows, queries)| Case { rows, queries })
@@ -184,56 +221,103 @@ fn cases() -> impl Strategy<Value = Case> {
 impl Query {
     fn bind(&self, world: &World) -> BoundQuery {
         let mut query = world.query(TABLE);
-        query.filter = self.filter.as_ref().map(|filter| filter.bind(world));
+        for joined in &self.joins {
+            let (table, from, to) = JOINS[joined.what];
+            let source = joined.to % (query.joins.len() + 1);
+            let is_crate = *query.source(number(source)).logical_name == *TABLE;
+            let to = world.column(TABLE, to);
+            let to = ColumnRef { source: if is_crate { number(source) } else { 0 }, column: to };
+            let (table, from) = (world.table(table), world.column(table, from));
+            let kind = if joined.outer { JoinKind::Outer } else { JoinKind::Inner };
+            query.joins.push(Join { table, from, to, kind, on: None });
+            let on = joined.on.as_ref().map(|on| on.bind(world, &query));
+            query.joins.last_mut().expect("one was pushed").on = on;
+        }
+        query.filter = self.filter.as_ref().map(|filter| filter.bind(world, &query));
         query.order[0].descending = self.key_descending;
         let mut order: Vec<Order> = Vec::new();
-        for (column, descending) in &self.order {
-            let column = at(world.column(TABLE, column_name(*column)));
+        for (place, descending) in &self.order {
+            let (column, _) = place_of(world, &query, *place);
             if order.iter().all(|before| before.column != column) && query.order[0].column != column
             {
                 order.push(Order { column, descending: *descending });
             }
         }
-        query.order.splice(0..0, order);
+        order.append(&mut query.order);
+        for (source, join) in (1..).zip(&query.joins) {
+            let column = ColumnRef { source, column: join.table.primary_key };
+            order.push(Order { column, descending: false });
+        }
+        let joined = order.iter().map(|order| order.column).filter(|column| column.source > 0);
+        query.columns.extend(joined);
+        query.order = order;
         query.paging.size = self.size;
+        query.paging.skip = self.skip;
         query.paging.look_ahead = true;
         query.count_max = self.count_max;
         query
     }
 }
 
+fn number(source: usize) -> u16 {
+    u16::try_from(source).expect("few joins")
+}
+
+/// The column that is meant, and the crate's column whose pool has its values.
+fn place_of(world: &World, query: &BoundQuery, place: Place) -> (ColumnRef, &'static str) {
+    let source = number(place.0 % (query.joins.len() + 1));
+    let table = query.source(source);
+    let name = column_name(place.1);
+    if *table.logical_name == *TABLE {
+        return (ColumnRef { source, column: world.column(TABLE, name) }, name);
+    }
+    // Accounts and contacts have a name, and an id that a crate's serial may be.
+    let (column, name) = match is_text(name) {
+        true => (world.column(&table.logical_name, "name"), name),
+        false => (table.primary_key, "ship_serial"),
+    };
+    (ColumnRef { source, column }, name)
+}
+
 impl Condition {
-    fn bind(&self, world: &World) -> Filter {
-        let all = |parts: &[Condition]| parts.iter().map(|part| part.bind(world)).collect();
-        let column = |name: &str| at(world.column(TABLE, name));
+    fn bind(&self, world: &World, query: &BoundQuery) -> Filter {
+        let all = |parts: &[Condition]| parts.iter().map(|part| part.bind(world, query)).collect();
         match self {
             Self::And(parts) => Filter::And(all(parts)),
             Self::Or(parts) => Filter::Or(all(parts)),
-            Self::Compare { column: number, compare, value } => {
-                let name = column_name(*number);
+            Self::Compare { column, compare, value } => {
+                let (column, name) = place_of(world, query, *column);
                 let value = operand(world, name, *value);
                 // Lookups and yes/no columns have no order for a caller.
                 let unordered = matches!(value, Value::Boolean(_)) || is_lookup(name);
                 let compare = COMPARES[if unordered { compare % 2 } else { *compare }];
-                Filter::Compare { column: column(name), compare, value }
+                Filter::Compare { column, compare, value }
             }
-            Self::Columns { pair, compare } => {
+            Self::Columns { source, pair, compare } => {
                 let (left, right) = PAIRS[*pair];
                 let compare = COMPARES[*compare];
-                Filter::CompareColumns { left: column(left), compare, right: column(right) }
+                let source = number(source % (query.joins.len() + 1));
+                let of_crate = *query.source(source).logical_name == *TABLE;
+                let source = if of_crate { source } else { 0 };
+                let left = ColumnRef { source, column: world.column(TABLE, left) };
+                Filter::CompareColumns { left, compare, right: at(world.column(TABLE, right)) }
             }
-            Self::IsNull { column: number, negated } => {
-                Filter::IsNull { column: column(column_name(*number)), negated: *negated }
+            Self::IsNull { column, negated } => {
+                let (column, _) = place_of(world, query, *column);
+                Filter::IsNull { column, negated: *negated }
             }
-            Self::In { column: number, values, negated } => {
-                let name = column_name(*number);
+            Self::In { column, values, negated } => {
+                let (column, name) = place_of(world, query, *column);
                 let values = values.iter().map(|number| operand(world, name, *number)).collect();
-                Filter::In { column: column(name), values, negated: *negated }
+                Filter::In { column, values, negated: *negated }
             }
-            Self::Text { column: number, matches, text, negated } => {
-                let name = Some(column_name(*number)).filter(|name| is_text(name));
+            Self::Text { column, matches, text, negated } => {
+                let (source, number) = *column;
+                let label = STORED.iter().position(|name| *name == "ship_label");
+                let number = Some(number).filter(|number| is_text(column_name(*number))).or(label);
+                let place = (source, number.expect("crates have a label"));
                 Filter::Text {
-                    column: column(name.unwrap_or("ship_label")),
+                    column: place_of(world, query, place).0,
                     matches: [Match::Contains, Match::StartsWith, Match::EndsWith][*matches],
                     text: TEXTS[*text].into(),
                     negated: *negated,
@@ -255,15 +339,22 @@ fn operand(world: &World, column: &str, number: u8) -> Value {
     }
 }
 
+/// The rows of every table that a query may read.
+type Contents = HashMap<Box<str>, Vec<Vec<Value>>>;
+
 pub async fn random_queries_agree_with_the_evaluator<H: Harness>() {
     for_cases(cases(), 10, async |case: &Case| {
         let (_harness, world) = World::open::<H>().await;
-        world.insert("account", &[(id(1), &[]), (id(2), &[])]).await;
-        world.insert("contact", &[(id(1), &[])]).await;
+        let named = |name: &str| [("name", text(name))];
+        world.insert("account", &[(id(1), &named("a")), (id(2), &named("Ä b"))]).await;
+        world.insert("contact", &[(id(1), &named("A  "))]).await;
         fill(&world, &case.rows).await?;
-        let rows = world.rows(TABLE).await;
+        let mut contents = Contents::new();
+        for table in [TABLE, "account", "contact"] {
+            contents.insert(table.into(), world.rows(table).await);
+        }
         for query in &case.queries {
-            compare(&world, &rows, query.bind(&world)).await?;
+            compare(&world, &contents, query.bind(&world)).await?;
         }
         Ok(())
     })
@@ -272,17 +363,22 @@ pub async fn random_queries_agree_with_the_evaluator<H: Harness>() {
 
 /// Writes the rows that do not collide in a key with one before.
 async fn fill(world: &World, rows: &[[u8; 18]]) -> Result<(), String> {
+    // Ids that sort by their first byte in another order than they are written in.
+    let id = |place: u32| Uuid::from_u128(u128::from(place.wrapping_mul(0x9E37_79B1)) << 96 | 1);
+    let mut written: Vec<Uuid> = Vec::new();
     for (place, row) in (0_u32..).zip(rows) {
-        let cells: Vec<(&str, Value)> = STORED
+        let mut cells: Vec<(&str, Value)> = STORED
             .iter()
             .zip(row)
             .map(|(column, number)| (*column, value(world, column, *number)))
             .collect();
-        // Ids that sort by their first byte in another order than they are written in.
-        let id = Uuid::from_u128(u128::from(place.wrapping_mul(0x9E37_79B1)) << 96 | 1);
-        let op = WriteOp::Insert(world.inserts(TABLE, &[(id, &cells)]));
+        // A tree: several crates share a parent, and one in four has none.
+        let parent = written.get(written.len() / 2).filter(|_| row[0] % 4 > 0);
+        cells.extend(parent.map(|parent| ("ship_parent", world.to(TABLE, *parent))));
+        let op = WriteOp::Insert(world.inserts(TABLE, &[(id(place), &cells)]));
         match world.apply(vec![op]).await {
-            Ok(_) | Err(Error::Rejected { .. }) => {}
+            Ok(_) => written.push(id(place)),
+            Err(Error::Rejected { .. }) => {}
             Err(other) => return Err(format!("insert fails with {other:?}")),
         }
     }
@@ -290,14 +386,20 @@ async fn fill(world: &World, rows: &[[u8; 18]]) -> Result<(), String> {
 }
 
 /// Compares page after page.
-async fn compare(world: &World, rows: &[Vec<Value>], mut query: BoundQuery) -> Result<(), String> {
+async fn compare(world: &World, contents: &Contents, mut query: BoundQuery) -> Result<(), String> {
     for place in 0..PAGES_MAX {
-        let want = query::evaluate(&query, rows.iter().map(Vec::as_slice));
+        let rows = |table: &Table| contents[&table.logical_name].iter().map(Vec::as_slice);
+        let want = query::evaluate_joined(&query, rows);
         let got = world.store.read(&query).await.map_err(|err| format!("read fails: {err:?}"))?;
         if got != want {
+            let joins: Vec<_> = query
+                .joins
+                .iter()
+                .map(|join| (&join.table.logical_name, join.from, join.to, join.kind, &join.on))
+                .collect();
             return Err(format!(
-                "page {place} of filter {:?} order {:?} paging {:?} is {:?} more {} count {:?}, \
-                 should be {:?} more {} count {:?}",
+                "page {place} of joins {joins:?} filter {:?} order {:?} paging {:?} is {:?} more {} \
+                 count {:?}, should be {:?} more {} count {:?}",
                 query.filter,
                 query.order,
                 query.paging,
@@ -312,7 +414,10 @@ async fn compare(world: &World, rows: &[Vec<Value>], mut query: BoundQuery) -> R
         let Some(last) = rows_of(&query, &want).pop().filter(|_| want.more) else {
             return Ok(());
         };
-        let value = |order: &Order| last[usize::from(order.column.column.0)].clone();
+        let value = |order: &Order| {
+            let place = query.columns.iter().position(|column| *column == order.column);
+            last[place.expect("what is ordered by is read")].clone()
+        };
         query.paging.after = Some(query.order.iter().map(value).collect());
     }
     Ok(())

@@ -1,0 +1,225 @@
+//! Which messages are made unavailable for which tables, and the rows that say so.
+//!
+//! A message that the configuration takes from a table is refused there, and its row of
+//! `sdkmessagefilter` is gone as long as the configuration says so. Source: bulk.md 1.8 row 13 and 2.
+//! Not here: reading a configuration file.
+//! Invariant: a start with another configuration makes the rows true before the first message.
+
+use crate::message::Write;
+use crate::run::{Error, Pipeline};
+use crate::seed;
+use model::{Catalog, Fault, MessageName, Table, TableKind, TargetKey, Timestamp, Uuid, code};
+use query::{BoundQuery, ColumnRef, Order, Paging};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use store::writes::{Delete, DeleteRow, WriteOp};
+use store::{RowKey, WriteSet};
+
+/// Messages that can be made unavailable: those that write.
+const MESSAGES: [MessageName; 8] = [
+    MessageName::Create,
+    MessageName::Update,
+    MessageName::Upsert,
+    MessageName::Delete,
+    MessageName::CreateMultiple,
+    MessageName::UpdateMultiple,
+    MessageName::UpsertMultiple,
+    MessageName::DeleteMultiple,
+];
+
+/// How often the rows are compared anew when another node writes them, too.
+const ROUNDS_MAX: usize = 4;
+
+/// Rows of `sdkmessagefilter` that one query reads.
+const ROWS_PER_QUERY: u32 = 5_000;
+
+/// What the configuration took away: logical names of tables, and messages.
+pub(crate) type Unavailable = HashSet<(Box<str>, MessageName)>;
+
+/// Why messages could not be made unavailable.
+#[derive(Debug, thiserror::Error)]
+pub enum UnavailableError {
+    /// The configuration names a table that does not exist.
+    #[error("`[unavailable]` names table `{table}`, which does not exist")]
+    UnknownTable {
+        /// What was written.
+        table: String,
+    },
+    /// The configuration names something that is no message, or one that cannot be taken away.
+    #[error(
+        "`[unavailable]` names message `{message}` of table `{table}`; it can be Create, Update, \
+         Upsert, Delete or one of their Multiple forms"
+    )]
+    UnknownMessage {
+        /// The table.
+        table: String,
+        /// What was written.
+        message: String,
+    },
+    /// The rows of `sdkmessagefilter` could not be read or written.
+    #[error("cannot keep the rows of `sdkmessagefilter` true")]
+    Rows(#[source] Box<store::Error>),
+}
+
+impl From<store::Error> for UnavailableError {
+    fn from(error: store::Error) -> Self {
+        Self::Rows(Box::new(error))
+    }
+}
+
+/// Binds the names of a configuration: per table the messages.
+fn bind(
+    catalog: &Catalog,
+    named: &BTreeMap<String, Vec<String>>,
+) -> Result<Unavailable, UnavailableError> {
+    let mut bound = Unavailable::new();
+    for (table, messages) in named {
+        let Some(known) = catalog.table(table) else {
+            return Err(UnavailableError::UnknownTable { table: table.clone() });
+        };
+        for message in messages {
+            let name = MESSAGES.into_iter().find(|name| name.as_str() == message);
+            let name = name.ok_or_else(|| UnavailableError::UnknownMessage {
+                table: table.clone(),
+                message: message.clone(),
+            })?;
+            bound.insert((known.logical_name.clone(), name));
+        }
+    }
+    Ok(bound)
+}
+
+/// Refuses a message that the configuration took from its table.
+///
+/// Targets without a name of their record are told first (`bulk.md` 1.8, row 11 before row 13): they
+/// are left to the plan. An UpsertMultiple on a standard table needs both of its halves (2.1).
+pub(crate) fn refuse(unavailable: &Unavailable, message: &Write) -> Result<(), Fault> {
+    if unavailable.is_empty() {
+        return Ok(());
+    }
+    let Write { name, table, targets, .. } = message;
+    let taken = |name| unavailable.contains(&(table.logical_name.clone(), name));
+    let halves = *name == MessageName::UpsertMultiple && table.kind == TableKind::Standard;
+    let half_taken = taken(MessageName::CreateMultiple) || taken(MessageName::UpdateMultiple);
+    if !taken(*name) && !(halves && half_taken) {
+        return Ok(());
+    }
+    let named = !matches!(name, MessageName::UpdateMultiple | MessageName::DeleteMultiple)
+        || targets.iter().all(|target| matches!(target.key, TargetKey::Id(_)));
+    if !named {
+        return Ok(());
+    }
+    let text =
+        format!("The message '{name}' is not supported for entity '{}'.", table.logical_name);
+    Err(Fault::new(code::INVALID_ARGUMENT, text)
+        .with_hint("the service's configuration makes it unavailable there"))
+}
+
+impl Pipeline {
+    /// Makes messages unavailable: by logical name of a table, names of messages. What an earlier
+    /// configuration took away and this one does not is there again.
+    ///
+    /// Errors: a table or message that is not known. Nothing is changed then.
+    pub async fn make_unavailable(
+        &mut self,
+        named: &BTreeMap<String, Vec<String>>,
+        now: Timestamp,
+    ) -> Result<(), UnavailableError> {
+        let mut rounds = 0;
+        loop {
+            let catalog = self.catalog();
+            let unavailable = bind(&catalog, named)?;
+            rounds += 1;
+            match self.keep_filters_true(&catalog, &unavailable, now).await {
+                Ok(()) => {
+                    self.unavailable = unavailable;
+                    return Ok(());
+                }
+                // Another node has changed definitions, or the same rows.
+                Err(store::Error::StaleCatalog { .. } | store::Error::Rejected { .. })
+                    if rounds < ROUNDS_MAX =>
+                {
+                    match self.refresh().await {
+                        Ok(_) => {}
+                        Err(Error::StaleCatalog) => continue,
+                        Err(Error::Fault(fault)) => {
+                            let why = fault.log.unwrap_or(fault.message);
+                            return Err(store::Error::Schema { why }.into());
+                        }
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// One write that removes and adds rows of `sdkmessagefilter`; none when they are as they should be.
+    async fn keep_filters_true(
+        &self,
+        catalog: &Arc<Catalog>,
+        unavailable: &Unavailable,
+        now: Timestamp,
+    ) -> Result<(), store::Error> {
+        let (Some(filter), Some(message)) =
+            (catalog.table("sdkmessagefilter"), catalog.table("sdkmessage"))
+        else {
+            let why = "the store has no table `sdkmessagefilter`".to_owned();
+            return Err(store::Error::Schema { why });
+        };
+        let present = self.ids_of(catalog, filter).await?;
+        let taken: HashSet<Uuid> =
+            unavailable.iter().map(|(table, name)| seed::filter_id(name.as_str(), table)).collect();
+        let tables: Vec<_> =
+            catalog.tables().iter().map(|table| table.definition().clone()).collect();
+        let organization = self.organization();
+        let mut all = seed::rows::filters(filter, message.id, &tables, organization, now);
+        let WriteOp::Insert(missing) = &mut all else { return Ok(()) };
+        missing.rows.retain(|row| !present.contains(&row.id) && !taken.contains(&row.id));
+        let removed: Vec<DeleteRow> = present
+            .intersection(&taken)
+            .map(|id| DeleteRow { key: RowKey::Id(*id), expected_version: None })
+            .collect();
+        let mut ops = Vec::new();
+        if !removed.is_empty() {
+            ops.push(WriteOp::Delete(Delete { table: Arc::clone(filter), rows: removed }));
+        }
+        if !missing.rows.is_empty() {
+            ops.push(all);
+        }
+        if ops.is_empty() {
+            return Ok(());
+        }
+        let user = organization.administrator;
+        let writes = WriteSet { catalog: Arc::clone(catalog), now, user, ops };
+        self.store().apply(writes).await.map(drop)
+    }
+
+    /// The ids of all rows of a table.
+    async fn ids_of(
+        &self,
+        catalog: &Arc<Catalog>,
+        table: &Arc<Table>,
+    ) -> Result<HashSet<Uuid>, store::Error> {
+        let key = ColumnRef::root(table.primary_key);
+        let mut ids = HashSet::new();
+        let mut query = BoundQuery {
+            catalog: Arc::clone(catalog),
+            table: Arc::clone(table),
+            joins: Vec::new(),
+            columns: vec![key],
+            filter: None,
+            order: vec![Order { column: key, descending: false }],
+            paging: Paging { size: ROWS_PER_QUERY, after: None, skip: 0, look_ahead: true },
+            count_max: None,
+        };
+        // A page after the other: there is no bound on the number of tables.
+        loop {
+            let page = self.store().read(&query).await?;
+            query.paging.after = page.cells.last().map(|last| vec![last.clone()]);
+            ids.extend(page.cells.iter().filter_map(model::Value::as_id));
+            if !page.more {
+                return Ok(ids);
+            }
+        }
+    }
+}

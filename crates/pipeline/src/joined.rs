@@ -1,0 +1,131 @@
+//! Several planned writes as one list of operations, and the way back from rows to writes.
+//!
+//! Neighbours that make, or change by id, different records of one table become one operation: the
+//! store then works on a slice, however many requests the records came in. Pure.
+//! Not here: planning one write ([`crate::write`]), the store's order of work (`store::writes`).
+//! Invariant: every row of every operation belongs to exactly one write.
+
+use crate::fault::{self, Shape};
+use crate::write::Planned;
+use model::{Fault, MessageName, Uuid};
+use std::collections::HashSet;
+use store::writes::{Insert, Update, WriteOp};
+use store::{Rejection, RowKey, RowOutcome};
+
+/// Operations, and which of their rows are whose.
+#[derive(Default)]
+pub(crate) struct Joined {
+    pub(crate) ops: Vec<WriteOp>,
+    pub(crate) writes: Vec<Joint>,
+    /// The records that the last operation changes.
+    changed: HashSet<Uuid>,
+}
+
+/// One write: where its rows are.
+pub(crate) struct Joint {
+    name: MessageName,
+    /// The operation that holds its rows.
+    pub(crate) op: usize,
+    /// The rows of others before them.
+    first: usize,
+    rows: usize,
+    row_of_target: Vec<usize>,
+    shape: Shape,
+}
+
+impl Joined {
+    /// Adds the next write.
+    pub(crate) fn push(&mut self, name: MessageName, planned: Planned) {
+        let shape = Shape::of(&planned);
+        let Planned { op, target_of_row, row_of_target } = planned;
+        let rows = target_of_row.len();
+        let first = match (self.ops.last_mut(), op) {
+            (Some(WriteOp::Insert(last)), WriteOp::Insert(next)) if inserts_join(last, &next) => {
+                let first = last.rows.len();
+                last.rows.extend(next.rows);
+                first
+            }
+            (Some(WriteOp::Update(last)), WriteOp::Update(next))
+                if updates_join(last, &next, &self.changed) =>
+            {
+                self.changed.extend(ids(&next));
+                let first = last.rows.len();
+                last.rows.extend(next.rows);
+                first
+            }
+            (_, op) => {
+                self.changed.clear();
+                if let WriteOp::Update(op) = &op {
+                    self.changed.extend(ids(op));
+                }
+                self.ops.push(op);
+                0
+            }
+        };
+        let op = self.ops.len() - 1;
+        self.writes.push(Joint { name, op, first, rows, row_of_target, shape });
+    }
+}
+
+/// A bind finds only rows that were there before its operation, so a row with one stays apart.
+fn inserts_join(last: &Insert, next: &Insert) -> bool {
+    last.table.id == next.table.id
+        && last.constants == next.constants
+        && next.rows.iter().all(|row| row.binds.is_empty())
+}
+
+fn updates_join(last: &Update, next: &Update, changed: &HashSet<Uuid>) -> bool {
+    let joins = |(row, id): (&store::writes::UpdateRow, &Uuid)| {
+        row.key == RowKey::Id(*id) && row.binds.is_empty() && !changed.contains(id)
+    };
+    let next_ids: Vec<Uuid> = ids(next).collect();
+    last.table.id == next.table.id
+        && last.constants == next.constants
+        // Which record a row by alternate key changes is not known here.
+        && last.rows.iter().all(|row| matches!(row.key, RowKey::Id(_)))
+        && next_ids.len() == next.rows.len()
+        && next.rows.iter().zip(&next_ids).all(joins)
+}
+
+fn ids(op: &Update) -> impl Iterator<Item = Uuid> {
+    op.rows.iter().filter_map(|row| match row.key {
+        RowKey::Id(id) => Some(id),
+        RowKey::Alternate(_) => None,
+    })
+}
+
+impl Joint {
+    /// The outcomes of its targets, from those of its operation.
+    pub(crate) fn outcomes(&self, of_op: &[RowOutcome]) -> Vec<RowOutcome> {
+        let own = &of_op[self.first..self.first + self.rows];
+        let mut outcomes: Vec<_> = self.row_of_target.iter().map(|row| own[*row]).collect();
+        let mut seen = 0;
+        for (outcome, row) in outcomes.iter_mut().zip(&self.row_of_target) {
+            // A later target that names the same record was ignored: it made nothing.
+            outcome.created &= *row == seen;
+            seen += usize::from(*row == seen);
+        }
+        outcomes
+    }
+
+    fn holds(&self, op: usize, row: usize) -> bool {
+        self.op == op && (self.first..self.first + self.rows).contains(&row)
+    }
+}
+
+/// The fault of what the store refused: that of the first write with a failing row.
+pub(crate) fn fault(error: store::Error, writes: &[Joint]) -> Fault {
+    let store::Error::Rejected { op, rows } = error else { return fault::of_engine(error) };
+    let found = rows.first().and_then(|first| {
+        writes.iter().enumerate().find(|(_, write)| write.holds(op, first.index))
+    });
+    let Some((place, write)) = found else {
+        return fault::of_engine(store::Error::Rejected { op, rows });
+    };
+    let own: Vec<Rejection> = rows
+        .into_iter()
+        .filter(|row| write.holds(op, row.index))
+        .map(|row| Rejection { index: row.index - write.first, ..row })
+        .collect();
+    fault::of_rejections(write.name, &write.shape, own).of_write(place)
+}

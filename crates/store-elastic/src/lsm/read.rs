@@ -1,0 +1,101 @@
+//! Reads a page from a snapshot: some rows of a partition, a partition, or everything.
+//!
+//! Not here: filters, order, paging (`store::elastic_page`); which rows a query can be about
+//! (`crate::scope`).
+//! Invariant: rows whose time is over are not seen, and the rows of a page come from one snapshot.
+
+use super::row::StoredRow;
+use crate::codec::{Columns, decode};
+use crate::error::{engine, malformed};
+use crate::key::{id_of, partition_prefix, row_key};
+use crate::scope::{first_id, ids_asked_for, is_by_id};
+use fjall::{Iter, Keyspace, Readable, Snapshot};
+use model::{Timestamp, Uuid};
+use query::{BoundQuery, Page};
+use store::elastic::ElasticKey;
+use store::elastic_page::PageBuilder;
+use store::{Error, Result};
+
+/// Rows between two looks at whether the page is still wanted.
+const ROWS_PER_LOOK: usize = 1_024;
+const DOING: &str = "reading rows";
+
+/// What is read, and when.
+pub(super) struct Scope<'s> {
+    pub(super) snapshot: &'s Snapshot,
+    pub(super) keyspace: &'s Keyspace,
+    pub(super) now: Timestamp,
+}
+
+impl Scope<'_> {
+    pub(super) fn page(
+        &self,
+        query: &BoundQuery,
+        partition: Option<&str>,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<Page> {
+        let columns = Columns::of(&query.table);
+        let mut page = PageBuilder::new(query);
+        let Some(partition) = partition else {
+            let rows = self.snapshot.iter(self.keyspace);
+            return self.scan(rows, &columns, page, false, is_wanted);
+        };
+        if let Some(ids) = ids_asked_for(query) {
+            for id in ids {
+                let key = row_key(&ElasticKey { partition: partition.into(), id });
+                if let Some(bytes) = self.snapshot.get(self.keyspace, key).map_err(engine(DOING))? {
+                    self.look_at(&columns, id, &bytes, &mut page)?;
+                }
+            }
+            return Ok(page.finish());
+        }
+        let prefix = partition_prefix(partition);
+        let in_order = is_by_id(query);
+        let rows = match first_id(query) {
+            Some(first) => {
+                let last = [&prefix, &Uuid::max().into_bytes()[..]].concat();
+                let first = [&prefix, &first.into_bytes()[..]].concat();
+                self.snapshot.range(self.keyspace, first..=last)
+            }
+            None => self.snapshot.prefix(self.keyspace, prefix),
+        };
+        self.scan(rows, &columns, page, in_order, is_wanted)
+    }
+
+    fn scan(
+        &self,
+        rows: Iter,
+        columns: &Columns<'_>,
+        mut page: PageBuilder<'_>,
+        in_order: bool,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<Page> {
+        for (place, row) in rows.enumerate() {
+            if in_order && page.is_full() && page.is_counted() {
+                break;
+            }
+            if place % ROWS_PER_LOOK == ROWS_PER_LOOK - 1 && !is_wanted() {
+                let source = "nobody waits for the page any more".into();
+                return Err(Error::Engine { doing: DOING, source });
+            }
+            let (key, bytes) = row.into_inner().map_err(engine(DOING))?;
+            let id = id_of(&key).ok_or_else(|| malformed("a row's key is too short"))?;
+            self.look_at(columns, id, &bytes, &mut page)?;
+        }
+        Ok(page.finish())
+    }
+
+    fn look_at(
+        &self,
+        columns: &Columns<'_>,
+        id: Uuid,
+        bytes: &[u8],
+        page: &mut PageBuilder<'_>,
+    ) -> Result<()> {
+        let stored = StoredRow::read(bytes)?;
+        if stored.is_there(self.now) {
+            page.push(&decode(columns, id, stored.version, stored.body)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,112 @@
+//! Reads a page: rows stream from the database into the page, which keeps only what it needs.
+//!
+//! Pushed down are the partition, equality and lists of the primary key, and for pages by id within a
+//! partition the place where they start. Everything else is evaluated here.
+//! Invariant: rows whose time is over are not seen.
+
+use super::connection::Connection;
+use super::error::{Error, engine};
+use super::statements;
+use crate::codec::{Columns, decode};
+use crate::key::escape;
+use crate::scope::{first_id, ids_asked_for, is_by_id};
+use futures_util::{TryStreamExt, pin_mut};
+use model::{Timestamp, Uuid};
+use query::{BoundQuery, Page};
+use store::elastic_page::PageBuilder;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
+
+const DOING: &str = "reading elastic rows";
+/// Rows that are asked for at once where a filter may turn many of them down.
+const ROWS_AT_ONCE: i64 = 1_000;
+
+/// A page in the making.
+struct Reader<'q> {
+    columns: Columns<'q>,
+    page: PageBuilder<'q>,
+}
+
+pub(super) async fn page(
+    connection: &mut Connection,
+    query: &BoundQuery,
+    partition: Option<&str>,
+    now: Timestamp,
+) -> Result<Page, Error> {
+    let table = query.table.id;
+    let mut reader = Reader { columns: Columns::of(&query.table), page: PageBuilder::new(query) };
+    let Some(partition) = partition else {
+        let statement = connection.prepared(&statements::scan(table)).await?;
+        reader.stream(connection, &statement, &[&now.0]).await?;
+        return Ok(reader.page.finish());
+    };
+    let partition = &*escape(partition);
+    if let Some(ids) = ids_asked_for(query) {
+        let ids: Vec<Uuid> = ids.into_iter().collect();
+        let statement = connection.prepared(&statements::by_ids(table)).await?;
+        reader.stream(connection, &statement, &[&now.0, &partition, &ids]).await?;
+    } else if is_by_id(query) {
+        let statement = connection.prepared(&statements::from_id(table)).await?;
+        reader.in_order(connection, &statement, query, partition, now).await?;
+    } else {
+        let statement = connection.prepared(&statements::partition(table)).await?;
+        reader.stream(connection, &statement, &[&now.0, &partition]).await?;
+    }
+    Ok(reader.page.finish())
+}
+
+impl Reader<'_> {
+    /// Looks at every row of a statement; answers how many and the last id.
+    async fn stream(
+        &mut self,
+        connection: &Connection,
+        statement: &Statement,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<(i64, Option<Uuid>), Error> {
+        let rows = connection.client.query_raw(statement, params.iter().copied()).await;
+        let rows = rows.map_err(|error| Error::of(DOING, error))?;
+        pin_mut!(rows);
+        let (mut count, mut last) = (0, None);
+        while let Some(row) = rows.try_next().await.map_err(|error| Error::of(DOING, error))? {
+            last = Some(self.look_at(&row)?);
+            count += 1;
+        }
+        Ok((count, last))
+    }
+
+    /// Looks at rows by id until the page has what it needs.
+    async fn in_order(
+        &mut self,
+        connection: &Connection,
+        statement: &Statement,
+        query: &BoundQuery,
+        partition: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let size = i64::from(query.paging.size).saturating_add(2);
+        let at_once = match (&query.filter, query.count_max) {
+            (None, None) => size,
+            _ => size.max(ROWS_AT_ONCE),
+        };
+        let mut from = first_id(query).unwrap_or(Uuid::nil());
+        loop {
+            let params: [&(dyn ToSql + Sync); 4] = [&now.0, &partition, &from, &at_once];
+            let (count, last) = self.stream(connection, statement, &params).await?;
+            let is_enough = self.page.is_full() && self.page.is_counted();
+            let next = last.and_then(|id| id.as_u128().checked_add(1));
+            match next {
+                Some(next) if count == at_once && !is_enough => from = Uuid::from_u128(next),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn look_at(&mut self, row: &Row) -> Result<Uuid, Error> {
+        let read = || -> Result<(Uuid, i64, &[u8]), tokio_postgres::Error> {
+            Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
+        };
+        let (id, version, body) = read().map_err(|error| engine(DOING, error))?;
+        self.page.push(&decode(&self.columns, id, version, body)?);
+        Ok(id)
+    }
+}

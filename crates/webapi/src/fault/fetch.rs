@@ -1,0 +1,137 @@
+//! A FetchXML query that was not understood: its code and its words.
+//!
+//! Source: errors.md 4. All answer 400.
+
+use super::{Problem, of_query};
+use http::StatusCode;
+use model::{ErrorCode, code};
+use query::fetch::{Error, limits};
+
+/// The answer to a FetchXML query that was not understood or is not honoured.
+pub(crate) fn of_fetch(error: Error) -> Problem {
+    let problem = |code: ErrorCode, text: String| Problem::new(StatusCode::BAD_REQUEST, code, text);
+    match error {
+        Error::Malformed { why } => {
+            problem(code::INVALID_FETCH_XML, "Malformed FetchXml.".to_owned()).hint(why)
+        }
+        Error::UnknownElement { name, parent } => problem(
+            code::INVALID_NODE,
+            format!("Invalid Child Node, invalid node '{name}' in '{parent}'."),
+        ),
+        Error::MissingAttribute { element, name } => problem(
+            code::ATTRIBUTE_NOT_FOUND,
+            format!("The required attribute '{name}' is missing on element '{element}'."),
+        ),
+        Error::MissingElement { name } => {
+            problem(code::ELEMENT_NOT_FOUND, format!("The element '{name}' was not found."))
+        }
+        Error::BadFlag { name, value } => {
+            let code = match name {
+                "distinct" => code::INVALID_DISTINCT,
+                "descending" => code::INVALID_DESCENDING,
+                "useraworderby" => code::INVALID_USE_RAW_ORDER_BY,
+                _ => code::INVALID_FETCH_XML,
+            };
+            problem(code, format!("Invalid value '{value}' for '{name}': it is true or false."))
+        }
+        Error::BadNumber { name, value } => problem(
+            code::INVALID_FETCH_XML,
+            format!("Invalid value '{value}' for '{name}': it is a whole number from 1."),
+        ),
+        Error::UnknownTable { name } => problem(
+            code::QUERY_BUILDER_NO_ENTITY,
+            format!(
+                "The entity with a name = '{name}' with namemapping = 'Logical' was not found in \
+                 the MetadataCache."
+            ),
+        )
+        .about_a_name(),
+        Error::UnknownColumn { table, name } => problem(
+            code::QUERY_BUILDER_NO_ATTRIBUTE,
+            format!(
+                "'{table}' entity doesn't contain attribute with Name = '{name}' and NameMapping \
+                 = 'Logical'."
+            ),
+        )
+        .about_a_name(),
+        Error::OtherTable { table, name } => problem(
+            code::ENTITIES_DO_NOT_MATCH,
+            format!(
+                "The entity '{name}' of the FetchXml is not the entity '{table}' of the request."
+            ),
+        ),
+        Error::Query(error) => of_query(error),
+        error => of_parts(error),
+    }
+}
+
+/// What is wrong with joins, conditions and names.
+fn of_parts(error: Error) -> Problem {
+    let problem = |code: ErrorCode, text: String| Problem::new(StatusCode::BAD_REQUEST, code, text);
+    match error {
+        Error::LinkPair { name } => problem(
+            code::ATTRIBUTE_PAIR_MISMATCH,
+            format!("Link-entity '{name}' needs both of 'from' and 'to'."),
+        ),
+        Error::LinkType { name } => {
+            problem(code::INVALID_LINK_TYPE, format!("Link type '{name}' is not supported."))
+                .hint("honoured are inner and outer")
+        }
+        Error::Operator { name } => problem(
+            code::INVALID_CONDITION_OPERATOR,
+            format!("Condition operator '{name}' is not supported."),
+        )
+        .hint("the operators that are honoured are listed in COMPAT.md"),
+        Error::ValueCount { name, count } => problem(
+            code::INVALID_ARGUMENT,
+            format!("Condition operator '{name}' does not take {count} values."),
+        ),
+        Error::FilterType { value } => problem(
+            code::INVALID_FILTER_TYPE,
+            format!("Invalid filter type '{value}': it is 'and' or 'or'."),
+        ),
+        Error::BadCondition { column, why } => {
+            problem(code::BAD_CONDITION, format!("The condition on '{column}' is invalid."))
+                .hint(why)
+        }
+        Error::BadAlias { name } => {
+            problem(code::INVALID_ALIAS, format!("Invalid alias '{name}'."))
+        }
+        Error::DuplicateAlias { name } => {
+            problem(code::DUPLICATE_ALIAS, format!("Alias '{name}' is not unique."))
+        }
+        Error::UnknownAlias { name } => {
+            problem(code::ALIAS_DOES_NOT_EXIST, format!("Alias '{name}' does not exist."))
+        }
+        Error::Aggregate { name } => problem(
+            code::INVALID_AGGREGATE,
+            format!("Aggregates in FetchXml ('{name}') are not supported."),
+        ),
+        Error::BadCookie => problem(
+            code::INVALID_PAGING_COOKIE,
+            "The paging cookie was not made by this service.".to_owned(),
+        )
+        .hint("ask for further pages by `page` alone"),
+        Error::PageTooDeep { page } => problem(
+            code::OVER_RETRIEVAL_UPPER_LIMIT_WITHOUT_PAGING_COOKIE,
+            format!(
+                "Page {page} begins behind row {}, which needs a paging cookie.",
+                limits::SKIPPED_ROWS_MAX
+            ),
+        ),
+        Error::TooManyConditions => of_query(query::Error::TooManyConditions),
+        Error::TooManyLinks => of_query(query::Error::TooManyJoins),
+        Error::Refused { what } => of_query(query::Error::Refused { what }),
+        // The first half of the table.
+        Error::Malformed { .. }
+        | Error::UnknownElement { .. }
+        | Error::MissingAttribute { .. }
+        | Error::MissingElement { .. }
+        | Error::BadFlag { .. }
+        | Error::BadNumber { .. }
+        | Error::UnknownTable { .. }
+        | Error::UnknownColumn { .. }
+        | Error::OtherTable { .. }
+        | Error::Query(_) => Problem::unexpected(),
+    }
+}
