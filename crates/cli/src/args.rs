@@ -61,6 +61,9 @@ pub(crate) struct Serve {
     /// PostgreSQL database instead of the embedded one
     #[arg(long, value_name = "postgres://…")]
     pub(crate) store: Option<String>,
+    /// Where rows of elastic tables live: a directory, or postgres://… [default: beside the others]
+    #[arg(long, value_name = "DIR|URL")]
+    pub(crate) elastic_store: Option<String>,
     /// Configuration, TOML: `[unavailable]` takes messages from tables
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -381,6 +384,7 @@ mod tests {
             "sheaf serve --listen 127.0.0.1:0 --data d --limits off --tls off",
             "sheaf serve --store postgres://x --limits dataverse --node one",
             "sheaf serve --limits limits.toml",
+            "sheaf serve --data d --elastic-store e",
             "sheaf serve",
             "sheaf demo --exit --rows 10",
         ] {

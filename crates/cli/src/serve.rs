@@ -22,6 +22,7 @@ pub(crate) async fn serve(args: Serve) -> anyhow::Result<u8> {
         (None, None) => StoreChoice::Directory(DIRECTORY.into()),
     };
     let mut options = Options::new(args.listen, store);
+    options.elastic = args.elastic_store.map(elastic_store).transpose()?;
     options.limits = Limits::named(&args.limits).map_err(as_usage)?;
     options.node = args.node;
     if let Some(file) = &args.config {
@@ -33,6 +34,18 @@ pub(crate) async fn serve(args: Serve) -> anyhow::Result<u8> {
     output::note(&format!("try: curl http://{address}/api/data/v9.2/WhoAmI"));
     server.run(signal::stopped()).await;
     Ok(0)
+}
+
+fn elastic_store(text: String) -> Result<StoreChoice, Usage> {
+    if is_postgres(&text) {
+        return Ok(StoreChoice::Postgres(text));
+    }
+    match text.split_once("://") {
+        Some((scheme, _)) => {
+            Err(Usage(format!("`--elastic-store` takes a directory or postgres://, not {scheme}")))
+        }
+        None => Ok(StoreChoice::Directory(text.into())),
+    }
 }
 
 fn is_postgres(url: &str) -> bool {

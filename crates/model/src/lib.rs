@@ -10,6 +10,7 @@ mod define;
 mod fault;
 mod fold;
 mod label;
+pub mod partition;
 mod relationship;
 mod table;
 mod target;

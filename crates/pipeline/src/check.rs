@@ -3,7 +3,7 @@
 //! Not here: types (the decoder's), and what depends on rows (the store's).
 //! Source: `webapi.md` 9, `errors.md` 3.
 
-use model::{ChoiceOption, Column, ColumnKind, Decimal, ErrorCode, Table, Value, code};
+use model::{ChoiceOption, Column, ColumnKind, Decimal, ErrorCode, Table, TextFormat, Value, code};
 use std::fmt::Write as _;
 
 /// A value that a column refuses.
@@ -28,6 +28,7 @@ pub(crate) fn value(table: &Table, column: &Column, value: Value) -> Result<Valu
             Value::Text(text),
         ) => {
             check_text(table, column, *max_length, &text)?;
+            check_json(column, &text)?;
             Ok(Value::Text(text))
         }
         (ColumnKind::TableName, Value::Text(text)) => {
@@ -115,6 +116,21 @@ fn check_text(table: &Table, column: &Column, max_length: u32, text: &str) -> Re
         });
     }
     Ok(())
+}
+
+/// Text of a JSON column is JSON.
+fn check_json(column: &Column, text: &str) -> Result<(), Refused> {
+    let is_json = matches!(
+        column.kind,
+        ColumnKind::Text { format: TextFormat::Json, .. } | ColumnKind::Memo { json: true, .. }
+    );
+    if !is_json {
+        return Ok(());
+    }
+    serde_json::from_str::<serde::de::IgnoredAny>(text).map(drop).map_err(|error| Refused {
+        code: code::INVALID_ARGUMENT,
+        message: format!("The value of '{}' is not valid JSON: {error}", column.logical_name),
+    })
 }
 
 fn check_option(

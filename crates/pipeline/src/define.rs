@@ -1,12 +1,16 @@
 //! From a wish for schema to a change of definitions: pure.
 //!
 //! In reading order: this file (tables, columns, keys, relationships), `names` (what a name may be),
-//! `system` (the columns every table has), `columns` (columns made the short way).
+//! `system` (the columns every table has), `columns` (columns made the short way), `elastic` (what elastic tables
+//! have of their own, and what they refuse).
 //! Source: `metadata.md` 4 to 8.
 
 pub(crate) mod columns;
+mod elastic;
 mod names;
 pub(crate) mod system;
+
+pub(crate) use elastic::PARTITION_BYTES_MAX;
 
 use crate::ids::IdSource;
 use crate::message::Definition;
@@ -167,11 +171,6 @@ fn new_table(
     id: TableId,
     object_type_code: i32,
 ) -> Result<TableDefinition, Fault> {
-    if wish.kind == TableKind::Elastic {
-        return Err(Fault::new(code::NOT_SUPPORTED, "This action is not supported.").with_hint(
-            "`TableType` `Elastic` is not served yet; leave it out for a standard table",
-        ));
-    }
     if !matches!(wish.ownership, Ownership::User | Ownership::Organization) {
         return Err(Fault::new(
             code::INVALID_OWNERSHIP_TYPE,
@@ -232,6 +231,9 @@ fn new_table(
         }
     }
     system::add_columns(&mut table);
+    if table.kind == TableKind::Elastic {
+        elastic::complete(&mut table, fresh.id());
+    }
     // Ids of custom definitions are not derived: a table made anew under the same name is another one.
     for column in &mut table.columns {
         column.metadata_id = fresh.id();
@@ -268,7 +270,8 @@ fn add_column(
             format!("Attribute {logical_name} already exists for entity {}.", table.logical_name),
         ));
     }
-    check_kind(&wish)?;
+    elastic::check_kind(table.kind, &wish)?;
+    check_kind(table.kind, &wish)?;
     let mut column = columns::column(&wish.schema_name, "", wish.kind);
     column.display_name = wish.display_name;
     column.description = wish.description;
@@ -304,15 +307,17 @@ fn add_currency(table: &mut TableDefinition) {
     push(&mut table.columns, &name, read_only("ExchangeRate", "Exchange Rate", decimal(10)));
 }
 
-/// What a column of a standard table may not be.
-fn check_kind(wish: &NewColumn) -> Result<(), Fault> {
+/// What a column may not be.
+fn check_kind(table: TableKind, wish: &NewColumn) -> Result<(), Fault> {
     let refuse = |why: String| Err(Fault::new(code::INVALID_ARGUMENT, why));
     let name = &wish.schema_name;
     if wish.is_primary_name && !matches!(wish.kind, ColumnKind::Text { .. }) {
         return refuse(format!("The primary name attribute {name} must be of type String."));
     }
     match &wish.kind {
-        ColumnKind::Text { format: TextFormat::Json, .. } | ColumnKind::Memo { json: true, .. } => {
+        ColumnKind::Text { format: TextFormat::Json, .. } | ColumnKind::Memo { json: true, .. }
+            if table == TableKind::Standard =>
+        {
             refuse(format!("Attribute {name}: the format Json is for elastic tables only."))
         }
         ColumnKind::Text { max_length, .. } if !(1..=4_000).contains(max_length) => {
@@ -410,6 +415,7 @@ fn new_column(
 }
 
 fn new_key(table: &Table, fresh: &Fresh<'_>, wish: NewKey) -> Result<AlternateKey, Fault> {
+    elastic::check_key(table)?;
     names::check(&wish.schema_name, "EntityKey")?;
     let logical_name: Box<str> = wish.schema_name.to_lowercase().into();
     let refuse = |why: String| Fault::new(code::INVALID_ENTITY_KEY_OPERATION, why);
@@ -492,6 +498,7 @@ fn new_relationship(
     };
     let referenced = table(&wish.referenced_table)?;
     let referencing = table(&wish.referencing_table)?;
+    let cascade = elastic::cascade_of(referenced, referencing, wish.cascade)?;
     let same = |name: &str| name.eq_ignore_ascii_case(&wish.schema_name);
     if catalog.relationships().iter().any(|other| same(&other.schema_name)) {
         return Err(Fault::new(
@@ -546,7 +553,7 @@ fn new_relationship(
             .unwrap_or_else(|| wish.schema_name.clone()),
         referencing_navigation: navigation,
         schema_name: wish.schema_name,
-        cascade: wish.cascade,
+        cascade,
         is_custom: true,
         is_hierarchical: wish.is_hierarchical,
     }));
@@ -635,7 +642,7 @@ pub(crate) mod tests {
         check(vec![wish("ship_Crate"), clash], Err(code::INVALID_ENTITY_SET_NAME));
         let mut elastic = wish("ship_Ping");
         elastic.kind = TableKind::Elastic;
-        check(vec![elastic], Err(code::NOT_SUPPORTED));
+        check(vec![elastic], Ok(&["ship_pings"]));
         let mut nameless = wish("ship_Crate");
         nameless.columns.clear();
         check(vec![nameless], Err(code::INVALID_ARGUMENT));

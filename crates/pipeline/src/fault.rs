@@ -2,10 +2,11 @@
 //!
 //! HTTP statuses are `webapi`'s. Texts follow the contract's tables; our own words are hints.
 
-use crate::write::Planned;
+use crate::write::{Planned, TargetRefused, refused};
 use model::{
-    Cell, ColumnIndex, ErrorCode, Failure, Fault, KeyIndex, MessageName, Table, Value, code,
+    Cell, ColumnIndex, ErrorCode, Failure, Fault, KeyIndex, MessageName, Table, Uuid, Value, code,
 };
+use store::elastic::ElasticReason;
 use store::writes::WriteOp;
 use store::{Reason, Rejection};
 
@@ -46,6 +47,29 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
+/// The fault of a service that was given no store for elastic tables.
+pub(crate) fn no_elastic_store() -> Fault {
+    Fault::new(code::NOT_SUPPORTED, "This action is not supported.")
+        .with_hint("this service has no store for elastic tables")
+}
+
+/// The fault of a query over an elastic table that reaches into other tables.
+pub(crate) fn no_links() -> Fault {
+    Fault::new(code::STORE_ERROR, "Link entities are not supported")
+}
+
+/// The fault of a read of one partition of a standard table.
+pub(crate) fn no_partitions(table: &Table) -> Fault {
+    let text = format!("Table '{}' is not an elastic table.", table.logical_name);
+    Fault::new(code::STORE_ERROR, text)
+}
+
+/// The fault of a query that elastic tables do not take.
+pub(crate) fn no_column_comparison() -> Fault {
+    Fault::new(code::STORE_ERROR, "Column comparison is not supported")
+        .with_hint("elastic tables compare a column with a value only")
+}
+
 /// The fault of failing targets. Only bulk messages carry indexes; a single one names its column.
 pub(crate) fn of_failures(message: MessageName, failures: Vec<Failure>) -> Fault {
     if message.is_bulk() {
@@ -69,6 +93,37 @@ pub(crate) fn concurrency_not_enabled(table: &Table) -> Fault {
             table.logical_name
         ),
     )
+}
+
+/// Why the store did not write a row, in the platform's words.
+pub(crate) fn of_elastic(
+    table: &Table,
+    reason: ElasticReason,
+    id: Option<Uuid>,
+    by_key: bool,
+) -> TargetRefused {
+    let name = &table.logical_name;
+    match reason {
+        ElasticReason::Exists => {
+            refused(code::DUPLICATE_RECORD, "A record with matching key values already exists.")
+        }
+        ElasticReason::Missing if by_key => refused(
+            code::RECORD_NOT_FOUND_BY_ENTITY_KEY,
+            &format!("A record with the specified key values does not exist in {name} entity"),
+        ),
+        ElasticReason::Missing => refused(
+            code::OBJECT_DOES_NOT_EXIST,
+            &format!("{name} With Id = {} Does Not Exist", id.unwrap_or_default()),
+        ),
+        ElasticReason::VersionMismatch => refused(
+            code::CONCURRENCY_VERSION_MISMATCH,
+            "The version of the existing record doesn't match the RowVersion property provided.",
+        ),
+        ElasticReason::TooLarge => refused(
+            code::REQUEST_LENGTH_TOO_LARGE,
+            "The record is larger than 2 MB, which is the most that a row of an elastic table holds.",
+        ),
+    }
 }
 
 /// What a refusal's texts need to know of the operation after it went to the store.

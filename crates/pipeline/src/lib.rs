@@ -2,14 +2,15 @@
 //!
 //! One function runs a message, [`Pipeline::run`]; only `webapi`, jobs and plug-in call-backs call it.
 //! In reading order: `message` (in and out), `run` (the rim), `write` and `check` (targets to one
-//! operation), `joined` (several writes as one set), `job` and `steer` (background jobs as rows),
-//! `define` (schema), `seed` (system tables), `available` (messages that are taken from tables), `fault`
-//! (store errors to codes), `ids`.
+//! operation), `joined` (several writes as one set), `elastic` (targets to independent writes), `job`
+//! and `steer` (background jobs as rows), `define` (schema), `seed` (system tables), `available`
+//! (messages that are taken from tables), `fault` (store errors to codes), `ids`.
 //! Not here: HTTP, JSON, engines.
 
 mod available;
 mod check;
 mod define;
+mod elastic;
 mod fault;
 mod ids;
 pub mod job;
@@ -22,6 +23,6 @@ mod write;
 
 pub use available::UnavailableError;
 pub use message::{Condition, Definition, Message, Read, Reply, Write};
-pub use run::{Context, Error, Organization, Pipeline};
+pub use run::{Context, Error, Organization, Pipeline, Stores};
 pub use seed::can_delete;
 pub use store::RowOutcome;

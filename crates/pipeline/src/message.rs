@@ -1,6 +1,8 @@
 //! What the pipeline executes, and what it answers.
 
-use model::{MessageName, NewColumn, NewKey, NewRelationship, NewTable, Table, Target, Uuid};
+use model::{
+    Failure, MessageName, NewColumn, NewKey, NewRelationship, NewTable, Table, Target, Uuid,
+};
 use query::{BoundQuery, Page};
 use std::sync::Arc;
 use store::RowOutcome;
@@ -18,6 +20,9 @@ pub enum Message {
     StartJob(crate::job::NewJob),
     /// Retrieve and RetrieveMultiple.
     Read(Read),
+    /// The same in one partition of an elastic table: its effective name, which is the text of the id
+    /// for a record without a partition.
+    ReadPartition(Read, Box<str>),
     /// A change of definitions.
     Define(Definition),
 }
@@ -83,6 +88,9 @@ pub enum Reply {
     ///
     /// Of several writes: those of the first, then those of the next.
     Written(Vec<RowOutcome>),
+    /// Some targets of a bulk message on an elastic table were not written; the others were. One
+    /// outcome per target, in order.
+    Partly(Vec<Result<RowOutcome, Failure>>),
     /// The rows.
     Page(Page),
     /// Metadata ids of what was made, in order.

@@ -3,6 +3,8 @@
 //! Not here: planning ([`crate::write`], [`crate::define`]), which is pure. This is the rim that awaits.
 //! Invariant: a message reaches the store as one value; nothing here loops over rows around I/O.
 
+mod elastic;
+
 use crate::available::{self, Unavailable};
 use crate::define;
 use crate::fault;
@@ -13,14 +15,21 @@ use crate::seed;
 use crate::write::{self, Principals};
 use crate::{job, steer};
 use arc_swap::ArcSwap;
-use model::{Caller, Catalog, ColumnKind, Fault, LookupValue, Table, Timestamp, Uuid, Value};
+use model::{
+    Caller, Catalog, ColumnKind, Fault, LookupValue, Table, TableKind, Timestamp, Uuid, Value,
+};
 use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, RwLock};
+use store::elastic::ElasticStore;
 use store::{RowOutcome, StandardStore, WriteSet};
 
 /// Runs messages against a store. One per process; shared by every request.
 pub struct Pipeline {
     store: Arc<dyn StandardStore>,
+    elastic: Option<Arc<dyn ElasticStore>>,
+    /// The highest version that a write to an elastic table got.
+    elastic_version: AtomicI64,
     catalog: ArcSwap<Catalog>,
     organization: Organization,
     ids: IdSource,
@@ -28,6 +37,15 @@ pub struct Pipeline {
     principals: RwLock<Principals>,
     /// Messages that the configuration took from tables.
     pub(crate) unavailable: Unavailable,
+}
+
+/// Where rows lie.
+#[derive(Clone)]
+pub struct Stores {
+    /// Rows of standard tables, and all definitions.
+    pub standard: Arc<dyn StandardStore>,
+    /// Rows of elastic tables. Without it none can be made.
+    pub elastic: Option<Arc<dyn ElasticStore>>,
 }
 
 /// What does not change in a request.
@@ -91,14 +109,11 @@ impl From<Fault> for Error {
 const PRINCIPALS_PER_QUERY: u32 = 5_000;
 
 impl Pipeline {
-    /// Opens the store, making and seeding the system tables where they are not there yet.
+    /// Opens the stores, making and seeding the system tables where they are not there yet.
     ///
     /// `entropy` starts the ids of this process; it must differ between processes.
-    pub async fn open(
-        store: Arc<dyn StandardStore>,
-        now: Timestamp,
-        entropy: u128,
-    ) -> Result<Self, store::Error> {
+    pub async fn open(stores: Stores, now: Timestamp, entropy: u128) -> Result<Self, store::Error> {
+        let Stores { standard: store, elastic } = stores;
         let ids = IdSource::new(entropy);
         let mut catalog = store.catalog().await?;
         if catalog.tables().is_empty() {
@@ -120,6 +135,8 @@ impl Pipeline {
         }
         Ok(Self {
             store,
+            elastic,
+            elastic_version: AtomicI64::new(0),
             catalog: ArcSwap::new(catalog),
             organization: seed::organization(id),
             ids,
@@ -161,6 +178,9 @@ impl Pipeline {
             Message::Write(message) if steer::is_about_a_job(&message) => {
                 self.steer(context, message).await
             }
+            Message::Write(message) if message.table.kind == TableKind::Elastic => {
+                self.write_elastic(context, message).await
+            }
             Message::Write(message) => {
                 match self.write(context, vec![message], Authority::Caller).await {
                     Err(Error::Fault(fault)) => Err(Fault { write: None, ..*fault }.into()),
@@ -175,6 +195,12 @@ impl Pipeline {
                 let writes = job::rows(&context.catalog, context.now, (id, detail), new)?;
                 self.write(context, writes, Authority::System).await?;
                 Ok(Reply::Written(vec![RowOutcome { id, created: true }]))
+            }
+            Message::Read(Read { query, .. }) if query.table.kind == TableKind::Elastic => {
+                self.read_elastic(context, &query, None).await
+            }
+            Message::ReadPartition(Read { query, .. }, partition) => {
+                self.read_elastic(context, &query, Some(&partition)).await
             }
             Message::Read(Read { query, .. }) => self.read(&query).await.map(Reply::Page),
             Message::Define(definition) => self.define(context, definition).await,
@@ -240,6 +266,7 @@ impl Pipeline {
     }
 
     async fn define(&self, context: &Context, definition: Definition) -> Result<Reply, Error> {
+        self.refuse_elastic_without_store(&definition)?;
         let plan = define::plan(context, self.organization, &self.ids, definition)?;
         let made = plan.made;
         let table = plan.table;

@@ -36,7 +36,7 @@ pub(crate) struct Planned {
 pub(crate) type Principals = HashMap<LookupValue, Uuid>;
 
 /// What all targets of a message share.
-struct Plan<'a> {
+pub(crate) struct Plan<'a> {
     context: &'a Context,
     organization: Organization,
     principals: &'a Principals,
@@ -59,10 +59,10 @@ struct Columns {
 
 /// The values of one target, checked.
 #[derive(Default)]
-struct Prepared {
-    cells: Vec<Cell>,
-    insert_cells: Vec<Cell>,
-    binds: Vec<Bind>,
+pub(crate) struct Prepared {
+    pub(crate) cells: Vec<Cell>,
+    pub(crate) insert_cells: Vec<Cell>,
+    pub(crate) binds: Vec<Bind>,
 }
 
 /// Turns a message into one operation.
@@ -74,14 +74,7 @@ pub(crate) fn plan(
     message: Write,
 ) -> Result<Planned, Fault> {
     let Write { name, table, targets, condition } = message;
-    let plan = Plan {
-        context,
-        organization,
-        principals,
-        table: &table,
-        name,
-        columns: Columns::of(&table),
-    };
+    let plan = Plan::of(context, organization, principals, &table, name);
     let count = targets.len();
     let one_to_one = |op| Planned {
         op,
@@ -189,7 +182,17 @@ impl Columns {
     }
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
+    pub(crate) fn of(
+        context: &'a Context,
+        organization: Organization,
+        principals: &'a Principals,
+        table: &'a Table,
+        name: MessageName,
+    ) -> Self {
+        Self { context, organization, principals, table, name, columns: Columns::of(table) }
+    }
+
     fn inserts(&self, targets: Vec<Target>, ids: &IdSource) -> Result<Vec<InsertRow>, Fault> {
         let missing = targets.iter().filter(|target| target.key == TargetKey::None).count();
         let mut fresh = ids.take(missing, self.context.now).into_iter();
@@ -344,7 +347,11 @@ impl Plan<'_> {
     }
 
     /// Drops what callers may not write, checks what is left and adds what follows from it.
-    fn prepare(&self, cells: Vec<Cell>, binds: Vec<Bind>) -> Result<Prepared, TargetRefused> {
+    pub(crate) fn prepare(
+        &self,
+        cells: Vec<Cell>,
+        binds: Vec<Bind>,
+    ) -> Result<Prepared, TargetRefused> {
         let creates = !matches!(self.name, MessageName::Update | MessageName::UpdateMultiple);
         let updates = !matches!(self.name, MessageName::Create | MessageName::CreateMultiple);
         let mut prepared = Prepared {
@@ -473,14 +480,15 @@ impl Plan<'_> {
 }
 
 /// Why one target cannot be written.
-struct TargetRefused {
-    code: model::ErrorCode,
-    message: String,
-    column: Option<Box<str>>,
+#[derive(Clone)]
+pub(crate) struct TargetRefused {
+    pub(crate) code: model::ErrorCode,
+    pub(crate) message: String,
+    pub(crate) column: Option<Box<str>>,
 }
 
 impl TargetRefused {
-    fn in_column(column: &model::Column, refused: check::Refused) -> Self {
+    pub(crate) fn in_column(column: &model::Column, refused: check::Refused) -> Self {
         Self {
             code: refused.code,
             message: refused.message,
@@ -489,7 +497,7 @@ impl TargetRefused {
     }
 }
 
-fn refused(code: model::ErrorCode, message: &str) -> TargetRefused {
+pub(crate) fn refused(code: model::ErrorCode, message: &str) -> TargetRefused {
     TargetRefused { code, message: message.to_owned(), column: None }
 }
 
@@ -549,7 +557,7 @@ fn default_status(table: &Table) -> Option<i32> {
 }
 
 /// What every changed row gets.
-fn update_constants(table: &Table, caller: Caller, now: Timestamp) -> Vec<Cell> {
+pub(crate) fn update_constants(table: &Table, caller: Caller, now: Timestamp) -> Vec<Cell> {
     let user = |id| Value::Lookup(LookupValue { table: seed::SYSTEM_USER, id });
     let values = [
         ("modifiedon", Value::DateTime(now)),

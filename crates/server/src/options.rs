@@ -13,6 +13,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where rows live.
     pub store: StoreChoice,
+    /// Where rows of elastic tables live; beside the others when nothing is said.
+    pub elastic: Option<StoreChoice>,
     /// What a request may cost.
     pub limits: Limits,
     /// Bytes of all request bodies in memory at once.
@@ -40,6 +42,7 @@ impl Options {
         Self {
             listen,
             store,
+            elastic: None,
             limits: Limits::OFF,
             bodies_bytes_max: 8 * Limits::MESSAGE_BYTES,
             grace: Duration::from_secs(30),

@@ -35,6 +35,7 @@ pub(crate) fn prepare(
         Write { name, table: Arc::clone(table), targets: list.targets, condition: Condition::Any };
     let shown = match name {
         MessageName::CreateMultiple => Shown::Ids,
+        MessageName::DeleteMultiple => Shown::Deleted,
         _ => Shown::Nothing,
     };
     Ok(Prepared { write, shown })

@@ -7,9 +7,11 @@
 mod fetch;
 pub(crate) mod job;
 mod limited;
+mod partly;
 mod payload;
 
 pub(crate) use fetch::of_fetch;
+pub(crate) use partly::partly;
 pub(crate) use payload::{Payload, of_wire};
 
 use crate::response;
@@ -35,6 +37,10 @@ pub(crate) struct Problem {
     pub(crate) challenge: Option<String>,
     /// A name was not known: newer definitions may know it.
     pub(crate) unknown_name: bool,
+    /// One failing target is the reason, and the text says which.
+    pub(crate) blames_one: bool,
+    /// The state of an elastic table behind what was written all the same.
+    pub(crate) session: Option<String>,
 }
 
 impl Problem {
@@ -44,7 +50,15 @@ impl Problem {
 
     fn of(status: StatusCode, fault: Fault) -> Self {
         let fault = Box::new(fault);
-        Self { status, fault, allow: None, challenge: None, unknown_name: false }
+        Self {
+            status,
+            fault,
+            allow: None,
+            challenge: None,
+            unknown_name: false,
+            blames_one: true,
+            session: None,
+        }
     }
 
     /// A newer snapshot of the definitions may make this request a good one.
@@ -212,6 +226,25 @@ impl Problem {
         )
     }
 
+    /// 400 for a query of an elastic table that reaches into other tables.
+    pub(crate) fn no_links() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code::STORE_ERROR, "Link entities are not supported")
+    }
+
+    /// 400 for a query over documents that cannot be understood.
+    pub(crate) fn document_query(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code::STORE_ERROR, message)
+    }
+
+    /// 400 for the cookie of another service.
+    pub(crate) fn paging_cookie() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            code::INVALID_PAGING_COOKIE,
+            "The paging cookie is malformed.",
+        )
+    }
+
     /// 404 for a definition that does not exist.
     pub(crate) fn no_definition(what: &str, name: &str) -> Self {
         Self::new(
@@ -271,10 +304,18 @@ impl Problem {
             Some(_) => self.annotations(request_id),
             None => Vec::new(),
         };
-        wire::error_body::write(&mut body, &code, &self.fault.text(), listed, annotations);
+        let text = match self.blames_one {
+            true => self.fault.text(),
+            false => self.fault.message.clone(),
+        };
+        wire::error_body::write(&mut body, &code, &text, listed, annotations);
         let mut response = response::json(self.status, body);
         if let Some(allow) = self.allow {
             response::put(&mut response, header::ALLOW, allow);
+        }
+        if let Some(session) = &self.session {
+            let name = HeaderName::from_static(wire::headers::ELASTIC_SESSION_TOKEN);
+            response::put(&mut response, name, session);
         }
         if let Some(challenge) = &self.challenge {
             response::put(&mut response, header::WWW_AUTHENTICATE, challenge);

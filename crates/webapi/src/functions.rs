@@ -3,6 +3,7 @@
 //! Source: webapi.md 2 and 20.
 
 use crate::api::{Attempt, Stop};
+use crate::cosmos;
 use crate::fault::{self, Problem};
 use crate::response;
 use crate::route::Function;
@@ -66,6 +67,7 @@ pub(crate) async fn call(
             let names = entity_names(attempt, arguments)?;
             total_record_count(attempt, &names).await
         }
+        Function::ExecuteCosmosSqlQuery => cosmos::call(attempt, arguments).await,
     }
 }
 
@@ -75,6 +77,7 @@ fn name(function: Function) -> &'static str {
         Function::RetrieveVersion => "RetrieveVersion",
         Function::RetrieveCurrentOrganization => "RetrieveCurrentOrganization",
         Function::RetrieveTotalRecordCount => "RetrieveTotalRecordCount",
+        Function::ExecuteCosmosSqlQuery => "ExecuteCosmosSqlQuery",
     }
 }
 
@@ -87,7 +90,7 @@ fn ok(body: &Value) -> Response<Bytes> {
     response::json(StatusCode::OK, body.to_string().into_bytes())
 }
 
-fn bad_arguments(function: Function) -> Problem {
+pub(crate) fn bad_arguments(function: Function) -> Problem {
     Problem::uri(format!(
         "No function signature for the function with name '{}' matches the specified arguments.",
         name(function)
@@ -205,7 +208,7 @@ async fn rows_of(attempt: &Attempt<'_>, table: &Arc<Table>) -> Result<u64, Stop>
     let read = Message::Read(Read { name: MessageName::RetrieveMultiple, query });
     match attempt.run(read).await? {
         Reply::Page(page) => Ok(page.count.unwrap_or_default()),
-        Reply::Written(_) | Reply::Defined(_) => {
+        Reply::Written(_) | Reply::Partly(_) | Reply::Defined(_) => {
             tracing::error!("a read was answered with something else than a page");
             Err(Problem::unexpected().into())
         }

@@ -14,6 +14,7 @@ mod api;
 mod batch;
 mod bulk;
 mod bulk_delete;
+mod cosmos;
 mod fault;
 mod functions;
 mod limits;

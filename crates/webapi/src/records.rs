@@ -1,19 +1,22 @@
 //! Records by their addresses: read, write, delete.
 //!
 //! In reading order: `read` (one record, a page, a count), `write` (create, PATCH, delete),
-//! `property` (single values), `link` (`$ref` of a lookup), `names` (what lookups are called). Not here: bulk actions.
+//! `property` (single values), `link` (`$ref` of a lookup), `names` (what lookups are called),
+//! `partition` (elastic tables). Not here: bulk actions.
 
 mod fetch_xml;
 mod link;
 mod names;
+mod partition;
 mod property;
 mod read;
 mod write;
 
 pub(crate) use link::link;
 pub(crate) use names::first_name;
-pub(crate) use property::{property, raw_property};
-pub(crate) use read::count;
+pub(crate) use partition::addressed;
+pub(crate) use property::{json, property, raw_property};
+pub(crate) use read::{count, page_of};
 pub(crate) use write::{Prepared, Shown};
 
 use crate::api::{Attempt, Stop};

@@ -7,7 +7,9 @@ use crate::fault::{self, Payload, Problem};
 use crate::metadata::Place;
 use crate::path::Segment;
 use crate::request::Request;
-use model::{Catalog, ColumnIndex, ColumnKind, MessageName, Table, TargetKey};
+use model::{
+    Catalog, ColumnIndex, ColumnKind, MessageName, Table, TableKind, TargetKey, partition,
+};
 use std::sync::Arc;
 
 /// What a path names.
@@ -53,13 +55,14 @@ pub(crate) enum Function {
     RetrieveVersion,
     RetrieveCurrentOrganization,
     RetrieveTotalRecordCount,
+    ExecuteCosmosSqlQuery,
 }
 
 /// The namespace before bound operations and type casts.
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// First segments that the platform has and this service has not yet.
-const ABSENT: [&str; 34] = [
+const ABSENT: [&str; 33] = [
     "$metadata",
     "GlobalOptionSetDefinitions",
     "ManagedPropertyDefinitions",
@@ -70,7 +73,6 @@ const ABSENT: [&str; 34] = [
     "RetrievePrincipalAccess",
     "RetrieveAadUserRoles",
     "InitializeFrom",
-    "ExecuteCosmosSqlQuery",
     "InitializeFileBlocksUpload",
     "UploadBlock",
     "CommitFileBlocksUpload",
@@ -129,6 +131,7 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
         "RetrieveVersion" => Function::RetrieveVersion,
         "RetrieveCurrentOrganization" => Function::RetrieveCurrentOrganization,
         "RetrieveTotalRecordCount" => Function::RetrieveTotalRecordCount,
+        "ExecuteCosmosSqlQuery" => Function::ExecuteCosmosSqlQuery,
         "CreateEntities" if first.key.is_none() => {
             end(rest)?;
             return Ok(Route::CreateEntities);
@@ -258,6 +261,11 @@ impl Address {
         };
         match &self.key {
             TargetKey::Id(id) => equals(self.table.primary_key, &model::Value::Guid(*id)),
+            // The read is of the record's own partition.
+            TargetKey::Alternate(_) if self.table.kind == TableKind::Elastic => {
+                let id = partition::parts(&self.table, &self.key).map(|(id, _)| id);
+                equals(self.table.primary_key, &model::Value::Guid(id.unwrap_or_default()))
+            }
             TargetKey::Alternate(key) => {
                 let columns = &self.table.key(key.key).columns;
                 let pairs = columns.iter().zip(&key.values);

@@ -39,7 +39,8 @@ pub enum ConcurrencyBehavior {
 ///
 /// Columns that may not be written are decoded like any other. `@odata.id` is read for updates,
 /// upserts and deletes, `@odata.etag` for updates and deletes; elsewhere both are ignored. Where the
-/// primary key stands in the item, too, it wins over `@odata.id`. On a standard table an update by
+/// primary key stands in the item, too, it wins over `@odata.id`, which then gives no more than the
+/// partition of an elastic record. On a standard table an update by
 /// alternate key names no record.
 ///
 /// A property that stands twice in one item is an error. Of several navigation properties of one

@@ -35,7 +35,10 @@ pub(crate) struct Report {
 impl House {
     pub(crate) async fn open() -> Self {
         let store = Arc::new(MemoryStore::default());
-        let pipeline = Pipeline::open(store, Timestamp(NOW), 42).await.expect("it opens");
+        let pipeline =
+            Pipeline::open(pipeline::Stores { standard: store, elastic: None }, Timestamp(NOW), 42)
+                .await
+                .expect("it opens");
         Self { pipeline: Arc::new(pipeline), now: Arc::new(AtomicI64::new(NOW)) }
     }
 

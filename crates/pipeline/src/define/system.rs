@@ -7,10 +7,10 @@ use super::columns::{
 };
 use model::{
     Cascade, Column, ColumnKind, Computed, DeleteAction, LookupKind, OneToMany, Ownership,
-    TableDefinition,
+    TableDefinition, TableKind,
 };
 
-/// Appends the system columns that the table does not bring itself.
+/// Appends the system columns that the table does not bring itself. Elastic tables have no state.
 pub(crate) fn add_columns(table: &mut TableDefinition) {
     let name = table.logical_name.clone();
     let mut add = |column: Column| {
@@ -53,7 +53,9 @@ pub(crate) fn add_columns(table: &mut TableDefinition) {
         }
         Ownership::Business | Ownership::None => {}
     }
-    if !matches!(table.ownership, Ownership::None | Ownership::Business) {
+    let has_states = table.kind == TableKind::Standard
+        && !matches!(table.ownership, Ownership::None | Ownership::Business);
+    if has_states {
         add(column("statecode", "Status", state(&[(0, "Active", 1), (1, "Inactive", 2)])));
         add(column("statuscode", "Status Reason", status(&[(1, "Active", 0), (2, "Inactive", 1)])));
     }

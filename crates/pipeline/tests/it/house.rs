@@ -5,11 +5,13 @@ use model::{
     NewKey, NewRelationship, NewTable, Ownership, RequiredLevel, Table, TableKind, Target,
     TargetKey, TextFormat, Timestamp, Uuid, Value,
 };
-use pipeline::{Condition, Context, Definition, Error, Message, Pipeline, Read, Reply, Write};
+use pipeline::{
+    Condition, Context, Definition, Error, Message, Pipeline, Read, Reply, Stores, Write,
+};
 use query::{BoundQuery, ColumnRef, Order, Page, Paging};
 use std::sync::Arc;
-use store::RowOutcome;
 use store::memory::MemoryStore;
+use store::{MemoryElasticStore, RowOutcome};
 
 pub(crate) const NOW: Timestamp = Timestamp(1_750_000_000);
 
@@ -21,7 +23,8 @@ impl House {
     /// A seeded organisation with the table `ship_crate` of the contract's examples.
     pub(crate) async fn open() -> Self {
         let store = Arc::new(MemoryStore::default());
-        let pipeline = Pipeline::open(store, NOW, 42).await.expect("the reference store opens");
+        let stores = Stores { standard: store, elastic: Some(Arc::new(MemoryElasticStore::new())) };
+        let pipeline = Pipeline::open(stores, NOW, 42).await.expect("the reference store opens");
         let house = Self { pipeline };
         house.define(Definition::CreateTables(vec![crate_table()])).await.expect("a plain table");
         let key = NewKey {

@@ -1,7 +1,7 @@
 //! `$select`: which columns an answer shows.
 
 use crate::Error;
-use model::{ColumnIndex, ColumnKind, Table};
+use model::{ColumnIndex, ColumnKind, Table, TableKind, partition};
 
 /// The columns that `$select` names, each once, in its order; none when it is absent or empty.
 pub(super) fn parse(table: &Table, text: Option<&str>) -> Result<Option<Vec<ColumnIndex>>, Error> {
@@ -26,7 +26,8 @@ pub(super) fn parse(table: &Table, text: Option<&str>) -> Result<Option<Vec<Colu
     Ok(Some(columns))
 }
 
-/// What is shown: the selected columns, the currency beside money, and always the primary key; or
+/// What is shown: the selected columns, the currency beside money, and always the primary key (on
+/// elastic tables version, partition, owner and owning business unit, too); or
 /// every readable column.
 pub(super) fn shown(table: &Table, select: Option<&[ColumnIndex]>) -> Vec<ColumnIndex> {
     let Some(select) = select else {
@@ -39,8 +40,15 @@ pub(super) fn shown(table: &Table, select: Option<&[ColumnIndex]>) -> Vec<Column
     let mut columns = select.to_vec();
     let money =
         columns.iter().any(|column| matches!(table.column(*column).kind, ColumnKind::Money { .. }));
+    let always = match table.kind {
+        TableKind::Standard => &[][..],
+        TableKind::Elastic => {
+            &["versionnumber", partition::PARTITION, "ownerid", "owningbusinessunit"][..]
+        }
+    };
+    let always = always.iter().filter_map(|name| table.index_of(name));
     let currency = money.then(|| table.index_of("transactioncurrencyid")).flatten();
-    for column in currency.into_iter().chain([table.primary_key]) {
+    for column in currency.into_iter().chain([table.primary_key]).chain(always) {
         if !columns.contains(&column) {
             columns.push(column);
         }

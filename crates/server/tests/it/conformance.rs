@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use model::{Timestamp, Uuid};
-use pipeline::Pipeline;
-use store::StandardStore;
+use pipeline::{Pipeline, Stores};
 use store::memory::MemoryStore;
+use store::{MemoryElasticStore, StandardStore};
 use store_standard::{PostgresStore, SqliteOptions, SqliteStore, Synchronous};
 use tempfile::TempDir;
 use testkit::postgres::Cluster;
@@ -21,7 +21,7 @@ use tokio::runtime::Builder;
 use webapi::{Incoming, Settings, WebApi};
 
 /// Features that this service has, as `needs:` names them. A file that needs another one is skipped, and counted.
-const FEATURES: [&str; 4] = ["batch", "fetchxml", "jobs", "navigation-filter"];
+const FEATURES: [&str; 5] = ["batch", "elastic", "fetchxml", "jobs", "navigation-filter"];
 
 /// Names one file, or several by a piece of their paths, while working on them.
 const FILTER_VARIABLE: &str = "SHEAF_SCENARIOS";
@@ -80,7 +80,9 @@ where
 async fn client(
     store: Arc<dyn StandardStore>,
 ) -> Client<impl AsyncFn(Request) -> Result<Response, String>> {
-    let pipeline = Arc::new(Pipeline::open(store, NOW, 1).await.expect("the store opens"));
+    let elastic = Arc::new(MemoryElasticStore::default());
+    let stores = Stores { standard: store, elastic: Some(elastic) };
+    let pipeline = Arc::new(Pipeline::open(stores, NOW, 1).await.expect("the store opens"));
     let api = WebApi::new(Arc::clone(&pipeline), Settings::default());
     let send = async move |request: Request| {
         let mut headers = HeaderMap::new();

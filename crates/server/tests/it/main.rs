@@ -3,6 +3,7 @@
 mod availability;
 mod batch;
 mod conformance;
+mod elastic;
 mod house;
 mod jobs;
 mod limits;

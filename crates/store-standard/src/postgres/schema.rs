@@ -14,7 +14,7 @@ use crate::layout::{self, LAYOUT, Texts};
 use crate::names::{self, Storage};
 use model::{
     AlternateKey, Catalog, Column, ColumnIndex, ColumnKind, KeyIndex, Table, TableDefinition,
-    TableId,
+    TableId, TableKind,
 };
 use store::{Reason, Rejection, SchemaOp};
 
@@ -159,6 +159,9 @@ pub(super) fn plan(before: &Catalog, after: &Catalog, ops: &[SchemaOp]) -> Resul
     let mut plan = Plan::default();
     let mut created: Vec<TableId> = Vec::new();
     for (place, op) in ops.iter().enumerate() {
+        if is_elastic(after, op) {
+            continue;
+        }
         match op {
             SchemaOp::CreateTable(definition) => {
                 let table = table(after, definition.id)?;
@@ -187,17 +190,31 @@ pub(super) fn plan(before: &Catalog, after: &Catalog, ops: &[SchemaOp]) -> Resul
         }
     }
     for op in ops {
-        if let SchemaOp::CreateTable(definition) = op {
+        if let SchemaOp::CreateTable(definition) = op
+            && !is_elastic(after, op)
+        {
             for key in &definition.keys {
                 add_key(&mut plan, table(after, definition.id)?, key, None)?;
             }
         }
     }
-    for table in after.tables() {
+    for table in after.tables().iter().filter(|table| table.kind == TableKind::Standard) {
         check_size(table)?;
     }
     save(&mut plan, before, after);
     Ok(plan)
+}
+
+/// Whether an operation is about an elastic table: its rows lie elsewhere, so it has no physical table.
+fn is_elastic(after: &Catalog, op: &SchemaOp) -> bool {
+    let table = match op {
+        SchemaOp::CreateTable(table) => return table.kind == TableKind::Elastic,
+        SchemaOp::AddColumn { table, .. } | SchemaOp::AddKey { table, .. } => {
+            after.table_by_id(*table)
+        }
+        SchemaOp::AddRelationship(relationship) => after.table(&relationship.referencing_table),
+    };
+    table.is_some_and(|table| table.kind == TableKind::Elastic)
 }
 
 fn table(catalog: &Catalog, id: TableId) -> Result<&Table, Error> {

@@ -2,11 +2,12 @@
 //!
 //! In: the definitions before and after a change. Out: the statements that make the one from the other.
 //! Not here: whether the change is sound (`store::apply_ops`), keeping the definitions (`catalog`).
+//! Elastic tables have no rows here, so no physical table: their definitions alone are kept.
 //! Invariant: the physical tables are a function of the catalog, whatever changes led to it.
 
 use crate::names::{self, LookupTable, Storage};
 use crate::select::scaled;
-use model::{Catalog, ColumnIndex, ColumnKind, KeyIndex, TableDefinition, TableId};
+use model::{Catalog, ColumnIndex, ColumnKind, KeyIndex, TableDefinition, TableId, TableKind};
 use std::collections::HashMap;
 use store::{Error, Result};
 
@@ -43,7 +44,7 @@ struct Index {
 /// Errors: [`Error::Schema`] for what SQLite cannot hold.
 pub(super) fn steps(before: &Catalog, after: &Catalog) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
-    for table in after.tables() {
+    for table in after.tables().iter().filter(|table| table.kind == TableKind::Standard) {
         let old = before.table_by_id(table.id);
         check_decimals(table.definition(), old.map_or(0, |old| old.columns.len()))?;
         let new = physical(after, table.definition());

@@ -9,7 +9,7 @@
 use super::Batch;
 use super::address::Known;
 use crate::api::{Attempt, ROUNDS_MAX, Stop, refused};
-use crate::fault::Problem;
+use crate::fault::{self, Problem};
 use crate::records::{self, Prepared, Shown};
 use crate::request::{self, Request};
 use crate::route;
@@ -181,8 +181,17 @@ impl Batch<'_> {
         places: &[usize],
     ) -> Result<Vec<RowOutcome>, Failed> {
         let place_of = |write: Option<usize>| places.get(write.unwrap_or(0)).copied().unwrap_or(0);
+        // Only a bulk message is carried out in part, and each is a message of its own.
+        let name = match &message {
+            Message::Write(write) => write.name,
+            _ => MessageName::UpdateMultiple,
+        };
         match self.api.pipeline.run(context, message).await {
             Ok(Reply::Written(outcomes)) => Ok(outcomes),
+            Ok(Reply::Partly(outcomes)) => {
+                let problem = fault::partly(name, outcomes);
+                Err(Failed { place: place_of(None), stop: problem.into() })
+            }
             Ok(Reply::Page(_) | Reply::Defined(_)) => {
                 tracing::error!("a change set was not answered with outcomes");
                 let stop = Problem::unexpected().into();
@@ -206,6 +215,7 @@ fn subject(write: &Write) -> Option<String> {
         return None;
     }
     let mut address = String::new();
-    wire::reference::write(&mut address, &write.table, &target.key);
+    let key = records::addressed(&write.table, target);
+    wire::reference::write(&mut address, &write.table, &key);
     Some(address)
 }

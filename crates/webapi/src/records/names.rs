@@ -4,7 +4,7 @@
 
 use super::read;
 use crate::api::{Attempt, Stop};
-use model::{LookupValue, MessageName, TableId, Uuid, Value};
+use model::{LookupValue, MessageName, TableId, Uuid, Value, partition};
 use pipeline::{Message, Read, Reply};
 use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
 use std::collections::{BTreeSet, HashMap};
@@ -57,16 +57,21 @@ async fn of_table(
     let Some(table) = catalog.table_by_id(table_id) else { return Ok(()) };
     let Some(name) = table.primary_name else { return Ok(()) };
     let key = ColumnRef::root(table.primary_key);
+    let mut conditions = vec![Filter::In {
+        column: key,
+        values: ids.iter().copied().map(Value::Guid).collect(),
+        negated: false,
+    }];
+    // Lookups point to records without a partition only.
+    if let Some(column) = partition::column(table) {
+        conditions.push(Filter::IsNull { column: ColumnRef::root(column), negated: false });
+    }
     let query = BoundQuery {
         catalog: Arc::clone(catalog),
         table: Arc::clone(table),
         joins: Vec::new(),
         columns: vec![key, ColumnRef::root(name)],
-        filter: Some(Filter::In {
-            column: key,
-            values: ids.iter().copied().map(Value::Guid).collect(),
-            negated: false,
-        }),
+        filter: Some(Filter::And(conditions)),
         order: vec![Order { column: key, descending: false }],
         paging: Paging {
             size: u32::try_from(ids.len()).unwrap_or(u32::MAX),
@@ -109,6 +114,6 @@ pub(crate) async fn first_name(
             Value::Text(name) => Some(name),
             _ => None,
         }),
-        Reply::Written(_) | Reply::Defined(_) => None,
+        Reply::Written(_) | Reply::Partly(_) | Reply::Defined(_) => None,
     })
 }

@@ -2,8 +2,8 @@
 //!
 //! Source: webapi.md 13.4 and 14.6. Lookups are read as `_x_value` and not written here.
 
-use super::read;
 use super::write::{Prepared, Shown};
+use super::{partition, read};
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Payload, Problem};
 use crate::response;
@@ -114,18 +114,19 @@ pub(super) async fn fetch(
     address: &Address,
     column: ColumnIndex,
 ) -> Result<Value, Stop> {
+    let address = &*partition::scoped(attempt, address);
     attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
     let catalog = &attempt.context.catalog;
     let mut parsed =
         odata::parse_single(catalog, &address.table, &Options::default(), address.filter())
             .map_err(fault::of_query)?;
     parsed.query.columns = vec![query::ColumnRef::root(column)];
-    let page = read::run(attempt, MessageName::Retrieve, parsed.query).await?;
+    let page = read::single(attempt, address, parsed.query).await?;
     page.cells.into_iter().next().ok_or_else(|| address.missing().into())
 }
 
 /// A value as JSON, in the form that records have it.
-fn json(value: &Value) -> serde_json::Value {
+pub(crate) fn json(value: &Value) -> serde_json::Value {
     use serde_json::Value as Json;
     // The digits of exact numbers stay: their text is their JSON.
     let exact = |text: String| serde_json::from_str::<Json>(&text).unwrap_or(Json::String(text));

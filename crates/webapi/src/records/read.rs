@@ -1,6 +1,6 @@
 //! Reading records: one, a page of them, their number.
 
-use super::{fetch_xml, names};
+use super::{fetch_xml, names, partition};
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Problem};
 use crate::request::Guard;
@@ -9,7 +9,7 @@ use crate::route::Address;
 use bytes::Bytes;
 use http::header;
 use http::{Method, Response, StatusCode};
-use model::{ColumnIndex, LookupValue, MessageName, Table, Value};
+use model::{ColumnIndex, LookupValue, MessageName, Table, TableKind, Value};
 use percent_encoding::percent_decode_str;
 use pipeline::{Message, Read, Reply};
 use query::odata::{self, Expanded, Parsed, limits};
@@ -28,12 +28,13 @@ pub(super) async fn page(
     if request.prefer.track_changes {
         return Err(Problem::not_implemented("The preference 'odata.track-changes'").into());
     }
+    partition::refuse_links(attempt, table)?;
     if let Some(text) = request.options.fetch_xml() {
         return fetch_xml::page(attempt, table, text).await;
     }
     let parsed =
         odata::parse(&attempt.context.catalog, table, &request.options).map_err(fault::of_query)?;
-    let page = run(attempt, MessageName::RetrieveMultiple, parsed.query.clone()).await?;
+    let page = many(attempt, parsed.query.clone()).await?;
     let next_link = match parsed.next_token(&page) {
         Some(token) => Some(next_link(attempt, table, &token)?),
         None => None,
@@ -65,7 +66,7 @@ pub(super) async fn page(
 
 /// `GET /set(key)`
 pub(super) async fn one(attempt: &Attempt<'_>, address: &Address) -> Result<Response<Bytes>, Stop> {
-    let (parsed, page) = fetch(attempt, address).await?;
+    let (parsed, page) = fetch(attempt, &partition::scoped(attempt, address)).await?;
     let version = version(&parsed, &page);
     let unchanged = match attempt.request.if_none_match {
         Guard::Tag(ETag::Version(known)) => version == Some(known),
@@ -76,7 +77,7 @@ pub(super) async fn one(attempt: &Attempt<'_>, address: &Address) -> Result<Resp
         && attempt.request.prefer.include_annotations.is_none();
     if unchanged && conditional {
         let mut response = response::empty(StatusCode::NOT_MODIFIED);
-        put_version(&mut response, version);
+        put_version(&mut response, address.table.kind, version);
         return Ok(response);
     }
     let mut response = represent(attempt, StatusCode::OK, &parsed, &page).await?;
@@ -96,7 +97,7 @@ pub(super) async fn fetch(
         address.filter(),
     )
     .map_err(fault::of_query)?;
-    let page = run(attempt, MessageName::Retrieve, parsed.query.clone()).await?;
+    let page = single(attempt, address, parsed.query.clone()).await?;
     if page.rows == 0 {
         return Err(address.missing().into());
     }
@@ -119,7 +120,7 @@ pub(super) async fn represent(
         }
     });
     let mut response = response::json(status, body);
-    put_version(&mut response, version(parsed, page));
+    put_version(&mut response, parsed.query.table.kind, version(parsed, page));
     Ok(response)
 }
 
@@ -131,9 +132,10 @@ pub(crate) async fn count(
     if attempt.request.method != Method::GET {
         return Err(attempt.only("GET, HEAD").into());
     }
+    partition::refuse_links(attempt, table)?;
     let parsed = odata::parse_count(&attempt.context.catalog, table, &attempt.request.options)
         .map_err(fault::of_query)?;
-    let page = run(attempt, MessageName::RetrieveMultiple, parsed.query).await?;
+    let page = many(attempt, parsed.query).await?;
     let count = page.count.unwrap_or_default().min(u64::from(limits::COUNT_MAX));
     Ok(response::text(count.to_string()))
 }
@@ -144,9 +146,30 @@ pub(super) async fn run(
     name: MessageName,
     query: BoundQuery,
 ) -> Result<Page, Stop> {
-    match attempt.run(Message::Read(Read { name, query })).await? {
+    page_of(attempt, Message::Read(Read { name, query })).await
+}
+
+/// Runs a read of one record.
+pub(super) async fn single(
+    attempt: &Attempt<'_>,
+    address: &Address,
+    query: BoundQuery,
+) -> Result<Page, Stop> {
+    let read = Read { name: MessageName::Retrieve, query };
+    page_of(attempt, partition::read_one(address, read)).await
+}
+
+/// Runs a read of many records.
+async fn many(attempt: &Attempt<'_>, query: BoundQuery) -> Result<Page, Stop> {
+    let read = Read { name: MessageName::RetrieveMultiple, query };
+    page_of(attempt, partition::read_many(attempt, read)).await
+}
+
+/// Runs a message that answers a page.
+pub(crate) async fn page_of(attempt: &Attempt<'_>, message: Message) -> Result<Page, Stop> {
+    match attempt.run(message).await? {
         Reply::Page(page) => Ok(page),
-        Reply::Written(_) | Reply::Defined(_) => {
+        Reply::Written(_) | Reply::Partly(_) | Reply::Defined(_) => {
             tracing::error!("a read was answered with something else than a page");
             Err(Problem::unexpected().into())
         }
@@ -170,9 +193,9 @@ fn version(parsed: &Parsed, page: &Page) -> Option<i64> {
     }
 }
 
-fn put_version(response: &mut Response<Bytes>, version: Option<i64>) {
+fn put_version(response: &mut Response<Bytes>, kind: TableKind, version: Option<i64>) {
     if let Some(version) = version {
-        response::put(response, header::ETAG, &wire::etag::write(version));
+        response::put(response, header::ETAG, &wire::etag::write_for(kind, version));
     }
 }
 

@@ -4,7 +4,7 @@
 //! Invariant: what the answer needs is checked before anything is written; after the write only a
 //! read may fail, and then the answer is the one without a body.
 
-use super::read;
+use super::{partition, read};
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Payload, Problem};
 use crate::request::Guard;
@@ -12,7 +12,7 @@ use crate::response;
 use crate::route::Address;
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use model::{MessageName, Table, Target, TargetKey};
+use model::{Failure, MessageName, Table, TableKind, Target, TargetKey};
 use pipeline::{Condition, Context, Message, Reply, RowOutcome, Write};
 use query::odata;
 use std::sync::Arc;
@@ -31,10 +31,12 @@ pub(crate) struct Prepared {
 pub(crate) enum Shown {
     /// Nothing.
     Nothing,
-    /// The address of the record that was made, or the record.
-    Made,
-    /// The address as the caller wrote it, or the record.
-    Address(Address),
+    /// Nothing, not even the state of an elastic table.
+    Deleted,
+    /// The address of the record that was made in this partition, or the record.
+    Made(Option<Box<str>>),
+    /// The address as the caller wrote it, with the partition that the body names, or the record.
+    Address(Address, Option<Box<str>>),
     /// The ids of a bulk message.
     Ids,
 }
@@ -43,7 +45,8 @@ pub(crate) enum Shown {
 pub(crate) fn create(attempt: &Attempt<'_>, table: &Arc<Table>) -> Result<Prepared, Problem> {
     check_options(attempt, table)?;
     let target = decode(attempt, table, MessageName::Create)?;
-    Ok(Prepared::of_one(table, MessageName::Create, target, Shown::Made))
+    let in_body = partition::of_target(table, &target);
+    Ok(Prepared::of_one(table, MessageName::Create, target, Shown::Made(in_body)))
 }
 
 /// `PATCH /set(key)`, and `PUT`.
@@ -74,7 +77,9 @@ pub(crate) fn change(attempt: &Attempt<'_>, address: &Address) -> Result<Prepare
     }
     target.key = address.key.clone();
     target.expected_version = expected_version;
-    let mut prepared = Prepared::of_one(table, name, target, Shown::Address(address.clone()));
+    let in_body = partition::of_target(table, &target);
+    let shown = Shown::Address(address.clone(), in_body);
+    let mut prepared = Prepared::of_one(table, name, target, shown);
     prepared.write.condition = condition;
     Ok(prepared)
 }
@@ -95,8 +100,9 @@ pub(crate) fn delete(attempt: &Attempt<'_>, address: &Address) -> Result<Prepare
     if let Guard::Tag(_) | Guard::Blank = attempt.request.if_none_match {
         return Err(Problem::not_implemented("The header 'If-None-Match' on DELETE"));
     }
-    let target = Target { key: address.key.clone(), expected_version, ..Target::default() };
-    Ok(Prepared::of_one(table, MessageName::Delete, target, Shown::Nothing))
+    let key = partition::scoped(attempt, address).key.clone();
+    let target = Target { key, expected_version, ..Target::default() };
+    Ok(Prepared::of_one(table, MessageName::Delete, target, Shown::Deleted))
 }
 
 impl Prepared {
@@ -115,10 +121,12 @@ impl Prepared {
     pub(crate) async fn run(self, attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
         let Self { write, shown } = self;
         let (name, table, count) = (write.name, Arc::clone(&write.table), write.targets.len());
-        if let Reply::Written(outcomes) = attempt.run(Message::Write(write)).await?
-            && outcomes.len() == count
-        {
-            return Ok(shown.answer(attempt, &table, &outcomes).await);
+        match attempt.run(Message::Write(write)).await? {
+            Reply::Written(outcomes) if outcomes.len() == count => {
+                return Ok(shown.answer(attempt, &table, &outcomes).await);
+            }
+            Reply::Partly(outcomes) => return Err(shown.partly(attempt, name, &table, outcomes)),
+            Reply::Written(_) | Reply::Page(_) | Reply::Defined(_) => {}
         }
         tracing::error!(%name, "a write was not answered with one outcome per target");
         Err(Problem::unexpected().into())
@@ -133,6 +141,37 @@ impl Shown {
         table: &Arc<Table>,
         outcomes: &[RowOutcome],
     ) -> Response<Bytes> {
+        let mut response = self.answer_of(attempt, table, outcomes).await;
+        if self.tells_session() {
+            partition::put_session(attempt, table, &mut response);
+        }
+        response
+    }
+
+    /// The answer to a bulk message of which some targets failed.
+    pub(crate) fn partly(
+        &self,
+        attempt: &Attempt<'_>,
+        name: MessageName,
+        table: &Table,
+        outcomes: Vec<Result<RowOutcome, Failure>>,
+    ) -> Stop {
+        let mut problem = fault::partly(name, outcomes);
+        problem.session = partition::session(attempt, table).filter(|_| self.tells_session());
+        problem.into()
+    }
+
+    /// Deletes tell no state of an elastic table.
+    fn tells_session(&self) -> bool {
+        !matches!(self, Self::Deleted)
+    }
+
+    async fn answer_of(
+        &self,
+        attempt: &Attempt<'_>,
+        table: &Arc<Table>,
+        outcomes: &[RowOutcome],
+    ) -> Response<Bytes> {
         match (self, outcomes) {
             (Self::Ids, _) => {
                 let mut body = Vec::new();
@@ -140,13 +179,22 @@ impl Shown {
                 wire::record::write_ids(&mut body, &attempt.request.root, ids);
                 response::json(StatusCode::OK, body)
             }
-            (Self::Made, [outcome]) => {
+            (Self::Made(in_body), [outcome]) => {
                 let key = TargetKey::Id(outcome.id);
                 let address = Address { table: Arc::clone(table), key };
+                let address = partition::written(&address, outcome.id, in_body.as_deref());
                 answer(attempt, &address, *outcome).await
             }
-            (Self::Address(address), [outcome]) => answer(attempt, address, *outcome).await,
-            (Self::Nothing | Self::Made | Self::Address(_), _) => {
+            (Self::Address(address, in_body), [outcome]) => {
+                let written = match table.kind {
+                    TableKind::Standard => address.clone(),
+                    TableKind::Elastic => {
+                        partition::written(address, outcome.id, in_body.as_deref())
+                    }
+                };
+                answer(attempt, &written, *outcome).await
+            }
+            (Self::Nothing | Self::Deleted | Self::Made(_) | Self::Address(..), _) => {
                 response::empty(StatusCode::NO_CONTENT)
             }
         }
@@ -231,7 +279,11 @@ async fn representation(
     outcome: RowOutcome,
 ) -> Result<Response<Bytes>, Stop> {
     let status = if outcome.created { StatusCode::CREATED } else { StatusCode::OK };
-    let by_id = Address { table: Arc::clone(&address.table), key: TargetKey::Id(outcome.id) };
+    let key = match address.table.kind {
+        TableKind::Standard => TargetKey::Id(outcome.id),
+        TableKind::Elastic => address.key.clone(),
+    };
+    let by_id = Address { table: Arc::clone(&address.table), key };
     match read_back(attempt, &by_id, status).await {
         Err(Stop::Stale) => {
             attempt.pipeline.refresh().await?;

@@ -301,7 +301,8 @@ async fn functions_answer() {
 #[tokio::test]
 async fn definitions_that_another_node_made_are_seen_at_once() {
     let here = Service::with_crates().await;
-    let pipeline = pipeline::Pipeline::open(here.store.clone(), model::Timestamp(1_700_000_000), 2);
+    let stores = Service::stores(&here.store);
+    let pipeline = pipeline::Pipeline::open(stores, model::Timestamp(1_700_000_000), 2);
     let pipeline = std::sync::Arc::new(pipeline.await.expect("opens"));
     let api = webapi::WebApi::new(pipeline.clone(), webapi::Settings::default());
     let there = Service { api, pipeline, store: here.store.clone() };

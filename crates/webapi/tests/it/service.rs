@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use model::{Timestamp, Uuid};
-use pipeline::{Pipeline, UnavailableError};
+use pipeline::{Pipeline, Stores, UnavailableError};
 use serde_json::Value;
 use std::sync::Arc;
+use store::MemoryElasticStore;
 use store::memory::MemoryStore;
 use webapi::{Incoming, Settings, WebApi};
 
@@ -32,9 +33,14 @@ pub(crate) struct Answer {
 const NOW: Timestamp = Timestamp(1_700_000_000);
 
 impl Service {
+    /// Rows of elastic tables are each service's own.
+    pub(crate) fn stores(store: &Arc<MemoryStore>) -> Stores {
+        Stores { standard: store.clone(), elastic: Some(Arc::new(MemoryElasticStore::new())) }
+    }
+
     pub(crate) async fn empty() -> Self {
         let store = Arc::new(MemoryStore::new());
-        let pipeline = Pipeline::open(store.clone(), NOW, 1).await.expect("opens");
+        let pipeline = Pipeline::open(Self::stores(&store), NOW, 1).await.expect("opens");
         let pipeline = Arc::new(pipeline);
         let api = WebApi::new(Arc::clone(&pipeline), Settings::default());
         Self { api, pipeline, store }
@@ -60,7 +66,7 @@ impl Service {
         store: Arc<MemoryStore>,
         unavailable: &[(&str, &[&str])],
     ) -> Result<Self, UnavailableError> {
-        let mut pipeline = Pipeline::open(store.clone(), NOW, 1).await.expect("opens");
+        let mut pipeline = Pipeline::open(Self::stores(&store), NOW, 1).await.expect("opens");
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let named = unavailable.iter().map(|(table, names)| ((*table).to_owned(), owned(names)));
         pipeline.make_unavailable(&named.collect(), NOW).await?;

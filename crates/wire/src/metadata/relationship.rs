@@ -67,6 +67,8 @@ pub(super) fn delete_of(name: &str) -> Option<DeleteAction> {
         "Cascade" => DeleteAction::Cascade,
         "RemoveLink" => DeleteAction::RemoveLink,
         "Restrict" => DeleteAction::Restrict,
+        // For relationships of elastic tables.
+        "NoCascade" => DeleteAction::NoCascade,
         _ => return None,
     })
 }

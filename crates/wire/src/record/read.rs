@@ -30,7 +30,7 @@ pub struct ReadPage {
 pub struct ReadRecord {
     /// Its primary key.
     pub id: Option<Uuid>,
-    /// Its version, from the etag; none for the opaque etags of elastic rows.
+    /// Its version, from the etag; none for etags that hold none.
     pub version: Option<i64>,
     /// Its columns but for the primary key, in order; null ones, too.
     pub cells: Vec<Cell>,

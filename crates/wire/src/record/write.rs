@@ -8,9 +8,11 @@ use super::{
     ATTRIBUTE_NAME, FORMATTED_VALUE, LOOKUP_TABLE, METADATA_VERSION, MORE_RECORDS,
     NAVIGATION_PROPERTY, PAGING_COOKIE, TOTAL_COUNT, TOTAL_COUNT_EXCEEDED,
 };
-use crate::json;
 use crate::prefer::AnnotationFilter;
-use model::{Catalog, ColumnIndex, ColumnKind, LookupValue, Table, TableId, Uuid, Value};
+use crate::{etag, json};
+use model::{
+    Catalog, ColumnIndex, ColumnKind, LookupValue, Table, TableId, TableKind, Uuid, Value,
+};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -209,9 +211,17 @@ impl<'a> Writer<'a> {
     fn members(&self, out: &mut Vec<u8>, row: &[Value]) {
         let mut first = true;
         if let Some(Value::BigInt(version)) = self.version.and_then(|place| row.get(place)) {
-            out.extend_from_slice(b"\"@odata.etag\":\"W/\\\"");
-            json::integer(out, *version);
-            out.extend_from_slice(b"\\\"\"");
+            match self.table.kind {
+                TableKind::Standard => {
+                    out.extend_from_slice(b"\"@odata.etag\":\"W/\\\"");
+                    json::integer(out, *version);
+                    out.extend_from_slice(b"\\\"\"");
+                }
+                TableKind::Elastic => {
+                    out.extend_from_slice(b"\"@odata.etag\":");
+                    json::text(out, &etag::write_for(TableKind::Elastic, *version));
+                }
+            }
             first = false;
         }
         for property in &self.properties {

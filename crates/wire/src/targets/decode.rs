@@ -10,7 +10,7 @@ use crate::literal::{self, Refusal};
 use crate::reference;
 use model::{
     Bind, Catalog, Cell, ColumnIndex, ColumnKind, LookupValue, MessageName, Table, TableKind,
-    Target, TargetKey, Value,
+    Target, TargetKey, Value, partition,
 };
 use std::sync::Arc;
 
@@ -240,6 +240,10 @@ impl<'a> Decoder<'a> {
         match literal::string(raw).as_deref().map(etag::parse) {
             Some(None | Some(ETag::Any)) => {}
             Some(Some(ETag::Version(version))) => target.expected_version = Some(version),
+            // Tags of elastic rows are opaque: one that was never given out matches no row.
+            Some(Some(ETag::Other)) if self.table.kind == TableKind::Elastic => {
+                target.expected_version = Some(i64::MIN);
+            }
             Some(Some(ETag::Other)) | None => self.report(Error::BadLiteral {
                 index: self.place(),
                 property: "@odata.etag".to_owned(),
@@ -360,10 +364,15 @@ impl<'a> Decoder<'a> {
         } else if !envelope.has_type {
             self.report(Error::TypeMissing { index });
         }
-        if target.key == TargetKey::None
-            && let Some(key) = envelope.by_reference
-        {
-            target.key = key;
+        if let Some(key) = envelope.by_reference {
+            match (&target.key, partition::parts(self.table, &key)) {
+                (TargetKey::None, _) => target.key = key,
+                // An elastic record's id in the item, its partition in the reference.
+                (TargetKey::Id(id), Some((_, Some(partition)))) => {
+                    target.key = partition::key(self.table, *id, Some(partition));
+                }
+                _ => {}
+            }
         }
         let needs_record =
             matches!(message, MessageName::UpdateMultiple | MessageName::DeleteMultiple);

@@ -42,7 +42,7 @@ pub fn encode(
         }
         if let Some(version) = target.expected_version {
             out.extend_from_slice(b",\"@odata.etag\":");
-            json::text(out, &etag::write(version));
+            json::text(out, &etag::write_for(table.kind, version));
         }
         members(out, table, catalog, target)?;
         out.push(b'}');

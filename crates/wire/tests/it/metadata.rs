@@ -400,7 +400,11 @@ fn keys_and_relationships_are_decoded() {
     );
     relationship(
         r#""CascadeConfiguration":{"Delete":"NoCascade"},"#,
-        expect!["definition refused at `CascadeConfiguration.Delete`: `NoCascade`"],
+        expect!["new_order_line new_line->new_order new_OrderId Recommended NoCascade None false"],
+    );
+    relationship(
+        r#""CascadeConfiguration":{"Delete":"Everything"},"#,
+        expect!["definition refused at `CascadeConfiguration.Delete`: `Everything`"],
     );
     assert_eq!(
         decode_relationship(
