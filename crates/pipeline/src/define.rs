@@ -51,6 +51,16 @@ impl Fresh<'_> {
     }
 }
 
+/// The privilege that a change of definitions needs.
+pub(crate) fn privilege_of(definition: &Definition) -> &'static str {
+    match definition {
+        Definition::CreateTables(_) => "prvCreateEntity",
+        Definition::CreateColumn { .. } => "prvCreateAttribute",
+        Definition::CreateKey { .. } => "prvWriteEntity",
+        Definition::CreateRelationship(_) => "prvCreateRelationship",
+    }
+}
+
 /// Plans a change of definitions.
 pub(crate) fn plan(
     context: &Context,
@@ -63,6 +73,7 @@ pub(crate) fn plan(
         catalog: context.catalog.clone(),
         ops: Vec::new(),
         rows: Vec::new(),
+        checks: Vec::new(),
         now: context.now,
         user: context.caller.user,
     };
@@ -83,6 +94,12 @@ pub(crate) fn plan(
                     seed::rows::filters(filter, message.id, &planned, organization, context.now);
                 change.rows.push(rows);
             }
+            let find = |name: &str| {
+                let table = context.catalog.table(name);
+                table.cloned().unwrap_or_else(|| unreachable!("the seed has a table `{name}`"))
+            };
+            let scene = seed::security::Scene { tables: &find, organization, now: context.now };
+            change.rows.extend(seed::security::privileges(scene, &planned, false));
             (made, name)
         }
         Definition::CreateColumn { table, column } => {

@@ -16,6 +16,8 @@ mod ids;
 pub mod job;
 mod joined;
 mod message;
+pub mod privilege;
+mod rights;
 mod run;
 mod seed;
 mod steer;
@@ -23,6 +25,7 @@ mod write;
 
 pub use available::UnavailableError;
 pub use message::{Condition, Definition, Message, Read, Reply, Write};
+pub use rights::{Impersonated, Need};
 pub use run::{Context, Error, Organization, Pipeline, Stores};
 pub use seed::can_delete;
 pub use store::RowOutcome;

@@ -16,6 +16,10 @@ pub enum Message {
     WriteAll(Vec<Write>),
     /// The same by the service itself, which may write the tables that it keeps.
     System(Vec<Write>),
+    /// Reads by the service itself, which sees all rows.
+    SystemRead(BoundQuery),
+    /// What records are called: those that the caller may not read are left out, whole tables as well.
+    Names(BoundQuery),
     /// A new background job; answers its id as one outcome.
     StartJob(crate::job::NewJob),
     /// Retrieve and RetrieveMultiple.

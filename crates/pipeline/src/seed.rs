@@ -5,6 +5,7 @@
 //! organisation's id, so that two nodes that start at once plan the same change.
 
 pub(crate) mod rows;
+pub(crate) mod security;
 mod tables;
 
 pub(crate) use rows::filter_id;
@@ -44,18 +45,28 @@ pub(crate) fn plan(
         }
     }
     let rows = rows::all(&bound, &definitions, organization, now);
-    SchemaChange { catalog, ops, rows, now, user: organization.administrator }
+    SchemaChange { catalog, ops, rows, checks: Vec::new(), now, user: organization.administrator }
 }
 
-/// The columns that a store made by an older version lacks; `None` when it lacks none.
+/// The columns and tables that a store made by an older version lacks, with the rows that go with
+/// new tables; `None` when it lacks none.
+///
+/// `present`: who is there, where the store has no rights yet ([`lacks_rights`]).
 pub(crate) fn upgrade(
     catalog: &Arc<Catalog>,
     organization: Organization,
     now: Timestamp,
+    present: Option<&security::Present>,
 ) -> Option<SchemaChange> {
     let mut ops = Vec::new();
+    let mut number = catalog.tables().iter().map(|table| table.id.0).max().unwrap_or(0);
+    let mut made: Vec<TableDefinition> = Vec::new();
     for definition in tables::all() {
-        let Some(table) = catalog.table(&definition.logical_name) else { continue };
+        let Some(table) = catalog.table(&definition.logical_name) else {
+            number += 1;
+            made.push(TableDefinition { id: TableId(number), ..definition });
+            continue;
+        };
         let mut number = table.columns.iter().map(|column| column.id.0).max().unwrap_or(0);
         for column in definition.columns {
             if column.computed.is_none() && table.index_of(&column.logical_name).is_none() {
@@ -65,14 +76,64 @@ pub(crate) fn upgrade(
             }
         }
     }
+    ops.extend(made.iter().map(|table| SchemaOp::CreateTable(Box::new(table.clone()))));
+    let is_made = |name: &str| made.iter().any(|table| *table.logical_name == *name);
+    let wanted = made.iter().flat_map(system::relationships);
+    let seeded = tables::relationships().filter(|relationship| {
+        is_made(&relationship.referencing_table) || is_made(&relationship.referenced_table)
+    });
+    ops.extend(wanted.chain(seeded).map(SchemaOp::AddRelationship));
+    let rows = rows_of_new(catalog, organization, now, &made, present);
     let user = organization.administrator;
-    (!ops.is_empty()).then(|| SchemaChange {
-        catalog: catalog.clone(),
-        ops,
-        rows: Vec::new(),
-        now,
-        user,
-    })
+    let catalog = catalog.clone();
+    let checks = Vec::new();
+    (!ops.is_empty()).then(|| SchemaChange { catalog, ops, rows, checks, now, user })
+}
+
+/// The rows that go with new system tables of an older store.
+fn rows_of_new(
+    catalog: &Catalog,
+    organization: Organization,
+    now: Timestamp,
+    made: &[TableDefinition],
+    present: Option<&security::Present>,
+) -> Vec<store::WriteOp> {
+    if made.is_empty() {
+        return Vec::new();
+    }
+    let new: HashMap<Box<str>, Arc<Table>> = made
+        .iter()
+        .map(|table| (table.logical_name.clone(), Arc::new(Table::new(table.clone()))))
+        .collect();
+    let find = |name: &str| {
+        let table = new.get(name).or_else(|| catalog.table(name));
+        table.cloned().unwrap_or_else(|| unreachable!("the seed has a table `{name}`"))
+    };
+    let (filter, message) = (find("sdkmessagefilter"), find("sdkmessage"));
+    let mut rows = vec![rows::filters(&filter, message.id, made, organization, now)];
+    let scene = security::Scene { tables: &find, organization, now };
+    match present {
+        // Every table there is needs its privileges.
+        Some(present) => {
+            let known = catalog.tables().iter().map(|table| table.definition());
+            let all: Vec<TableDefinition> = known.chain(made).cloned().collect();
+            rows.extend(security::privileges(scene, &all, true));
+            rows.extend(security::complete(scene, present));
+        }
+        None => rows.extend(security::privileges(scene, made, false)),
+    }
+    rows
+}
+
+/// Whether a store was made before there were rights.
+pub(crate) fn lacks_rights(catalog: &Catalog) -> bool {
+    catalog.table("privilege").is_none()
+}
+
+/// The users that have the role System Administrator from the beginning.
+pub(crate) fn administrators(organization: Organization) -> [Uuid; 2] {
+    let [_, administrator, application] = rows::users(organization);
+    [administrator, application]
 }
 
 /// Whether callers may delete rows of a table.
@@ -119,7 +180,10 @@ pub(crate) fn writable(table: &TableDefinition) -> Writable {
         | "asyncoperation"
         | "bulkdeleteoperation"
         | "bulkdeletefailure"
-        | "privilege" => Writable::ReadOnly,
+        | "privilege"
+        | "principalobjectaccess" => Writable::ReadOnly,
+        // Rows of intersect tables come and go with what they link.
+        _ if table.is_intersect => Writable::ReadOnly,
         _ => Writable::Fully,
     }
 }
@@ -149,13 +213,14 @@ mod tests {
             let tables = definitions.iter().cloned().map(|table| Arc::new(Table::new(table)));
             Arc::new(Catalog::new(1, tables.collect(), Vec::new()))
         };
-        assert!(upgrade(&whole(&definitions), organization, now).is_none());
+        assert!(upgrade(&whole(&definitions), organization, now, None).is_none());
         let jobs = definitions
             .iter_mut()
             .find(|table| &*table.logical_name == crate::job::JOB)
             .expect("the seed has jobs");
         jobs.columns.retain(|column| !column.logical_name.starts_with("sheaf_"));
-        let change = upgrade(&whole(&definitions), organization, now).expect("three are missing");
+        let change =
+            upgrade(&whole(&definitions), organization, now, None).expect("three are missing");
         assert_eq!(change.ops.len(), 3);
         for op in change.ops {
             let SchemaOp::AddColumn { table, column } = op else { panic!("a column is added") };
@@ -163,7 +228,7 @@ mod tests {
             assert!(old.columns.iter().all(|other| other.id != column.id));
             old.columns.push(*column);
         }
-        assert!(upgrade(&whole(&definitions), organization, now).is_none());
+        assert!(upgrade(&whole(&definitions), organization, now, None).is_none());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::{Method, Response, StatusCode};
 use model::{Caller, Timestamp, Uuid};
-use pipeline::{Context, Message, Pipeline, Reply};
+use pipeline::{Context, Impersonated, Message, Pipeline, Reply};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -233,14 +233,33 @@ impl WebApi {
         }
         for _ in 0..ROUNDS_MAX {
             request.items.store(0, Relaxed);
-            let context = self.context(request.caller, request.now);
-            let attempt = Attempt { pipeline: &self.pipeline, request, context };
-            match dispatch(&attempt).await {
+            match self.bound(request).await {
                 Ok(response) => return Ok(response),
                 Err(stop) => self.renew(stop).await?,
             }
         }
         Err(Problem::busy())
+    }
+
+    /// Answers a request on the newest definitions, in the place of whom it acts for.
+    async fn bound(&self, request: &Request) -> Result<Response<Bytes>, Stop> {
+        let mut context = self.context(request.caller, request.now);
+        self.act_as(&mut context, request.impersonated).await?;
+        self.pipeline.require(&context, &request.parameters.needs()).await?;
+        let attempt = Attempt { pipeline: &self.pipeline, request, context };
+        dispatch(&attempt).await
+    }
+
+    /// Puts the user into the context that a request acts for.
+    pub(crate) async fn act_as(
+        &self,
+        context: &mut Context,
+        impersonated: Option<Impersonated>,
+    ) -> Result<(), Stop> {
+        if let Some(whom) = impersonated {
+            context.caller = self.pipeline.impersonate(context, whom).await?;
+        }
+        Ok(())
     }
 
     /// The newest snapshot for a request.

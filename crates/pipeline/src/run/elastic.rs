@@ -9,6 +9,7 @@ use crate::available;
 use crate::elastic::{self, Found, Wanted, bind_key};
 use crate::fault;
 use crate::message::{Definition, Reply, Write};
+use crate::rights::{Access, guard};
 use crate::write;
 use model::{Bind, Fault, LookupValue, Table, TableKind, Uuid, Value, partition};
 use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging};
@@ -51,9 +52,11 @@ impl Pipeline {
     pub(super) async fn write_elastic(
         &self,
         context: &Context,
+        access: &Access,
         message: Write,
     ) -> Result<Reply, Error> {
         available::refuse(&self.unavailable, &message)?;
+        guard::privileges(access, &context.catalog, &message)?;
         let (name, table) = (message.name, Arc::clone(&message.table));
         let store = self.elastic_store()?;
         let named = write::named_principals(&message);

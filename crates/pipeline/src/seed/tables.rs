@@ -1,5 +1,7 @@
 //! Definitions of the system tables.
 
+mod security;
+
 use crate::define::columns::{
     boolean, choice, column, computed, date_only, date_time, decimal, derived_id, double, integer,
     lookup, memo, money, push, read_only, state, status, text,
@@ -31,10 +33,12 @@ pub(super) fn all() -> Vec<TableDefinition> {
         bulk_delete_failure(),
     ];
     (1..)
-        .zip(tables)
+        .zip(tables.into_iter().chain(security::all()))
         .map(|(number, mut table)| {
             table.id = TableId(number);
-            system::add_columns(&mut table);
+            if !table.is_intersect {
+                system::add_columns(&mut table);
+            }
             table
         })
         .collect()
@@ -434,8 +438,8 @@ fn team() -> TableDefinition {
     builder
         .with("Description", "Description", memo(2_000))
         .with("TeamType", "Team Type", choice(&kinds))
-        .with("IsDefault", "Is Default", boolean(false))
-        .with("SystemManaged", "Is System Managed", boolean(false))
+        .with_read_only("IsDefault", "Is Default", boolean(false))
+        .with_read_only("SystemManaged", "Is System Managed", boolean(false))
         .with(
             "BusinessUnitId",
             "Business Unit",

@@ -59,7 +59,13 @@ impl Waiting {
 
     fn message(&mut self, ops: Vec<WriteOp>) {
         let (answer, receiver) = oneshot::channel();
-        let writes = WriteSet { catalog: self.shared.catalog(), now: AT, user: id(0), ops };
+        let writes = WriteSet {
+            catalog: self.shared.catalog(),
+            now: AT,
+            user: id(0),
+            ops,
+            checks: Vec::new(),
+        };
         self.push(Job::Apply(Apply { writes, answer }));
         self.answers.push(receiver);
     }
