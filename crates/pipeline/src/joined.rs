@@ -43,7 +43,7 @@ impl Joined {
     /// Adds the next write.
     pub(crate) fn push(&mut self, name: MessageName, planned: Planned, guarded: Vec<Guarded>) {
         let shape = Shape::of(&planned);
-        let Planned { op, target_of_row, row_of_target } = planned;
+        let Planned { op, target_of_row, row_of_target, refused: _ } = planned;
         let rows = target_of_row.len();
         let first = match (self.ops.last_mut(), op) {
             (Some(WriteOp::Insert(last)), WriteOp::Insert(next)) if inserts_join(last, &next) => {
@@ -149,6 +149,15 @@ pub(crate) struct Told<'a> {
     pub(crate) checks: Vec<(usize, About, Arc<Table>)>,
 }
 
+impl<'a> Told<'a> {
+    /// What a refusal of a set is told with.
+    pub(crate) fn of(access: Option<&'a Access>, catalog: &'a Catalog, set: &Joined) -> Self {
+        let checks = set.checks.iter().zip(&set.about);
+        let checks = checks.map(|(check, about)| (check.op, *about, Arc::clone(&check.table)));
+        Self { access, catalog, checks: checks.collect() }
+    }
+}
+
 /// The fault of what the store refused: that of the first write with a failing row.
 pub(crate) fn fault(error: store::Error, writes: &[Joint], told: &Told<'_>) -> Fault {
     let (op, rows) = match error {
@@ -184,7 +193,7 @@ fn denied(check: usize, rows: Vec<store::Denial>, writes: &[Joint], told: &Told<
         .map(|row| {
             let fault = guard::denied(access, told.catalog, (about, table), row);
             Failure {
-                index: write.shape.target_of(row.row - write.first),
+                index: write.shape.target(row.row - write.first),
                 column: None,
                 id: row.id,
                 code: fault.code,
@@ -194,4 +203,45 @@ fn denied(check: usize, rows: Vec<store::Denial>, writes: &[Joint], told: &Told<
         .collect();
     failures.sort_by_key(|failure| failure.index);
     fault::of_failures(write.name, failures).of_write(place)
+}
+
+/// Whether any row comes before the first refused target of the last write.
+pub(crate) fn has_rows_before(writes: &[Joint], refused: &[Failure]) -> bool {
+    writes.len() > 1 || refused.first().is_some_and(|first| first.index > 0)
+}
+
+/// The fault of the last write, some of whose targets are refused for their values; or, where a row that
+/// comes before them failed, too, the fault of that one.
+///
+/// `judged` is what the store said of all rows in a set that it had to refuse: their own faults, or that
+/// of the operation behind them.
+pub(crate) fn fault_of_values(
+    judged: Option<store::Error>,
+    writes: &[Joint],
+    refused: Vec<Failure>,
+    told: &Told<'_>,
+) -> Fault {
+    let (last, before) = writes.split_last().expect("refused targets are those of a write");
+    let place = before.len();
+    let (op, rows) = match judged {
+        None => (usize::MAX, Vec::new()),
+        Some(store::Error::Rejected { op, rows }) => (op, rows),
+        Some(error) => return fault(error, writes, told),
+    };
+    if op < last.op || rows.first().is_some_and(|first| op == last.op && first.index < last.first) {
+        return fault(store::Error::Rejected { op, rows }, writes, told);
+    }
+    let is_refused = |index: usize| refused.iter().any(|refused| refused.index == index);
+    let own: Vec<Rejection> = rows
+        .into_iter()
+        .filter(|row| last.holds(op, row.index))
+        .map(|row| Rejection { index: row.index - last.first, ..row })
+        .filter(|row| !is_refused(last.shape.target(row.index)))
+        .collect();
+    let of_values = fault::of_failures(last.name, refused);
+    if own.is_empty() {
+        return of_values.of_write(place);
+    }
+    let of_rows = fault::of_rejections(last.name, &last.shape, own);
+    fault::first_of(of_values, of_rows).of_write(place)
 }

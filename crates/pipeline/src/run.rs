@@ -18,14 +18,15 @@ use crate::write::{self, Principals};
 use crate::{job, steer};
 use arc_swap::ArcSwap;
 use model::{
-    Caller, Catalog, ColumnKind, Fault, LookupValue, Table, TableKind, Timestamp, Uuid, Value,
+    Caller, Catalog, ColumnKind, Failure, Fault, LookupValue, Table, TableKind, Timestamp, Uuid,
+    Value,
 };
 use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, RwLock};
 use store::elastic::ElasticStore;
-use store::{RowOutcome, SchemaChange, StandardStore, WriteSet};
+use store::{Applied, RowOutcome, SchemaChange, StandardStore, WriteOp, WriteSet};
 
 /// Runs messages against a store. One per process; shared by every request.
 pub struct Pipeline {
@@ -300,8 +301,8 @@ impl Pipeline {
 
     /// Runs writes as one set of operations: all of them, or none.
     ///
-    /// Errors: a fault that names its write. What is wrong with a write itself is found before
-    /// anything that depends on rows, whatever the order of the writes.
+    /// Errors: a fault that names its write: the first one that fails, and of it the lowest failing
+    /// target. What is wrong before any value is looked at is told first, whatever the order.
     pub(crate) async fn write(
         &self,
         context: &Context,
@@ -322,6 +323,7 @@ impl Pipeline {
         named.dedup();
         let principals = self.principals(context, &named).await?;
         let mut planned = Vec::with_capacity(messages.len());
+        let mut refused = Vec::new();
         for (place, message) in messages.into_iter().enumerate() {
             let name = message.name;
             let guarded = access.as_ref().filter(|_| is_guarded(&message.table));
@@ -335,26 +337,25 @@ impl Pipeline {
                 }
                 write::plan(context, self.organization, &principals, &self.ids, message)
             };
-            let plan = plan().map_err(|fault| fault.of_write(place))?;
+            let mut plan = plan().map_err(|fault| fault.of_write(place))?;
+            refused = std::mem::take(&mut plan.refused);
             planned.push((name, plan, guarded.is_some()));
+            if !refused.is_empty() {
+                break;
+            }
         }
         let set = self.guarded(context, access.as_ref(), &named, planned).await?;
-        let Joined { ops, writes, checks, about, .. } = set;
-        let told = checks
-            .iter()
-            .zip(about)
-            .map(|(check, about)| (check.op, about, Arc::clone(&check.table)));
-        let told = told.collect();
+        let told = Told::of(access.as_ref(), &context.catalog, &set);
+        if !refused.is_empty() {
+            return Err(self.refuse_values(context, set, refused, &told).await);
+        }
+        let Joined { ops, writes, checks, .. } = set;
         match self.commit(context, ops, checks).await? {
             Ok(applied) => Ok(Reply::Written(
                 writes.iter().flat_map(|write| write.outcomes(&applied.ops[write.op])).collect(),
             )),
             Err(store::Error::StaleCatalog { .. }) => Err(Error::StaleCatalog),
-            Err(error) => {
-                let told =
-                    Told { access: access.as_ref(), catalog: &context.catalog, checks: told };
-                Err(joined::fault(error, &writes, &told).into())
-            }
+            Err(error) => Err(joined::fault(error, &writes, &told).into()),
         }
     }
 
@@ -391,7 +392,7 @@ impl Pipeline {
             let catalog = &context.catalog;
             let checks = guard::checks(access, catalog, &shares, &unable, &plan.op, &mut made);
             let checks = checks.map_err(|failures| {
-                let of_target = |failure: model::Failure| model::Failure {
+                let of_target = |failure: Failure| Failure {
                     index: plan.target_of_row[failure.index],
                     ..failure
                 };
@@ -408,13 +409,13 @@ impl Pipeline {
     async fn unable(
         &self,
         context: &Context,
-        op: &store::WriteOp,
+        op: &WriteOp,
         named: &[LookupValue],
     ) -> Result<BTreeSet<model::Uuid>, Error> {
         let table = match op {
-            store::WriteOp::Update(op) => &op.table,
-            store::WriteOp::Upsert(op) => &op.table,
-            store::WriteOp::Insert(_) | store::WriteOp::Delete(_) => return Ok(BTreeSet::new()),
+            WriteOp::Update(op) => &op.table,
+            WriteOp::Upsert(op) => &op.table,
+            WriteOp::Insert(_) | WriteOp::Delete(_) => return Ok(BTreeSet::new()),
         };
         if table.ownership != model::Ownership::User || named.is_empty() {
             return Ok(BTreeSet::new());
@@ -439,14 +440,14 @@ impl Pipeline {
     pub(crate) async fn commit(
         &self,
         context: &Context,
-        mut ops: Vec<store::WriteOp>,
+        mut ops: Vec<WriteOp>,
         checks: Vec<store::Check>,
     ) -> Result<Result<store::Applied, store::Error>, Error> {
+        if !ops.iter().any(|op| rights::is_about_rights(op.table())) {
+            return Ok(self.apply(context, ops, checks).await);
+        }
         let catalog = Arc::clone(&context.catalog);
         let (now, user) = (context.now, context.caller.user);
-        if !ops.iter().any(|op| rights::is_about_rights(guard::table_of(op))) {
-            return Ok(self.store.apply(WriteSet { catalog, now, user, ops, checks }).await);
-        }
         let more = self.rights_go_along(context, &mut ops).await?;
         ops.extend(more);
         let change = SchemaChange { catalog, ops: Vec::new(), rows: ops, checks, now, user };
@@ -454,6 +455,40 @@ impl Pipeline {
             self.install(changed.catalog);
             changed.applied
         }))
+    }
+
+    async fn apply(
+        &self,
+        context: &Context,
+        ops: Vec<WriteOp>,
+        checks: Vec<store::Check>,
+    ) -> Result<Applied, store::Error> {
+        let (catalog, now, user) = (context.catalog.clone(), context.now, context.caller.user);
+        self.store.apply(WriteSet { catalog, now, user, ops, checks }).await
+    }
+
+    /// The fault of a set whose last write has targets that are refused for their values.
+    ///
+    /// The lowest failing target is told (`bulk.md` 1.7). So where rows come before the refused ones, the
+    /// store judges them: in a set that it must refuse, so that nothing is kept.
+    async fn refuse_values(
+        &self,
+        context: &Context,
+        set: Joined,
+        refused: Vec<Failure>,
+        told: &Told<'_>,
+    ) -> Error {
+        let Joined { mut ops, writes, checks, .. } = set;
+        let mut judged = None;
+        if joined::has_rows_before(&writes, &refused) {
+            ops.extend(ops.last().map(|last| write::impossible(last.table())));
+            judged = match self.apply(context, ops, checks).await {
+                Ok(_) => unreachable!("no row has the version that the last operation asks for"),
+                Err(store::Error::StaleCatalog { .. }) => return Error::StaleCatalog,
+                Err(error) => Some(error),
+            };
+        }
+        joined::fault_of_values(judged, &writes, refused, told).into()
     }
 
     async fn define(&self, context: &Context, definition: Definition) -> Result<Reply, Error> {

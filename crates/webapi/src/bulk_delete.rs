@@ -8,7 +8,7 @@ use crate::fault::{self, Problem, job as refused};
 use crate::response;
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use model::{Table, TableKind, Timestamp, Uuid};
+use model::{Table, Timestamp, Uuid};
 use pipeline::job::NewJob;
 use pipeline::privilege::{self, Action};
 use pipeline::{Message, Need, Reply};
@@ -126,12 +126,6 @@ fn new_job(attempt: &Attempt<'_>, tables: &mut Vec<Arc<Table>>) -> Result<NewJob
         tables.push(Arc::clone(table));
         if !pipeline::can_delete(table) {
             return Err(refused::not_deletable(&table.logical_name));
-        }
-        if table.kind == TableKind::Elastic {
-            return Err(Problem::not_implemented(format_args!(
-                "BulkDelete on the elastic table '{}'",
-                table.logical_name
-            )));
         }
     }
     Ok(NewJob {

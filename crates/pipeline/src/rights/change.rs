@@ -6,7 +6,6 @@
 //! Invariant: the rows that are read here cannot change before the write: all writes of such rows move
 //! the version of the definitions on, and the write holds only for the version it was planned on.
 
-use super::guard::table_of;
 use super::load::{self, id_at};
 use crate::run::{Context, Error, Pipeline, not_about_rows};
 use crate::seed::security::{self, Role, Scene};
@@ -45,7 +44,7 @@ impl Pipeline {
         let mut new = Vec::new();
         let mut moved = Vec::new();
         for op in ops.iter_mut() {
-            let Some(name) = named(table_of(op)) else { continue };
+            let Some(name) = named(op.table()) else { continue };
             let present = self.present_of(context, name, op).await?;
             self.take_rows(context, name, op, &present, (&mut new, &mut moved))?;
         }
@@ -91,7 +90,7 @@ impl Pipeline {
         present: &BTreeSet<Uuid>,
         (new, moved): (&mut Vec<New>, &mut Vec<Moved>),
     ) -> Result<(), Error> {
-        let columns = Columns::of(table_of(op), name);
+        let columns = Columns::of(op.table(), name);
         let link = |table: &str, id: Uuid| {
             let table = context.catalog.table(table).map(|table| table.id);
             table.map(|table| Value::Lookup(LookupValue { table, id }))

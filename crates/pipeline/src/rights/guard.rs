@@ -116,7 +116,7 @@ pub(crate) fn limited<'a>(
     catalog: &'a Catalog,
     op: &'a WriteOp,
 ) -> Vec<&'a Arc<Table>> {
-    let table = table_of(op);
+    let table = op.table();
     let mut found: BTreeMap<TableId, &Arc<Table>> = BTreeMap::from([(table.id, table)]);
     for (_, cells, binds) in rows_of(op) {
         for cell in cells {
@@ -396,7 +396,7 @@ impl Guard<'_> {
 
     /// `AppendTo` on every row that is pointed to.
     fn pointed(&mut self, op: &WriteOp, made: &Made) {
-        let table = table_of(op);
+        let table = op.table();
         let mut by_table: BTreeMap<TableId, Vec<CheckRow>> = BTreeMap::new();
         let mut seen: BTreeSet<LookupValue> = BTreeSet::new();
         for (row, cells, binds) in rows_of(op) {
@@ -478,15 +478,6 @@ fn rows_of(op: &WriteOp) -> Vec<RowParts<'_>> {
             .collect()
         }
         WriteOp::Delete(_) => Vec::new(),
-    }
-}
-
-pub(crate) fn table_of(op: &WriteOp) -> &Arc<Table> {
-    match op {
-        WriteOp::Insert(op) => &op.table,
-        WriteOp::Update(op) => &op.table,
-        WriteOp::Upsert(op) => &op.table,
-        WriteOp::Delete(op) => &op.table,
     }
 }
 
