@@ -204,6 +204,7 @@ pub(crate) fn of_elastic(
             code::CONCURRENCY_VERSION_MISMATCH,
             "The version of the existing record doesn't match the RowVersion property provided.",
         ),
+        ElasticReason::OutOfReach(_) => refused(code::UNEXPECTED, "An unexpected error occurred."),
         ElasticReason::TooLarge => refused(
             code::REQUEST_LENGTH_TOO_LARGE,
             "The record is larger than 2 MB, which is the most that a row of an elastic table holds.",

@@ -17,7 +17,7 @@ use crate::fault;
 use crate::privilege::{self, Action, Depth};
 use model::{Caller, Catalog, ColumnIndex, Fault, Ownership, Table, TableDefinition, Uuid, Value};
 use query::{ColumnRef, Compare, Exists, Filter};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use impersonate::{Impersonated, Need};
@@ -258,8 +258,9 @@ pub(crate) enum Shares<'a> {
         /// Tables with shares.
         of: BTreeSet<model::TableId>,
     },
-    /// The ids of what is shared of the one table in question, where no condition can reach them.
-    Ids(Vec<Uuid>),
+    /// The ids of what is shared of the one table in question, by right, where no condition can reach
+    /// them.
+    Ids(BTreeMap<Action, Vec<Uuid>>),
 }
 
 impl Shares<'_> {
@@ -273,8 +274,8 @@ impl Shares<'_> {
         let key = ColumnRef { source, column: table.primary_key };
         match self {
             Self::None => None,
-            Self::Ids(ids) if ids.is_empty() => None,
             Self::Ids(ids) => {
+                let ids = ids.get(&action).filter(|ids| !ids.is_empty())?;
                 let values = ids.iter().copied().map(Value::Guid).collect();
                 Some(Filter::In { column: key, values, negated: false })
             }

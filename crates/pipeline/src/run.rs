@@ -273,7 +273,7 @@ impl Pipeline {
     }
 
     /// Answers a query from the store of its table.
-    async fn answer(
+    pub(crate) async fn answer(
         &self,
         context: &Context,
         query: &BoundQuery,
@@ -411,17 +411,27 @@ impl Pipeline {
         context: &Context,
         op: &WriteOp,
         named: &[LookupValue],
-    ) -> Result<BTreeSet<model::Uuid>, Error> {
+    ) -> Result<BTreeSet<Uuid>, Error> {
         let table = match op {
             WriteOp::Update(op) => &op.table,
             WriteOp::Upsert(op) => &op.table,
             WriteOp::Insert(_) | WriteOp::Delete(_) => return Ok(BTreeSet::new()),
         };
+        self.unable_in(context, table, named).await
+    }
+
+    /// Of these owners, those who may not read a table.
+    async fn unable_in(
+        &self,
+        context: &Context,
+        table: &Table,
+        named: &[LookupValue],
+    ) -> Result<BTreeSet<Uuid>, Error> {
         if table.ownership != model::Ownership::User || named.is_empty() {
             return Ok(BTreeSet::new());
         }
         let team = context.catalog.table("team").map(|table| table.id);
-        let of = |wanted: Option<model::TableId>| -> Vec<model::Uuid> {
+        let of = |wanted: Option<model::TableId>| -> Vec<Uuid> {
             named.iter().filter(|one| Some(one.table) == wanted).map(|one| one.id).collect()
         };
         let (users, teams) = (of(Some(seed::SYSTEM_USER)), of(team));
@@ -429,7 +439,7 @@ impl Pipeline {
         let reads = |rights: &rights::Rights| {
             !matches!(rights.scope(table, privilege::Action::Read), rights::Scope::Nothing)
         };
-        let able = |id: &model::Uuid| found.get(id).is_some_and(|rights| reads(rights));
+        let able = |id: &Uuid| found.get(id).is_some_and(|rights| reads(rights));
         Ok(users.into_iter().chain(teams).filter(|id| !able(id)).collect())
     }
 

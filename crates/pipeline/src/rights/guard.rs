@@ -334,13 +334,7 @@ impl Guard<'_> {
                     made.insert((op.table.id, row.new_id), (owner, unit));
                 }
                 None => {
-                    let fault = match self.access.reaches_nothing(&op.table, Action::Create) {
-                        true => self.access.require_on(&op.table, Action::Create).err(),
-                        false => None,
-                    };
-                    let fault = fault.unwrap_or_else(|| {
-                        self.access.out_of_reach(&op.table, Action::Create, row.new_id)
-                    });
+                    let fault = not_made(self.access, &op.table, Some(row.new_id));
                     self.fail(place, fault, row.new_id);
                 }
                 Some(key) => {
@@ -496,6 +490,12 @@ pub(crate) fn along<'a>(catalog: &'a Catalog, table: &Table) -> Vec<&'a Arc<Tabl
         }
     }
     found
+}
+
+/// The fault of a row that the caller may not make.
+pub(crate) fn not_made(access: &Access, table: &Table, id: Option<Uuid>) -> Fault {
+    let denied = access.require_on(table, Action::Create).err();
+    denied.unwrap_or_else(|| access.out_of_reach(table, Action::Create, id.unwrap_or_default()))
 }
 
 /// The fault of a row that did not pass a check.

@@ -4,6 +4,7 @@
 //! Invariant: each place where a query names a table is cut down here, and nowhere else.
 
 use super::{Access, Shares, ends, load};
+use crate::message::Reply;
 use crate::privilege::Action;
 use crate::run::{Context, Error, Pipeline, not_about_rows};
 use model::{Table, TableKind, Uuid};
@@ -46,7 +47,7 @@ impl Pipeline {
             all.filter(|table| !access.reaches_all(table, Action::Read)).collect();
         let shares = match query.table.kind {
             TableKind::Elastic => {
-                self.shared_ids(context, access, &query.table, Action::Read).await?
+                self.shared_ids(context, access, &query.table, &[Action::Read]).await?
             }
             TableKind::Standard => self.shares(context, &restricted).await?,
         };
@@ -64,21 +65,37 @@ impl Pipeline {
         ids: &[Uuid],
     ) -> Result<(), Error> {
         access.require_on(table, action)?;
-        if access.reaches_all(table, action) {
-            return Ok(());
-        }
-        let shares = self.shares(context, &[table]).await?;
-        let allowed = access.filter(table, action, 0, &shares);
-        let read = async |filter: Option<&Filter>| -> Result<BTreeSet<Uuid>, Error> {
-            let query = store::check::allowed_query(&context.catalog, table, ids, filter);
-            let page = self.store().read(&query).await.map_err(not_about_rows)?;
-            Ok(page.cells.iter().filter_map(model::Value::as_id).collect())
-        };
-        let (there, allowed) = (read(None).await?, read(allowed.as_ref()).await?);
-        match there.difference(&allowed).next() {
+        match self.out_of_reach(context, access, (table, action), ids).await?.first() {
             Some(id) => Err(access.out_of_reach(table, action, *id).into()),
             None => Ok(()),
         }
+    }
+
+    /// Those of these rows that are there and out of the reach of an action.
+    pub(crate) async fn out_of_reach(
+        &self,
+        context: &Context,
+        access: &Access,
+        (table, action): (&Arc<Table>, Action),
+        ids: &[Uuid],
+    ) -> Result<Vec<Uuid>, Error> {
+        if ids.is_empty() || access.reaches_all(table, action) {
+            return Ok(Vec::new());
+        }
+        let shares = match table.kind {
+            TableKind::Elastic => self.shared_ids(context, access, table, &[action]).await?,
+            TableKind::Standard => self.shares(context, &[table]).await?,
+        };
+        let allowed = access.filter(table, action, 0, &shares);
+        let read = async |filter: Option<&Filter>| -> Result<BTreeSet<Uuid>, Error> {
+            let query = store::check::allowed_query(&context.catalog, table, ids, filter);
+            let Reply::Page(page) = self.answer(context, &query, None).await? else {
+                return Ok(BTreeSet::new());
+            };
+            Ok(page.cells.iter().filter_map(model::Value::as_id).collect())
+        };
+        let (there, allowed) = (read(None).await?, read(allowed.as_ref()).await?);
+        Ok(there.difference(&allowed).copied().collect())
     }
 
     /// Which of these tables have shared rows.
@@ -100,33 +117,41 @@ impl Pipeline {
         })
     }
 
-    /// The ids of the rows of a table that are shared with the caller.
+    /// The ids of the rows of a table that are shared with the caller, by right.
     pub(crate) async fn shared_ids(
         &self,
         context: &Context,
         access: &Access,
         table: &Arc<Table>,
-        action: Action,
+        actions: &[Action],
     ) -> Result<Shares<'static>, Error> {
         let catalog = &context.catalog;
         let Some(shares) = catalog.table("principalobjectaccess") else { return Ok(Shares::None) };
-        if access.reaches_all(table, action) || !self.has_shares(catalog, table).await? {
+        let limited = actions.iter().filter(|action| !access.reaches_all(table, **action));
+        let limited: Vec<Action> = limited.copied().collect();
+        if limited.is_empty() || !self.has_shares(catalog, table).await? {
             return Ok(Shares::None);
         }
-        let mut common: Option<BTreeSet<Uuid>> = None;
-        for rights in
-            access.each().filter(|rights| !matches!(rights.scope(table, action), super::Scope::All))
-        {
-            let filter = super::share_filter(shares, table, action, &rights.principals);
-            let query = load::bound(catalog, shares, &["objectid"], filter);
-            let rows = load::rows(self.store(), query).await.map_err(not_about_rows)?;
-            let ids: BTreeSet<Uuid> = rows.iter().filter_map(|row| load::id_at(row, 0)).collect();
-            common = Some(match common {
-                None => ids,
-                Some(known) => known.intersection(&ids).copied().collect(),
-            });
+        let mut by_right = BTreeMap::new();
+        for action in limited {
+            let mut common: Option<BTreeSet<Uuid>> = None;
+            for rights in access.each() {
+                if matches!(rights.scope(table, action), super::Scope::All) {
+                    continue;
+                }
+                let filter = super::share_filter(shares, table, action, &rights.principals);
+                let query = load::bound(catalog, shares, &["objectid"], filter);
+                let rows = load::rows(self.store(), query).await.map_err(not_about_rows)?;
+                let ids: BTreeSet<Uuid> =
+                    rows.iter().filter_map(|row| load::id_at(row, 0)).collect();
+                common = Some(match common {
+                    None => ids,
+                    Some(known) => known.intersection(&ids).copied().collect(),
+                });
+            }
+            by_right.insert(action, common.unwrap_or_default().into_iter().collect());
         }
-        Ok(Shares::Ids(common.unwrap_or_default().into_iter().collect()))
+        Ok(Shares::Ids(by_right))
     }
 }
 
