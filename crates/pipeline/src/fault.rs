@@ -109,6 +109,12 @@ pub(crate) fn access_denied_by_key(principal: Uuid, table: &Table, action: Actio
     )
 }
 
+/// The fault of a record that does not exist.
+pub(crate) fn no_record(table: &Table, id: Uuid) -> Fault {
+    let text = format!("{} With Id = {id} Does Not Exist", table.logical_name);
+    Fault::new(code::OBJECT_DOES_NOT_EXIST, text)
+}
+
 /// The fault of an owner to be who may not read what it would own.
 pub(crate) fn owner_without_read(table: &Table) -> Fault {
     Fault::new(

@@ -4,7 +4,8 @@
 //! In reading order: `message` (in and out), `run` (the rim), `write` and `check` (targets to one
 //! operation), `joined` (several writes as one set), `elastic` (targets to independent writes), `job`
 //! and `steer` (background jobs as rows), `define` (schema), `seed` (system tables), `available`
-//! (messages that are taken from tables), `fault` (store errors to codes), `ids`.
+//! (messages that are taken from tables), `privilege` and `rights` (who may do what), `share` (changes
+//! of that), `fault` (store errors to codes), `ids`.
 //! Not here: HTTP, JSON, engines.
 
 mod available;
@@ -20,6 +21,7 @@ pub mod privilege;
 mod rights;
 mod run;
 mod seed;
+mod share;
 mod steer;
 mod write;
 
@@ -28,4 +30,5 @@ pub use message::{Condition, Definition, Message, Read, Reply, Write};
 pub use rights::{Impersonated, Need};
 pub use run::{Context, Error, Organization, Pipeline, Stores};
 pub use seed::can_delete;
+pub use share::{HeldPrivilege, Object, RightsChange, Share};
 pub use store::RowOutcome;

@@ -1,5 +1,6 @@
 //! What the pipeline executes, and what it answers.
 
+use crate::share::RightsChange;
 use model::{
     Failure, MessageName, NewColumn, NewKey, NewRelationship, NewTable, Table, Target, Uuid,
 };
@@ -27,6 +28,8 @@ pub enum Message {
     /// The same in one partition of an elastic table: its effective name, which is the text of the id
     /// for a record without a partition.
     ReadPartition(Read, Box<str>),
+    /// A change of who may do what.
+    Rights(RightsChange),
     /// A change of definitions.
     Define(Definition),
 }

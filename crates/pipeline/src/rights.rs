@@ -7,10 +7,10 @@
 //! Invariants: rights belong to one version of the definitions, which every change of a role, team, user
 //! or business unit moves on; a privilege at Global asks for no condition and no statement.
 
-mod change;
+pub(crate) mod change;
 pub(crate) mod guard;
 mod impersonate;
-mod load;
+pub(crate) mod load;
 mod read;
 
 use crate::fault;
@@ -227,6 +227,12 @@ impl Access {
     /// 403: a privilege is missing.
     fn denied(&self, rights: &Rights, name: &str, table: Option<&Table>) -> Fault {
         fault::privilege_denied(rights, rights.count(), name, privilege::id(name), table)
+    }
+
+    /// 403: a privilege is held, but not that deep.
+    pub(crate) fn too_deep(&self, name: &str, depth: Depth) -> Fault {
+        self.denied(&self.own, name, None)
+            .with_hint(format!("you do not have it at the depth {} yourself", depth.name()))
     }
 
     /// 403: the row is out of reach.

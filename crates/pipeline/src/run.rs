@@ -230,6 +230,7 @@ impl Pipeline {
                 let (query, _) = self.readable(context, &access, query, Unreadable::Empty).await?;
                 self.answer(context, &query, None).await
             }
+            Message::Rights(change) => self.change_rights(context, &access, change).await,
             Message::Define(definition) => {
                 access.require(define::privilege_of(&definition))?;
                 self.define(context, definition).await
@@ -349,7 +350,8 @@ impl Pipeline {
         if !refused.is_empty() {
             return Err(self.refuse_values(context, set, refused, &told).await);
         }
-        let Joined { ops, writes, checks, .. } = set;
+        let Joined { mut ops, writes, checks, .. } = set;
+        ops.extend(self.unshare(context, &ops).await?);
         match self.commit(context, ops, checks).await? {
             Ok(applied) => Ok(Reply::Written(
                 writes.iter().flat_map(|write| write.outcomes(&applied.ops[write.op])).collect(),
@@ -520,7 +522,7 @@ impl Pipeline {
     }
 
     /// Keeps the newest definitions; a slower request never brings older ones back.
-    fn install(&self, catalog: Arc<Catalog>) {
+    pub(crate) fn install(&self, catalog: Arc<Catalog>) {
         self.catalog.rcu(|known| {
             if known.version() < catalog.version() { catalog.clone() } else { known.clone() }
         });

@@ -9,7 +9,7 @@ use crate::limits::{Refusal, Remaining};
 use crate::request::{self, Bounds, Request};
 use crate::route::{self, Route};
 use crate::usage::Usage;
-use crate::{Settings, batch, bulk, bulk_delete, functions, metadata, records, response};
+use crate::{Settings, batch, bulk, bulk_delete, functions, metadata, records, response, rights};
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::{Method, Response, StatusCode};
@@ -306,5 +306,9 @@ async fn dispatch(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
         }
         Route::CreateEntities => metadata::create_entities(attempt).await,
         Route::BulkDelete => bulk_delete::action(attempt).await,
+        Route::Share(sharing) => rights::share(attempt, sharing).await,
+        Route::Rights(address, operation, arguments) => {
+            rights::call(attempt, &address, operation, &arguments).await
+        }
     }
 }

@@ -75,5 +75,8 @@ pub(crate) fn prepare(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, 
             Err(Problem::not_implemented("Changing definitions in a change set"))
         }
         Route::BulkDelete => Err(Problem::not_implemented("BulkDelete in a change set")),
+        Route::Share(_) | Route::Rights(..) => {
+            Err(Problem::not_implemented("Changing rights in a change set"))
+        }
     }
 }

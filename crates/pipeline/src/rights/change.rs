@@ -7,6 +7,7 @@
 //! the version of the definitions on, and the write holds only for the version it was planned on.
 
 use super::load::{self, id_at};
+use crate::privilege::Depth;
 use crate::run::{Context, Error, Pipeline, not_about_rows};
 use crate::seed::security::{self, Role, Scene};
 use model::{Cell, Fault, LookupValue, Table, Uuid, Value, code};
@@ -48,6 +49,7 @@ impl Pipeline {
             let present = self.present_of(context, name, op).await?;
             self.take_rows(context, name, op, &present, (&mut new, &mut moved))?;
         }
+        self.check_role_links(context, ops).await?;
         let find = |name: &str| {
             let table = context.catalog.table(name);
             table.cloned().unwrap_or_else(|| unreachable!("the seed has a table `{name}`"))
@@ -57,6 +59,63 @@ impl Pipeline {
         self.of_new(context, scene, &new, &mut more).await?;
         self.of_moved(context, scene, &moved, &mut more).await?;
         Ok(more)
+    }
+
+    /// A user or team holds roles of its own business unit only, and nobody gives a role that reaches
+    /// further than its own.
+    async fn check_role_links(&self, context: &Context, ops: &[WriteOp]) -> Result<(), Error> {
+        for (table, holder) in [("systemuserroles", "systemuser"), ("teamroles", "team")] {
+            let key = format!("{holder}id");
+            let pairs: Vec<(Uuid, Uuid)> = ops
+                .iter()
+                .filter(|op| *op.table().logical_name == *table)
+                .flat_map(|op| links_of(op, &key))
+                .collect();
+            if pairs.is_empty() {
+                continue;
+            }
+            let (holders, roles): (Vec<Uuid>, Vec<Uuid>) = pairs.iter().copied().unzip();
+            let units = self.units_of(context, holder, &holders).await?;
+            let units_of_roles = self.units_of(context, "role", &roles).await?;
+            let apart = pairs.iter().find(|(holder, role)| {
+                let (one, other) = (units.get(holder), units_of_roles.get(role));
+                one.is_some() && other.is_some() && one != other
+            });
+            if let Some((id, role)) = apart {
+                let text = format!(
+                    "The role {role} belongs to another business unit than the {holder} {id}."
+                );
+                return Err(Fault::new(code::INVALID_ARGUMENT, text)
+                    .with_hint("give the copy of the role that is in its business unit")
+                    .into());
+            }
+            self.may_give_roles(context, &roles).await?;
+        }
+        Ok(())
+    }
+
+    async fn may_give_roles(&self, context: &Context, roles: &[Uuid]) -> Result<(), Error> {
+        let catalog = &context.catalog;
+        let columns = &["parentrootroleid"];
+        let rows = load::some(self.store(), catalog, "role", columns, "roleid", roles).await;
+        let rows = rows.map_err(not_about_rows)?;
+        let roots = rows.iter().filter_map(|row| id_at(row, 0).or(id_at(row, 1)));
+        let roots: Vec<Uuid> = roots.collect();
+        let columns = &["privilegeid", "privilegedepthmask"];
+        let grants =
+            load::some(self.store(), catalog, "roleprivileges", columns, "roleid", &roots).await;
+        let mut wanted: BTreeMap<Uuid, Depth> = BTreeMap::new();
+        for row in grants.map_err(not_about_rows)? {
+            let (Some(privilege), Value::Integer(mask)) = (id_at(&row, 0), &row[1]) else {
+                continue;
+            };
+            if let Some(depth) = Depth::of_mask(*mask) {
+                let deepest = wanted.entry(privilege).or_insert(depth);
+                *deepest = depth.max(*deepest);
+            }
+        }
+        let access = self.access(catalog, context.caller).await?;
+        self.may_give(context, &access, &wanted).await
     }
 
     /// Which of the rows of an upsert are there.
@@ -337,6 +396,15 @@ impl Pipeline {
         let rows = rows.map_err(not_about_rows)?;
         Ok(rows.iter().filter_map(|row| Some((id_at(row, 0)?, id_at(row, 1)?))).collect())
     }
+}
+
+/// The pairs of new rows that link something to a role.
+fn links_of(op: &WriteOp, key: &str) -> Vec<(Uuid, Uuid)> {
+    let WriteOp::Insert(insert) = op else { return Vec::new() };
+    let (key, role) = (insert.table.index_of(key), insert.table.index_of("roleid"));
+    let id = |cells: &[Cell], column| value(cells, column).and_then(Value::as_id);
+    let pair = |row: &store::writes::InsertRow| Some((id(&row.cells, key)?, id(&row.cells, role)?));
+    insert.rows.iter().filter_map(pair).collect()
 }
 
 /// The columns that matter, by place.

@@ -4,7 +4,7 @@
 
 use super::{Held, Rights};
 use crate::privilege::Depth;
-use crate::run::{Error, Pipeline, not_about_rows};
+use crate::run::{Context, Error, Pipeline, not_about_rows};
 use crate::seed;
 use crate::seed::security::{Present, Role};
 use model::{Caller, Catalog, Fault, Table, TableId, Uuid, Value, code};
@@ -183,7 +183,21 @@ impl Pipeline {
         Ok(has)
     }
 
-    /// The business unit of every default team that these units have.
+    /// The rows of a table of the seed whose column holds one of these ids: the named columns, then the
+    /// primary key.
+    pub(crate) async fn rows_by(
+        &self,
+        context: &Context,
+        table: &str,
+        columns: &[&str],
+        by: &str,
+        ids: &[Uuid],
+    ) -> Result<Vec<Vec<Value>>, Error> {
+        let rows = some(self.store(), &context.catalog, table, columns, by, ids).await;
+        rows.map_err(not_about_rows)
+    }
+
+    /// The default team of a business unit.
     pub(crate) fn default_team(&self, unit: Uuid) -> Uuid {
         seed::security::default_team_id(self.organization(), unit)
     }

@@ -230,7 +230,7 @@ pub(crate) fn default_teams(scene: Scene<'_>, units: &[(Uuid, Box<str>)]) -> Wri
 pub(crate) fn links(
     scene: Scene<'_>,
     table: &str,
-    columns: [&'static str; 2],
+    columns: [&str; 2],
     pairs: &[(Uuid, Uuid)],
 ) -> WriteOp {
     let [first, second] = columns;
