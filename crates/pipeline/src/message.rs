@@ -2,7 +2,8 @@
 
 use crate::share::RightsChange;
 use model::{
-    Failure, MessageName, NewColumn, NewKey, NewRelationship, NewTable, Table, Target, Uuid,
+    Failure, MessageName, NewColumn, NewKey, NewManyToMany, NewRelationship, NewTable, Table,
+    Target, Uuid,
 };
 use query::{BoundQuery, Page};
 use std::sync::Arc;
@@ -86,6 +87,8 @@ pub enum Definition {
     },
     /// A new relationship with its lookup column.
     CreateRelationship(NewRelationship),
+    /// A new many-to-many relationship with its intersect table.
+    CreateManyToMany(NewManyToMany),
 }
 
 /// What a message answers.

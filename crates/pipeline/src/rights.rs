@@ -318,15 +318,11 @@ pub(crate) fn share_filter(
 
 /// The tables whose rows an intersect table links, by its columns.
 pub(crate) fn ends<'a>(catalog: &'a Catalog, table: &Table) -> Vec<(ColumnIndex, &'a Arc<Table>)> {
-    let of_column = |name: &str| {
-        let owner = name.strip_suffix("id")?;
-        catalog.table(owner).filter(|found| found.primary_key_name() == name)
+    let Some(many) = catalog.many_to_many_in(&table.logical_name) else { return Vec::new() };
+    let end = |end: &model::ManyToManyEnd| {
+        Some((table.index_of(&end.column)?, catalog.table(&end.table)?))
     };
-    table
-        .indexed_columns()
-        .filter(|(index, _)| *index != table.primary_key)
-        .filter_map(|(index, column)| Some((index, of_column(&column.logical_name)?)))
-        .collect()
+    many.ends.iter().filter_map(end).collect()
 }
 
 /// Whether rows of a table say who may do what: writing them moves the version of the definitions on.

@@ -504,7 +504,9 @@ impl Pipeline {
         let gone = gone.map(|(_, row)| *row).collect();
         let find = finder(context);
         let scene = self.scene(context, &find);
-        let new = wanted.iter().map(|(privilege, depth)| security::grant(role, *privilege, *depth));
+        let new = wanted
+            .iter()
+            .map(|(privilege, depth)| security::grant(scene, role, *privilege, *depth));
         let new: Vec<rows::Row<'_>> = new.collect();
         let mut ops: Vec<WriteOp> =
             change::deletes(context, "roleprivileges", gone).into_iter().collect();

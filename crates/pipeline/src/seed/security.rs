@@ -93,11 +93,15 @@ pub(crate) fn privileges(
             (privilege, holders)
         }));
     }
+    if made.is_empty() {
+        return Vec::new();
+    }
     let grants = made.iter().flat_map(|(privilege, holders)| {
         let id = privilege::id(&privilege.name);
         holders.iter().map(move |(role, depth)| (role_id(scene.organization, role), id, *depth))
     });
-    let grants = grants.map(|(role, privilege, depth)| grant(role, privilege, depth)).collect();
+    let grants =
+        grants.map(|(role, privilege, depth)| grant(scene, role, privilege, depth)).collect();
     let rows = made.iter().map(|(privilege, _)| privilege_row(privilege)).collect();
     vec![scene.insert("privilege", rows), scene.insert("roleprivileges", grants)]
 }
@@ -115,10 +119,10 @@ fn privilege_row(privilege: &Privilege) -> Row<'static> {
 }
 
 /// A row of `roleprivileges`.
-pub(crate) fn grant(role: Uuid, privilege: Uuid, depth: Depth) -> Row<'static> {
+pub(crate) fn grant(scene: Scene<'_>, role: Uuid, privilege: Uuid, depth: Depth) -> Row<'static> {
     let values = vec![
-        ("roleid", Value::Guid(role)),
-        ("privilegeid", Value::Guid(privilege)),
+        ("roleid", scene.link("role", role)),
+        ("privilegeid", scene.link("privilege", privilege)),
         ("privilegedepthmask", Value::Integer(depth.mask())),
     ];
     (grant_id(role, privilege), values)
@@ -238,7 +242,10 @@ pub(crate) fn links(
         .iter()
         .map(|(one, other)| {
             let id = Uuid::new_v5(one, format!("{table} {other}").as_bytes());
-            (id, vec![(first, Value::Guid(*one)), (second, Value::Guid(*other))])
+            let link = |column: &str, id: Uuid| {
+                scene.link(column.strip_suffix("id").unwrap_or(column), id)
+            };
+            (id, vec![(first, link(first, *one)), (second, link(second, *other))])
         })
         .collect();
     scene.insert(table, rows)
