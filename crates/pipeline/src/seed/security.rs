@@ -20,7 +20,7 @@ pub(super) const ROLES: [&str; 5] =
     [ADMINISTRATOR, "System Customizer", "Basic User", "Delegate", "Support User"];
 
 /// Where the tables are found: those of a catalog, or those of a change.
-pub(crate) type Tables<'a> = &'a dyn Fn(&str) -> Arc<Table>;
+pub(crate) type Tables<'a> = &'a (dyn Fn(&str) -> Arc<Table> + Sync);
 
 /// What every row needs.
 #[derive(Clone, Copy)]

@@ -8,4 +8,5 @@ mod house;
 mod jobs;
 mod limits;
 mod messages;
+mod rights;
 mod shutdown;
