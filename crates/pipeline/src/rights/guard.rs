@@ -7,7 +7,7 @@
 //! kinds of work, never on the number of rows. The order in which they are told: the action on the row
 //! itself, `Append`, `Assign`, then `AppendTo` on the rows that are pointed to, by table.
 
-use super::{Access, Shares, owner_columns};
+use super::{Access, Shares, ends, owner_columns};
 use crate::fault;
 use crate::message::Write;
 use crate::privilege::{self, Action};
@@ -43,6 +43,12 @@ pub(crate) type Made = HashMap<(TableId, Uuid), (Option<Uuid>, Option<Uuid>)>;
 /// Refuses a message for which a privilege is missing altogether.
 pub(crate) fn privileges(access: &Access, catalog: &Catalog, message: &Write) -> Result<(), Fault> {
     let table = &message.table;
+    if table.is_intersect {
+        for (_, end) in ends(catalog, table) {
+            access.require_on(end, Action::Append)?;
+        }
+        return Ok(());
+    }
     match message.name {
         MessageName::Create | MessageName::CreateMultiple => {
             access.require_on(table, Action::Create)?;
@@ -128,6 +134,9 @@ pub(crate) fn limited<'a>(
             }
         }
         found.extend(binds.iter().map(|bind| (bind.table.id, &bind.table)));
+    }
+    if table.is_intersect {
+        found.extend(ends(catalog, table).into_iter().map(|(_, end)| (end.id, end)));
     }
     if let WriteOp::Delete(_) = op {
         let along = along(catalog, table);
@@ -354,6 +363,10 @@ impl Guard<'_> {
 
     fn delete(&mut self, op: &writes::Delete) {
         let table = &op.table;
+        if table.is_intersect {
+            self.parted(op);
+            return;
+        }
         let rows: Vec<CheckRow> = op
             .rows
             .iter()
@@ -388,9 +401,33 @@ impl Guard<'_> {
         self.found.push(Guarded { check, about: About::Reach(Action::Delete) });
     }
 
-    /// `AppendTo` on every row that is pointed to.
+    /// `Append` on both rows of every pair that is taken apart.
+    fn parted(&mut self, op: &writes::Delete) {
+        let mut by_table: BTreeMap<TableId, Vec<CheckRow>> = BTreeMap::new();
+        let ends = ends(self.catalog, &op.table);
+        for (row, delete) in op.rows.iter().enumerate() {
+            let RowKey::Alternate(key) = &delete.key else { continue };
+            let columns = &op.table.key(key.key).columns;
+            for (column, value) in columns.iter().zip(&key.values) {
+                let end = ends.iter().find(|(of, _)| of == column);
+                if let (Some((_, end)), Some(id)) = (end, value.as_id()) {
+                    let key = RowKey::Id(id);
+                    let rows = by_table.entry(end.id).or_default();
+                    rows.push(CheckRow { row, key, must_exist: false, unless: None });
+                }
+            }
+        }
+        for (end, rows) in by_table {
+            if let Some(end) = self.catalog.table_by_id(end).cloned() {
+                self.add(&end, Action::Append, Purpose::Point, rows, None);
+            }
+        }
+    }
+
+    /// `AppendTo` on every row that is pointed to; of a new pair `Append` on both of its rows.
     fn pointed(&mut self, op: &WriteOp, made: &Made) {
         let table = op.table();
+        let action = if table.is_intersect { Action::Append } else { Action::AppendTo };
         let mut by_table: BTreeMap<TableId, Vec<CheckRow>> = BTreeMap::new();
         let mut seen: BTreeSet<LookupValue> = BTreeSet::new();
         for (row, cells, binds) in rows_of(op) {
@@ -400,7 +437,7 @@ impl Guard<'_> {
                     continue;
                 }
                 if let Some((owner, unit)) = made.get(&(lookup.table, lookup.id)) {
-                    self.made_target(row, *lookup, *owner, *unit);
+                    self.made_target(row, action, *lookup, (*owner, *unit));
                     continue;
                 }
                 let key = RowKey::Id(lookup.id);
@@ -415,7 +452,7 @@ impl Guard<'_> {
         }
         for (target, rows) in by_table {
             if let Some(target) = self.catalog.table_by_id(target).cloned() {
-                self.add(&target, Action::AppendTo, Purpose::Point, rows, None);
+                self.add(&target, action, Purpose::Point, rows, None);
             }
         }
     }
@@ -423,13 +460,13 @@ impl Guard<'_> {
     fn made_target(
         &mut self,
         row: usize,
+        action: Action,
         lookup: LookupValue,
-        owner: Option<Uuid>,
-        unit: Option<Uuid>,
+        (owner, unit): (Option<Uuid>, Option<Uuid>),
     ) {
         let Some(target) = self.catalog.table_by_id(lookup.table) else { return };
-        if !self.access.covers(target, Action::AppendTo, owner, unit) {
-            let fault = self.access.out_of_reach(target, Action::AppendTo, lookup.id);
+        if !self.access.covers(target, action, owner, unit) {
+            let fault = self.access.out_of_reach(target, action, lookup.id);
             self.fail(row, fault, lookup.id);
         }
     }

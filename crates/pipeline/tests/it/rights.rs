@@ -26,7 +26,7 @@ proptest! {
 #[test]
 fn the_random_organisations_meet_every_answer() {
     let mut met = Met::new();
-    for seed in [3, 1 << 20, 0x5eed_0000, 0xdead_beef] {
+    for seed in [3, 1 << 20, 0x5eed_0000, 0xdead_beef, 77, 1_234_567] {
         for (code, count) in run(seed) {
             *met.entry(code).or_default() += count;
         }
@@ -43,7 +43,7 @@ fn the_random_organisations_meet_every_answer() {
         let count = met.get(&code.map(|code| code.0)).copied().unwrap_or(0);
         assert!(count > 0, "{code:?} was never met: {met:?}");
     }
-    let many = |code: Option<u32>| met.get(&code).copied().unwrap_or(0) > 100;
-    assert!(many(None), "success is met often: {met:?}");
-    assert!(many(Some(code::ACCESS_DENIED.0)), "and so is a row out of reach: {met:?}");
+    let often = |code: Option<u32>| met.get(&code).copied().unwrap_or(0) > 30;
+    assert!(often(None), "success is met often: {met:?}");
+    assert!(often(Some(code::ACCESS_DENIED.0)), "and so is a row out of reach: {met:?}");
 }

@@ -39,6 +39,7 @@ impl Waiting {
             catalog: this.shared.catalog(),
             ops: vec![table.create()],
             rows: Vec::new(),
+            checks: Vec::new(),
             now: AT,
             user: id(0),
         };
