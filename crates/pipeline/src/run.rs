@@ -183,6 +183,15 @@ impl Pipeline {
         self.organization
     }
 
+    /// The same for definitions as callers see them: a change of definitions is one of all of them.
+    pub(crate) fn whole_of(&self, shown: &Catalog) -> Result<Arc<Catalog>, Error> {
+        let whole = self.whole_catalog();
+        match whole.version() == shown.version() {
+            true => Ok(whole),
+            false => Err(Error::StaleCatalog),
+        }
+    }
+
     /// Loads the definitions anew if the stored ones have moved on; tells whether they had.
     pub async fn refresh(&self) -> Result<bool, Error> {
         let stored = self.store.catalog_version().await.map_err(fault::of_engine)?;
@@ -315,12 +324,8 @@ impl Pipeline {
 
     async fn define(&self, context: &Context, definition: Definition) -> Result<Reply, Error> {
         self.refuse_elastic_without_store(&definition)?;
-        let whole = self.whole_catalog();
-        if whole.version() != context.catalog.version() {
-            return Err(Error::StaleCatalog);
-        }
         let mut plan = define::plan(context, self.organization, &self.ids, definition)?;
-        plan.change.catalog = whole;
+        plan.change.catalog = self.whole_of(&context.catalog)?;
         let made = plan.made;
         let table = plan.table;
         match self.store.change(plan.change).await {
