@@ -8,6 +8,7 @@ mod elastic;
 use crate::available::{self, Unavailable};
 use crate::define;
 use crate::fault;
+use crate::identity;
 use crate::ids::IdSource;
 use crate::joined::{self, Joined, Told};
 use crate::message::{Definition, Message, Read, Reply, Write};
@@ -23,7 +24,7 @@ use model::{
 };
 use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, RwLock};
 use store::elastic::ElasticStore;
 use store::{Applied, RowOutcome, SchemaChange, StandardStore, WriteOp, WriteSet};
@@ -34,7 +35,9 @@ pub struct Pipeline {
     elastic: Option<Arc<dyn ElasticStore>>,
     /// The highest version that a write to an elastic table got.
     elastic_version: AtomicI64,
-    catalog: ArcSwap<Catalog>,
+    definitions: ArcSwap<Definitions>,
+    /// Rises when rows were written that say who somebody is.
+    pub(crate) identities: AtomicU64,
     organization: Organization,
     ids: IdSource,
     /// Owners and currencies seen so far, and the version of the definitions that they were seen at.
@@ -43,6 +46,20 @@ pub struct Pipeline {
     pub(crate) rights_cache: rights::Cache,
     /// Messages that the configuration took from tables.
     pub(crate) unavailable: Unavailable,
+}
+
+/// One version of the definitions.
+struct Definitions {
+    /// What is stored.
+    whole: Arc<Catalog>,
+    /// What callers may name.
+    shown: Arc<Catalog>,
+}
+
+impl Definitions {
+    fn new(whole: Arc<Catalog>) -> Self {
+        Self { shown: seed::kept::shown(&whole), whole }
+    }
 }
 
 /// Where rows lie.
@@ -148,7 +165,8 @@ impl Pipeline {
             store,
             elastic,
             elastic_version: AtomicI64::new(0),
-            catalog: ArcSwap::new(catalog),
+            definitions: ArcSwap::from_pointee(Definitions::new(catalog)),
+            identities: AtomicU64::new(0),
             organization: seed::organization(id),
             ids,
             principals: RwLock::default(),
@@ -161,9 +179,14 @@ impl Pipeline {
         &*self.store
     }
 
-    /// The newest definitions that this node has seen.
+    /// The newest definitions that this node has seen, as far as callers may name them.
     pub fn catalog(&self) -> Arc<Catalog> {
-        self.catalog.load_full()
+        self.definitions.load().shown.clone()
+    }
+
+    /// The same with the tables that the service keeps for itself.
+    pub(crate) fn whole_catalog(&self) -> Arc<Catalog> {
+        self.definitions.load().whole.clone()
     }
 
     /// The organisation's ids.
@@ -171,10 +194,19 @@ impl Pipeline {
         self.organization
     }
 
+    /// The same for definitions as callers see them: a change of definitions is one of all of them.
+    pub(crate) fn whole_of(&self, shown: &Catalog) -> Result<Arc<Catalog>, Error> {
+        let whole = self.whole_catalog();
+        match whole.version() == shown.version() {
+            true => Ok(whole),
+            false => Err(Error::StaleCatalog),
+        }
+    }
+
     /// Loads the definitions anew if the stored ones have moved on; tells whether they had.
     pub async fn refresh(&self) -> Result<bool, Error> {
         let stored = self.store.catalog_version().await.map_err(fault::of_engine)?;
-        if stored == self.catalog.load().version() {
+        if stored == self.definitions.load().whole.version() {
             return Ok(false);
         }
         let catalog = self.store.catalog().await.map_err(fault::of_engine)?;
@@ -323,6 +355,7 @@ impl Pipeline {
         named.sort_unstable();
         named.dedup();
         let principals = self.principals(context, &named).await?;
+        let about_users = messages.iter().any(|message| identity::concerns(&message.table));
         let mut planned = Vec::with_capacity(messages.len());
         let mut refused = Vec::new();
         for (place, message) in messages.into_iter().enumerate() {
@@ -352,7 +385,11 @@ impl Pipeline {
         }
         let Joined { mut ops, writes, checks, .. } = set;
         ops.extend(self.unshare(context, &ops).await?);
-        match self.commit(context, ops, checks).await? {
+        let applied = self.commit(context, ops, checks).await?;
+        if about_users {
+            self.identities_changed();
+        }
+        match applied {
             Ok(applied) => Ok(Reply::Written(
                 writes.iter().flat_map(|write| write.outcomes(&applied.ops[write.op])).collect(),
             )),
@@ -458,7 +495,7 @@ impl Pipeline {
         if !ops.iter().any(|op| rights::is_about_rights(op.table())) {
             return Ok(self.apply(context, ops, checks).await);
         }
-        let catalog = Arc::clone(&context.catalog);
+        let catalog = self.whole_of(&context.catalog)?;
         let (now, user) = (context.now, context.caller.user);
         let more = self.rights_go_along(context, &mut ops).await?;
         ops.extend(more);
@@ -505,7 +542,8 @@ impl Pipeline {
 
     async fn define(&self, context: &Context, definition: Definition) -> Result<Reply, Error> {
         self.refuse_elastic_without_store(&definition)?;
-        let plan = define::plan(context, self.organization, &self.ids, definition)?;
+        let mut plan = define::plan(context, self.organization, &self.ids, definition)?;
+        plan.change.catalog = self.whole_of(&context.catalog)?;
         let made = plan.made;
         let table = plan.table;
         match self.store.change(plan.change).await {
@@ -523,8 +561,10 @@ impl Pipeline {
 
     /// Keeps the newest definitions; a slower request never brings older ones back.
     pub(crate) fn install(&self, catalog: Arc<Catalog>) {
-        self.catalog.rcu(|known| {
-            if known.version() < catalog.version() { catalog.clone() } else { known.clone() }
+        let newer = Arc::new(Definitions::new(catalog));
+        self.definitions.rcu(|known| match known.whole.version() < newer.whole.version() {
+            true => newer.clone(),
+            false => known.clone(),
         });
     }
 

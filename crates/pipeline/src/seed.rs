@@ -1,9 +1,11 @@
 //! The system tables and the rows that every organisation starts with.
 //!
-//! In reading order: [`tables`] (definitions), [`rows`] (rows), this file (one schema change of all).
+//! In reading order: [`tables`] (definitions), [`kept`] (the one that callers never see), [`rows`]
+//! (rows), this file (one schema change of all).
 //! Source: the seed tables of `metadata.md`. Invariant: everything here is derived from the
 //! organisation's id, so that two nodes that start at once plan the same change.
 
+pub(crate) mod kept;
 pub(crate) mod rows;
 pub(crate) mod security;
 mod tables;
@@ -37,6 +39,7 @@ pub(crate) fn plan(
         ops.push(SchemaOp::CreateTable(Box::new(definition.clone())));
     }
     ops.extend(missing_relationships(&Catalog::default(), &definitions));
+    ops.push(SchemaOp::CreateTable(Box::new(kept::table())));
     let rows = rows::all(&bound, &definitions, organization, now);
     SchemaChange { catalog, ops, rows, checks: Vec::new(), now, user: organization.administrator }
 }
@@ -107,6 +110,9 @@ pub(crate) fn upgrade(
     let relationships: Vec<SchemaOp> =
         missing_relationships(catalog, &definitions).filter(has_lookup).collect();
     ops.extend(relationships);
+    if catalog.table(kept::TABLE).is_none() {
+        ops.push(SchemaOp::CreateTable(Box::new(kept::table())));
+    }
     if ops.is_empty() {
         return None;
     }
@@ -139,8 +145,8 @@ fn rows_of_new(
     match present {
         // Every table there is needs its privileges.
         Some(present) => {
-            let all = after.tables().iter().map(|table| table.definition().clone());
-            let all: Vec<TableDefinition> = all.collect();
+            let all = after.tables().iter().filter(|table| &*table.logical_name != kept::TABLE);
+            let all: Vec<TableDefinition> = all.map(|table| table.definition().clone()).collect();
             rows.extend(security::privileges(scene, &all, true));
             rows.extend(security::complete(scene, present));
         }
@@ -208,7 +214,8 @@ pub(crate) fn writable(table: &TableDefinition) -> Writable {
         | "bulkdeleteoperation"
         | "bulkdeletefailure"
         | "privilege"
-        | "principalobjectaccess" => Writable::ReadOnly,
+        | "principalobjectaccess"
+        | kept::TABLE => Writable::ReadOnly,
         _ => Writable::Fully,
     }
 }
@@ -237,7 +244,9 @@ mod tests {
         let whole = |definitions: &[TableDefinition]| {
             let mut ops: Vec<SchemaOp> = definitions
                 .iter()
-                .map(|table| SchemaOp::CreateTable(Box::new(table.clone())))
+                .cloned()
+                .chain([kept::table()])
+                .map(|table| SchemaOp::CreateTable(Box::new(table)))
                 .collect();
             ops.extend(missing_relationships(&Catalog::default(), definitions));
             Arc::new(store::apply_ops(&Catalog::default(), &ops).expect("the seed is sound"))
@@ -248,11 +257,13 @@ mod tests {
             .find(|table| &*table.logical_name == crate::job::JOB)
             .expect("the seed has jobs");
         jobs.columns.retain(|column| !column.logical_name.starts_with("sheaf_"));
-        let owner = jobs.columns.iter().position(|column| &*column.logical_name == "ownerid");
-        let owner = owner.and_then(|place| u16::try_from(place).ok()).expect("jobs have owners");
+        // Columns are named by their place, which has moved.
+        let place = jobs.columns.iter().position(|column| &*column.logical_name == "ownerid");
+        let place =
+            model::ColumnIndex(place.and_then(|place| u16::try_from(place).ok()).expect("owned"));
         for column in &mut jobs.columns {
-            if let Some(model::Computed::OwnerIn { owner: of, .. }) = &mut column.computed {
-                *of = model::ColumnIndex(owner);
+            if let Some(model::Computed::OwnerIn { owner, .. }) = &mut column.computed {
+                *owner = place;
             }
         }
         let change =

@@ -281,6 +281,10 @@ impl Pipeline {
             let writes = WriteSet { catalog, now, user, ops, checks };
             return self.store().apply(writes).await.map(drop);
         }
+        let bound = context.catalog.version();
+        let Ok(catalog) = self.whole_of(&context.catalog) else {
+            return Err(store::Error::StaleCatalog { bound, actual: self.catalog().version() });
+        };
         let change = SchemaChange { catalog, ops: Vec::new(), rows: ops, checks, now, user };
         let changed = self.store().change(change).await?;
         self.install(changed.catalog);
