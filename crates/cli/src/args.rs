@@ -73,7 +73,8 @@ pub(crate) struct Serve {
     /// TLS: off, dev, or certificate and key files (only `off` for now)
     #[arg(long, default_value = "off", value_name = "off|dev|CERT,KEY")]
     pub(crate) tls: String,
-    /// Name of this node, where several share a store: answers carry an affinity cookie
+    /// Name of this node, where several share a store, each with its own: answers carry an affinity
+    /// cookie, and the node takes back at once the jobs that it had when it was killed
     #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) node: Option<String>,
 }
