@@ -206,8 +206,8 @@ pub(crate) struct Get {
 pub(crate) struct Remove {
     /// Table: logical name, the same without its prefix, entity set or display name
     pub(crate) table: String,
-    /// CSV or NDJSON with the column `Id` or the primary key, or lines that are ids; `-` is standard
-    /// input
+    /// CSV or NDJSON with the column `Id` or the primary key, for elastic tables also `partitionid`,
+    /// or lines that are ids; `-` is standard input
     #[arg(value_name = "FILE", required_unless_present = "filter", conflicts_with = "filter")]
     pub(crate) file: Option<PathBuf>,
     /// Deletes every row that an OData `$filter` names
