@@ -4,7 +4,7 @@
 //! In reading order: `message` (in and out), `run` (the rim), `write` and `check` (targets to one
 //! operation), `joined` (several writes as one set), `elastic` (targets to independent writes), `job`
 //! and `steer` (background jobs as rows), `define` (schema), `seed` (system tables), `available`
-//! (messages that are taken from tables), `fault` (store errors to codes), `ids`.
+//! (messages that are taken from tables), `settings` (of callers, for queries), `fault` (store errors to codes), `ids`.
 //! Not here: HTTP, JSON, engines.
 
 mod available;
@@ -18,6 +18,7 @@ mod joined;
 mod message;
 mod run;
 mod seed;
+mod settings;
 mod steer;
 mod write;
 

@@ -43,9 +43,34 @@ impl BoundQuery {
         table_of(&self.table, &self.joins, source)
     }
 
+    /// Every table that the query reads: its own, those that are joined, and those of conditions.
+    pub fn reads(&self) -> impl Iterator<Item = &Arc<Table>> {
+        let mut tables = vec![&self.table];
+        reads(&self.joins, self.filter.as_ref(), &mut tables);
+        tables.into_iter()
+    }
+
     /// The definition of a column of the query.
     pub fn column(&self, column: ColumnRef) -> &Column {
         self.source(column.source).column(column.column)
+    }
+}
+
+fn reads<'q>(joins: &'q [Join], filter: Option<&'q Filter>, tables: &mut Vec<&'q Arc<Table>>) {
+    for join in joins {
+        tables.push(&join.table);
+        reads(&[], join.on.as_ref(), tables);
+    }
+    match filter {
+        Some(Filter::And(parts) | Filter::Or(parts)) => {
+            parts.iter().for_each(|part| reads(&[], Some(part), tables));
+        }
+        Some(Filter::Exists(exists)) => {
+            tables.push(&exists.table);
+            reads(&exists.joins, exists.filter.as_ref(), tables);
+        }
+        Some(Filter::Hierarchy(hierarchy)) => tables.push(&hierarchy.table),
+        _ => {}
     }
 }
 
