@@ -2,6 +2,7 @@
 
 pub mod cases;
 pub mod changes;
+pub mod definitions;
 pub mod deletes;
 pub mod histories;
 pub mod keys;
