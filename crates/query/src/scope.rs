@@ -130,11 +130,36 @@ impl Scope {
             let to = ColumnRef { source, column };
             Some(Related { table: Arc::clone(other), from, to, joined: None })
         });
+        let found = found.or_else(|| self.related_by_pairs(source, name));
         found.ok_or_else(|| match table.navigation(name) {
             Some(_) => Error::refused(format!(
                 "a lambda over the single-valued navigation property `{name}`"
             )),
             None => unknown(table, name),
+        })
+    }
+
+    /// The rows at the other side of a many-to-many relationship, behind the table of pairs.
+    fn related_by_pairs(&self, source: u16, name: &str) -> Option<Related> {
+        let own = self.source(source);
+        let mut many = self.catalog.many_to_many_of(&own.logical_name);
+        let (pairs, near, far) = many.find_map(|many| {
+            let (near, far) = many.from(&own.logical_name, name)?;
+            Some((self.catalog.table(&many.intersect_table)?, near, far))
+        })?;
+        let other = self.catalog.table(&far.table)?;
+        let join = Join {
+            table: Arc::clone(other),
+            from: other.primary_key,
+            to: ColumnRef::root(pairs.index_of(&far.column)?),
+            kind: JoinKind::Inner,
+            on: None,
+        };
+        Some(Related {
+            table: Arc::clone(pairs),
+            from: pairs.index_of(&near.column)?,
+            to: ColumnRef { source, column: own.primary_key },
+            joined: Some(join),
         })
     }
 

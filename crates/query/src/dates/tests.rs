@@ -24,6 +24,7 @@ fn column(behavior: DateTimeBehavior) -> Column {
         valid_for_create: true,
         valid_for_update: true,
         valid_for_read: true,
+        settings: model::ColumnSettings::default(),
     }
 }
 

@@ -160,9 +160,10 @@ pub(crate) fn catalog() -> (Arc<Catalog>, Arc<Table>) {
         referencing_column: "holder".into(),
         referenced_navigation: "held".into(),
         referencing_navigation: "holder".into(),
-        cascade: Cascade { delete: DeleteAction::RemoveLink },
+        cascade: Cascade::on_delete(DeleteAction::RemoveLink),
         is_custom: true,
         is_hierarchical: true,
+        settings: model::RelationshipSettings::default(),
     };
     (Arc::new(Catalog::new(1, tables, vec![Arc::new(held)])), table)
 }

@@ -19,7 +19,7 @@
 
 use crate::SchemaOp;
 use crate::conformance::Harness;
-use crate::conformance::fixture::{TableBuilder, id, lookup, next_column, relationship};
+use crate::conformance::fixture::{TableBuilder, id, lookup, next_column, pair_ops, relationship};
 use crate::conformance::world::{World, rows_of};
 use model::{
     ColumnKind, Date, DateTimeBehavior, Decimal, DeleteAction, Table, Timestamp, Uuid, Value,
@@ -174,6 +174,7 @@ async fn world<H: Harness>() -> (H, World) {
         SchemaOp::AddRelationship(tree),
     ];
     world.change(ops).await.expect("the tables can be made");
+    world.change(pair_ops(&world.catalog)).await.expect("the pairs can be made");
     (harness, world)
 }
 
