@@ -88,7 +88,7 @@ async fn required_members_are_named() {
 #[tokio::test]
 async fn what_cannot_be_understood_or_is_not_there_is_refused_by_name() {
     let service = Service::with_crates().await;
-    let cases: [(&str, &str, (u16, &str, &str)); 20] = [
+    let cases: [(&str, &str, (u16, &str, &str)); 21] = [
         ("\"RunNow\"", "\"RunLater\"", (400, "0x80048d19", "RunLater")),
         ("\"Purge\"", "\"\"", (400, "0x80040203", "JobName")),
         (
