@@ -83,6 +83,8 @@ const STAGES: &[Stage] =
                         .args(["test", "--profile", CI_PROFILE, "--workspace", "--no-fail-fast"])
                         .env("CARGO_TARGET_DIR", &house.target)
                         .env("SHEAF_BINARY", house.program(CI_PROFILE, "sheaf"))
+                        // A tenth of the 100,000 random queries of `SHEAF_CASES=100`.
+                        .env("SHEAF_QUERIES", "1000")
                         .current_dir(&house.root),
                 )
             },
