@@ -14,6 +14,7 @@ mod api;
 mod batch;
 mod bulk;
 mod bulk_delete;
+mod cors;
 mod cosmos;
 mod fault;
 mod functions;

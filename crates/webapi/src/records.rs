@@ -1,9 +1,10 @@
 //! Records by their addresses: read, write, delete.
 //!
 //! In reading order: `read` (one record, a page, a count), `write` (create, PATCH, delete),
-//! `property` (single values), `link` (`$ref` of a lookup), `names` (what lookups are called),
+//! `deep` (a create with what it brings along), `property` (single values), `link` (`$ref` of a lookup), `names` (what lookups are called),
 //! `partition` (elastic tables). Not here: bulk actions.
 
+mod deep;
 mod fetch_xml;
 mod link;
 mod names;

@@ -294,5 +294,5 @@ impl Address {
 
 /// Whether a single value of this column can be written through its own address.
 pub(crate) fn is_plain(kind: &ColumnKind) -> bool {
-    !matches!(kind, ColumnKind::Lookup { .. } | ColumnKind::Guid)
+    !matches!(kind, ColumnKind::Lookup { .. })
 }

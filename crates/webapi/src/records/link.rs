@@ -4,7 +4,7 @@
 //! (`route`).
 
 use super::property;
-use super::write::{Prepared, Shown};
+use super::write::{Prepared, Shown, expected_version};
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Payload, Problem};
 use crate::response;
@@ -72,5 +72,6 @@ pub(super) fn prepare(
     let mut target = wire::targets::decode_record(record.as_bytes(), table, catalog)
         .map_err(|err| fault::of_wire(err, payload))?;
     target.key = address.key.clone();
+    target.expected_version = expected_version(attempt, table)?;
     Ok(Prepared::of_one(table, MessageName::Update, target, Shown::Nothing))
 }
