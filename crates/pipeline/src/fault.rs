@@ -152,6 +152,7 @@ impl Shape {
                     .collect(),
             ),
             WriteOp::Delete(op) => (&op.table, op.rows.iter().map(|_| Vec::new()).collect()),
+            WriteOp::Fill(op) => (&op.table, op.rows.iter().map(|_| Vec::new()).collect()),
         };
         let in_key = |index: ColumnIndex| table.keys.iter().any(|key| key.columns.contains(&index));
         let keys = if table.keys.is_empty() {

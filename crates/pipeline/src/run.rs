@@ -246,7 +246,7 @@ impl Pipeline {
                 .map_err(|fault| fault.of_write(place))?;
             set.push(name, planned);
         }
-        let Joined { ops, writes, .. } = set;
+        let (ops, writes) = set.finish();
         let applied = self
             .store
             .apply(WriteSet {

@@ -18,8 +18,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use store::RowKey;
 use store::writes::{
-    Delete, DeleteRow, Insert, InsertRow, Update, UpdateRow, Upsert, UpsertCondition, UpsertRow,
-    WriteOp,
+    Delete, DeleteRow, Fill, Insert, InsertRow, Update, UpdateRow, Upsert, UpsertCondition,
+    UpsertRow, WriteOp,
 };
 
 /// One operation, and which target each of its rows came from.
@@ -30,6 +30,8 @@ pub(crate) struct Planned {
     pub(crate) target_of_row: Vec<usize>,
     /// Per target: its row. Several targets share a row where later ones are ignored.
     pub(crate) row_of_target: Vec<usize>,
+    /// What completes its rows once they are written.
+    pub(crate) fill: Option<Fill>,
 }
 
 /// Owners and currencies that are known to exist, with an owner's business unit.
@@ -63,6 +65,8 @@ pub(crate) struct Prepared {
     pub(crate) cells: Vec<Cell>,
     pub(crate) insert_cells: Vec<Cell>,
     pub(crate) binds: Vec<Bind>,
+    /// It brings money and no currency: a row without one gets it.
+    pub(crate) wants_currency: bool,
 }
 
 /// Turns a message into one operation.
@@ -80,6 +84,7 @@ pub(crate) fn plan(
         op,
         target_of_row: (0..count).collect(),
         row_of_target: (0..count).collect(),
+        fill: None,
     };
     match name {
         MessageName::Create | MessageName::CreateMultiple => {
@@ -89,16 +94,12 @@ pub(crate) fn plan(
         }
         MessageName::Update | MessageName::UpdateMultiple => plan.updates(table.clone(), targets),
         MessageName::Upsert | MessageName::UpsertMultiple => {
-            let rows = plan.upserts(targets, ids, condition)?;
+            let (rows, fill) = plan.upserts(targets, ids, condition)?;
             let insert_constants =
                 insert_constants(&table, organization, context.caller, context.now);
             let update_constants = update_constants(&table, context.caller, context.now);
-            Ok(one_to_one(WriteOp::Upsert(Upsert {
-                table,
-                insert_constants,
-                update_constants,
-                rows,
-            })))
+            let op = Upsert { table, insert_constants, update_constants, rows };
+            Ok(Planned { fill, ..one_to_one(WriteOp::Upsert(op)) })
         }
         MessageName::Delete => {
             let rows = plan.deletes(targets)?;
@@ -207,7 +208,8 @@ impl<'a> Plan<'a> {
                     ));
                 }
             };
-            let Prepared { mut cells, insert_cells, binds } = self.prepare(target.cells, target.binds)?;
+            let Prepared { mut cells, insert_cells, binds, .. } =
+                self.prepare(target.cells, target.binds)?;
             cells.extend(insert_cells);
             Ok(InsertRow { id, cells, binds })
         })
@@ -229,27 +231,32 @@ impl<'a> Plan<'a> {
                     ));
                 }
             };
-            let Prepared { cells, binds, .. } = self.prepare(target.cells, target.binds)?;
-            Ok(UpdateRow { key, cells, binds, expected_version: target.expected_version })
+            let Prepared { cells, binds, wants_currency, .. } =
+                self.prepare(target.cells, target.binds)?;
+            let row = UpdateRow { key, cells, binds, expected_version: target.expected_version };
+            Ok((row, wants_currency))
         })?;
         let mut seen = HashMap::with_capacity(count);
         let mut rows = Vec::with_capacity(count);
         let mut target_of_row = Vec::with_capacity(count);
         let mut row_of_target = Vec::with_capacity(count);
-        for (index, row) in planned.into_iter().enumerate() {
+        let mut wanting = Vec::new();
+        for (index, (row, wants_currency)) in planned.into_iter().enumerate() {
             let place = match row.key {
                 RowKey::Id(id) => *seen.entry(id).or_insert(rows.len()),
                 RowKey::Alternate(_) => rows.len(),
             };
             row_of_target.push(place);
             if place == rows.len() {
+                wanting.extend(wants_currency.then(|| row.key.clone()));
                 rows.push(row);
                 target_of_row.push(index);
             }
         }
         let constants = update_constants(&table, self.context.caller, self.context.now);
+        let fill = self.currency_fill(wanting);
         let op = WriteOp::Update(Update { table, constants, rows });
-        Ok(Planned { op, target_of_row, row_of_target })
+        Ok(Planned { op, target_of_row, row_of_target, fill })
     }
 
     fn upserts(
@@ -257,13 +264,14 @@ impl<'a> Plan<'a> {
         targets: Vec<Target>,
         ids: &IdSource,
         condition: Condition,
-    ) -> Result<Vec<UpsertRow>, Fault> {
+    ) -> Result<(Vec<UpsertRow>, Option<Fill>), Fault> {
         let missing =
             targets.iter().filter(|target| !matches!(target.key, TargetKey::Id(_))).count();
         let mut fresh = ids.take(missing, self.context.now).into_iter();
         let bulk = self.name.is_bulk();
-        self.each(targets, |target| {
-            let Prepared { mut cells, mut insert_cells, binds } =
+        let mut wanting = Vec::new();
+        let rows = self.each(targets, |target| {
+            let Prepared { mut cells, mut insert_cells, binds, wants_currency } =
                 self.prepare(target.cells, target.binds)?;
             let mut upsert_condition = match condition {
                 Condition::Any => UpsertCondition::Any,
@@ -291,6 +299,7 @@ impl<'a> Plan<'a> {
                 }
             };
             let expected_version = target.expected_version.filter(|_| !bulk);
+            wanting.extend(key.clone().filter(|_| wants_currency));
             Ok(UpsertRow {
                 key,
                 new_id,
@@ -300,7 +309,17 @@ impl<'a> Plan<'a> {
                 condition: upsert_condition,
                 expected_version,
             })
-        })
+        })?;
+        Ok((rows, self.currency_fill(wanting)))
+    }
+
+    /// The base currency for those of these rows that have none.
+    fn currency_fill(&self, rows: Vec<RowKey>) -> Option<Fill> {
+        let mut prepared = Prepared::default();
+        self.default_currency(&mut prepared);
+        let cells = prepared.insert_cells;
+        let table = self.context.catalog.table_by_id(self.table.id)?;
+        (!rows.is_empty() && !cells.is_empty()).then(|| Fill { table: table.clone(), cells, rows })
     }
 
     fn deletes(&self, targets: Vec<Target>) -> Result<Vec<DeleteRow>, Fault> {
@@ -358,6 +377,7 @@ impl<'a> Plan<'a> {
             cells: Vec::with_capacity(cells.len() + 2),
             insert_cells: Vec::new(),
             binds,
+            wants_currency: false,
         };
         let (mut state, mut status, mut has_money, mut has_currency) = (None, None, false, false);
         for Cell { column: index, value } in cells {
@@ -400,6 +420,7 @@ impl<'a> Plan<'a> {
         if creates && has_money && !has_currency {
             self.default_currency(&mut prepared);
         }
+        prepared.wants_currency = updates && has_money && !has_currency;
         Ok(prepared)
     }
 

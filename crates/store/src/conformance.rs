@@ -61,6 +61,7 @@ macro_rules! standard_store_suite {
                 binds_by_alternate_key_point_to_the_row
                 a_lookup_may_point_to_a_row_of_the_same_operation
                 an_update_to_null_empties_the_column
+                rows_are_completed_where_they_are_empty
             }
             refusals {
                 a_lookup_to_no_row_is_refused

@@ -117,11 +117,15 @@ fn run_op(
     author: Author,
     op: &WriteOp,
 ) -> Result<Vec<RowOutcome>, Vec<Rejection>> {
+    if let WriteOp::Fill(op) = op {
+        state.fill(op);
+        return Ok(Vec::new());
+    }
     let mut verdicts = judge(&*state, op);
     let table = table_of(op);
     let consequences = match op {
         WriteOp::Delete(_) => Some(cascade::of_delete(state, table, &mut verdicts)),
-        WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_) => None,
+        WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_) | WriteOp::Fill(_) => None,
     };
     let mut passed = Vec::with_capacity(verdicts.len());
     let mut failed = Vec::new();
@@ -157,5 +161,6 @@ fn table_of(op: &WriteOp) -> &Arc<Table> {
         WriteOp::Update(op) => &op.table,
         WriteOp::Upsert(op) => &op.table,
         WriteOp::Delete(op) => &op.table,
+        WriteOp::Fill(op) => &op.table,
     }
 }

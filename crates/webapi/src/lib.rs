@@ -11,6 +11,7 @@
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 mod api;
+mod arguments;
 mod batch;
 mod bulk;
 mod bulk_delete;

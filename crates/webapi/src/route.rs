@@ -53,6 +53,7 @@ pub(crate) struct Address {
 pub(crate) enum Function {
     WhoAmI,
     RetrieveVersion,
+    RetrieveAvailableLanguages,
     RetrieveCurrentOrganization,
     RetrieveTotalRecordCount,
     ExecuteCosmosSqlQuery,
@@ -62,14 +63,17 @@ pub(crate) enum Function {
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// First segments that the platform has and this service has not yet.
-const ABSENT: [&str; 33] = [
+const ABSENT: [&str; 36] = [
     "$metadata",
     "GlobalOptionSetDefinitions",
     "ManagedPropertyDefinitions",
     "RetrieveMetadataChanges",
     "RetrieveAllEntities",
     "RetrieveEntity",
-    "RetrieveAvailableLanguages",
+    "Merge",
+    "Assign",
+    "AssociateEntities",
+    "DisassociateEntities",
     "RetrievePrincipalAccess",
     "RetrieveAadUserRoles",
     "InitializeFrom",
@@ -129,6 +133,7 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
     let function = match short {
         "WhoAmI" => Function::WhoAmI,
         "RetrieveVersion" => Function::RetrieveVersion,
+        "RetrieveAvailableLanguages" => Function::RetrieveAvailableLanguages,
         "RetrieveCurrentOrganization" => Function::RetrieveCurrentOrganization,
         "RetrieveTotalRecordCount" => Function::RetrieveTotalRecordCount,
         "ExecuteCosmosSqlQuery" => Function::ExecuteCosmosSqlQuery,

@@ -57,6 +57,7 @@ pub(super) fn execute(work: &mut Work<'_, '_>, op: &WriteOp) -> Result<Vec<RowOu
         WriteOp::Update(op) => update(work, op),
         WriteOp::Upsert(op) => upsert(work, op),
         WriteOp::Delete(op) => delete::delete(work, op),
+        WriteOp::Fill(op) => resolve::fill(work, op).map(|()| Vec::new()),
     }
 }
 

@@ -388,6 +388,7 @@ fn row_count(ops: &[WriteOp]) -> usize {
             WriteOp::Update(op) => op.rows.len(),
             WriteOp::Upsert(op) => op.rows.len(),
             WriteOp::Delete(op) => op.rows.len(),
+            WriteOp::Fill(op) => op.rows.len(),
         })
         .sum()
 }

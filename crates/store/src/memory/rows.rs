@@ -4,8 +4,10 @@
 //! Invariant: each row has one value per column of its table, and every alternate key of every row
 //! stands in its table's map of that key.
 
+use crate::RowKey;
 use crate::alternate::{self, KeyParts};
 use crate::judge::Rows;
+use crate::writes::Fill;
 use model::{Catalog, Cell, ColumnIndex, KeyIndex, Table, TableId, Uuid, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -88,6 +90,27 @@ impl State {
         let old = self.tables.get(&table.id).and_then(|held| held.rows.get(&id));
         let row = old.expect("the judge has seen the row").to_vec();
         self.put(table, id, row, cells);
+    }
+
+    /// Completes rows that have nothing in the first of the columns.
+    pub(super) fn fill(&mut self, op: &Fill) {
+        let Some(first) = op.cells.first() else { return };
+        for key in &op.rows {
+            let id = match key {
+                RowKey::Id(id) => Some(*id),
+                RowKey::Alternate(key) => alternate::parts_of_key(key)
+                    .and_then(|parts| self.find(&op.table, key.key, &parts)),
+            };
+            let held = self.tables.entry(op.table.id).or_default();
+            let Some(row) = id.and_then(|id| held.rows.get_mut(&id)) else { continue };
+            if row[usize::from(first.column.0)].is_null() {
+                let mut filled = row.to_vec();
+                for cell in &op.cells {
+                    filled[usize::from(cell.column.0)] = cell.value.clone();
+                }
+                *row = filled.into();
+            }
+        }
     }
 
     /// Takes a row away.
