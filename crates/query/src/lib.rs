@@ -15,5 +15,5 @@ mod tree;
 pub use error::Error;
 pub use evaluate::{evaluate, evaluate_joined};
 pub use tree::{
-    BoundQuery, ColumnRef, Compare, Filter, Join, JoinKind, Match, Order, Page, Paging,
+    BoundQuery, ColumnRef, Compare, Exists, Filter, Join, JoinKind, Match, Order, Page, Paging,
 };

@@ -11,9 +11,12 @@ use crate::names::{self, LookupTable, Storage};
 use model::{
     Catalog, ColumnIndex, Computed, Decimal, LookupValue, TableDefinition, Value, fold, fold_part,
 };
-use query::{BoundQuery, ColumnRef, Compare, Filter, Join, Match, Order};
+use query::{BoundQuery, ColumnRef, Compare, Filter, Match, Order};
 
+mod exists;
 mod join;
+
+use exists::Frame;
 
 /// A statement that reads.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,8 +158,9 @@ pub(crate) fn choices_of(text: &str) -> Option<Box<[i32]>> {
 
 struct Writer<'q> {
     catalog: &'q Catalog,
-    table: &'q TableDefinition,
-    joins: &'q [Join],
+    /// The tables around the condition that is being written: the query's own first, then those of
+    /// each condition about other rows that is open. Never empty.
+    frames: Vec<Frame<'q>>,
     order: &'q [Order],
     dialect: &'q dyn Dialect,
     sql: String,
@@ -167,8 +171,7 @@ impl<'q> Writer<'q> {
     fn new(query: &'q BoundQuery, dialect: &'q dyn Dialect) -> Self {
         Self {
             catalog: &query.catalog,
-            table: query.table.definition(),
-            joins: &query.joins,
+            frames: vec![Frame { table: query.table.definition(), joins: &query.joins }],
             order: &query.order,
             dialect,
             sql: String::with_capacity(256),
@@ -180,19 +183,13 @@ impl<'q> Writer<'q> {
         Select { sql: self.sql, params: self.params, outputs }
     }
 
-    fn from(&mut self) {
-        self.sql.push_str(" FROM ");
-        self.sql.push_str(&names::table(self.table.id));
-        self.joins();
-    }
-
     fn param(&mut self, param: Param) {
         let number = self.params.len() + 1;
         self.dialect.placeholder(&mut self.sql, number, &param);
         self.params.push(param);
     }
 
-    fn conditions(&mut self, filter: Option<&Filter>, after: Option<&[Value]>) {
+    fn conditions(&mut self, filter: Option<&'q Filter>, after: Option<&[Value]>) {
         let mut glue = " WHERE ";
         if let Some(filter) = filter {
             self.sql.push_str(glue);
@@ -211,7 +208,8 @@ impl<'q> Writer<'q> {
             let Some(operand) = self.operand(order.column) else { continue };
             self.sql.push_str(glue);
             self.sql.push_str(&operand.compared);
-            let nullable = order.column != ColumnRef::root(self.table.primary_key);
+            let key = self.frame(self.level()).table.primary_key;
+            let nullable = order.column != ColumnRef::root(key);
             let direction = self.dialect.direction(order.descending, nullable);
             self.sql.push_str(direction);
             if let Some(table) = operand.lookup_table {
@@ -309,23 +307,28 @@ impl<'q> Writer<'q> {
         self.param(Param::Integer(number));
     }
 
-    fn filter(&mut self, filter: &Filter) {
+    fn filter(&mut self, filter: &'q Filter) {
         match filter {
             Filter::And(parts) => self.parts(parts, " AND ", "TRUE"),
             Filter::Or(parts) => self.parts(parts, " OR ", "FALSE"),
             Filter::Compare { column, compare, value } => self.compare(*column, *compare, value),
             Filter::CompareColumns { left, compare, right } => {
-                self.compare_columns(*left, *compare, *right);
+                let level = self.level();
+                self.compare_columns((level, *left), *compare, (level, *right));
+            }
+            Filter::CompareOuter { column, compare, levels, outer, negated } => {
+                self.compare_outer(*column, *compare, (*levels, *outer), *negated);
             }
             Filter::IsNull { column, negated } => self.is_null(*column, *negated),
             Filter::In { column, values, negated } => self.in_list(*column, values, *negated),
             Filter::Text { column, matches, text, negated } => {
                 self.text(*column, *matches, text, *negated);
             }
+            Filter::Exists(exists) => self.exists(exists),
         }
     }
 
-    fn parts(&mut self, parts: &[Filter], glue: &str, empty: &str) {
+    fn parts(&mut self, parts: &'q [Filter], glue: &str, empty: &str) {
         if parts.is_empty() {
             self.sql.push_str(empty);
             return;
@@ -368,14 +371,21 @@ impl<'q> Writer<'q> {
         self.param(param);
     }
 
-    fn compare_columns(&mut self, left: ColumnRef, compare: Compare, right: ColumnRef) {
-        let (left_operand, right_operand) = (self.operand(left), self.operand(right));
-        let (left_operand, right_operand) = match (left_operand, right_operand) {
+    /// Two columns, each of a source of one of the open conditions.
+    fn compare_columns(
+        &mut self,
+        left: (usize, ColumnRef),
+        compare: Compare,
+        right: (usize, ColumnRef),
+    ) {
+        let operand = |(level, column)| self.operand_at(level, column);
+        let (left_operand, right_operand) = match (operand(left), operand(right)) {
             (Some(left), Some(right)) => (left, right),
             // One side is always null: only "differs" can hold, where the other is not null.
-            (None, None) => return self.constant(false),
-            (Some(_), None) if compare == Compare::NotEqual => return self.is_null(left, true),
-            (None, Some(_)) if compare == Compare::NotEqual => return self.is_null(right, true),
+            (Some(only), None) | (None, Some(only)) if compare == Compare::NotEqual => {
+                self.sql.push_str(&only.plain);
+                return self.sql.push_str(" IS NOT NULL");
+            }
             _ => return self.constant(false),
         };
         let tables = (table_of(&left_operand), table_of(&right_operand));
@@ -520,8 +530,14 @@ impl<'q> Writer<'q> {
     }
 
     fn operand(&self, column: ColumnRef) -> Option<Operand> {
-        let prefix = self.prefix(column.source);
-        operand(self.catalog, self.source(column.source), &prefix, column.column, self.dialect)
+        self.operand_at(self.level(), column)
+    }
+
+    /// A column of a source of one of the open conditions.
+    fn operand_at(&self, level: usize, column: ColumnRef) -> Option<Operand> {
+        let (table, prefix) =
+            (self.source(level, column.source), self.prefix(level, column.source));
+        operand(self.catalog, table, &prefix, column.column, self.dialect)
     }
 }
 

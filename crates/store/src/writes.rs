@@ -72,6 +72,19 @@ pub enum WriteOp {
     Fill(Fill),
 }
 
+impl WriteOp {
+    /// The table whose rows are written.
+    pub fn table(&self) -> &Arc<Table> {
+        match self {
+            Self::Insert(op) => &op.table,
+            Self::Update(op) => &op.table,
+            Self::Upsert(op) => &op.table,
+            Self::Delete(op) => &op.table,
+            Self::Fill(op) => &op.table,
+        }
+    }
+}
+
 /// New rows. A stored column that neither a row nor the constants name is null.
 #[derive(Clone, Debug)]
 pub struct Insert {
