@@ -12,6 +12,7 @@ mod check;
 mod define;
 mod elastic;
 mod fault;
+mod follow;
 mod ids;
 pub mod job;
 mod joined;
@@ -22,7 +23,8 @@ mod steer;
 mod write;
 
 pub use available::UnavailableError;
-pub use message::{Condition, Definition, Message, Read, Reply, Write};
+pub use follow::REMEMBERED_SECONDS;
+pub use message::{Condition, Definition, DeletedRows, Message, Read, Reply, Write};
 pub use run::{Context, Error, Organization, Pipeline, Stores};
 pub use seed::can_delete;
-pub use store::RowOutcome;
+pub use store::{Deleted, RowOutcome};

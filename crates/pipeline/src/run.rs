@@ -8,9 +8,10 @@ mod elastic;
 use crate::available::{self, Unavailable};
 use crate::define;
 use crate::fault;
+use crate::follow;
 use crate::ids::IdSource;
 use crate::joined::{self, Joined};
-use crate::message::{Definition, Message, Read, Reply, Write};
+use crate::message::{Definition, DeletedRows, Message, Read, Reply, Write};
 use crate::seed;
 use crate::write::{self, Principals};
 use crate::{job, steer};
@@ -204,6 +205,16 @@ impl Pipeline {
                 self.read_elastic(context, &query, Some(&partition)).await
             }
             Message::Read(Read { query, .. }) => self.read(&query).await.map(Reply::Page),
+            Message::Follow(table) => {
+                follow::refuse_unfollowed(&table)?;
+                let version = self.store.follow(&context.catalog, table.id).await;
+                version.map(Reply::Followed).map_err(not_about_rows)
+            }
+            Message::Deleted(DeletedRows { table, after, rows_max }) => {
+                follow::refuse_unfollowed(&table)?;
+                let rows = self.store.deleted(&context.catalog, table.id, after, rows_max).await;
+                rows.map(Reply::Deleted).map_err(not_about_rows)
+            }
             Message::Define(definition) => self.define(context, definition).await,
         }
     }

@@ -19,8 +19,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use store::RowKey;
 use store::writes::{
-    Delete, DeleteRow, Fill, Insert, InsertRow, Update, UpdateRow, Upsert, UpsertCondition, UpsertRow,
-    WriteOp,
+    Delete, DeleteRow, Fill, Insert, InsertRow, Update, UpdateRow, Upsert, UpsertCondition,
+    UpsertRow, WriteOp,
 };
 
 /// One operation, and which target each of its rows came from.

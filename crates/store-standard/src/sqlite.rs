@@ -3,7 +3,7 @@
 //! In reading order: `options`, this file (the store and its threads), `queue` (how work reaches them),
 //! `connection` and `session` (a database connection and its prepared statements), `writer` (groups of
 //! messages under one commit), `execute` (one operation), `diagnose` (which rows failed), `schema` and
-//! `catalog` (definitions), `reader` (pages).
+//! `catalog` (definitions), `follow` (deleted rows that are remembered), `reader` (pages).
 //! Not here: what differs from PostgreSQL in query text (`dialect`), the rules of refusal (`store::judge`).
 //! Invariant: only the writer thread writes, and this process is the only one that has the file open.
 
@@ -14,6 +14,7 @@ mod diagnose;
 pub(crate) mod dialect;
 mod error;
 mod execute;
+mod follow;
 mod queue;
 mod reader;
 mod schema;
@@ -23,7 +24,7 @@ mod writer;
 use crate::select;
 use async_trait::async_trait;
 use error::engine;
-use model::Catalog;
+use model::{Catalog, TableId, Timestamp};
 use query::{BoundQuery, Page};
 use queue::Queue;
 use session::Counts;
@@ -34,7 +35,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use store::{Applied, Error, Result, SchemaChange, StandardStore, WriteSet};
+use store::{Applied, Deleted, Error, Result, SchemaChange, StandardStore, WriteSet};
 use tokio::sync::oneshot;
 
 /// The database file in the data directory.
@@ -127,6 +128,7 @@ impl SqliteStore {
         let file = path.join(FILE);
         let conn = connection::open_writer(&file, options.synchronous)?;
         let catalog = catalog::load(&conn)?;
+        let followed = follow::open(&conn)?;
         let shared = Arc::new(Shared {
             catalog: RwLock::new(Arc::new(catalog)),
             writes: Queue::new(options.write_queue_max),
@@ -135,7 +137,8 @@ impl SqliteStore {
         });
         let mut threads = Vec::new();
         let checkpoints = checkpoint::start(&file, options.synchronous, &mut threads)?;
-        threads.push(writer::start(conn, shared.clone(), checkpoints, options.group_rows_max)?);
+        let group_rows_max = options.group_rows_max;
+        threads.push(writer::start(conn, shared.clone(), checkpoints, group_rows_max, followed)?);
         let readers = options.readers.map_or_else(
             || std::thread::available_parallelism().map_or(4, NonZeroUsize::get).max(2),
             NonZeroUsize::get,
@@ -220,6 +223,35 @@ impl StandardStore for SqliteStore {
         };
         self.shared.reads.push(job).map_err(queue::Refused::into_error)?;
         result.await.map_err(engine("waiting for a reader"))?
+    }
+
+    async fn follow(&self, catalog: &Catalog, table: TableId) -> Result<i64> {
+        let bound = catalog.version();
+        self.write(|answer| writer::Job::Follow { bound, table, answer }).await
+    }
+
+    async fn deleted(
+        &self,
+        catalog: &Catalog,
+        table: TableId,
+        after: i64,
+        rows_max: u32,
+    ) -> Result<Vec<Deleted>> {
+        self.shared.check_version(catalog)?;
+        let (answer, result) = oneshot::channel();
+        let job = reader::Job {
+            page: follow::select(catalog, table, after, rows_max),
+            count: None,
+            size: usize::try_from(rows_max).unwrap_or(usize::MAX),
+            answer,
+        };
+        self.shared.reads.push(job).map_err(queue::Refused::into_error)?;
+        let page = result.await.map_err(engine("waiting for a reader"))??;
+        Ok(follow::rows(&page))
+    }
+
+    async fn forget_deleted(&self, before: Timestamp) -> Result<()> {
+        self.write(|answer| writer::Job::Forget { before, answer }).await
     }
 }
 

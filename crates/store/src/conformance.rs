@@ -136,6 +136,15 @@ macro_rules! standard_store_suite {
                 stale_definitions_are_refused
                 definitions_load_as_they_were_made
             }
+            follow {
+                deleted_rows_of_a_followed_table_are_remembered
+                rows_that_go_with_another_are_remembered
+                a_row_that_is_there_again_is_not_deleted
+                what_is_forgotten_is_gone
+                a_refused_delete_is_not_remembered
+                following_is_bound_to_definitions
+                no_change_is_lost_under_concurrent_writes
+            }
             lifetime {
                 everything_survives_a_reopen
                 versions_go_on_after_a_reopen

@@ -10,11 +10,11 @@ mod rows;
 
 use crate::judge::{Resolved, judge};
 use crate::{
-    Applied, Error, Reason, Rejection, Result, RowOutcome, SchemaChange, SchemaOp, StandardStore,
-    WriteOp, WriteSet, apply_ops,
+    Applied, Deleted, Error, Reason, Rejection, Result, RowOutcome, SchemaChange, SchemaOp,
+    StandardStore, WriteOp, WriteSet, apply_ops,
 };
 use async_trait::async_trait;
-use model::{Catalog, Timestamp, Uuid};
+use model::{Catalog, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use rows::State;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -85,6 +85,37 @@ impl StandardStore for MemoryStore {
         let state = self.lock().clone();
         check_version(&state, &query.catalog)?;
         Ok(query::evaluate_joined(query, |table| state.rows_of(table.id)))
+    }
+
+    async fn follow(&self, catalog: &Catalog, table: TableId) -> Result<i64> {
+        let mut held = self.lock();
+        check_version(&held, catalog)?;
+        let mut next = State::clone(&held);
+        next.follow(table);
+        let version = next.version();
+        *held = Arc::new(next);
+        Ok(version)
+    }
+
+    async fn deleted(
+        &self,
+        catalog: &Catalog,
+        table: TableId,
+        after: i64,
+        rows_max: u32,
+    ) -> Result<Vec<Deleted>> {
+        let state = self.lock().clone();
+        check_version(&state, catalog)?;
+        let rows_max = usize::try_from(rows_max).unwrap_or(usize::MAX);
+        Ok(state.deleted(table, after).take(rows_max).collect())
+    }
+
+    async fn forget_deleted(&self, before: Timestamp) -> Result<()> {
+        let mut held = self.lock();
+        let mut next = State::clone(&held);
+        next.forget_deleted(before);
+        *held = Arc::new(next);
+        Ok(())
     }
 }
 

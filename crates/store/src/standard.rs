@@ -2,7 +2,7 @@
 
 use crate::{Applied, Result, SchemaChange, WriteSet};
 use async_trait::async_trait;
-use model::Catalog;
+use model::{Catalog, TableId, Timestamp};
 use query::{BoundQuery, Page};
 use std::sync::Arc;
 
@@ -34,4 +34,34 @@ pub trait StandardStore: Send + Sync + 'static {
 
     /// Reads a page from one snapshot of committed rows.
     async fn read(&self, query: &BoundQuery) -> Result<Page>;
+
+    /// Divides the changes of a table: answers a version such that every read which begins from now on
+    /// sees all changes up to it. A change above it may be seen, too.
+    ///
+    /// The first call for a table begins to follow it: from then on its deleted rows are remembered. So
+    /// whoever reads the table after a call, and later what is above the version that it answered, misses
+    /// nothing; some changes come twice.
+    async fn follow(&self, catalog: &Catalog, table: TableId) -> Result<i64>;
+
+    /// The rows of a followed table that were deleted above a version and are not there again: at most this
+    /// many, ascending by version.
+    async fn deleted(
+        &self,
+        catalog: &Catalog,
+        table: TableId,
+        after: i64,
+        rows_max: u32,
+    ) -> Result<Vec<Deleted>>;
+
+    /// Forgets the rows that were deleted before a time.
+    async fn forget_deleted(&self, before: Timestamp) -> Result<()>;
+}
+
+/// A row that was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    /// Its primary key.
+    pub id: model::Uuid,
+    /// The version that its delete got.
+    pub version: i64,
 }

@@ -225,7 +225,11 @@ async fn rows_of(attempt: &Attempt<'_>, table: &Arc<Table>) -> Result<u64, Stop>
     let read = Message::Read(Read { name: MessageName::RetrieveMultiple, query });
     match attempt.run(read).await? {
         Reply::Page(page) => Ok(page.count.unwrap_or_default()),
-        Reply::Written(_) | Reply::Partly(_) | Reply::Defined(_) => {
+        Reply::Written(_)
+        | Reply::Partly(_)
+        | Reply::Followed(_)
+        | Reply::Deleted(_)
+        | Reply::Defined(_) => {
             tracing::error!("a read was answered with something else than a page");
             Err(Problem::unexpected().into())
         }

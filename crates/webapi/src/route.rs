@@ -6,6 +6,7 @@
 use crate::fault::{self, Payload, Problem};
 use crate::metadata::Place;
 use crate::path::Segment;
+use crate::records::Members;
 use crate::request::Request;
 use model::{
     Catalog, ColumnIndex, ColumnKind, MessageName, Table, TableKind, TargetKey, partition,
@@ -29,6 +30,8 @@ pub(crate) enum Route {
     RawProperty(Address, ColumnIndex),
     /// The link of a lookup, by its navigation property.
     Link(Address, String),
+    /// The links of a collection-valued navigation property, or the link to one member.
+    MemberLinks(Address, Members, Option<TargetKey>),
     /// A bulk action.
     Bulk(Arc<Table>, MessageName),
     /// Definitions.
@@ -190,14 +193,18 @@ fn of_table(
     {
         return Ok(Route::Link(address, next.name.clone()));
     }
-    let links = catalog.referencing(&table.logical_name);
-    let navigation = table.navigation(&next.name).is_some()
-        || links.into_iter().any(|link| *link.referenced_navigation == *next.name);
-    if navigation {
-        let what = match rest.first() {
-            Some(last) if last.name == "$ref" => "Associating by '$ref' through",
-            _ => "Addressing through",
-        };
+    let members = Members::of(catalog, table, &next.name);
+    if let (Some(members), [last]) = (&members, rest)
+        && last.name == "$ref"
+    {
+        let key = next.key.as_ref().map(|key| {
+            wire::reference::parse_key(key, members.table(), catalog)
+                .map_err(|err| fault::of_wire(err, Payload::of(MessageName::Retrieve, table)))
+        });
+        return Ok(Route::MemberLinks(address, members.clone(), key.transpose()?));
+    }
+    if table.navigation(&next.name).is_some() || members.is_some() {
+        let what = "Addressing through";
         return Err(Problem::not_implemented(format_args!(
             "{what} the navigation property '{}'",
             next.name

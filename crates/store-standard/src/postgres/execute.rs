@@ -199,6 +199,13 @@ fn wish(wishes: &mut Wishes, op: &WriteOp) {
             }
         }
     }
+    if let WriteOp::Upsert(op) = op
+        && op.rows.iter().all(|row| row.key.is_none())
+        && let Some(first) = op.rows.first()
+    {
+        // Nothing is looked for; but versions are taken behind a lock on the table (`follow`).
+        wishes.row(table.id, lock, first.new_id);
+    }
     if moves_keys(op) {
         wishes.want_values();
     }

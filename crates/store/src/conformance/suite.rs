@@ -2,6 +2,7 @@
 
 pub mod changes;
 pub mod deletes;
+pub mod follow;
 pub mod histories;
 pub mod keys;
 pub mod lifetime;

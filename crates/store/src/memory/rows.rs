@@ -4,12 +4,12 @@
 //! Invariant: each row has one value per column of its table, and every alternate key of every row
 //! stands in its table's map of that key.
 
-use crate::RowKey;
 use crate::alternate::{self, KeyParts};
 use crate::judge::Rows;
 use crate::writes::Fill;
-use model::{Catalog, Cell, ColumnIndex, KeyIndex, Table, TableId, Uuid, Value};
-use std::collections::BTreeMap;
+use crate::{Deleted, RowKey};
+use model::{Catalog, Cell, ColumnIndex, KeyIndex, Table, TableId, Timestamp, Uuid, Value};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Everything that the store holds.
@@ -19,6 +19,10 @@ pub(super) struct State {
     tables: BTreeMap<TableId, TableRows>,
     /// The last row version that was given.
     version: i64,
+    /// Tables whose deleted rows are remembered.
+    followed: BTreeSet<TableId>,
+    /// Deleted rows of such tables, by the version of their delete.
+    deleted: BTreeMap<(TableId, i64), (Uuid, Timestamp)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -114,11 +118,39 @@ impl State {
     }
 
     /// Takes a row away.
-    pub(super) fn remove(&mut self, table: &Table, id: Uuid) {
+    pub(super) fn remove(&mut self, table: &Table, id: Uuid, now: Timestamp) {
         let held = self.tables.entry(table.id).or_default();
         if let Some(row) = held.rows.remove(&id) {
             held.forget_keys(table, &row);
+            if self.followed.contains(&table.id) {
+                self.version += 1;
+                self.deleted.insert((table.id, self.version), (id, now));
+            }
         }
+    }
+
+    /// Begins to remember the deleted rows of a table.
+    pub(super) fn follow(&mut self, table: TableId) {
+        self.followed.insert(table);
+    }
+
+    /// The last row version that was given.
+    pub(super) fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// The rows that were deleted above a version and are not there again.
+    pub(super) fn deleted(&self, table: TableId, after: i64) -> impl Iterator<Item = Deleted> {
+        let rows = self.tables.get(&table).map(|held| &held.rows);
+        self.deleted
+            .range((table, after.saturating_add(1))..=(table, i64::MAX))
+            .map(|((_, version), (id, _))| Deleted { id: *id, version: *version })
+            .filter(move |deleted| rows.is_none_or(|rows| !rows.contains_key(&deleted.id)))
+    }
+
+    /// Forgets what was deleted before a time.
+    pub(super) fn forget_deleted(&mut self, before: Timestamp) {
+        self.deleted.retain(|_, (_, at)| *at >= before);
     }
 
     fn put(&mut self, table: &Table, id: Uuid, mut row: Vec<Value>, cells: Vec<Cell>) {

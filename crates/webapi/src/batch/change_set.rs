@@ -96,7 +96,8 @@ impl Batch<'_> {
         for (place, operation) in operations.iter().enumerate() {
             let (request, prepared) = self
                 .understand(operation, &known, context)
-                .map_err(|problem| Failed { place, stop: problem.into() })?;
+                .await
+                .map_err(|stop| Failed { place, stop })?;
             if let Some(id) = operation.content_id {
                 known.extend(subject(&prepared.write).map(|address| (id.to_owned(), address)));
             }
@@ -124,18 +125,18 @@ impl Batch<'_> {
     }
 
     /// Everything that can be checked without rows. A new record gets its id.
-    fn understand(
+    async fn understand(
         &self,
         operation: &Operation<'_>,
         known: &Known,
         context: &Context,
-    ) -> Result<(Request, Prepared), Problem> {
+    ) -> Result<(Request, Prepared), Stop> {
         if [Method::GET.as_str(), Method::HEAD.as_str()].contains(&operation.method) {
-            return Err(Problem::uri("GET requests are not allowed in a change set."));
+            return Err(Problem::uri("GET requests are not allowed in a change set.").into());
         }
         let request = self.request(operation, known)?;
         let route = route::resolve(&request, &context.catalog)?;
-        let mut prepared = records::prepare(&self.of(&request, context), &route)?;
+        let mut prepared = records::prepare(&self.of(&request, context), &route).await?;
         if prepared.write.name == MessageName::Create
             && let [target] = prepared.write.targets.as_mut_slice()
             && target.key == TargetKey::None
@@ -199,7 +200,7 @@ impl Batch<'_> {
                 let problem = fault::partly(name, outcomes);
                 Err(Failed { place: place_of(None), stop: problem.into() })
             }
-            Ok(Reply::Page(_) | Reply::Defined(_)) => {
+            Ok(Reply::Followed(_) | Reply::Deleted(_) | Reply::Page(_) | Reply::Defined(_)) => {
                 tracing::error!("a change set was not answered with outcomes");
                 let stop = Problem::unexpected().into();
                 Err(Failed { place: place_of(None), stop })

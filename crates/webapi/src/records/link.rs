@@ -1,7 +1,6 @@
 //! The link of a lookup: `/set(key)/nav/$ref`. Setting it is an update of the lookup.
 //!
-//! Source: webapi.md 19, clients.md 4.8. Not here: links through collections; they are refused by name
-//! (`route`).
+//! Source: webapi.md 19, clients.md 4.8. Not here: links of collections (`members`).
 
 use super::property;
 use super::write::{Prepared, Shown, expected_version};
@@ -43,9 +42,18 @@ pub(crate) async fn link(
 
 /// `{"@odata.id":"accounts(…)"}`
 #[derive(Deserialize)]
-struct Reference {
+pub(super) struct Reference {
     #[serde(rename = "@odata.id")]
-    id: String,
+    pub(super) id: String,
+}
+
+impl Reference {
+    /// Reads the body of a request that links.
+    pub(super) fn read(attempt: &Attempt<'_>, payload: Payload<'_>) -> Result<Self, Problem> {
+        serde_json::from_slice(&attempt.request.body).map_err(|err| {
+            fault::of_wire(wire::Error::NotJson { detail: err.to_string() }, payload)
+        })
+    }
 }
 
 /// `PUT` and `DELETE` of `/set(key)/nav/$ref`
@@ -58,12 +66,7 @@ pub(super) fn prepare(
     let payload = Payload::of(MessageName::Update, table);
     attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
     let to = match attempt.request.method {
-        Method::PUT => {
-            let body: Reference = serde_json::from_slice(&attempt.request.body).map_err(|err| {
-                fault::of_wire(wire::Error::NotJson { detail: err.to_string() }, payload)
-            })?;
-            serde_json::Value::from(body.id)
-        }
+        Method::PUT => serde_json::Value::from(Reference::read(attempt, payload)?.id),
         Method::DELETE => serde_json::Value::Null,
         _ => return Err(attempt.only("GET, HEAD, PUT, DELETE")),
     };

@@ -171,7 +171,11 @@ impl Prepared {
                 return Ok(shown.answer(attempt, &table, own).await);
             }
             Reply::Partly(outcomes) => return Err(shown.partly(attempt, name, &table, outcomes)),
-            Reply::Written(_) | Reply::Page(_) | Reply::Defined(_) => {}
+            Reply::Written(_)
+            | Reply::Followed(_)
+            | Reply::Deleted(_)
+            | Reply::Page(_)
+            | Reply::Defined(_) => {}
         }
         tracing::error!(%name, "a write was not answered with one outcome per target");
         Err(Problem::unexpected().into())

@@ -85,7 +85,13 @@ impl Waiting {
         let checkpoints = checkpoint::start(&file, Synchronous::Normal, &mut threads);
         let checkpoints = checkpoints.expect("the thread starts");
         self.shared.writes.close();
-        let writer = start(conn, self.shared.clone(), checkpoints, group_rows_max);
+        let writer = start(
+            conn,
+            self.shared.clone(),
+            checkpoints,
+            group_rows_max,
+            std::collections::HashSet::new(),
+        );
         threads.push(writer.expect("the thread starts"));
         for thread in threads {
             thread.join().expect("the thread ends well");
