@@ -112,7 +112,13 @@ pub(crate) fn plan(
             let op = Upsert { table, insert_constants, update_constants, rows };
             Ok(plan.completed(one_to_one(WriteOp::Upsert(op), refused)))
         }
-        MessageName::Delete => {
+        // A pair is a row of the table that holds them.
+        MessageName::Associate => {
+            let Drafted { rows, refused } = plan.inserts(targets, ids)?;
+            let op = Insert { table, constants: Vec::new(), rows };
+            Ok(one_to_one(WriteOp::Insert(op), refused))
+        }
+        MessageName::Delete | MessageName::Disassociate => {
             let rows = plan.deletes(targets)?;
             Ok(one_to_one(WriteOp::Delete(Delete { table, rows }), Vec::new()))
         }
@@ -163,6 +169,11 @@ pub(crate) fn named_principals(message: &Write) -> Vec<LookupValue> {
 pub(crate) fn refuse_by_table(message: &Write, authority: Authority) -> Result<(), Fault> {
     let Write { name, table, targets, .. } = message;
     let name = *name;
+    if matches!(name, MessageName::Associate | MessageName::Disassociate) {
+        // Privileges of roles have a depth besides: actions of their own make them.
+        let takes_pairs = table.is_intersect && &*table.logical_name != "roleprivileges";
+        return if takes_pairs { Ok(()) } else { Err(unavailable(name, table)) };
+    }
     let creates =
         !matches!(name, MessageName::Update | MessageName::UpdateMultiple | MessageName::Delete);
     let refused = match seed::writable(table) {
@@ -172,12 +183,7 @@ pub(crate) fn refuse_by_table(message: &Write, authority: Authority) -> Result<(
         Writable::ReadOnly => authority == Authority::Caller,
     };
     if refused && name != MessageName::DeleteMultiple {
-        return Err(Fault::new(code::NOT_SUPPORTED, "This action is not supported.").with_hint(
-            format!(
-                "`{name}` is not available for table `{}`; the service keeps its rows",
-                table.logical_name
-            ),
-        ));
+        return Err(unavailable(name, table));
     }
     if name == MessageName::Update
         && !table.optimistic_concurrency
@@ -186,6 +192,13 @@ pub(crate) fn refuse_by_table(message: &Write, authority: Authority) -> Result<(
         return Err(fault::concurrency_not_enabled(table));
     }
     Ok(())
+}
+
+fn unavailable(name: MessageName, table: &Table) -> Fault {
+    Fault::new(code::NOT_SUPPORTED, "This action is not supported.").with_hint(format!(
+        "`{name}` is not available for table `{}`; the service keeps its rows",
+        table.logical_name
+    ))
 }
 
 impl Columns {

@@ -3,7 +3,7 @@
 //! Nodes keep nothing: any number of them share one database. A write set is one transaction of one
 //! or two flights ([`Counters`] counts them); a page is one flight. In reading order: `connection`
 //! (sessions and flights), `transaction`, `execute` (the quick and the careful way), `known`, `write`,
-//! `cascade`, `read`, `follow`, `schema`.
+//! `cascade`, `read`, `follow`, `pieces`, `schema`.
 //! Not here: the rules of a write (`store::judge`), the text of queries (`select`).
 //! Invariant: only SQL that PostgreSQL's kin take, too: no extensions, no temporary tables, no advisory
 //! locks.
@@ -17,6 +17,7 @@ mod error;
 mod execute;
 mod follow;
 mod known;
+mod pieces;
 mod read;
 mod schema;
 mod transaction;
@@ -25,11 +26,11 @@ mod write;
 use async_trait::async_trait;
 use connection::{Connections, Session, Step};
 use error::{Error, Fault, engine};
-use model::{Catalog, TableId, Timestamp};
+use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use store::{Applied, Deleted, Result, SchemaChange, StandardStore, WriteSet};
+use store::{Applied, Deleted, Piece, Result, SchemaChange, StandardStore, WriteSet};
 use transaction::{Author, Transaction};
 
 pub use connection::Counters;
@@ -335,5 +336,40 @@ impl StandardStore for PostgresStore {
         const DOING: &str = "forgetting deleted rows";
         let mut session = self.connections.session().await.map_err(|error| error.give_up(DOING))?;
         follow::forget(&mut session, before).await.map_err(|error| error.give_up(DOING))
+    }
+
+    async fn put_piece(&self, piece: Piece) -> Result<()> {
+        const DOING: &str = "keeping a piece of a file";
+        let mut session = self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+        pieces::put(&mut session, &piece).await.map_err(|error| error.give_up(DOING))
+    }
+
+    async fn piece(&self, file: Uuid, name: &str) -> Result<Option<Vec<u8>>> {
+        const DOING: &str = "reading a piece of a file";
+        let mut session = self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+        pieces::read(&mut session, file, name).await.map_err(|error| error.give_up(DOING))
+    }
+
+    async fn piece_sizes(&self, file: Uuid) -> Result<Vec<(Box<str>, u64)>> {
+        const DOING: &str = "reading the sizes of pieces";
+        let mut session = self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+        pieces::sizes(&mut session, file).await.map_err(|error| error.give_up(DOING))
+    }
+
+    async fn forget_pieces(
+        &self,
+        catalog: &Catalog,
+        named_by: &[(TableId, ColumnIndex)],
+        before: Timestamp,
+    ) -> Result<()> {
+        const DOING: &str = "forgetting pieces of files";
+        let (bound, actual) = (catalog.version(), self.catalog_version().await?);
+        if bound != actual {
+            return Err(store::Error::StaleCatalog { bound, actual });
+        }
+        let mut session = self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+        pieces::forget(&mut session, catalog, named_by, before)
+            .await
+            .map_err(|error| error.give_up(DOING))
     }
 }

@@ -3,7 +3,7 @@
 //! In reading order: `options`, this file (the store and its threads), `queue` (how work reaches them),
 //! `connection` and `session` (a database connection and its prepared statements), `writer` (groups of
 //! messages under one commit), `execute` (one operation), `diagnose` (which rows failed), `schema` and
-//! `catalog` (definitions), `follow` (deleted rows that are remembered), `reader` (pages).
+//! `catalog` (definitions), `follow` (deleted rows that are remembered), `pieces` (of files), `reader` (pages).
 //! Not here: what differs from PostgreSQL in query text (`dialect`), the rules of refusal (`store::judge`).
 //! Invariant: only the writer thread writes, and this process is the only one that has the file open.
 
@@ -15,6 +15,7 @@ pub(crate) mod dialect;
 mod error;
 mod execute;
 mod follow;
+mod pieces;
 mod queue;
 mod reader;
 mod schema;
@@ -24,7 +25,7 @@ mod writer;
 use crate::select;
 use async_trait::async_trait;
 use error::engine;
-use model::{Catalog, TableId, Timestamp};
+use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use queue::Queue;
 use session::Counts;
@@ -35,7 +36,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use store::{Applied, Deleted, Error, Result, SchemaChange, StandardStore, WriteSet};
+use store::{Applied, Deleted, Error, Piece, Result, SchemaChange, StandardStore, WriteSet};
 use tokio::sync::oneshot;
 
 /// The database file in the data directory.
@@ -88,6 +89,7 @@ struct Shared {
     catalog: RwLock<Arc<Catalog>>,
     writes: Queue<writer::Job>,
     reads: Queue<reader::Job>,
+    pieces: Queue<pieces::Job>,
     counts: Arc<Counts>,
 }
 
@@ -129,10 +131,12 @@ impl SqliteStore {
         let conn = connection::open_writer(&file, options.synchronous)?;
         let catalog = catalog::load(&conn)?;
         let followed = follow::open(&conn)?;
+        pieces::open(&conn)?;
         let shared = Arc::new(Shared {
             catalog: RwLock::new(Arc::new(catalog)),
             writes: Queue::new(options.write_queue_max),
             reads: Queue::new(options.read_queue_max),
+            pieces: Queue::new(options.read_queue_max),
             counts: Arc::new(Counts::default()),
         });
         let mut threads = Vec::new();
@@ -146,6 +150,7 @@ impl SqliteStore {
         for _ in 0..readers {
             threads.push(reader::start(&file, shared.clone(), options.read_time_max)?);
         }
+        threads.push(pieces::start(&file, shared.clone())?);
         Ok(Arc::new(Self { shared, threads: Mutex::new(threads), lock: Mutex::new(Some(lock)) }))
     }
 
@@ -160,6 +165,7 @@ impl SqliteStore {
     pub fn close(&self) {
         self.shared.writes.close();
         self.shared.reads.close();
+        self.shared.pieces.close();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
@@ -248,6 +254,34 @@ impl StandardStore for SqliteStore {
         self.shared.reads.push(job).map_err(queue::Refused::into_error)?;
         let page = result.await.map_err(engine("waiting for a reader"))??;
         Ok(follow::rows(&page))
+    }
+
+    async fn put_piece(&self, piece: Piece) -> Result<()> {
+        self.write(|answer| writer::Job::PutPiece { piece: Box::new(piece), answer }).await
+    }
+
+    async fn piece(&self, file: Uuid, name: &str) -> Result<Option<Vec<u8>>> {
+        let (answer, result) = oneshot::channel();
+        let job = pieces::Job::Read { file, name: name.into(), answer };
+        self.shared.pieces.push(job).map_err(queue::Refused::into_error)?;
+        result.await.map_err(engine("waiting for a piece"))?
+    }
+
+    async fn piece_sizes(&self, file: Uuid) -> Result<Vec<(Box<str>, u64)>> {
+        let (answer, result) = oneshot::channel();
+        let job = pieces::Job::Sizes { file, answer };
+        self.shared.pieces.push(job).map_err(queue::Refused::into_error)?;
+        result.await.map_err(engine("waiting for the sizes of pieces"))?
+    }
+
+    async fn forget_pieces(
+        &self,
+        catalog: &Catalog,
+        named_by: &[(TableId, ColumnIndex)],
+        before: Timestamp,
+    ) -> Result<()> {
+        let (bound, named_by) = (catalog.version(), named_by.to_vec());
+        self.write(|answer| writer::Job::ForgetPieces { bound, named_by, before, answer }).await
     }
 
     async fn forget_deleted(&self, before: Timestamp) -> Result<()> {

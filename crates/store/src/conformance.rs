@@ -155,6 +155,11 @@ macro_rules! standard_store_suite {
                 changed_definitions_load_as_they_were_changed
                 what_others_depend_on_stays
             }
+            pieces {
+                pieces_of_files_read_back
+                pieces_survive_a_reopen
+                pieces_that_no_row_names_are_forgotten
+            }
             lifetime {
                 everything_survives_a_reopen
                 versions_go_on_after_a_reopen

@@ -2,7 +2,7 @@
 
 use crate::{Applied, Result, SchemaChange, WriteSet};
 use async_trait::async_trait;
-use model::{Catalog, TableId, Timestamp};
+use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use std::sync::Arc;
 
@@ -55,13 +55,45 @@ pub trait StandardStore: Send + Sync + 'static {
 
     /// Forgets the rows that were deleted before a time.
     async fn forget_deleted(&self, before: Timestamp) -> Result<()>;
+
+    /// Keeps a piece of a file; one of the same name is replaced. Durable before it is answered.
+    ///
+    /// Pieces stand apart from rows and transactions: a file begins to exist with the row that names it.
+    async fn put_piece(&self, piece: Piece) -> Result<()>;
+
+    /// The bytes of a piece; none if it is not there.
+    async fn piece(&self, file: Uuid, name: &str) -> Result<Option<Vec<u8>>>;
+
+    /// The names of all pieces of a file with their sizes in bytes, by name.
+    async fn piece_sizes(&self, file: Uuid) -> Result<Vec<(Box<str>, u64)>>;
+
+    /// Forgets the pieces that were put before a time, of files that no row names in one of these columns.
+    async fn forget_pieces(
+        &self,
+        catalog: &Catalog,
+        named_by: &[(TableId, ColumnIndex)],
+        before: Timestamp,
+    ) -> Result<()>;
 }
 
 /// A row that was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deleted {
     /// Its primary key.
-    pub id: model::Uuid,
+    pub id: Uuid,
     /// The version that its delete got.
     pub version: i64,
+}
+
+/// A piece of a file: a few megabytes at most, so that a file of any size takes little memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The file.
+    pub file: Uuid,
+    /// Its name within the file.
+    pub name: Box<str>,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// When it was put.
+    pub at: Timestamp,
 }

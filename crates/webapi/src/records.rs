@@ -18,7 +18,7 @@ mod read;
 mod write;
 
 pub(crate) use link::link;
-pub(crate) use members::{Members, member_links};
+pub(crate) use members::{Members, member_links, replace};
 pub(crate) use names::first_name;
 pub(crate) use partition::addressed;
 pub(crate) use property::{json, property, raw_property};
@@ -83,6 +83,9 @@ fn prepare_at_once(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, Pro
         Route::Property(address, column) => property::prepare(attempt, address, *column),
         Route::Link(address, navigation) => link::prepare(attempt, address, navigation),
         Route::MemberLinks(..) => Err(Problem::unexpected()),
+        Route::Members(..) => {
+            Err(Problem::not_implemented("Replacing the members of a collection in a change set"))
+        }
         Route::Bulk(table, message) => bulk::prepare(attempt, table, *message),
         Route::Count(_) | Route::RawProperty(..) | Route::Service | Route::Function(..) => {
             Err(attempt.only("GET, HEAD"))

@@ -30,6 +30,8 @@ pub(crate) enum Route {
     RawProperty(Address, ColumnIndex),
     /// The link of a lookup, by its navigation property.
     Link(Address, String),
+    /// The members of a collection-valued navigation property.
+    Members(Address, Members),
     /// The links of a collection-valued navigation property, or the link to one member.
     MemberLinks(Address, Members, Option<TargetKey>),
     /// A bulk action.
@@ -202,6 +204,9 @@ fn of_table(
                 .map_err(|err| fault::of_wire(err, Payload::of(MessageName::Retrieve, table)))
         });
         return Ok(Route::MemberLinks(address, members.clone(), key.transpose()?));
+    }
+    if let (Some(members), None, []) = (&members, &next.key, rest) {
+        return Ok(Route::Members(address, members.clone()));
     }
     if table.navigation(&next.name).is_some() || members.is_some() {
         let what = "Addressing through";

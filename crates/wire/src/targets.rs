@@ -14,7 +14,7 @@ use crate::error::Result;
 use model::{Catalog, MessageName, Table, Target};
 use std::sync::Arc;
 
-pub use deep::{NESTING_MAX, Nested, NewRecord};
+pub use deep::{NESTING_MAX, Nested, NewRecord, Pairs};
 pub use encode::{encode, encode_record};
 
 /// The body of a bulk action.

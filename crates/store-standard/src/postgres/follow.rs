@@ -9,6 +9,7 @@ use super::connection::{Session, Step};
 use super::decode;
 use super::encode::Bound;
 use super::error::{Error, Fault, engine};
+use super::pieces;
 use super::transaction::VERSION;
 use crate::names;
 use model::{Table, TableId, Timestamp, Uuid};
@@ -23,18 +24,27 @@ CREATE TABLE IF NOT EXISTS sheaf_deleted (
     table_id int4 NOT NULL, version int8 NOT NULL, id uuid NOT NULL, at int8 NOT NULL,
     PRIMARY KEY (table_id, version));";
 
-/// Makes the tables where they are absent.
+/// Makes the tables where they are absent, that of pieces included.
 pub(super) async fn open(session: &mut Session) -> Result<(), Error> {
     let mut attempt = 0;
     loop {
         attempt += 1;
-        let look = Step::run("SELECT count(*) FROM sheaf_deleted WHERE table_id = 0", Vec::new());
-        match session.fly("looking for followed tables", vec![look]).await {
+        let look = |text: &'static str| Step::run(text, Vec::new());
+        let looks = vec![
+            look("SELECT count(*) FROM sheaf_deleted WHERE table_id = 0"),
+            look("SELECT count(*) FROM sheaf_piece WHERE name = ''"),
+        ];
+        match session.fly("looking for followed tables", looks).await {
             Ok(_) => return Ok(()),
             Err(Error::Names(_)) => {}
             Err(error) => return Err(error),
         }
-        let steps = vec![Step::command("BEGIN"), Step::command(OBJECTS), Step::command("COMMIT")];
+        let steps = vec![
+            Step::command("BEGIN"),
+            Step::command(OBJECTS),
+            Step::command(pieces::OBJECTS),
+            Step::command("COMMIT"),
+        ];
         match session.fly("making the tables of deleted rows", steps).await {
             Ok(_) => {}
             Err(error) if attempt >= CREATE_ATTEMPTS_MAX => return Err(error),

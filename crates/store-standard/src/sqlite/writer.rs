@@ -13,15 +13,16 @@ use super::checkpoint::Checkpoints;
 use super::error::{Halt, engine, is_refusal, malformed, statement_failed};
 use super::execute::{Versions, Work, execute};
 use super::session::Session;
-use super::{catalog, diagnose, follow, schema};
-use model::{Catalog, TableId, Timestamp, Uuid};
+use super::{catalog, diagnose, follow, pieces, schema};
+use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
 use rusqlite::Connection;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use store::{
-    Applied, Error, Reason, Rejection, Result, SchemaChange, SchemaOp, WriteOp, WriteSet, apply_ops,
+    Applied, Error, Piece, Reason, Rejection, Result, SchemaChange, SchemaOp, WriteOp, WriteSet,
+    apply_ops,
 };
 use tokio::sync::oneshot;
 
@@ -45,6 +46,18 @@ pub(super) enum Job {
     },
     /// Forget what was deleted before a time.
     Forget {
+        before: Timestamp,
+        answer: oneshot::Sender<Result<()>>,
+    },
+    /// Keep a piece of a file.
+    PutPiece {
+        piece: Box<Piece>,
+        answer: oneshot::Sender<Result<()>>,
+    },
+    /// Forget old pieces of files that no row names, bound to this version of the definitions.
+    ForgetPieces {
+        bound: u64,
+        named_by: Vec<(TableId, ColumnIndex)>,
         before: Timestamp,
         answer: oneshot::Sender<Result<()>>,
     },
@@ -131,6 +144,19 @@ impl Writer<'_> {
                 let result = self.follow(bound, table);
                 send(answer, result);
             }
+            Job::PutPiece { piece, answer } => {
+                let result = pieces::put(&self.session, &piece).map_err(statement_failed);
+                send(answer, result);
+            }
+            Job::ForgetPieces { bound, named_by, before, answer } => {
+                let actual = self.catalog.version();
+                let result = match bound == actual {
+                    true => pieces::forget(&self.session, &self.catalog, &named_by, before)
+                        .map_err(statement_failed),
+                    false => Err(Error::StaleCatalog { bound, actual }),
+                };
+                send(answer, result);
+            }
             Job::Forget { before, answer } => {
                 let result = follow::forget(&self.session, before).map_err(statement_failed);
                 send(answer, result);
@@ -145,7 +171,7 @@ impl Writer<'_> {
         let fits = |rows: usize| {
             move |job: &Job| match job {
                 Job::Apply(apply) => rows + row_count(&apply.writes.ops) <= self.group_rows_max,
-                Job::Change { .. } | Job::Follow { .. } | Job::Forget { .. } => false,
+                _ => false,
             }
         };
         while let Some(Job::Apply(next)) = self.shared.writes.pop_if(fits(rows)) {

@@ -7,6 +7,7 @@ pub mod follow;
 pub mod histories;
 pub mod keys;
 pub mod lifetime;
+pub mod pieces;
 pub mod queries;
 pub mod random_queries;
 pub mod refusals;

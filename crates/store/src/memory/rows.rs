@@ -7,7 +7,7 @@
 use crate::alternate::{self, KeyParts};
 use crate::judge::Rows;
 use crate::writes::Fill;
-use crate::{Deleted, RowKey};
+use crate::{Deleted, Piece, RowKey};
 use model::{
     Catalog, Cell, ColumnIndex, ColumnKind, KeyIndex, Table, TableId, Timestamp, Uuid, Value,
 };
@@ -25,6 +25,8 @@ pub(super) struct State {
     followed: BTreeSet<TableId>,
     /// Deleted rows of such tables, by the version of their delete.
     deleted: BTreeMap<(TableId, i64), (Uuid, Timestamp)>,
+    /// Pieces of files, by file and name.
+    pieces: BTreeMap<(Uuid, Box<str>), Arc<Piece>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -92,6 +94,35 @@ impl State {
         let old = self.tables.get(&table.id).and_then(|held| held.rows.get(&id));
         let row = old.expect("the judge has seen the row").to_vec();
         self.put(table, id, row, cells);
+    }
+
+    /// Keeps a piece of a file.
+    pub(super) fn put_piece(&mut self, piece: Piece) {
+        self.pieces.insert((piece.file, piece.name.clone()), Arc::new(piece));
+    }
+
+    /// A piece of a file.
+    pub(super) fn piece(&self, file: Uuid, name: &str) -> Option<&Arc<Piece>> {
+        self.pieces.get(&(file, name.into()))
+    }
+
+    /// The pieces of a file, by name.
+    pub(super) fn pieces(&self, file: Uuid) -> impl Iterator<Item = &Arc<Piece>> {
+        self.pieces
+            .range((file, Box::default())..)
+            .take_while(move |((of, _), _)| *of == file)
+            .map(|(_, piece)| piece)
+    }
+
+    /// Forgets old pieces of files that no row names.
+    pub(super) fn forget_pieces(&mut self, named_by: &[(TableId, ColumnIndex)], before: Timestamp) {
+        let named: BTreeSet<Uuid> = named_by
+            .iter()
+            .flat_map(|(table, column)| {
+                self.rows_of(*table).filter_map(|row| row[usize::from(column.0)].as_id())
+            })
+            .collect();
+        self.pieces.retain(|(file, _), piece| named.contains(file) || piece.at >= before);
     }
 
     /// Completes rows that have nothing in the first of the columns.

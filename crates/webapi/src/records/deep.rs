@@ -5,6 +5,7 @@
 //! level is one write per table, however many records it has.
 //! Source: webapi.md 10.6 and 12.5. Not here: reading the body (`wire::targets`).
 
+use super::members;
 use super::write::{Prepared, Shown};
 use crate::api::Attempt;
 use model::{Cell, ColumnIndex, LookupValue, MessageName, Table, TableId, Target, TargetKey};
@@ -12,7 +13,7 @@ use model::{Uuid, Value};
 use pipeline::{Condition, Write};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wire::targets::{Nested, NewRecord};
+use wire::targets::{Nested, NewRecord, Pairs};
 
 /// Records of one table on one level.
 type Group = (Arc<Table>, Vec<Target>);
@@ -27,6 +28,8 @@ struct Writes {
     new: BTreeMap<(i32, TableId), Group>,
     /// By table and lookup column: records there are, that are to point to new ones.
     linked: BTreeMap<(TableId, ColumnIndex), Group>,
+    /// By the table that holds them: pairs.
+    paired: BTreeMap<TableId, Group>,
 }
 
 /// The writes of a new record with what it brings along.
@@ -36,17 +39,18 @@ pub(super) fn prepare(attempt: &Attempt<'_>, mut record: NewRecord, shown: Shown
     give_ids(&mut record, &mut ids);
     let mut writes = Writes::default();
     let (table, target) = writes.split(record, 0);
-    let Writes { new, linked } = writes;
+    let Writes { new, linked, paired } = writes;
     let of = |name| move |(table, targets): Group| write(name, table, targets);
     let (before, behind): (Vec<_>, Vec<_>) =
         new.into_iter().partition(|((level, _), _)| *level < 0);
     let groups = |groups: Vec<(_, Group)>| groups.into_iter().map(|(_, group)| group);
     let after = groups(behind).map(of(MessageName::Create));
     let linked = linked.into_values().map(of(MessageName::Update));
+    let paired = paired.into_values().map(of(MessageName::Associate));
     Prepared {
         before: groups(before).map(of(MessageName::Create)).collect(),
         write: write(MessageName::Create, table, vec![target]),
-        after: after.chain(linked).collect(),
+        after: after.chain(linked).chain(paired).collect(),
         shown,
     }
 }
@@ -63,8 +67,8 @@ fn count_without_id(record: &NewRecord) -> usize {
 fn inner(nested: &Nested) -> &[NewRecord] {
     match nested {
         Nested::Parent { record, .. } => std::slice::from_ref(record),
-        Nested::Children { records, .. } => records,
-        Nested::Links { .. } => &[],
+        Nested::Children { records, .. } | Nested::Paired { records, .. } => records,
+        Nested::Links { .. } | Nested::PairLinks { .. } => &[],
     }
 }
 
@@ -75,10 +79,10 @@ fn give_ids(record: &mut NewRecord, ids: &mut impl Iterator<Item = Uuid>) {
     for nested in &mut record.nested {
         match nested {
             Nested::Parent { record, .. } => give_ids(record, ids),
-            Nested::Children { records, .. } => {
+            Nested::Children { records, .. } | Nested::Paired { records, .. } => {
                 records.iter_mut().for_each(|record| give_ids(record, ids));
             }
-            Nested::Links { .. } => {}
+            Nested::Links { .. } | Nested::PairLinks { .. } => {}
         }
     }
 }
@@ -101,6 +105,15 @@ impl Writes {
                         self.add(record, level + 1);
                     }
                 }
+                Nested::Paired { pairs, records } => {
+                    for record in records {
+                        self.pair(&pairs, &own, record.target.key.clone());
+                        self.add(record, level + 1);
+                    }
+                }
+                Nested::PairLinks { pairs, keys } => {
+                    keys.into_iter().for_each(|key| self.pair(&pairs, &own, key));
+                }
                 Nested::Links { table, column, keys } => {
                     let (_, targets) = self
                         .linked
@@ -114,6 +127,17 @@ impl Writes {
             }
         }
         (table, target)
+    }
+
+    fn pair(&mut self, pairs: &Pairs, own: &Value, member: TargetKey) {
+        let (_, targets) = self
+            .paired
+            .entry(pairs.table.id)
+            .or_insert_with(|| (Arc::clone(&pairs.table), Vec::new()));
+        let mut target = Target::default();
+        target.cells.push(Cell { column: pairs.own, value: own.clone() });
+        members::point(&mut target, pairs.other, &pairs.members, &member);
+        targets.push(target);
     }
 
     fn add(&mut self, record: NewRecord, level: i32) {

@@ -4,7 +4,7 @@
 //! Invariant: of the errors of a body the first one of the lowest row is kept.
 
 use super::body;
-use super::deep::{NESTING_MAX, Nested, Nesting, NewRecord};
+use super::deep::{NESTING_MAX, Nested, Nesting, NewRecord, Pairs};
 use super::property::{Property, classify};
 use crate::error::{Error, Result, cut};
 use crate::etag::{self, ETag};
@@ -389,7 +389,10 @@ impl<'a> Decoder<'a> {
             self.report(Error::NavigationValue { index, property: name, literal });
             return;
         };
-        let Some((table, column)) = self.child(&name) else {
+        let pairs = Pairs::of(self.catalog, self.table, &name);
+        let child = self.child(&name);
+        let Some(table) = child.map(|(table, _)| table).or(pairs.as_ref().map(|it| &it.members))
+        else {
             self.refuse_record(place, raw);
             return;
         };
@@ -401,6 +404,10 @@ impl<'a> Decoder<'a> {
                 return;
             }
             let Some(record) = self.nested(place, table, item.get()) else { return };
+            let Some((_, column)) = child else {
+                records.push(record);
+                continue;
+            };
             let own = &record.target;
             let points = own.cells.iter().any(|cell| cell.column == column)
                 || own.binds.iter().any(|bind| bind.column == column)
@@ -413,7 +420,11 @@ impl<'a> Decoder<'a> {
             }
             records.push(record);
         }
-        self.found(Nested::Children { column, records });
+        match (child, pairs) {
+            (Some((_, column)), _) => self.found(Nested::Children { column, records }),
+            (None, Some(pairs)) => self.found(Nested::Paired { pairs, records }),
+            (None, None) => {}
+        }
     }
 
     /// `nav@odata.bind: ["/contacts(…)"]`: records there are that will point to this one.
@@ -423,11 +434,13 @@ impl<'a> Decoder<'a> {
             self.report(Error::BadReference { index, text: cut(raw) });
             return;
         };
-        let Some((table, column)) = self.child(&name) else {
+        let pairs = Pairs::of(self.catalog, self.table, &name);
+        let child = self.child(&name);
+        let table = child.map(|(table, _)| table).or(pairs.as_ref().map(|it| &it.members));
+        let Some(table) = table.map(Arc::clone) else {
             self.report(Error::CollectionBind { index, property: name });
             return;
         };
-        let table = Arc::clone(table);
         let mut keys = Vec::with_capacity(items.len());
         for item in &items {
             match reference::parse(item, self.catalog) {
@@ -443,7 +456,11 @@ impl<'a> Decoder<'a> {
                 }
             }
         }
-        self.found(Nested::Links { table, column, keys });
+        match (child, pairs) {
+            (Some((_, column)), _) => self.found(Nested::Links { table, column, keys }),
+            (None, Some(pairs)) => self.found(Nested::PairLinks { pairs, keys }),
+            (None, None) => {}
+        }
     }
 
     /// The table whose lookup column is the other side of a collection.

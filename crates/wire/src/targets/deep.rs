@@ -2,7 +2,7 @@
 //!
 //! Source: webapi.md 10.6 and 12.5. Not here: reading it (`decode`), the order in which it is written.
 
-use model::{ColumnIndex, Table, Target, TargetKey};
+use model::{Catalog, ColumnIndex, Table, Target, TargetKey};
 use std::sync::Arc;
 
 /// How deep new records may lie in each other.
@@ -36,6 +36,20 @@ pub enum Nested {
         /// The other records.
         records: Vec<NewRecord>,
     },
+    /// New records that are to be paired with it.
+    Paired {
+        /// Where the pairs stand.
+        pairs: Pairs,
+        /// The other records.
+        records: Vec<NewRecord>,
+    },
+    /// Records there are that are to be paired with it.
+    PairLinks {
+        /// Where the pairs stand.
+        pairs: Pairs,
+        /// Which records.
+        keys: Vec<TargetKey>,
+    },
     /// Records there are that are to point to it.
     Links {
         /// Their table.
@@ -45,6 +59,34 @@ pub enum Nested {
         /// Which records.
         keys: Vec<TargetKey>,
     },
+}
+
+/// Where the pairs of a many-to-many relationship stand, seen from one side.
+#[derive(Clone, Debug)]
+pub struct Pairs {
+    /// The table that holds them.
+    pub table: Arc<Table>,
+    /// Its column for this side.
+    pub own: ColumnIndex,
+    /// Its column for the other side.
+    pub other: ColumnIndex,
+    /// The table of the other side.
+    pub members: Arc<Table>,
+}
+
+impl Pairs {
+    /// Where a navigation property of a table leads through pairs.
+    pub fn of(catalog: &Catalog, table: &Table, navigation: &str) -> Option<Self> {
+        let (many, start, end) =
+            catalog.many_to_many_by_navigation(&table.logical_name, navigation)?;
+        let pairs = catalog.table(&many.intersect_table)?;
+        Some(Self {
+            own: pairs.index_of(&start.column)?,
+            other: pairs.index_of(&end.column)?,
+            table: Arc::clone(pairs),
+            members: Arc::clone(catalog.table(&end.table)?),
+        })
+    }
 }
 
 impl Nested {

@@ -27,6 +27,7 @@ impl Waiting {
             catalog: RwLock::new(Arc::new(catalog)),
             writes: Queue::new(64),
             reads: Queue::new(1),
+            pieces: Queue::new(1),
             counts: Arc::default(),
         });
         let mut this = Self { directory, shared, answers: Vec::new() };
@@ -48,6 +49,7 @@ impl Waiting {
             catalog: RwLock::new(this.shared.catalog()),
             writes: Queue::new(64),
             reads: Queue::new(1),
+            pieces: Queue::new(1),
             counts: Arc::default(),
         });
         this
