@@ -5,13 +5,17 @@
 //!
 //! [unavailable]                      # messages that tables do not have, by logical name
 //! account = ["CreateMultiple"]
+//!
+//! [auth]                             # who is let in: see `auth::settings`
 //! ```
 //!
 //! Not here: what the names mean (`pipeline`). Invariant: a key that is not known refuses to start.
 
+use crate::auth::settings::AuthConfig;
 use crate::options::Error;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 
 /// What the configuration file says.
@@ -23,6 +27,10 @@ pub struct Config {
     /// Origins whose pages may call: `https://app.example`, or `*` for all.
     #[serde(rename = "allowed-origins")]
     pub allowed_origins: Vec<String>,
+    /// Which tokens are accepted.
+    pub auth: AuthConfig,
+    /// Addresses of proxies whose `X-Forwarded-Proto` and `-Host` count, besides this machine.
+    pub forwarded_from: Vec<IpAddr>,
 }
 
 impl Config {
