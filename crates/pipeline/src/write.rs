@@ -620,6 +620,10 @@ pub(crate) fn insert_constants(
             }
             (_, ColumnKind::Boolean { default, .. }) => Value::Boolean(*default),
             (_, ColumnKind::Choice { default: Some(default), .. }) => Value::Integer(*default),
+            (_, ColumnKind::MultiChoice { .. }) => match column.settings.default_option {
+                Some(default) => Value::Choices(Box::new([default])),
+                None => continue,
+            },
             (_, ColumnKind::State { options }) => match options.first() {
                 Some(state) => Value::Integer(state.value),
                 None => continue,
