@@ -12,7 +12,7 @@ use crate::write::Planned;
 use model::{Catalog, Failure, Fault, MessageName, Table, Uuid};
 use std::collections::HashSet;
 use std::sync::Arc;
-use store::writes::{Insert, Update, WriteOp};
+use store::writes::{Fill, Insert, Update, WriteOp};
 use store::{Check, Rejection, RowKey, RowOutcome};
 
 /// Operations, and which of their rows are whose.
@@ -25,6 +25,8 @@ pub(crate) struct Joined {
     pub(crate) about: Vec<About>,
     /// The records that the last operation changes.
     changed: HashSet<Uuid>,
+    /// What completes rows in the end: one operation per table.
+    fills: Vec<Fill>,
 }
 
 /// One write: where its rows are.
@@ -43,7 +45,14 @@ impl Joined {
     /// Adds the next write.
     pub(crate) fn push(&mut self, name: MessageName, planned: Planned, guarded: Vec<Guarded>) {
         let shape = Shape::of(&planned);
-        let Planned { op, target_of_row, row_of_target, refused: _ } = planned;
+        let Planned { op, target_of_row, row_of_target, refused: _, fill } = planned;
+        if let Some(fill) = fill {
+            // What a table's rows are completed with is the same for all of them.
+            match self.fills.iter_mut().find(|known| known.table.id == fill.table.id) {
+                Some(known) => known.rows.extend(fill.rows),
+                None => self.fills.push(fill),
+            }
+        }
         let rows = target_of_row.len();
         let first = match (self.ops.last_mut(), op) {
             (Some(WriteOp::Insert(last)), WriteOp::Insert(next)) if inserts_join(last, &next) => {
@@ -92,6 +101,15 @@ impl Joined {
                 self.about.push(about);
             }
         }
+    }
+}
+
+impl Joined {
+    /// All operations, where the rows of each write are, and what must hold for them.
+    pub(crate) fn finish(self) -> (Vec<WriteOp>, Vec<Joint>, Vec<Check>) {
+        let Self { mut ops, writes, checks, fills, .. } = self;
+        ops.extend(fills.into_iter().map(WriteOp::Fill));
+        (ops, writes, checks)
     }
 }
 

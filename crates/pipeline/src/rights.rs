@@ -170,6 +170,16 @@ impl Access {
         }
     }
 
+    /// Refuses when an action does not reach all rows of a table.
+    pub(crate) fn require_all(&self, table: &Table, action: Action) -> Result<(), Fault> {
+        self.require_on(table, action)?;
+        if self.reaches_all(table, action) {
+            return Ok(());
+        }
+        let name = privilege::name(table, action).unwrap_or_default();
+        Err(self.too_deep(&name, Depth::Global))
+    }
+
     /// Whether an action reaches all rows of a table.
     pub(crate) fn reaches_all(&self, table: &TableDefinition, action: Action) -> bool {
         self.each().all(|rights| matches!(rights.scope(table, action), Scope::All))

@@ -8,10 +8,11 @@ mod elastic;
 use crate::available::{self, Unavailable};
 use crate::define;
 use crate::fault;
+use crate::follow;
 use crate::identity;
 use crate::ids::IdSource;
 use crate::joined::{self, Joined, Told};
-use crate::message::{Definition, Message, Read, Reply, Write};
+use crate::message::{Definition, DeletedRows, Message, Read, Reply, Write};
 use crate::privilege;
 use crate::rights::{self, Access, Shares, Unreadable, guard};
 use crate::seed;
@@ -262,6 +263,18 @@ impl Pipeline {
                 let (query, _) = self.readable(context, &access, query, Unreadable::Empty).await?;
                 self.answer(context, &query, None).await
             }
+            Message::Follow(table) => {
+                follow::refuse_unfollowed(&table)?;
+                access.require_all(&table, privilege::Action::Read)?;
+                let version = self.store.follow(&context.catalog, table.id).await;
+                version.map(Reply::Followed).map_err(not_about_rows)
+            }
+            Message::Deleted(DeletedRows { table, after, rows_max }) => {
+                follow::refuse_unfollowed(&table)?;
+                access.require_all(&table, privilege::Action::Read)?;
+                let rows = self.store.deleted(&context.catalog, table.id, after, rows_max).await;
+                rows.map(Reply::Deleted).map_err(not_about_rows)
+            }
             Message::Rights(change) => self.change_rights(context, &access, change).await,
             Message::Define(definition) => {
                 access.require(define::privilege_of(&definition))?;
@@ -316,6 +329,9 @@ impl Pipeline {
             TableKind::Elastic => self.read_elastic(context, query, partition).await,
             TableKind::Standard if partition.is_some() => {
                 Err(fault::no_partitions(&query.table).into())
+            }
+            TableKind::Standard if query.reads().any(|table| table.kind == TableKind::Elastic) => {
+                Err(fault::no_links().into())
             }
             TableKind::Standard => self.read(query).await.map(Reply::Page),
         }
@@ -383,7 +399,7 @@ impl Pipeline {
         if !refused.is_empty() {
             return Err(self.refuse_values(context, set, refused, &told).await);
         }
-        let Joined { mut ops, writes, checks, .. } = set;
+        let (mut ops, writes, checks) = set.finish();
         ops.extend(self.unshare(context, &ops).await?);
         let applied = self.commit(context, ops, checks).await?;
         if about_users {
@@ -454,7 +470,9 @@ impl Pipeline {
         let table = match op {
             WriteOp::Update(op) => &op.table,
             WriteOp::Upsert(op) => &op.table,
-            WriteOp::Insert(_) | WriteOp::Delete(_) => return Ok(BTreeSet::new()),
+            WriteOp::Insert(_) | WriteOp::Delete(_) | WriteOp::Fill(_) => {
+                return Ok(BTreeSet::new());
+            }
         };
         self.unable_in(context, table, named).await
     }

@@ -13,6 +13,7 @@ use http::header::{self, HeaderMap, HeaderName};
 use model::{Caller, Timestamp, Uuid};
 use pipeline::Impersonated;
 use query::odata::{Options, limits};
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use wire::etag::{self, ETag};
 use wire::headers;
@@ -46,7 +47,23 @@ pub(crate) struct Request {
     pub(crate) caller: Caller,
     /// The user that it acts for.
     pub(crate) impersonated: Option<Impersonated>,
+    /// That user, once it was found.
+    acting: Option<Caller>,
     pub(crate) now: Timestamp,
+}
+
+impl Request {
+    /// Who the request runs for.
+    pub(crate) fn acting(&self) -> Caller {
+        self.acting.unwrap_or(self.caller)
+    }
+
+    /// Lets the request run for this user, whom its queries mean by "me", too.
+    pub(crate) fn act_as(&mut self, caller: Caller) {
+        self.acting = Some(caller);
+        self.options.context.user = caller.user;
+        self.options.context.business_unit = caller.business_unit;
+    }
 }
 
 /// How large a request may be and make its answer.
@@ -115,6 +132,13 @@ pub(crate) fn read(incoming: Incoming, prefer: Prefer, bounds: Bounds) -> Result
     options.page_size_max = bounds.page_size_max;
     check_headers(&headers)?;
     let impersonated = impersonated(&headers)?;
+    // The settings are read when a query asks for them.
+    options.context = query::Context {
+        now,
+        user: caller.user,
+        business_unit: caller.business_unit,
+        settings: OnceLock::new(),
+    };
     let parameters = parameters::read(&headers, options.get("tag"))?;
     if !body.is_empty() {
         check_kind(&headers)?;
@@ -137,6 +161,7 @@ pub(crate) fn read(incoming: Incoming, prefer: Prefer, bounds: Bounds) -> Result
         body,
         caller,
         impersonated,
+        acting: None,
         now,
     })
 }

@@ -211,7 +211,7 @@ impl Pipeline {
                     }
                 }
             }
-            WriteOp::Delete(_) => {}
+            WriteOp::Delete(_) | WriteOp::Fill(_) => {}
         }
         Ok(())
     }

@@ -64,7 +64,11 @@ pub(crate) fn privileges(access: &Access, catalog: &Catalog, message: &Write) ->
         MessageName::Delete | MessageName::DeleteMultiple => {
             access.require_on(table, Action::Delete)?;
         }
-        MessageName::Retrieve | MessageName::RetrieveMultiple => {}
+        // Pairs were dealt with; reads are no writes.
+        MessageName::Associate
+        | MessageName::Disassociate
+        | MessageName::Retrieve
+        | MessageName::RetrieveMultiple => {}
     }
     if !matches!(message.name, MessageName::Delete | MessageName::DeleteMultiple) {
         of_cells(access, catalog, message)?;
@@ -177,6 +181,8 @@ pub(crate) fn checks(
         }
         WriteOp::Upsert(op) => guard.upsert(op, made),
         WriteOp::Delete(op) => guard.delete(op),
+        // Completes rows that other operations have written.
+        WriteOp::Fill(_) => {}
     }
     if !matches!(op, WriteOp::Delete(_)) {
         guard.pointed(op, made);
@@ -508,7 +514,7 @@ fn rows_of(op: &WriteOp) -> Vec<RowParts<'_>> {
             })
             .collect()
         }
-        WriteOp::Delete(_) => Vec::new(),
+        WriteOp::Delete(_) | WriteOp::Fill(_) => Vec::new(),
     }
 }
 
