@@ -18,10 +18,12 @@ mod joined;
 mod message;
 mod run;
 mod seed;
+mod solution;
 mod steer;
 mod write;
 
 pub use available::UnavailableError;
+pub use define::next_option_value;
 pub use message::{Condition, Definition, Message, Read, Reply, Write};
 pub use run::{Context, Error, Organization, Pipeline, Stores};
 pub use seed::can_delete;

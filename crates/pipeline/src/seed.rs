@@ -7,7 +7,7 @@
 pub(crate) mod rows;
 mod tables;
 
-pub(crate) use rows::filter_id;
+pub(crate) use rows::{filter_id, filter_ids};
 
 use crate::define::system;
 use crate::run::Organization;
@@ -165,6 +165,7 @@ pub(crate) fn writable(table: &TableDefinition) -> Writable {
         | "asyncoperation"
         | "bulkdeleteoperation"
         | "bulkdeletefailure"
+        | "solutioncomponent"
         | "privilege" => Writable::ReadOnly,
         _ => Writable::Fully,
     }

@@ -68,10 +68,12 @@ pub(crate) fn prepare(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, 
         Route::Property(address, column) => property::prepare(attempt, address, *column),
         Route::Link(address, navigation) => link::prepare(attempt, address, navigation),
         Route::Bulk(table, message) => bulk::prepare(attempt, table, *message),
-        Route::Count(_) | Route::RawProperty(..) | Route::Service | Route::Function(..) => {
-            Err(attempt.only("GET, HEAD"))
-        }
-        Route::Metadata(_) | Route::CreateEntities => {
+        Route::Count(_)
+        | Route::RawProperty(..)
+        | Route::Service
+        | Route::Model
+        | Route::Function(..) => Err(attempt.only("GET, HEAD")),
+        Route::Metadata(_) | Route::Operation(..) => {
             Err(Problem::not_implemented("Changing definitions in a change set"))
         }
         Route::BulkDelete => Err(Problem::not_implemented("BulkDelete in a change set")),

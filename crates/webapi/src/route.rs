@@ -4,7 +4,7 @@
 //! Invariant: what the platform has and this service has not is told apart from what neither has.
 
 use crate::fault::{self, Payload, Problem};
-use crate::metadata::Place;
+use crate::metadata::{Operation, Place};
 use crate::path::Segment;
 use crate::request::Request;
 use model::{
@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub(crate) enum Route {
     /// The list of entity sets.
     Service,
+    /// `$metadata`
+    Model,
     /// The records of a table.
     Collection(Arc<Table>),
     /// Their number.
@@ -35,8 +37,8 @@ pub(crate) enum Route {
     Metadata(Place),
     /// An unbound function, with what stands in its parentheses.
     Function(Function, String),
-    /// The unbound action that makes tables.
-    CreateEntities,
+    /// An unbound operation on definitions, with what stands in its parentheses.
+    Operation(Operation, String),
     /// The unbound action that starts a bulk delete.
     BulkDelete,
 }
@@ -62,14 +64,9 @@ pub(crate) enum Function {
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// First segments that the platform has and this service has not yet.
-const ABSENT: [&str; 33] = [
-    "$metadata",
-    "GlobalOptionSetDefinitions",
-    "ManagedPropertyDefinitions",
-    "RetrieveMetadataChanges",
+const ABSENT: [&str; 15] = [
     "RetrieveAllEntities",
     "RetrieveEntity",
-    "RetrieveAvailableLanguages",
     "RetrievePrincipalAccess",
     "RetrieveAadUserRoles",
     "InitializeFrom",
@@ -82,19 +79,6 @@ const ABSENT: [&str; 33] = [
     "GrantAccess",
     "ModifyAccess",
     "RevokeAccess",
-    "InsertOptionValue",
-    "UpdateOptionValue",
-    "DeleteOptionValue",
-    "OrderOption",
-    "InsertStatusValue",
-    "UpdateStateValue",
-    "PublishXml",
-    "PublishAllXml",
-    "CreateCustomerRelationships",
-    "CreatePolymorphicLookupAttribute",
-    "ReactivateEntityKey",
-    "CanBeReferenced",
-    "CanBeReferencing",
     "principals",
 ];
 
@@ -117,8 +101,19 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
         return of_table(first, rest, table, catalog);
     }
     match &*first.name {
+        "$metadata" if first.key.is_none() => {
+            end(rest)?;
+            return Ok(Route::Model);
+        }
         "EntityDefinitions" => {
             return crate::metadata::tables(first, rest, catalog).map(Route::Metadata);
+        }
+        "GlobalOptionSetDefinitions" => {
+            return crate::metadata::choices(first, rest, catalog).map(Route::Metadata);
+        }
+        "ManagedPropertyDefinitions" if first.key.is_none() => {
+            end(rest)?;
+            return Ok(Route::Metadata(Place::ManagedProperties));
         }
         "RelationshipDefinitions" => {
             return crate::metadata::relationships(first, rest, catalog).map(Route::Metadata);
@@ -126,16 +121,16 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
         _ => {}
     }
     let short = first.name.strip_prefix(NAMESPACE).unwrap_or(&first.name);
+    if let Some(operation) = Operation::named(short) {
+        end(rest)?;
+        return Ok(Route::Operation(operation, first.key.clone().unwrap_or_default()));
+    }
     let function = match short {
         "WhoAmI" => Function::WhoAmI,
         "RetrieveVersion" => Function::RetrieveVersion,
         "RetrieveCurrentOrganization" => Function::RetrieveCurrentOrganization,
         "RetrieveTotalRecordCount" => Function::RetrieveTotalRecordCount,
         "ExecuteCosmosSqlQuery" => Function::ExecuteCosmosSqlQuery,
-        "CreateEntities" if first.key.is_none() => {
-            end(rest)?;
-            return Ok(Route::CreateEntities);
-        }
         "BulkDelete" if first.key.is_none() => {
             end(rest)?;
             return Ok(Route::BulkDelete);

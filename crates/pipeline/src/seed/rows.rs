@@ -72,7 +72,7 @@ fn available(table: &TableDefinition) -> &'static [&'static str] {
 }
 
 /// A row: its id and its values by column name.
-type Row<'a> = (Uuid, Vec<(&'a str, Value)>);
+pub(crate) type Row<'a> = (Uuid, Vec<(&'a str, Value)>);
 
 /// Every row of a new organisation, one operation per table.
 pub(super) fn all(
@@ -192,6 +192,11 @@ pub(crate) fn filter_id(message: &str, table: &str) -> Uuid {
     derived_id(&format!("sdkmessagefilter {message} {table}"))
 }
 
+/// Ids of every row that may say so of a table.
+pub(crate) fn filter_ids(table: &str) -> impl Iterator<Item = Uuid> {
+    MESSAGES.iter().map(move |name| filter_id(name, table))
+}
+
 fn message_id(name: &str) -> Uuid {
     derived_id(&format!("sdkmessage {name}"))
 }
@@ -306,7 +311,7 @@ fn publisher_rows<'a>(system: Uuid, default: Uuid) -> Vec<Row<'a>> {
 }
 
 /// An operation that inserts rows with the system columns filled.
-fn insert(
+pub(crate) fn insert(
     table: &Arc<Table>,
     organization: Organization,
     now: Timestamp,
