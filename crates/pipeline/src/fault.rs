@@ -47,6 +47,28 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
+/// The fault of a bearer whom no user is known by.
+pub(crate) fn not_a_member() -> Fault {
+    Fault::new(code::USER_NOT_MEMBER_OF_ORG, "The user is not a member of the organization.")
+}
+
+/// The fault of a user who is kept out.
+pub(crate) fn user_disabled(id: Uuid) -> Fault {
+    Fault::new(code::SYSTEM_USER_DISABLED, format!("The user with id={id} has been disabled."))
+}
+
+/// The fault of a user who asks for what is the administrator's.
+pub(crate) fn not_an_administrator(id: Uuid) -> Fault {
+    let text = format!("Principal user (Id={id}, type=8) is not a system administrator.");
+    Fault::new(code::PRIVILEGE_DENIED, text)
+}
+
+/// The fault of a store without one of the service's own tables or columns.
+pub(crate) fn no_system_table(table: &str) -> Fault {
+    Fault::new(code::UNEXPECTED, "An unexpected error occurred.")
+        .with_log(format!("the store's table `{table}` is missing or not as this version makes it"))
+}
+
 /// The fault of a service that was given no store for elastic tables.
 pub(crate) fn no_elastic_store() -> Fault {
     Fault::new(code::NOT_SUPPORTED, "This action is not supported.")
@@ -163,6 +185,7 @@ impl Shape {
                     .collect(),
             ),
             WriteOp::Delete(op) => (&op.table, op.rows.iter().map(|_| Vec::new()).collect()),
+            WriteOp::Fill(op) => (&op.table, op.rows.iter().map(|_| Vec::new()).collect()),
         };
         let in_key = |index: ColumnIndex| table.keys.iter().any(|key| key.columns.contains(&index));
         let keys = if table.keys.is_empty() {
@@ -195,7 +218,9 @@ pub(crate) fn of_rejections(message: MessageName, shape: &Shape, rows: Vec<Rejec
     }
     let mut fault = of_failures(message, failures);
     match first {
-        Some(Rejection { index, reason: Reason::DuplicateKey { key }, .. }) => {
+        Some(Rejection { index, reason: Reason::DuplicateKey { key }, .. })
+            if message != MessageName::Associate =>
+        {
             fault.hint = None;
             for (name, value) in duplicate_details(shape, index, key) {
                 fault = fault.with_detail(name, value);
@@ -258,6 +283,13 @@ fn failure(message: MessageName, shape: &Shape, row: Rejection) -> Failure {
                 format!("{name} With Id = {id} Does Not Exist")
             };
             (code::OBJECT_DOES_NOT_EXIST, text, None)
+        }
+        Reason::KeyMissing if message == MessageName::Disassociate => {
+            let text = "The records are not associated: their link Does Not Exist".to_owned();
+            (code::OBJECT_DOES_NOT_EXIST, text, None)
+        }
+        Reason::DuplicateKey { .. } if message == MessageName::Associate => {
+            (code::DUPLICATE_RECORD, "Cannot insert duplicate key.".to_owned(), None)
         }
         Reason::KeyMissing => {
             let text =

@@ -8,9 +8,11 @@ mod elastic;
 use crate::available::{self, Unavailable};
 use crate::define;
 use crate::fault;
+use crate::follow;
+use crate::identity;
 use crate::ids::IdSource;
 use crate::joined::{self, Joined};
-use crate::message::{Definition, Message, Read, Reply, Write};
+use crate::message::{Definition, DeletedRows, Message, Read, Reply, Write};
 use crate::seed;
 use crate::solution::{self, Solution};
 use crate::write::{self, Principals};
@@ -21,7 +23,7 @@ use model::{
     Value,
 };
 use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, RwLock};
 use store::elastic::ElasticStore;
 use store::{Applied, RowOutcome, StandardStore, WriteOp, WriteSet};
@@ -32,13 +34,29 @@ pub struct Pipeline {
     elastic: Option<Arc<dyn ElasticStore>>,
     /// The highest version that a write to an elastic table got.
     elastic_version: AtomicI64,
-    catalog: ArcSwap<Catalog>,
+    definitions: ArcSwap<Definitions>,
+    /// Rises when rows were written that say who somebody is.
+    pub(crate) identities: AtomicU64,
     organization: Organization,
     ids: IdSource,
     /// Owners and currencies seen so far. Their rows are never deleted, so what is here stays true.
     principals: RwLock<Principals>,
     /// Messages that the configuration took from tables.
     pub(crate) unavailable: Unavailable,
+}
+
+/// One version of the definitions.
+struct Definitions {
+    /// What is stored.
+    whole: Arc<Catalog>,
+    /// What callers may name.
+    shown: Arc<Catalog>,
+}
+
+impl Definitions {
+    fn new(whole: Arc<Catalog>) -> Self {
+        Self { shown: seed::kept::shown(&whole), whole }
+    }
 }
 
 /// Where rows lie.
@@ -139,7 +157,8 @@ impl Pipeline {
             store,
             elastic,
             elastic_version: AtomicI64::new(0),
-            catalog: ArcSwap::new(catalog),
+            definitions: ArcSwap::from_pointee(Definitions::new(catalog)),
+            identities: AtomicU64::new(0),
             organization: seed::organization(id),
             ids,
             principals: RwLock::default(),
@@ -151,9 +170,14 @@ impl Pipeline {
         &*self.store
     }
 
-    /// The newest definitions that this node has seen.
+    /// The newest definitions that this node has seen, as far as callers may name them.
     pub fn catalog(&self) -> Arc<Catalog> {
-        self.catalog.load_full()
+        self.definitions.load().shown.clone()
+    }
+
+    /// The same with the tables that the service keeps for itself.
+    pub(crate) fn whole_catalog(&self) -> Arc<Catalog> {
+        self.definitions.load().whole.clone()
     }
 
     /// The organisation's ids.
@@ -161,10 +185,19 @@ impl Pipeline {
         self.organization
     }
 
+    /// The same for definitions as callers see them: a change of definitions is one of all of them.
+    pub(crate) fn whole_of(&self, shown: &Catalog) -> Result<Arc<Catalog>, Error> {
+        let whole = self.whole_catalog();
+        match whole.version() == shown.version() {
+            true => Ok(whole),
+            false => Err(Error::StaleCatalog),
+        }
+    }
+
     /// Loads the definitions anew if the stored ones have moved on; tells whether they had.
     pub async fn refresh(&self) -> Result<bool, Error> {
         let stored = self.store.catalog_version().await.map_err(fault::of_engine)?;
-        if stored == self.catalog.load().version() {
+        if stored == self.definitions.load().whole.version() {
             return Ok(false);
         }
         let catalog = self.store.catalog().await.map_err(fault::of_engine)?;
@@ -204,7 +237,22 @@ impl Pipeline {
             Message::ReadPartition(Read { query, .. }, partition) => {
                 self.read_elastic(context, &query, Some(&partition)).await
             }
-            Message::Read(Read { query, .. }) => self.read(&query).await.map(Reply::Page),
+            Message::Read(Read { query, .. }) => {
+                if query.reads().any(|table| table.kind == TableKind::Elastic) {
+                    return Err(fault::no_links().into());
+                }
+                self.read(&query).await.map(Reply::Page)
+            }
+            Message::Follow(table) => {
+                follow::refuse_unfollowed(&table)?;
+                let version = self.store.follow(&context.catalog, table.id).await;
+                version.map(Reply::Followed).map_err(not_about_rows)
+            }
+            Message::Deleted(DeletedRows { table, after, rows_max }) => {
+                follow::refuse_unfollowed(&table)?;
+                let rows = self.store.deleted(&context.catalog, table.id, after, rows_max).await;
+                rows.map(Reply::Deleted).map_err(not_about_rows)
+            }
             Message::Define(definition) => self.define(context, definition, None).await,
             Message::DefineIn(definition, solution) => {
                 let solution = self.solution(context, &solution).await?;
@@ -239,6 +287,7 @@ impl Pipeline {
         named.sort_unstable();
         named.dedup();
         let principals = self.principals(context, &named).await?;
+        let about_users = messages.iter().any(|message| identity::concerns(&message.table));
         let mut set = Joined::default();
         for (place, message) in messages.into_iter().enumerate() {
             let name = message.name;
@@ -257,8 +306,12 @@ impl Pipeline {
                 return Err(self.refuse_values(context, set, refused).await);
             }
         }
-        let Joined { ops, writes, .. } = set;
-        match self.apply(context, ops).await {
+        let (ops, writes) = set.finish();
+        let applied = self.apply(context, ops).await;
+        if about_users {
+            self.identities_changed();
+        }
+        match applied {
             Ok(applied) => Ok(Reply::Written(
                 writes.iter().flat_map(|write| write.outcomes(&applied.ops[write.op])).collect(),
             )),
@@ -308,6 +361,7 @@ impl Pipeline {
                 solution::rows(context, self.organization, &self.ids, (solution, kind), &plan.made);
             plan.change.rows.extend(rows);
         }
+        plan.change.catalog = self.whole_of(&context.catalog)?;
         let (made, table, dropped) = (plan.made, plan.table, plan.dropped);
         match self.store.change(plan.change).await {
             Ok(catalog) => {
@@ -382,8 +436,10 @@ impl Pipeline {
 
     /// Keeps the newest definitions; a slower request never brings older ones back.
     fn install(&self, catalog: Arc<Catalog>) {
-        self.catalog.rcu(|known| {
-            if known.version() < catalog.version() { catalog.clone() } else { known.clone() }
+        let newer = Arc::new(Definitions::new(catalog));
+        self.definitions.rcu(|known| match known.whole.version() < newer.whole.version() {
+            true => newer.clone(),
+            false => known.clone(),
         });
     }
 

@@ -1,9 +1,11 @@
 //! The system tables and the rows that every organisation starts with.
 //!
-//! In reading order: [`tables`] (definitions), [`rows`] (rows), this file (one schema change of all).
+//! In reading order: [`tables`] (definitions), [`kept`] (the one that callers never see), [`rows`]
+//! (rows), this file (one schema change of all).
 //! Source: the seed tables of `metadata.md`. Invariant: everything here is derived from the
 //! organisation's id, so that two nodes that start at once plan the same change.
 
+pub(crate) mod kept;
 pub(crate) mod rows;
 mod tables;
 
@@ -36,6 +38,7 @@ pub(crate) fn plan(
         ops.push(SchemaOp::CreateTable(Box::new(definition.clone())));
     }
     ops.extend(missing_relationships(&Catalog::default(), &definitions));
+    ops.push(SchemaOp::CreateTable(Box::new(kept::table())));
     let rows = rows::all(&bound, &definitions, organization, now);
     SchemaChange { catalog, ops, rows, now, user: organization.administrator }
 }
@@ -103,6 +106,9 @@ pub(crate) fn upgrade(
     let relationships: Vec<SchemaOp> =
         missing_relationships(catalog, &definitions).filter(has_lookup).collect();
     ops.extend(relationships);
+    if catalog.table(kept::TABLE).is_none() {
+        ops.push(SchemaOp::CreateTable(Box::new(kept::table())));
+    }
     if ops.is_empty() {
         return None;
     }
@@ -166,7 +172,8 @@ pub(crate) fn writable(table: &TableDefinition) -> Writable {
         | "bulkdeleteoperation"
         | "bulkdeletefailure"
         | "solutioncomponent"
-        | "privilege" => Writable::ReadOnly,
+        | "privilege"
+        | kept::TABLE => Writable::ReadOnly,
         _ => Writable::Fully,
     }
 }
@@ -189,7 +196,8 @@ mod tests {
 
     fn whole() -> Arc<Catalog> {
         let (definitions, empty) = (tables::all(), Catalog::default());
-        let made = definitions.iter().map(|table| SchemaOp::CreateTable(Box::new(table.clone())));
+        let all = definitions.iter().cloned().chain([kept::table()]);
+        let made = all.map(|table| SchemaOp::CreateTable(Box::new(table)));
         let made: Vec<SchemaOp> = made.chain(missing_relationships(&empty, &definitions)).collect();
         Arc::new(store::apply_ops(&empty, &made).expect("the seed is sound"))
     }

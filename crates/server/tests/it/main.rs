@@ -1,11 +1,13 @@
 //! The service over real sockets, on the embedded store.
 
+mod auth;
 mod availability;
 mod batch;
 mod conformance;
 mod elastic;
 mod house;
 mod jobs;
+mod laws;
 mod limits;
 mod messages;
 mod shutdown;

@@ -192,7 +192,11 @@ pub(super) async fn define_in(
     };
     match attempt.run(message).await? {
         Reply::Defined(made) => Ok(made),
-        Reply::Written(_) | Reply::Partly(_) | Reply::Page(_) => {
+        Reply::Written(_)
+        | Reply::Partly(_)
+        | Reply::Followed(_)
+        | Reply::Deleted(_)
+        | Reply::Page(_) => {
             tracing::error!("a definition was not answered with ids");
             Err(Problem::unexpected().into())
         }
