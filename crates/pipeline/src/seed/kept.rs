@@ -37,8 +37,6 @@ pub(crate) fn shown(catalog: &Arc<Catalog>) -> Arc<Catalog> {
     shown
         .relationships
         .retain(|one| !is_kept(&one.referencing_table) && !is_kept(&one.referenced_table));
-    // New tables are numbered behind those that callers know.
-    shown.table_number_max = 0;
     Arc::new(Catalog::of(catalog.version(), shown))
 }
 
