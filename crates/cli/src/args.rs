@@ -50,6 +50,21 @@ pub(crate) struct Connection {
     /// Bearer token of the caller
     #[arg(long, env = "SHEAF_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+    /// Client id of an application that asks for tokens itself
+    #[arg(long, env = "SHEAF_CLIENT_ID", value_name = "GUID")]
+    pub(crate) client_id: Option<String>,
+    /// Its secret; better in the environment, where other users of the machine do not see it
+    #[arg(long, env = "SHEAF_CLIENT_SECRET", hide_env_values = true, value_name = "SECRET")]
+    pub(crate) client_secret: Option<String>,
+    /// Where to ask for tokens [default: where the service says]
+    #[arg(long, env = "SHEAF_TOKEN_URL", value_name = "URL")]
+    pub(crate) token_url: Option<String>,
+    /// Tenant to ask for tokens, where the service does not say the right one
+    #[arg(long, env = "SHEAF_TENANT", value_name = "GUID|DOMAIN")]
+    pub(crate) tenant: Option<String>,
+    /// Certificates of authorities to trust besides the system's, PEM
+    #[arg(long, env = "SHEAF_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -509,6 +524,7 @@ mod tests {
             "sheaf remove contact --filter x",
             "sheaf table create orders --from a.csv --elastic --key id --prefix abc_ --url http://x --token t",
             "sheaf table list",
+            "sheaf table list --client-id i --client-secret s --token-url u --tenant t --ca ca.pem",
             "sheaf table show orders",
             "sheaf serve --listen 127.0.0.1:0 --data d --limits off --tls off",
             "sheaf serve --store postgres://x --limits dataverse --node one",
