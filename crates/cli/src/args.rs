@@ -343,6 +343,8 @@ pub(crate) enum UserCommand {
     Add(UserAdd),
     /// Makes, lists and removes secrets.
     Secret(UserSecret),
+    /// Gives a user a role.
+    Role(UserRole),
     /// Lists all users.
     List(UserStore),
     /// Keeps a user out.
@@ -358,6 +360,12 @@ pub(crate) struct UserAdd {
     /// Its application id, which is its client id; a new one where nothing is said
     #[arg(long, value_name = "GUID")]
     pub(crate) application_id: Option<String>,
+    /// Role that it gets, by name, several times if wished
+    #[arg(long, value_name = "NAME")]
+    pub(crate) role: Vec<String>,
+    /// Makes it a system administrator
+    #[arg(long)]
+    pub(crate) admin: bool,
     #[command(flatten)]
     pub(crate) store: UserStore,
 }
@@ -368,6 +376,18 @@ pub(crate) struct UserNamed {
     pub(crate) user: String,
     #[command(flatten)]
     pub(crate) store: UserStore,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserRole {
+    #[command(flatten)]
+    pub(crate) named: UserNamed,
+    /// Name of the role, several times if wished
+    #[arg(long, value_name = "NAME", required_unless_present = "admin")]
+    pub(crate) role: Vec<String>,
+    /// Makes it a system administrator
+    #[arg(long)]
+    pub(crate) admin: bool,
 }
 
 #[derive(Debug, Args)]
@@ -537,6 +557,8 @@ mod tests {
             "sheaf user secret add loader --days 90 --store postgres://x",
             "sheaf user secret list loader",
             "sheaf user secret remove loader --id 11111111-2222-3333-4444-555555555555",
+            "sheaf user add loader --admin --role Delegate --role Other",
+            "sheaf user role loader --role Delegate",
             "sheaf user list --data d",
             "sheaf user disable loader",
             "sheaf user enable loader",
@@ -560,6 +582,7 @@ mod tests {
             "sheaf serve --tls cert.pem",
             "sheaf serve --auth maybe",
             "sheaf user secret add loader --days 0",
+            "sheaf user role loader",
         ] {
             assert!(Sheaf::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

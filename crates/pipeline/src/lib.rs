@@ -26,7 +26,7 @@ mod write;
 
 pub use available::UnavailableError;
 pub use credential::{Credential, CredentialKind, Looked};
-pub use identity::{Claims, User, Wanted};
+pub use identity::{ADMINISTRATOR, Claims, User, Wanted};
 pub use message::{Condition, Definition, Message, Read, Reply, Write};
 pub use run::{Context, Error, Organization, Pipeline, Stores};
 pub use seed::can_delete;

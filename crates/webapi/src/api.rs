@@ -13,7 +13,7 @@ use crate::{Settings, batch, bulk, bulk_delete, functions, metadata, records, re
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::{Method, Response, StatusCode};
-use model::{Caller, Fault, Timestamp, Uuid};
+use model::{Caller, Timestamp, Uuid};
 use pipeline::{Context, Message, Pipeline, Reply};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -210,11 +210,11 @@ impl WebApi {
     pub fn forbidden(
         &self,
         request_id: Uuid,
-        fault: Fault,
+        error: pipeline::Error,
         headers: &HeaderMap,
     ) -> Response<Bytes> {
         let annotations = request::preferences(headers).include_annotations;
-        let mut response = Problem::from(fault).response(request_id, annotations.as_ref());
+        let mut response = refused(error).response(request_id, annotations.as_ref());
         response::finish(&mut response, &self.settings, request_id, Some(headers));
         response
     }
