@@ -54,7 +54,13 @@ pub(crate) struct Connection {
     #[arg(long, env = "SHEAF_CLIENT_ID", value_name = "GUID")]
     pub(crate) client_id: Option<String>,
     /// Its secret; better in the environment, where other users of the machine do not see it
-    #[arg(long, env = "SHEAF_CLIENT_SECRET", hide_env_values = true, value_name = "SECRET")]
+    #[arg(
+        long,
+        env = "SHEAF_CLIENT_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET",
+        allow_hyphen_values = true
+    )]
     pub(crate) client_secret: Option<String>,
     /// Where to ask for tokens [default: where the service says]
     #[arg(long, env = "SHEAF_TOKEN_URL", value_name = "URL")]
