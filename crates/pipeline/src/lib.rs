@@ -5,7 +5,8 @@
 //! operation), `joined` (several writes as one set), `elastic` (targets to independent writes), `job`
 //! and `steer` (background jobs as rows), `define` (schema), `seed` (system tables), `available`
 //! (messages that are taken from tables), `identity` (who a token speaks of), `credential` (what the
-//! service keeps to tell who calls), `fault` (store errors to codes), `ids`.
+//! service keeps to tell who calls), `settings` (of callers, for
+//! queries), `fault` (store errors to codes), `ids`.
 //! Not here: HTTP, JSON, engines.
 
 mod available;
@@ -14,6 +15,7 @@ mod credential;
 mod define;
 mod elastic;
 mod fault;
+mod follow;
 mod identity;
 mod ids;
 pub mod job;
@@ -21,13 +23,15 @@ mod joined;
 mod message;
 mod run;
 mod seed;
+mod settings;
 mod steer;
 mod write;
 
 pub use available::UnavailableError;
 pub use credential::{Credential, CredentialKind, Looked};
+pub use follow::REMEMBERED_SECONDS;
 pub use identity::{ADMINISTRATOR, Claims, User, Wanted};
-pub use message::{Condition, Definition, Message, Read, Reply, Write};
+pub use message::{Condition, Definition, DeletedRows, Message, Read, Reply, Write};
 pub use run::{Context, Error, Organization, Pipeline, Stores};
 pub use seed::can_delete;
-pub use store::RowOutcome;
+pub use store::{Deleted, RowOutcome};

@@ -74,6 +74,16 @@ fn guid(text: &str) -> Option<Uuid> {
 }
 
 impl Literal {
+    /// The literal as text, without quotes.
+    pub(crate) fn as_written(&self) -> String {
+        match self {
+            Self::Null => String::new(),
+            Self::Boolean(yes) => yes.to_string(),
+            Self::Text(text) | Self::Number(text) | Self::Moment(text) => text.clone(),
+            Self::Guid(id) => id.to_string(),
+        }
+    }
+
     /// Its `Edm` type, as error texts name it.
     pub(super) fn edm_type(&self) -> &'static str {
         match self {
@@ -129,15 +139,17 @@ impl Literal {
                 ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName,
                 Self::Text(text),
             ) => Fit::Exact(Value::text(text.as_str())),
-            (ColumnKind::Guid | ColumnKind::Lookup { .. }, Self::Guid(id)) => {
-                Fit::Exact(Value::Guid(*id))
-            }
-            (ColumnKind::Guid | ColumnKind::Lookup { .. }, Self::Text(text)) => {
-                match guid(text.trim()) {
-                    Some(id) => Fit::Exact(Value::Guid(id)),
-                    None => return Ok(None),
-                }
-            }
+            (
+                ColumnKind::Guid | ColumnKind::Lookup { .. } | ColumnKind::File { .. },
+                Self::Guid(id),
+            ) => Fit::Exact(Value::Guid(*id)),
+            (
+                ColumnKind::Guid | ColumnKind::Lookup { .. } | ColumnKind::File { .. },
+                Self::Text(text),
+            ) => match guid(text.trim()) {
+                Some(id) => Fit::Exact(Value::Guid(id)),
+                None => return Ok(None),
+            },
             (ColumnKind::Boolean { .. }, Self::Boolean(yes)) => Fit::Exact(Value::Boolean(*yes)),
             (ColumnKind::Boolean { .. }, Self::Number(text)) if text == "0" || text == "1" => {
                 Fit::Exact(Value::Boolean(text == "1"))
@@ -216,6 +228,8 @@ fn number(kind: &ColumnKind, text: &str) -> Number {
         | ColumnKind::DateTime { .. }
         | ColumnKind::MultiChoice { .. }
         | ColumnKind::Lookup { .. }
+        | ColumnKind::File { .. }
+        | ColumnKind::Image { .. }
         | ColumnKind::TableName => return Number::OtherColumn,
     };
     // Too large for a decimal is beyond what any of these columns holds; too small is refused.

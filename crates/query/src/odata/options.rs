@@ -2,8 +2,8 @@
 //!
 //! Not here: what an option means. Invariant: no name stands twice.
 
-use crate::Error;
 use crate::odata::limits;
+use crate::{Context, Error};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
@@ -15,11 +15,18 @@ pub struct Options {
     pub page_size: Option<u32>,
     /// The greatest page size of the service.
     pub page_size_max: u32,
+    /// When is asked, and by whom.
+    pub context: Context,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { named: Vec::new(), page_size: None, page_size_max: limits::PAGE_SIZE_MAX }
+        Self {
+            named: Vec::new(),
+            page_size: None,
+            page_size_max: limits::PAGE_SIZE_MAX,
+            context: Context::default(),
+        }
     }
 }
 
@@ -77,6 +84,14 @@ impl Options {
     /// The value of an option, by its exact name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.named.iter().find(|(known, _)| &**known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The same options, but with this value for one of them; without it where there is none.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Option<&str>) -> Self {
+        self.named.retain(|(known, _)| &**known != name);
+        self.named.extend(value.map(|value| (name.into(), value.to_owned())));
+        self
     }
 
     /// Names and values, in the order in which they came.

@@ -13,7 +13,7 @@ use model::{MessageName, Table};
 use query::fetch::{self, Fetched};
 use query::odata::limits;
 use std::sync::Arc;
-use wire::record::{Output, PageFrame, Writer};
+use wire::record::{Changes, Output, PageFrame, Writer};
 
 /// A page of the records that a FetchXML query finds.
 pub(super) async fn page(
@@ -24,8 +24,8 @@ pub(super) async fn page(
     let (request, catalog) = (attempt.request, &attempt.context.catalog);
     request.options.refuse_except(&["fetchXml", "$count"]).map_err(fault::of_query)?;
     let counted = request.options.count().map_err(fault::of_query)?;
-    let mut fetched = fetch::parse(catalog, table, text, request.options.page_size_max)
-        .map_err(fault::of_fetch)?;
+    let mut fetched =
+        fetch::parse(catalog, table, text, &request.options).map_err(fault::of_fetch)?;
     if counted {
         fetched.query.count_max = Some(u64::from(limits::COUNT_MAX));
     }
@@ -50,6 +50,7 @@ pub(super) async fn page(
         next_link: None,
         paging_cookie: cookie.as_deref(),
         metadata_version: Some(catalog.version()),
+        changes: Changes::default(),
     };
     let shown: Vec<Output<'_>> = outputs
         .iter()
