@@ -57,7 +57,8 @@ impl Guarded {
     ) -> Self {
         install_provider();
         let users = Users::open(&store).await.expect("the store opens");
-        let new = NewUser { name: "loader".to_owned(), application: None, roles: Vec::new() };
+        let roles = vec!["Basic User".to_owned()];
+        let new = NewUser { name: "loader".to_owned(), application: None, roles };
         let roles = vec![ADMINISTRATOR.to_owned()];
         let chief = NewUser { name: "chief".to_owned(), application: None, roles };
         let (user, secret) = users.add(&new).await.expect("a user");
