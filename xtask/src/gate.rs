@@ -97,9 +97,12 @@ const STAGES: &[Stage] =
         },
         Stage {
             name: "soak",
-            what: "ten kills on each engine",
+            what: "ten kills of each load and five of each bulk delete, both engines",
             needs_build: true,
-            run: |house| programs::start(house, CI_PROFILE, "sheaf-soak", &["--kills", "10"]),
+            run: |house| {
+                let arguments = ["--kills", "10", "--rows", "100000"];
+                programs::start(house, CI_PROFILE, "sheaf-soak", &arguments)
+            },
         },
         Stage {
             name: "demo",
