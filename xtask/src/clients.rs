@@ -1,0 +1,289 @@
+//! `cargo xtask clients`: released clients of the Web API, unmodified, against a fresh service each.
+//!
+//! In: the folders of `clients/`: pinned packages and a suite in the client's own language. Out: what was run,
+//! and success only if every suite ran at least one test, left none out and failed none.
+//! Not here: what a client is asked to do (`clients/*/`).
+//! Invariant: nothing is installed outside of the build directory, and no client talks to anything but loopback.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::programs::{self, CI_PROFILE};
+use crate::{House, run_command};
+
+/// How long a fresh service may take until it listens.
+const START_MS_MAX: u64 = 60_000;
+/// How often the service's output is looked at until then.
+const START_STEP_MS: u64 = 50;
+
+struct ClientPackage {
+    /// The folder in `clients/`, and the name of the package in its registry.
+    name: &'static str,
+    language: Language,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Language {
+    Python,
+    Node,
+}
+
+const CLIENTS: &[ClientPackage] = &[
+    ClientPackage { name: "dataverse-api", language: Language::Python },
+    ClientPackage { name: "dynamics-web-api", language: Language::Node },
+];
+
+/// Runs the suites of all clients, or of those that are named, against the built service.
+pub(crate) fn run(house: &House, only: &[String]) -> Result<()> {
+    let clients = chosen(house, only)?;
+    install_languages(&clients)?;
+    let binary = match std::env::var_os("SHEAF_BINARY") {
+        Some(path) => PathBuf::from(path),
+        None => {
+            programs::build(house, CI_PROFILE, &["sheaf"])?;
+            house.program(CI_PROFILE, "sheaf")
+        }
+    };
+    let mut lines = Vec::new();
+    let mut failed = Vec::new();
+    for client in clients {
+        println!("--- {}", client.name);
+        match run_one(house, &binary, client) {
+            Ok(line) => lines.push(line),
+            Err(error) => {
+                println!("error: {error:#}");
+                lines.push(format!("| {} | | FAILED |", client.name));
+                failed.push(client.name);
+            }
+        }
+    }
+    println!("\n| Client | Version | Tests |\n| --- | --- | --- |\n{}", lines.join("\n"));
+    ensure!(failed.is_empty(), "not as expected: {}", failed.join(", "));
+    Ok(())
+}
+
+/// The clients to run. A folder that the table does not know, or the other way round, is an error.
+fn chosen(house: &House, only: &[String]) -> Result<Vec<&'static ClientPackage>> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(house.root.join("clients"))? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            folders.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    folders.sort();
+    let mut names: Vec<&str> = CLIENTS.iter().map(|client| client.name).collect();
+    names.sort_unstable();
+    ensure!(folders == names, "`clients/` has {folders:?}, `xtask/src/clients.rs` has {names:?}");
+    for name in only {
+        ensure!(names.contains(&name.as_str()), "there is no client `{name}`; there are {names:?}");
+    }
+    let is_chosen =
+        |client: &&ClientPackage| only.is_empty() || only.iter().any(|name| name == client.name);
+    Ok(CLIENTS.iter().filter(is_chosen).collect())
+}
+
+/// Makes sure that Python and Node are there: found, or installed with `apt-get`.
+fn install_languages(clients: &[&ClientPackage]) -> Result<()> {
+    let uses = |language| clients.iter().any(|client| client.language == language);
+    // Some packages are built here, and want the language's headers.
+    let python = "import ensurepip, os, sysconfig, venv\n\
+                  assert os.path.exists(sysconfig.get_paths()['include'] + '/Python.h')";
+    if uses(Language::Python) && !succeeds(Command::new("python3").args(["-c", python])) {
+        programs::install(&["python3", "python3-venv", "python3-dev"])?;
+    }
+    if uses(Language::Node)
+        && !(succeeds(Command::new("node").arg("--version"))
+            && succeeds(Command::new("npm").arg("--version")))
+    {
+        programs::install(&["nodejs", "npm"])?;
+    }
+    Ok(())
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+/// Installs one client, starts a service for it and runs its suite. Returns its line of the summary.
+fn run_one(house: &House, binary: &Path, client: &ClientPackage) -> Result<String> {
+    let source = house.root.join("clients").join(client.name);
+    let home = house.target.join("clients").join(client.name);
+    let version = install(&source, &home, client)?;
+    let service = Service::start(binary, &home)?;
+    let output = suite(&source, &home, client.language)
+        .env("SHEAF_URL", &service.url)
+        .output()
+        .context("could not start the suite")?;
+    let printed = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let count = match verdict(&output, &printed, client.language) {
+        Ok(count) => count,
+        Err(error) => {
+            println!("{printed}");
+            return Err(error.context(format!("the service's output: {}", service.log.display())));
+        }
+    };
+    println!("{} {version}: {count} tests passed", client.name);
+    Ok(format!("| {} | {version} | {count} |", client.name))
+}
+
+/// Installs what the lock names, unless just that is there already. Returns the client's version.
+fn install(source: &Path, home: &Path, client: &ClientPackage) -> Result<String> {
+    let (lock_name, version_key) = match client.language {
+        Language::Python => ("requirements.txt", format!("{}==", client.name)),
+        Language::Node => ("package-lock.json", format!("\"{}\": \"", client.name)),
+    };
+    let lock = fs::read_to_string(source.join(lock_name))
+        .with_context(|| format!("clients/{}/{lock_name}", client.name))?;
+    let version = lock
+        .split_once(&version_key)
+        .and_then(|(_, rest)| rest.split(['"', '\n', ' ']).next())
+        .with_context(|| format!("{lock_name} does not pin {}", client.name))?
+        .to_owned();
+    let installed = home.join("installed.lock");
+    if fs::read_to_string(&installed).is_ok_and(|text| text == lock) {
+        return Ok(version);
+    }
+    if home.exists() {
+        fs::remove_dir_all(home)?;
+    }
+    fs::create_dir_all(home)?;
+    match client.language {
+        Language::Python => {
+            run_command(Command::new("python3").args(["-m", "venv"]).arg(home.join("venv")))?;
+            run_command(
+                Command::new(python(home))
+                    .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+                    .args(["--no-deps", "-r"])
+                    .arg(source.join(lock_name)),
+            )?;
+            // Nothing that a package needs is missing from the list.
+            run_command(Command::new(python(home)).args(["-m", "pip", "check"]))?;
+        }
+        Language::Node => {
+            for name in ["package.json", lock_name] {
+                fs::copy(source.join(name), home.join(name))?;
+            }
+            run_command(
+                Command::new("npm")
+                    .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+                    .args(["--loglevel", "error"])
+                    .current_dir(home),
+            )?;
+        }
+    }
+    fs::write(installed, lock)?;
+    Ok(version)
+}
+
+fn python(home: &Path) -> PathBuf {
+    home.join("venv/bin/python")
+}
+
+/// The client's own runner over the files of its folder.
+fn suite(source: &Path, home: &Path, language: Language) -> Command {
+    match language {
+        Language::Python => {
+            let mut command = Command::new(python(home));
+            command
+                .args(["-B", "-m", "unittest", "discover", "--verbose", "--start-directory"])
+                .arg(source)
+                .current_dir(home);
+            command
+        }
+        Language::Node => {
+            let mut command = Command::new("node");
+            command
+                .args(["--test", "--test-reporter=tap"])
+                .arg(source.join("suite.test.js"))
+                .env("NODE_PATH", home.join("node_modules"))
+                .current_dir(home);
+            command
+        }
+    }
+}
+
+/// How many tests ran, if all of them passed and none was left out.
+fn verdict(output: &Output, printed: &str, language: Language) -> Result<u32> {
+    let number_after = |word: &str| {
+        let line = printed.lines().rev().find_map(|line| line.strip_prefix(word));
+        line.and_then(|rest| rest.split_whitespace().next()?.parse::<u32>().ok())
+    };
+    let (count, left_out) = match language {
+        Language::Python => {
+            let left_out = printed.contains("(skipped=") || printed.contains("(expected failures=");
+            (number_after("Ran "), u32::from(left_out))
+        }
+        Language::Node => {
+            let left_out = ["# skipped ", "# todo ", "# cancelled "].map(number_after);
+            (number_after("# tests "), left_out.into_iter().flatten().sum())
+        }
+    };
+    ensure!(output.status.success(), "the suite ended with {}", output.status);
+    let count = count.context("the suite did not tell how many tests ran")?;
+    ensure!(count > 0, "the suite ran no test");
+    ensure!(left_out == 0, "the suite left tests out");
+    Ok(count)
+}
+
+/// A `sheaf serve` of its own; it ends with this value.
+struct Service {
+    child: Child,
+    url: String,
+    log: PathBuf,
+}
+
+impl Service {
+    /// Starts on a free port of loopback, with an empty data directory.
+    fn start(binary: &Path, home: &Path) -> Result<Service> {
+        let data = home.join("data");
+        if data.exists() {
+            fs::remove_dir_all(&data)?;
+        }
+        let log = home.join("serve.log");
+        let file = File::create(&log)?;
+        let child = Command::new(binary)
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(&data)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()
+            .with_context(|| format!("could not start {}", binary.display()))?;
+        let mut service = Service { child, url: String::new(), log };
+        service.url = service.wait_until_it_listens()?;
+        Ok(service)
+    }
+
+    fn wait_until_it_listens(&mut self) -> Result<String> {
+        for _ in 0..START_MS_MAX / START_STEP_MS {
+            let printed = fs::read_to_string(&self.log)?;
+            let line = printed.lines().find_map(|line| line.strip_prefix("listening on "));
+            // Without its end the line may still be on its way.
+            if let (Some(url), true) = (line, printed.contains('\n')) {
+                return Ok(url.to_owned());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the service ended with {status}:\n{printed}");
+            }
+            std::thread::sleep(Duration::from_millis(START_STEP_MS));
+        }
+        bail!("the service does not listen after {START_MS_MAX} ms: {}", self.log.display())
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
