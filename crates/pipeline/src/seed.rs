@@ -1,9 +1,11 @@
 //! The system tables and the rows that every organisation starts with.
 //!
-//! In reading order: [`tables`] (definitions), [`rows`] (rows), this file (one schema change of all).
+//! In reading order: [`tables`] (definitions), [`kept`] (the one that callers never see), [`rows`]
+//! (rows), this file (one schema change of all).
 //! Source: the seed tables of `metadata.md`. Invariant: everything here is derived from the
 //! organisation's id, so that two nodes that start at once plan the same change.
 
+pub(crate) mod kept;
 pub(crate) mod rows;
 mod tables;
 
@@ -43,11 +45,12 @@ pub(crate) fn plan(
             ops.push(SchemaOp::AddRelationship(relationship));
         }
     }
+    ops.push(SchemaOp::CreateTable(Box::new(kept::table())));
     let rows = rows::all(&bound, &definitions, organization, now);
     SchemaChange { catalog, ops, rows, now, user: organization.administrator }
 }
 
-/// The columns that a store made by an older version lacks; `None` when it lacks none.
+/// The columns, and the table of credentials, that a store made by an older version lacks; `None` when it lacks none.
 pub(crate) fn upgrade(
     catalog: &Arc<Catalog>,
     organization: Organization,
@@ -64,6 +67,9 @@ pub(crate) fn upgrade(
                 ops.push(SchemaOp::AddColumn { table: table.id, column });
             }
         }
+    }
+    if catalog.table(kept::TABLE).is_none() {
+        ops.push(SchemaOp::CreateTable(Box::new(kept::table())));
     }
     let user = organization.administrator;
     (!ops.is_empty()).then(|| SchemaChange {
@@ -119,7 +125,8 @@ pub(crate) fn writable(table: &TableDefinition) -> Writable {
         | "asyncoperation"
         | "bulkdeleteoperation"
         | "bulkdeletefailure"
-        | "privilege" => Writable::ReadOnly,
+        | "privilege"
+        | kept::TABLE => Writable::ReadOnly,
         _ => Writable::Fully,
     }
 }
@@ -146,7 +153,8 @@ mod tests {
         let now = Timestamp(0);
         let mut definitions = tables::all();
         let whole = |definitions: &[TableDefinition]| {
-            let tables = definitions.iter().cloned().map(|table| Arc::new(Table::new(table)));
+            let tables = definitions.iter().cloned().chain([kept::table()]);
+            let tables = tables.map(|table| Arc::new(Table::new(table)));
             Arc::new(Catalog::new(1, tables.collect(), Vec::new()))
         };
         assert!(upgrade(&whole(&definitions), organization, now).is_none());

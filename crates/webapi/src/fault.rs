@@ -415,7 +415,10 @@ fn status_of(fault: &Fault) -> StatusCode {
         code::CANNOT_DELETE_DUE_TO_ASSOCIATION | code::INVALID_OPERATION | code::NOT_SUPPORTED => {
             StatusCode::METHOD_NOT_ALLOWED
         }
-        code::PRIVILEGE_DENIED => StatusCode::FORBIDDEN,
+        code::PRIVILEGE_DENIED
+        | code::SYSTEM_USER_DISABLED
+        | code::USER_NOT_ASSIGNED_ROLES
+        | code::USER_NOT_MEMBER_OF_ORG => StatusCode::FORBIDDEN,
         code::INVALID_USER_AUTH | code::REQUEST_IS_NOT_AUTHENTICATED => StatusCode::UNAUTHORIZED,
         code::REQUEST_LENGTH_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
         code::NOT_IMPLEMENTED => StatusCode::NOT_IMPLEMENTED,
