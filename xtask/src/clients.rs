@@ -24,6 +24,9 @@ struct ClientPackage {
     /// The folder in `clients/`, and the name of the package in its registry.
     name: &'static str,
     language: Language,
+    /// Host names that the client has fixed: the service's certificate holds for them, and the suite leads
+    /// them to loopback. `None` is a client that takes plain http, where everybody is administrator.
+    tls_names: Option<&'static [&'static str]>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,9 +35,28 @@ enum Language {
     Node,
 }
 
+/// An organisation of Microsoft's cloud, and where its users sign in.
+const CLOUD: &[&str] = &["org.crm.dynamics.com", "login.microsoftonline.com"];
+
+/// What leads those names to loopback, in both languages.
+const LOOPBACK: &str = "loopback";
+
 const CLIENTS: &[ClientPackage] = &[
-    ClientPackage { name: "dataverse-api", language: Language::Python },
-    ClientPackage { name: "dynamics-web-api", language: Language::Node },
+    ClientPackage {
+        name: "airbyte-source-microsoft-dataverse",
+        language: Language::Python,
+        tls_names: Some(CLOUD),
+    },
+    ClientPackage { name: "dataverse-api", language: Language::Python, tls_names: None },
+    ClientPackage { name: "dynamics-web-api", language: Language::Node, tls_names: None },
+    ClientPackage { name: "mcp-dataverse", language: Language::Node, tls_names: Some(CLOUD) },
+    ClientPackage {
+        name: "powerplatform-dataverse-client",
+        language: Language::Python,
+        tls_names: Some(&[]),
+    },
+    ClientPackage { name: "tap-ms-dynamics", language: Language::Python, tls_names: Some(CLOUD) },
+    ClientPackage { name: "xrm-webapi", language: Language::Node, tls_names: Some(CLOUD) },
 ];
 
 /// Runs the suites of all clients, or of those that are named, against the built service.
@@ -71,7 +93,7 @@ fn chosen(house: &House, only: &[String]) -> Result<Vec<&'static ClientPackage>>
     let mut folders = Vec::new();
     for entry in fs::read_dir(house.root.join("clients"))? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
+        if entry.file_type()?.is_dir() && entry.file_name() != LOOPBACK {
             folders.push(entry.file_name().to_string_lossy().into_owned());
         }
     }
@@ -114,9 +136,12 @@ fn run_one(house: &House, binary: &Path, client: &ClientPackage) -> Result<Strin
     let source = house.root.join("clients").join(client.name);
     let home = house.target.join("clients").join(client.name);
     let version = install(&source, &home, client)?;
-    let service = Service::start(binary, &home)?;
+    let service = Service::start(binary, &home, client.tls_names)?;
+    let loopback = house.root.join("clients").join(LOOPBACK);
     let output = suite(&source, &home, client.language)
-        .env("SHEAF_URL", &service.url)
+        .env("PYTHONPATH", &loopback)
+        .env("NODE_OPTIONS", format!("--require \"{}\"", loopback.join("loopback.js").display()))
+        .envs(service.environment.iter().map(|(name, value)| (name, value)))
         .output()
         .context("could not start the suite")?;
     let printed = format!(
@@ -237,46 +262,75 @@ fn verdict(output: &Output, printed: &str, language: Language) -> Result<u32> {
 /// A `sheaf serve` of its own; it ends with this value.
 struct Service {
     child: Child,
-    url: String,
+    /// What the suite needs to know, as environment variables.
+    environment: Vec<(&'static str, String)>,
     log: PathBuf,
 }
 
 impl Service {
-    /// Starts on a free port of loopback, with an empty data directory.
-    fn start(binary: &Path, home: &Path) -> Result<Service> {
+    /// Starts on a free port of loopback, with an empty data directory. With TLS there is one application
+    /// user, and nobody else is let in.
+    fn start(binary: &Path, home: &Path, tls_names: Option<&[&str]>) -> Result<Service> {
         let data = home.join("data");
         if data.exists() {
             fs::remove_dir_all(&data)?;
+        }
+        let mut environment = Vec::new();
+        let mut options = Vec::new();
+        if let Some(names) = tls_names {
+            environment = add_user(binary, &data)?;
+            let authority = data.join("tls/ca.pem").display().to_string();
+            for name in ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] {
+                environment.push((name, authority.clone()));
+            }
+            options.extend(["--listen-tls", "127.0.0.1:0", "--tls", "dev", "--auth", "on"]);
+            options.extend(names.iter().flat_map(|name| ["--tls-name", name]));
+            environment.push(("SHEAF_HOSTS", names.join(",")));
         }
         let log = home.join("serve.log");
         let file = File::create(&log)?;
         let child = Command::new(binary)
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(&data)
+            .args(options)
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file)
             .spawn()
             .with_context(|| format!("could not start {}", binary.display()))?;
-        let mut service = Service { child, url: String::new(), log };
-        service.url = service.wait_until_it_listens()?;
+        let mut service = Service { child, environment, log };
+        let plain = service.wait_for("listening on http:")?;
+        if tls_names.is_some() {
+            let port = service.wait_for("listening on https:")?;
+            let port = port.rsplit(':').next().unwrap_or_default().to_owned();
+            service.environment.push(("SHEAF_URL", format!("https://127.0.0.1:{port}")));
+            service.environment.push(("SHEAF_PORT", port));
+            service.environment.push(("SHEAF_PLAIN_URL", format!("http:{plain}")));
+        } else {
+            service.environment.push(("SHEAF_URL", format!("http:{plain}")));
+        }
         Ok(service)
     }
 
-    fn wait_until_it_listens(&mut self) -> Result<String> {
+    /// What follows these words on a line of the service's output.
+    fn wait_for(&mut self, words: &str) -> Result<String> {
         for _ in 0..START_MS_MAX / START_STEP_MS {
             let printed = fs::read_to_string(&self.log)?;
-            let line = printed.lines().find_map(|line| line.strip_prefix("listening on "));
             // Without its end the line may still be on its way.
-            if let (Some(url), true) = (line, printed.contains('\n')) {
-                return Ok(url.to_owned());
+            let mut whole =
+                printed.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+            if let Some(rest) = whole.find_map(|line| line.strip_prefix(words)) {
+                return Ok(rest.to_owned());
             }
             if let Some(status) = self.child.try_wait()? {
                 bail!("the service ended with {status}:\n{printed}");
             }
             std::thread::sleep(Duration::from_millis(START_STEP_MS));
         }
-        bail!("the service does not listen after {START_MS_MAX} ms: {}", self.log.display())
+        bail!(
+            "the service did not print `{words}` within {START_MS_MAX} ms: {}",
+            self.log.display()
+        )
     }
 }
 
@@ -286,4 +340,21 @@ impl Drop for Service {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// Makes an application user with a secret, before the service has its data.
+fn add_user(binary: &Path, data: &Path) -> Result<Vec<(&'static str, String)>> {
+    let mut command = Command::new(binary);
+    let output = command.args(["user", "add", "suite", "--data"]).arg(data).output()?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success(), "no user: {}", String::from_utf8_lossy(&output.stderr));
+    let line = |name: &str| {
+        let value = printed.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("  "));
+        value.map(|value| value.trim().to_owned()).with_context(|| format!("`{name}` of the user"))
+    };
+    Ok(vec![
+        ("SHEAF_CLIENT_ID", line("client id")?),
+        ("SHEAF_CLIENT_SECRET", line("secret")?),
+        ("SHEAF_TENANT", line("tenant")?),
+    ])
 }
