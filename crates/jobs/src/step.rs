@@ -200,9 +200,10 @@ impl Run {
         }
         let text = row::data(at.pipeline, &at.context, self.id).await?;
         let now = started.unwrap_or(at.context.now);
+        let asked = at.pipeline.query_context(&at.context, now).await?;
         let bound = expression::parse(&text)
             .and_then(|queries| {
-                let bind = |query| expression::bind(&at.context.catalog, query, now);
+                let bind = |query| expression::bind(&at.context.catalog, query, &asked);
                 queries.iter().map(bind).collect::<Result<Arc<[Bound]>, _>>()
             })
             .map_err(|error| error.to_string());
@@ -450,7 +451,8 @@ fn released(completed: Option<Timestamp>) -> Values {
 
 /// Whether deletes of the table's rows reach further rows: then each row is a message of its own.
 fn is_followed(at: &At<'_>, table: &Table) -> bool {
-    let links = at.context.catalog.referencing(&table.logical_name).map(|link| link.cascade.delete);
+    let links =
+        at.context.catalog.delete_links(&table.logical_name).map(|link| link.cascade.delete);
     links
         .into_iter()
         .any(|delete| matches!(delete, DeleteAction::Cascade | DeleteAction::RemoveLink))

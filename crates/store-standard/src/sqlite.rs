@@ -14,6 +14,7 @@ mod diagnose;
 pub(crate) mod dialect;
 mod error;
 mod execute;
+mod functions;
 mod queue;
 mod reader;
 mod schema;

@@ -2,7 +2,8 @@
 //!
 //! An engine implements [`Harness`] and calls [`crate::standard_store_suite!`] once in its tests: the
 //! macro lists every test, so that no engine can leave one out. `SHEAF_CASES` is the number of random
-//! cases per random test (a few by default), `SHEAF_SEED` another seed for them.
+//! cases per random test (a few by default), `SHEAF_SEED` another seed for them, `SHEAF_QUERIES` the
+//! number of queries of each case of random queries.
 //! Not here: what an engine promises beyond the contract (statement counts, speed, crashes).
 
 pub mod elastic;
@@ -135,6 +136,16 @@ macro_rules! standard_store_suite {
                 stale_definitions_are_refused
                 definitions_load_as_they_were_made
             }
+            definitions {
+                pairs_go_with_either_side
+                a_pair_stands_once_and_both_sides_exist
+                what_is_dropped_goes_with_its_values
+                a_dropped_column_moves_the_places_behind_it
+                numbers_of_what_is_gone_are_not_given_again
+                a_lookup_that_loses_a_target_is_emptied_there
+                changed_definitions_load_as_they_were_changed
+                what_others_depend_on_stays
+            }
             lifetime {
                 everything_survives_a_reopen
                 versions_go_on_after_a_reopen
@@ -147,6 +158,9 @@ macro_rules! standard_store_suite {
             }
             random_queries {
                 random_queries_agree_with_the_evaluator
+            }
+            cases {
+                query_cases_agree
             }
         }
     };

@@ -83,6 +83,7 @@ pub(super) fn table() -> TableDefinition {
         primary_key,
         primary_name: Some(name),
         keys: Vec::new(),
+        settings: model::TableSettings::default(),
     };
     system::add_columns(&mut table);
     table
