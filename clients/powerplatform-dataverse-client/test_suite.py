@@ -350,7 +350,7 @@ class Frames(unittest.TestCase):
         self.assertEqual(rows[0]["new_start"], "2026-01-02T03:04:05Z")
         # Whole numbers that pandas keeps as `float` are no whole numbers in JSON.
         with self.assertRaisesRegex(HttpError, "'1.0'"):
-            CLIENT.dataframe.create("new_Project", pd.DataFrame({"new_Hours": [1, None]}))
+            CLIENT.dataframe.create("new_Project", pd.DataFrame({"new_Name": ["a", "b"], "new_Hours": [1, None]}))
         changes = pd.DataFrame({"new_projectid": ids, "new_Hours": [None, None, None]})
         CLIENT.dataframe.update("new_Project", changes, id_column="new_projectid", clear_nulls=True)
         self.assertIsNone(CLIENT.records.retrieve("new_Project", ids[0])["new_hours"])
@@ -491,24 +491,29 @@ class Definitions(unittest.TestCase):
         self.assertEqual(CLIENT.tables.get_alternate_keys("new_Keyed"), [])
 
     def test_relationships_live(self):
-        info = CLIENT.tables.create_lookup_field("new_task", "new_OtherId", "new_project", display_name="Other")
-        self.assertEqual(info.lookup_schema_name, "new_OtherId")
+        CLIENT.tables.create("new_One", {})
+        CLIENT.tables.create("new_Many", {})
+        info = CLIENT.tables.create_lookup_field("new_many", "new_OneId", "new_one", display_name="One")
+        self.assertEqual(info.lookup_schema_name, "new_OneId")
         found = CLIENT.tables.get_relationship(info.relationship_schema_name)
         self.assertEqual(found.relationship_id, info.relationship_id)
         listed = CLIENT.tables.list_relationships(filter=f"SchemaName eq '{info.relationship_schema_name}'")
         self.assertEqual(len(listed), 1)
-        CLIENT.tables.delete_relationship(info.relationship_id)
-        self.assertIsNone(CLIENT.tables.get_relationship(info.relationship_schema_name))
         many = CLIENT.tables.create_many_to_many_relationship(
             ManyToManyRelationshipMetadata(
-                schema_name="new_project_task_many",
-                entity1_logical_name="new_project",
-                entity2_logical_name="new_task",
-                intersect_entity_name="new_project_task_many",
+                schema_name="new_one_many",
+                entity1_logical_name="new_one",
+                entity2_logical_name="new_many",
+                intersect_entity_name="new_one_many",
             )
         )
-        self.assertEqual(CLIENT.tables.get_relationship("new_project_task_many").relationship_id, many.relationship_id)
-        CLIENT.tables.delete_relationship(many.relationship_id)
+        self.assertEqual(CLIENT.tables.get_relationship("new_one_many").relationship_id, many.relationship_id)
+        names = {one["SchemaName"] for one in CLIENT.tables.list_table_relationships("new_One")}
+        self.assertLessEqual({info.relationship_schema_name, "new_one_many"}, names)
+        for id in [info.relationship_id, many.relationship_id]:
+            CLIENT.tables.delete_relationship(id)
+        self.assertIsNone(CLIENT.tables.get_relationship(info.relationship_schema_name))
+        self.assertIsNone(CLIENT.tables.get_relationship("new_one_many"))
 
 
 class Files(unittest.TestCase):

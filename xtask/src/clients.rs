@@ -7,7 +7,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -17,8 +17,10 @@ use crate::{House, run_command};
 
 /// How long a fresh service may take until it listens.
 const START_MS_MAX: u64 = 60_000;
-/// How often the service's output is looked at until then.
-const START_STEP_MS: u64 = 50;
+/// How long a suite may take.
+const SUITE_MS_MAX: u64 = 300_000;
+/// How often is looked whether something has happened.
+const STEP_MS: u64 = 50;
 
 struct ClientPackage {
     /// The folder in `clients/`, and the name of the package in its registry.
@@ -138,18 +140,13 @@ fn run_one(house: &House, binary: &Path, client: &ClientPackage) -> Result<Strin
     let version = install(&source, &home, client)?;
     let service = Service::start(binary, &home, client.tls_names)?;
     let loopback = house.root.join("clients").join(LOOPBACK);
-    let output = suite(&source, &home, client.language)
+    let mut command = suite(&source, &home, client.language);
+    command
         .env("PYTHONPATH", &loopback)
         .env("NODE_OPTIONS", format!("--require \"{}\"", loopback.join("loopback.js").display()))
-        .envs(service.environment.iter().map(|(name, value)| (name, value)))
-        .output()
-        .context("could not start the suite")?;
-    let printed = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let count = match verdict(&output, &printed, client.language) {
+        .envs(service.environment.iter().map(|(name, value)| (name, value)));
+    let (status, printed) = run_to_end(&mut command, &home.join("suite.log"))?;
+    let count = match verdict(status, &printed, client.language) {
         Ok(count) => count,
         Err(error) => {
             println!("{printed}");
@@ -236,8 +233,24 @@ fn suite(source: &Path, home: &Path, language: Language) -> Command {
     }
 }
 
+/// Runs a suite and returns all that it printed.
+fn run_to_end(command: &mut Command, log: &Path) -> Result<(ExitStatus, String)> {
+    let file = File::create(log)?;
+    command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+    let mut child = command.spawn().context("could not start the suite")?;
+    for _ in 0..SUITE_MS_MAX / STEP_MS {
+        if let Some(status) = child.try_wait()? {
+            return Ok((status, String::from_utf8_lossy(&fs::read(log)?).into_owned()));
+        }
+        std::thread::sleep(Duration::from_millis(STEP_MS));
+    }
+    child.kill()?;
+    child.wait()?;
+    bail!("the suite did not end within {SUITE_MS_MAX} ms: {}", log.display())
+}
+
 /// How many tests ran, if all of them passed and none was left out.
-fn verdict(output: &Output, printed: &str, language: Language) -> Result<u32> {
+fn verdict(status: ExitStatus, printed: &str, language: Language) -> Result<u32> {
     let number_after = |word: &str| {
         let line = printed.lines().rev().find_map(|line| line.strip_prefix(word));
         line.and_then(|rest| rest.split_whitespace().next()?.parse::<u32>().ok())
@@ -252,7 +265,7 @@ fn verdict(output: &Output, printed: &str, language: Language) -> Result<u32> {
             (number_after("# tests "), left_out.into_iter().flatten().sum())
         }
     };
-    ensure!(output.status.success(), "the suite ended with {}", output.status);
+    ensure!(status.success(), "the suite ended with {status}");
     let count = count.context("the suite did not tell how many tests ran")?;
     ensure!(count > 0, "the suite ran no test");
     ensure!(left_out == 0, "the suite left tests out");
@@ -314,7 +327,7 @@ impl Service {
 
     /// What follows these words on a line of the service's output.
     fn wait_for(&mut self, words: &str) -> Result<String> {
-        for _ in 0..START_MS_MAX / START_STEP_MS {
+        for _ in 0..START_MS_MAX / STEP_MS {
             let printed = fs::read_to_string(&self.log)?;
             // Without its end the line may still be on its way.
             let mut whole =
@@ -325,7 +338,7 @@ impl Service {
             if let Some(status) = self.child.try_wait()? {
                 bail!("the service ended with {status}:\n{printed}");
             }
-            std::thread::sleep(Duration::from_millis(START_STEP_MS));
+            std::thread::sleep(Duration::from_millis(STEP_MS));
         }
         bail!(
             "the service did not print `{words}` within {START_MS_MAX} ms: {}",
