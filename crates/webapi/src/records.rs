@@ -1,11 +1,16 @@
 //! Records by their addresses: read, write, delete.
 //!
-//! In reading order: `read` (one record, a page, a count), `write` (create, PATCH, delete),
-//! `property` (single values), `link` (`$ref` of a lookup), `names` (what lookups are called),
+//! In reading order: `read` (one record, a page, a count),
+//! `changes` (what has changed since), `write` (create, PATCH, delete),
+//! `deep` (a create with what it brings along), `property` (single values), `link` (`$ref` of a lookup), `members` (`$ref` of a
+//! collection), `names` (what lookups are called),
 //! `partition` (elastic tables). Not here: bulk actions.
 
+mod changes;
+mod deep;
 mod fetch_xml;
 mod link;
+mod members;
 mod names;
 mod partition;
 mod property;
@@ -13,6 +18,7 @@ mod read;
 mod write;
 
 pub(crate) use link::link;
+pub(crate) use members::{Members, member_links, replace};
 pub(crate) use names::first_name;
 pub(crate) use partition::addressed;
 pub(crate) use property::{json, property, raw_property};
@@ -55,7 +61,16 @@ pub(crate) async fn record(
 }
 
 /// A request that writes records, understood but not run. Errors: it does something else.
-pub(crate) fn prepare(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, Problem> {
+///
+/// Awaits a read where a link is to be taken away, and nothing else.
+pub(crate) async fn prepare(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, Stop> {
+    if let Route::MemberLinks(address, members, member) = route {
+        return members::prepare(attempt, address, members, member.as_ref()).await;
+    }
+    Ok(prepare_at_once(attempt, route)?)
+}
+
+fn prepare_at_once(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, Problem> {
     let method = &attempt.request.method;
     match route {
         Route::Collection(table) if *method == Method::POST => write::create(attempt, table),
@@ -67,6 +82,10 @@ pub(crate) fn prepare(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, 
         Route::Record(_) => Err(attempt.only("GET, HEAD, PATCH, PUT, DELETE")),
         Route::Property(address, column) => property::prepare(attempt, address, *column),
         Route::Link(address, navigation) => link::prepare(attempt, address, navigation),
+        Route::MemberLinks(..) => Err(Problem::unexpected()),
+        Route::Members(..) => {
+            Err(Problem::not_implemented("Replacing the members of a collection in a change set"))
+        }
         Route::Bulk(table, message) => bulk::prepare(attempt, table, *message),
         Route::Count(_) | Route::RawProperty(..) | Route::Service | Route::Function(..) => {
             Err(attempt.only("GET, HEAD"))

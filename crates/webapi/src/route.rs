@@ -6,6 +6,7 @@
 use crate::fault::{self, Payload, Problem};
 use crate::metadata::Place;
 use crate::path::Segment;
+use crate::records::Members;
 use crate::request::Request;
 use model::{
     Catalog, ColumnIndex, ColumnKind, MessageName, Table, TableKind, TargetKey, partition,
@@ -29,6 +30,10 @@ pub(crate) enum Route {
     RawProperty(Address, ColumnIndex),
     /// The link of a lookup, by its navigation property.
     Link(Address, String),
+    /// The members of a collection-valued navigation property.
+    Members(Address, Members),
+    /// The links of a collection-valued navigation property, or the link to one member.
+    MemberLinks(Address, Members, Option<TargetKey>),
     /// A bulk action.
     Bulk(Arc<Table>, MessageName),
     /// Definitions.
@@ -53,6 +58,7 @@ pub(crate) struct Address {
 pub(crate) enum Function {
     WhoAmI,
     RetrieveVersion,
+    RetrieveAvailableLanguages,
     RetrieveCurrentOrganization,
     RetrieveTotalRecordCount,
     ExecuteCosmosSqlQuery,
@@ -62,14 +68,17 @@ pub(crate) enum Function {
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// First segments that the platform has and this service has not yet.
-const ABSENT: [&str; 33] = [
+const ABSENT: [&str; 36] = [
     "$metadata",
     "GlobalOptionSetDefinitions",
     "ManagedPropertyDefinitions",
     "RetrieveMetadataChanges",
     "RetrieveAllEntities",
     "RetrieveEntity",
-    "RetrieveAvailableLanguages",
+    "Merge",
+    "Assign",
+    "AssociateEntities",
+    "DisassociateEntities",
     "RetrievePrincipalAccess",
     "RetrieveAadUserRoles",
     "InitializeFrom",
@@ -129,6 +138,7 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
     let function = match short {
         "WhoAmI" => Function::WhoAmI,
         "RetrieveVersion" => Function::RetrieveVersion,
+        "RetrieveAvailableLanguages" => Function::RetrieveAvailableLanguages,
         "RetrieveCurrentOrganization" => Function::RetrieveCurrentOrganization,
         "RetrieveTotalRecordCount" => Function::RetrieveTotalRecordCount,
         "ExecuteCosmosSqlQuery" => Function::ExecuteCosmosSqlQuery,
@@ -185,14 +195,21 @@ fn of_table(
     {
         return Ok(Route::Link(address, next.name.clone()));
     }
-    let links = catalog.referencing(&table.logical_name);
-    let navigation = table.navigation(&next.name).is_some()
-        || links.into_iter().any(|link| *link.referenced_navigation == *next.name);
-    if navigation {
-        let what = match rest.first() {
-            Some(last) if last.name == "$ref" => "Associating by '$ref' through",
-            _ => "Addressing through",
-        };
+    let members = Members::of(catalog, table, &next.name);
+    if let (Some(members), [last]) = (&members, rest)
+        && last.name == "$ref"
+    {
+        let key = next.key.as_ref().map(|key| {
+            wire::reference::parse_key(key, members.table(), catalog)
+                .map_err(|err| fault::of_wire(err, Payload::of(MessageName::Retrieve, table)))
+        });
+        return Ok(Route::MemberLinks(address, members.clone(), key.transpose()?));
+    }
+    if let (Some(members), None, []) = (&members, &next.key, rest) {
+        return Ok(Route::Members(address, members.clone()));
+    }
+    if table.navigation(&next.name).is_some() || members.is_some() {
+        let what = "Addressing through";
         return Err(Problem::not_implemented(format_args!(
             "{what} the navigation property '{}'",
             next.name
@@ -294,5 +311,5 @@ impl Address {
 
 /// Whether a single value of this column can be written through its own address.
 pub(crate) fn is_plain(kind: &ColumnKind) -> bool {
-    !matches!(kind, ColumnKind::Lookup { .. } | ColumnKind::Guid)
+    !matches!(kind, ColumnKind::Lookup { .. })
 }

@@ -9,7 +9,7 @@ mod write;
 
 pub use read::{ReadPage, ReadRecord, read_ids, read_one, read_page};
 pub use write::{
-    Output, PageFrame, Writer, context, context_of_one, write_ids, write_one, write_page,
+    Changes, Output, PageFrame, Writer, context, context_of_one, write_ids, write_one, write_page,
 };
 
 /// Annotation: the value as people read it.

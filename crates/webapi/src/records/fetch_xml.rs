@@ -13,7 +13,7 @@ use model::{MessageName, Table};
 use query::fetch::{self, Fetched};
 use query::odata::limits;
 use std::sync::Arc;
-use wire::record::{Output, PageFrame, Writer};
+use wire::record::{Changes, Output, PageFrame, Writer};
 
 /// A page of the records that a FetchXML query finds.
 pub(super) async fn page(
@@ -50,6 +50,7 @@ pub(super) async fn page(
         next_link: None,
         paging_cookie: cookie.as_deref(),
         metadata_version: Some(catalog.version()),
+        changes: Changes::default(),
     };
     let shown: Vec<Output<'_>> = outputs
         .iter()

@@ -1,6 +1,6 @@
 //! Reading records: one, a page of them, their number.
 
-use super::{fetch_xml, names, partition};
+use super::{changes, fetch_xml, names, partition};
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Problem};
 use crate::request::Guard;
@@ -17,7 +17,7 @@ use query::{BoundQuery, Page};
 use std::collections::HashMap;
 use std::sync::Arc;
 use wire::etag::ETag;
-use wire::record::{PageFrame, Writer};
+use wire::record::{Changes, PageFrame, Writer};
 
 /// `GET /set`
 pub(super) async fn page(
@@ -25,8 +25,8 @@ pub(super) async fn page(
     table: &Arc<Table>,
 ) -> Result<Response<Bytes>, Stop> {
     let request = attempt.request;
-    if request.prefer.track_changes {
-        return Err(Problem::not_implemented("The preference 'odata.track-changes'").into());
+    if let Some(chain) = changes::asked_for(attempt)? {
+        return changes::page(attempt, table, chain).await;
     }
     partition::refuse_links(attempt, table)?;
     if let Some(text) = request.options.fetch_xml() {
@@ -48,6 +48,7 @@ pub(super) async fn page(
         next_link: next_link.as_deref(),
         paging_cookie: None,
         metadata_version: Some(attempt.context.catalog.version()),
+        changes: Changes::default(),
     };
     let names = names::of_page(attempt, &parsed.query, &shown_places(&parsed), &page).await?;
     let mut body = Vec::new();
@@ -132,6 +133,9 @@ pub(crate) async fn count(
     if attempt.request.method != Method::GET {
         return Err(attempt.only("GET, HEAD").into());
     }
+    if let Some(token) = attempt.request.options.get("$deltatoken") {
+        return changes::count(attempt, table, token).await;
+    }
     partition::refuse_links(attempt, table)?;
     let parsed = odata::parse_count(&attempt.context.catalog, table, &attempt.request.options)
         .map_err(fault::of_query)?;
@@ -160,7 +164,7 @@ pub(super) async fn single(
 }
 
 /// Runs a read of many records.
-async fn many(attempt: &Attempt<'_>, query: BoundQuery) -> Result<Page, Stop> {
+pub(super) async fn many(attempt: &Attempt<'_>, query: BoundQuery) -> Result<Page, Stop> {
     let read = Read { name: MessageName::RetrieveMultiple, query };
     page_of(attempt, partition::read_many(attempt, read)).await
 }
@@ -169,7 +173,11 @@ async fn many(attempt: &Attempt<'_>, query: BoundQuery) -> Result<Page, Stop> {
 pub(crate) async fn page_of(attempt: &Attempt<'_>, message: Message) -> Result<Page, Stop> {
     match attempt.run(message).await? {
         Reply::Page(page) => Ok(page),
-        Reply::Written(_) | Reply::Partly(_) | Reply::Defined(_) => {
+        Reply::Written(_)
+        | Reply::Partly(_)
+        | Reply::Followed(_)
+        | Reply::Deleted(_)
+        | Reply::Defined(_) => {
             tracing::error!("a read was answered with something else than a page");
             Err(Problem::unexpected().into())
         }
@@ -199,7 +207,7 @@ fn put_version(response: &mut Response<Bytes>, kind: TableKind, version: Option<
     }
 }
 
-fn with_writer(
+pub(super) fn with_writer(
     attempt: &Attempt<'_>,
     parsed: &Parsed,
     names: &HashMap<LookupValue, Box<str>>,
@@ -241,12 +249,12 @@ fn inner_writer<'a>(
 }
 
 /// The places of all columns that the caller sees.
-fn shown_places(parsed: &Parsed) -> Vec<usize> {
+pub(super) fn shown_places(parsed: &Parsed) -> Vec<usize> {
     (0..parsed.shown).chain(parsed.expanded.iter().flat_map(Expanded::places)).collect()
 }
 
 /// The context URL of a page: `…#accounts(name,primarycontactid(fullname))`.
-fn context(attempt: &Attempt<'_>, parsed: &Parsed) -> String {
+pub(super) fn context(attempt: &Attempt<'_>, parsed: &Parsed) -> String {
     let (root, table) = (&attempt.request.root, &parsed.query.table);
     let select = parsed.select.as_deref();
     if parsed.expanded.is_empty() {
@@ -288,6 +296,16 @@ fn shape(
 ///
 /// Errors: an address that no caller could send, as it is over the limit of a URL.
 fn next_link(attempt: &Attempt<'_>, table: &Table, token: &str) -> Result<String, Problem> {
+    link_with(attempt, table, "$skiptoken", token)
+}
+
+/// The address of the request with this token, percent-encoded, in place of the one that it had.
+pub(super) fn link_with(
+    attempt: &Attempt<'_>,
+    table: &Table,
+    option: &str,
+    token: &str,
+) -> Result<String, Problem> {
     let request = attempt.request;
     let query = request.query.strip_suffix('/').unwrap_or(&request.query);
     let kept: Vec<&str> = query
@@ -295,7 +313,8 @@ fn next_link(attempt: &Attempt<'_>, table: &Table, token: &str) -> Result<String
         .filter(|part| {
             let name = part.split('=').next().unwrap_or_default();
             let name = percent_decode_str(name).decode_utf8_lossy();
-            !name.is_empty() && name.replace('+', " ").trim() != "$skiptoken"
+            let name = name.replace('+', " ");
+            !name.is_empty() && !["$skiptoken", "$deltatoken"].contains(&name.trim())
         })
         .collect();
     let mut link = format!("{}{}?", request.root, table.entity_set_name);
@@ -303,7 +322,8 @@ fn next_link(attempt: &Attempt<'_>, table: &Table, token: &str) -> Result<String
         link.push_str(part);
         link.push('&');
     }
-    link.push_str("$skiptoken=");
+    link.push_str(option);
+    link.push('=');
     link.push_str(token);
     if link.len() > limits::URL_CHARACTERS_MAX {
         return Err(Problem::uri(format!(
