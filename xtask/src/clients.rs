@@ -113,20 +113,46 @@ fn chosen(house: &House, only: &[String]) -> Result<Vec<&'static ClientPackage>>
 
 /// Makes sure that Python and Node are there: found, or installed with `apt-get`.
 fn install_languages(clients: &[&ClientPackage]) -> Result<()> {
-    let uses = |language| clients.iter().any(|client| client.language == language);
-    // Some packages are built here, and want the language's headers.
-    let python = "import ensurepip, os, sysconfig, venv\n\
-                  assert os.path.exists(sysconfig.get_paths()['include'] + '/Python.h')";
-    if uses(Language::Python) && !succeeds(Command::new("python3").args(["-c", python])) {
-        programs::install(&["python3", "python3-venv", "python3-dev"])?;
-    }
-    if uses(Language::Node)
-        && !(succeeds(Command::new("node").arg("--version"))
-            && succeeds(Command::new("npm").arg("--version")))
-    {
-        programs::install(&["nodejs", "npm"])?;
+    for language in [Language::Python, Language::Node] {
+        if clients.iter().any(|client| client.language == language) && !language.is_there() {
+            programs::install(language.packages())?;
+            ensure!(language.is_there(), "what is installed is not {}", language.wanted());
+        }
     }
     Ok(())
+}
+
+impl Language {
+    fn is_there(self) -> bool {
+        match self {
+            // Some packages are built here, and want the language's headers; their versions fit this one.
+            Language::Python => succeeds(Command::new("python3").args([
+                "-c",
+                "import ensurepip, os, sys, sysconfig, venv\n\
+                 assert sys.version_info[:2] == (3, 11)\n\
+                 assert os.path.exists(sysconfig.get_paths()['include'] + '/Python.h')",
+            ])),
+            Language::Node => {
+                let version = "process.exit(Number(process.versions.node.split('.')[0] < 20))";
+                succeeds(Command::new("node").args(["-e", version]))
+                    && succeeds(Command::new("npm").arg("--version"))
+            }
+        }
+    }
+
+    fn wanted(self) -> &'static str {
+        match self {
+            Language::Python => "Python 3.11 with `venv` and its headers",
+            Language::Node => "Node 20 or newer with `npm`",
+        }
+    }
+
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Language::Python => &["python3", "python3-venv", "python3-dev"],
+            Language::Node => &["nodejs", "npm"],
+        }
+    }
 }
 
 fn succeeds(command: &mut Command) -> bool {
