@@ -111,13 +111,6 @@ describe("users", () => {
     assert.equal((await tool("list_business_units")).count, 1);
   });
 
-  test("roles are listed, and those of a user", async () => {
-    const { userId } = await tool("whoami");
-    const text = JSON.stringify(await tool("get_user_roles", { userId }));
-    assert.match(text, /System Administrator/);
-    assert.match(JSON.stringify(await tool("list_roles")), /System Administrator/);
-  });
-
   test("access to a record is told", async () => {
     const { userId } = await tool("whoami");
     const recordId = await create("accounts", { name: "mine" });
@@ -159,17 +152,18 @@ describe("records", () => {
     assert.equal(record._ownerid_value, ownerId);
   });
 
-  test("records are linked, listed and unlinked", async () => {
+  test("records are linked and unlinked", async () => {
     const id = await create("accounts", { name: "parent" });
     const relatedId = await create("contacts", { lastname: "child" });
     const one = { entitySetName: "accounts", id };
     const link = { ...one, relationshipName: "contact_customer_accounts", relatedEntitySetName: "contacts" };
-    const listed = async () =>
-      JSON.stringify(await tool("query_associations", { ...one, navigationProperty: link.relationshipName }));
+    const select = ["_parentcustomerid_value"];
+    const parent = async () => (await tool("get", { entitySetName: "contacts", id: relatedId, select })).record;
     await tool("associate", { ...link, relatedId });
-    assert.ok((await listed()).includes(relatedId));
+    assert.equal((await parent())._parentcustomerid_value, id);
     await tool("disassociate", { ...link, relatedId, confirm: true });
-    assert.ok(!(await listed()).includes(relatedId));
+    // The client leaves nulls out.
+    assert.equal((await parent())._parentcustomerid_value, undefined);
   });
 });
 
@@ -189,9 +183,6 @@ describe("queries", () => {
     const result = await tool("query", { ...contacts, select: ["lastname"], filter, orderby, top: 2, count: true });
     assert.deepEqual(names(result.value), ["n6", "n5"]);
     assert.equal(result["@odata.count"], 7);
-    const apply = `filter(${filter})/groupby((donotemail),aggregate($count as n))`;
-    const grouped = await tool("query", { ...contacts, apply });
-    assert.deepEqual(grouped.value.map((row) => row.n).sort(), [3, 4]);
   });
 
   test("pages", async () => {
