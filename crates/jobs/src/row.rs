@@ -116,6 +116,7 @@ pub(crate) async fn select(
             look_ahead: false,
         },
         count_max: None,
+        shape: query::Shape::default(),
     };
     let read = Read { name: MessageName::RetrieveMultiple, query };
     let Reply::Page(page) = pipeline.run(context, Message::Read(read)).await? else {

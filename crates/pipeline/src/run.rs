@@ -358,6 +358,7 @@ fn principals_query(context: &Context, table: &Arc<Table>, lookups: &[LookupValu
         order: vec![Order { column: key, descending: false }],
         paging: Paging { size: PRINCIPALS_PER_QUERY, after: None, skip: 0, look_ahead: false },
         count_max: None,
+        shape: query::Shape::default(),
     }
 }
 
@@ -380,6 +381,7 @@ async fn organization_id(
         order: vec![Order { column: key, descending: false }],
         paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
         count_max: None,
+        shape: query::Shape::default(),
     };
     let page = store.read(&query).await?;
     page.cells.first().and_then(Value::as_id).ok_or_else(|| missing("organization"))

@@ -91,6 +91,12 @@ pub enum Error {
         /// What, by name: it ends up in the caller's answer.
         what: Box<str>,
     },
+    /// The same, in the platform's words.
+    #[error("{text}")]
+    Refusal {
+        /// The whole text.
+        text: Box<str>,
+    },
     /// The filter is nested too deeply.
     #[error("the filter is nested more than {} levels deep", limits::FILTER_DEPTH_MAX)]
     TooDeep,

@@ -7,13 +7,17 @@ mod error;
 pub mod evaluate;
 pub mod expression;
 pub mod fetch;
+mod label;
+pub mod listed;
 pub mod odata;
 mod scope;
+pub mod shape;
 pub mod skiptoken;
 mod tree;
 
 pub use error::Error;
 pub use evaluate::{evaluate, evaluate_joined};
+pub use shape::{Rows, Shape};
 pub use tree::{
     BoundQuery, ColumnRef, Compare, Filter, Join, JoinKind, Match, Order, Page, Paging,
 };

@@ -5,6 +5,7 @@
 //! pushed negations down, there is no `Not` node); `gt ge lt le eq` never match null; nulls sort first
 //! ascending and last descending; guids order by their bytes.
 
+use crate::shape::{Groups, Shape};
 use model::{Catalog, Column, ColumnIndex, Table, Value};
 use std::sync::Arc;
 
@@ -28,12 +29,19 @@ pub struct BoundQuery {
     pub paging: Paging,
     /// Count the matching rows, paging aside, up to this many plus one.
     pub count_max: Option<u64>,
+    /// What becomes of the rows.
+    pub shape: Shape,
 }
 
 impl BoundQuery {
     /// The table of a source of the query.
     pub fn source(&self, source: u16) -> &Arc<Table> {
         table_of(&self.table, &self.joins, source)
+    }
+
+    /// How many values an answer has.
+    pub fn width(&self) -> usize {
+        self.shape.groups().map_or(self.columns.len(), Groups::width)
     }
 
     /// The definition of a column of the query.
@@ -73,6 +81,8 @@ pub enum JoinKind {
     Inner,
     /// They stay, the joined columns being null.
     Outer,
+    /// The same, and of several partners the first by primary key is taken.
+    First,
 }
 
 /// A column of one of the query's tables.

@@ -280,6 +280,9 @@ async fn dispatch(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
             records::raw_property(attempt, &address, column).await
         }
         Route::Link(address, navigation) => records::link(attempt, &address, &navigation).await,
+        Route::Navigated(address, navigation) => {
+            records::navigated(attempt, &address, &navigation).await
+        }
         Route::Bulk(table, message) => bulk::prepare(attempt, &table, message)?.run(attempt).await,
         Route::Metadata(place) => metadata::answer(attempt, place).await,
         Route::Function(function, arguments) => {

@@ -474,6 +474,7 @@ pub(crate) fn of_query(error: query::Error) -> Problem {
         }
         Error::NotText => Problem::uri("The request URI is not valid UTF-8 after decoding."),
         Error::Refused { what } => uri(format!("{what} is not supported.")),
+        Error::Refusal { text } => uri(text.into()),
         Error::TooDeep => uri(format!(
             "The $filter expression is nested more than {} levels deep.",
             limits::FILTER_DEPTH_MAX

@@ -2,18 +2,25 @@
 //!
 //! In reading order: `read` (one record, a page, a count), `write` (create, PATCH, delete),
 //! `property` (single values), `link` (`$ref` of a lookup), `names` (what lookups are called),
-//! `partition` (elastic tables). Not here: bulk actions.
+//! `navigate` (through navigation properties), `children` (lists inside), `fetch_xml`, `apply` and `sql`
+//! (other query languages, answered by `listed`), `partition` (elastic tables). Not here: bulk actions.
 
+mod apply;
+mod children;
 mod fetch_xml;
 mod link;
+mod listed;
 mod names;
+mod navigate;
 mod partition;
 mod property;
 mod read;
+mod sql;
 mod write;
 
 pub(crate) use link::link;
 pub(crate) use names::first_name;
+pub(crate) use navigate::navigated;
 pub(crate) use partition::addressed;
 pub(crate) use property::{json, property, raw_property};
 pub(crate) use read::{count, page_of};
@@ -68,9 +75,11 @@ pub(crate) fn prepare(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, 
         Route::Property(address, column) => property::prepare(attempt, address, *column),
         Route::Link(address, navigation) => link::prepare(attempt, address, navigation),
         Route::Bulk(table, message) => bulk::prepare(attempt, table, *message),
-        Route::Count(_) | Route::RawProperty(..) | Route::Service | Route::Function(..) => {
-            Err(attempt.only("GET, HEAD"))
-        }
+        Route::Count(_)
+        | Route::RawProperty(..)
+        | Route::Navigated(..)
+        | Route::Service
+        | Route::Function(..) => Err(attempt.only("GET, HEAD")),
         Route::Metadata(_) | Route::CreateEntities => {
             Err(Problem::not_implemented("Changing definitions in a change set"))
         }

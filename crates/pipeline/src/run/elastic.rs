@@ -98,6 +98,9 @@ impl Pipeline {
         if !query.joins.is_empty() {
             return Err(fault::no_links().into());
         }
+        if query.shape.rows != query::Rows::Each {
+            return Err(fault::no_groups().into());
+        }
         if query.filter.as_ref().is_some_and(compares_columns) {
             return Err(fault::no_column_comparison().into());
         }
@@ -231,5 +234,6 @@ fn query_of(
             look_ahead: false,
         },
         count_max: None,
+        shape: query::Shape::default(),
     }
 }

@@ -15,11 +15,18 @@ pub struct Options {
     pub page_size: Option<u32>,
     /// The greatest page size of the service.
     pub page_size_max: u32,
+    /// The most rows that one aggregate may read; none for any number.
+    pub aggregate_rows_max: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { named: Vec::new(), page_size: None, page_size_max: limits::PAGE_SIZE_MAX }
+        Self {
+            named: Vec::new(),
+            page_size: None,
+            page_size_max: limits::PAGE_SIZE_MAX,
+            aggregate_rows_max: None,
+        }
     }
 }
 
@@ -72,6 +79,11 @@ impl Options {
             this.named.push((name, decode(value)?.trim().to_owned()));
         }
         Ok(this)
+    }
+
+    /// Adds an option that is not there yet.
+    pub(crate) fn put(&mut self, name: &str, value: &str) {
+        self.named.push((name.into(), value.to_owned()));
     }
 
     /// The value of an option, by its exact name.

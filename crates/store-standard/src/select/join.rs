@@ -31,15 +31,30 @@ impl<'q> Writer<'q> {
         for (source, join) in (1..).zip(joins) {
             self.sql.push_str(match join.kind {
                 JoinKind::Inner => " JOIN ",
-                JoinKind::Outer => " LEFT JOIN ",
+                JoinKind::Outer | JoinKind::First => " LEFT JOIN ",
             });
-            self.sql.push_str(&names::table(join.table.id));
-            self.sql.push_str(&format!(" AS j{source} ON "));
-            self.link(source, join);
-            if let Some(on) = &join.on {
-                self.sql.push_str(" AND ");
-                self.filter(on);
+            let table = names::table(join.table.id);
+            self.sql.push_str(&format!("{table} AS j{source} ON "));
+            if join.kind == JoinKind::First {
+                // The alias inside hides the one outside: conditions name the row that is looked for.
+                let key = ColumnRef { source, column: join.table.primary_key };
+                let key = self.operand(key).map_or_else(String::new, |key| key.plain);
+                self.sql
+                    .push_str(&format!("{key} = (SELECT {key} FROM {table} AS j{source} WHERE "));
+                self.partner(source, join);
+                self.sql.push_str(&format!(" ORDER BY {key} LIMIT 1)"));
+            } else {
+                self.partner(source, join);
             }
+        }
+    }
+
+    /// What makes a row a partner.
+    fn partner(&mut self, source: u16, join: &Join) {
+        self.link(source, join);
+        if let Some(on) = &join.on {
+            self.sql.push_str(" AND ");
+            self.filter(on);
         }
     }
 

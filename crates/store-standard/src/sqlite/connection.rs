@@ -1,9 +1,10 @@
 //! Opens connections to the database file, each with what its work needs.
 //!
-//! Invariant: every connection has the function `fold` and the module `rarray`.
+//! Invariant: every connection has the function `fold`, those of `exact` and the module `rarray`.
 
 use super::Synchronous;
 use super::error::{engine, statement_failed};
+use super::exact;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags};
@@ -79,6 +80,7 @@ fn open(file: &Path, flags: OpenFlags) -> Result<Connection> {
         })
     })
     .map_err(statement_failed)?;
+    exact::register(&conn).map_err(statement_failed)?;
     Ok(conn)
 }
 

@@ -8,6 +8,7 @@ use super::Shared;
 use super::connection::open_reader;
 use super::dialect::bind;
 use super::error::{engine, malformed, statement_failed};
+use super::exact;
 use super::session::Session;
 use crate::names::{LookupTable, Storage};
 use crate::select::{Output, Select, choices_of, unscaled};
@@ -109,6 +110,7 @@ fn page(session: &Session<'_>, job: &Job) -> rusqlite::Result<Page> {
             page.cells.push(match *output {
                 Output::Null => Value::Null,
                 Output::At { place, storage } => value_of(row, place, storage)?,
+                Output::Wide { place, scale } => exact::value_of(row, place, scale)?,
             });
         }
     }

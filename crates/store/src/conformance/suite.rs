@@ -9,5 +9,6 @@ pub mod queries;
 pub mod random_queries;
 pub mod refusals;
 pub mod schema;
+pub mod shapes;
 pub mod values;
 pub mod versions;

@@ -114,8 +114,17 @@ pub(super) async fn fetch(
     address: &Address,
     column: ColumnIndex,
 ) -> Result<Value, Stop> {
-    let address = &*partition::scoped(attempt, address);
     attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
+    value_of(attempt, address, column).await
+}
+
+/// The same, whatever options the request has.
+pub(super) async fn value_of(
+    attempt: &Attempt<'_>,
+    address: &Address,
+    column: ColumnIndex,
+) -> Result<Value, Stop> {
+    let address = &*partition::scoped(attempt, address);
     let catalog = &attempt.context.catalog;
     let mut parsed =
         odata::parse_single(catalog, &address.table, &Options::default(), address.filter())
