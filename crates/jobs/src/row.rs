@@ -42,7 +42,7 @@ impl Row {
 }
 
 /// What is read of a job, but for its queries, which may be long.
-const JOB_COLUMNS: [&str; 14] = [
+const JOB_COLUMNS: [&str; 16] = [
     "asyncoperationid",
     "statuscode",
     "versionnumber",
@@ -53,6 +53,8 @@ const JOB_COLUMNS: [&str; 14] = [
     "completedon",
     "sheaf_startversion",
     "sheaf_position",
+    "sheaf_partition",
+    "sheaf_pending",
     "recurrencepattern",
     "recurrencestarttime",
     "createdon",

@@ -4,13 +4,17 @@
 //! its beginning, and those of the same second whose version is not above the one at the beginning. A
 //! row that was only changed since is deleted, too. The page begins behind the last id that a
 //! committed step has looked at, so a row that cannot be deleted is tried once a run.
+//! Rows of elastic tables lie in a store of their own and take two writes of the job: [`elastic`].
+
+mod elastic;
 
 use crate::Error;
 use crate::row::{self, Detail, Loaded, Select, Values, compare, moment};
 use crate::state::{self, LEASE_SECONDS, Next};
+use elastic::{Place, Walk};
 use model::{
-    Caller, DeleteAction, ErrorCode, Fault, LookupValue, MessageName, Table, Target, TargetKey,
-    Timestamp, Uuid, Value, code,
+    Caller, DeleteAction, ErrorCode, Fault, LookupValue, MessageName, Table, TableKind, Target,
+    TargetKey, Timestamp, Uuid, Value, code,
 };
 use pipeline::job::recurrence::Recurrence;
 use pipeline::job::{self, Stage};
@@ -29,6 +33,8 @@ const DESCRIPTION_CHARACTERS_MAX: usize = 512;
 pub(crate) enum Stepped {
     /// There is more to do.
     On,
+    /// There is more to do, but not yet.
+    Later,
     /// The job is not this worker's any more: it has ended, waits, or somebody else has it.
     Left,
 }
@@ -40,6 +46,8 @@ pub(crate) struct Run {
     queries: Option<Queries>,
     /// Rows that are to be deleted one by one, after their thousand failed.
     singles: Vec<Uuid>,
+    /// Where it is in an elastic table.
+    walk: Walk,
 }
 
 /// The queries of a run.
@@ -65,7 +73,7 @@ enum Written {
 
 impl Run {
     pub(crate) fn new(id: Uuid) -> Self {
-        Self { id, queries: None, singles: Vec::new() }
+        Self { id, queries: None, singles: Vec::new(), walk: Walk::default() }
     }
 
     /// Makes the next step.
@@ -87,6 +95,8 @@ impl Run {
         match state::next(&at.loaded.job, host) {
             Next::Leave => Ok(Stepped::Left),
             Next::Begin => at.begin().await,
+            // What was begun is counted before anything else is done.
+            Next::Work | Next::Pause | Next::Cancel if at.has_pending() => self.work(&at).await,
             Next::Pause => {
                 let mut values = released(None);
                 values.extend(Stage::Waiting.values());
@@ -117,10 +127,12 @@ impl Run {
         }
         let place = usize::try_from(detail.query).unwrap_or(0);
         let Some(query) = bound.get(place) else { return at.finish(detail, None).await };
+        if query.table.kind == TableKind::Elastic {
+            return self.walk.step(at, detail, query).await;
+        }
         let ids = at.page(query).await?;
         let Some(last) = ids.last().copied() else {
-            let next = Detail { query: detail.query + 1, ..detail };
-            return at.progress(next, None, Vec::new()).await.map(|_| Stepped::On);
+            return at.next_query(detail).await;
         };
         if is_followed(at, &query.table) {
             self.singles = ids.into_iter().rev().collect();
@@ -129,7 +141,7 @@ impl Run {
         let count = i32::try_from(ids.len()).unwrap_or(i32::MAX);
         let done = Detail { successes: detail.successes.saturating_add(count), ..detail };
         let delete = delete(&query.table, &ids);
-        if let Written::Rows(_) = at.progress(done, Some(last), vec![delete]).await? {
+        if let Written::Rows(_) = at.progress(done, Some(&last.into()), vec![delete]).await? {
             self.singles = ids.into_iter().rev().collect();
         }
         Ok(Stepped::On)
@@ -149,17 +161,20 @@ impl Run {
         };
         let done = Detail { successes: detail.successes.saturating_add(1), ..detail };
         let delete = delete(&query.table, &[id]);
-        let again = match at.progress(done, Some(id), vec![delete]).await {
+        let again = match at.progress(done, Some(&id.into()), vec![delete]).await {
             Ok(Written::Yes) => return Ok(Stepped::On),
             Ok(Written::Rows(fault)) if fault.code == code::OBJECT_DOES_NOT_EXIST => {
                 // Somebody else was faster: the goal is met, and it is no success of ours.
-                matches!(at.progress(detail, Some(id), Vec::new()).await?, Written::Changed)
+                matches!(at.progress(detail, Some(&id.into()), Vec::new()).await?, Written::Changed)
             }
             Ok(Written::Rows(fault)) => {
                 let done = Detail { failures: detail.failures.saturating_add(1), ..detail };
-                let failure = at.failure(detail, &query.table, id, &fault)?;
+                let table = &query.table;
+                let regarding = Value::Lookup(LookupValue { table: table.id, id });
+                let failed = Failed { regarding, code: fault.code, text: fault.message };
+                let failure = at.failures(detail, table, vec![failed])?;
                 // The row may be gone by now; then the next try finds it so.
-                !matches!(at.progress(done, Some(id), vec![failure]).await?, Written::Yes)
+                !matches!(at.progress(done, Some(&id.into()), vec![failure]).await?, Written::Yes)
             }
             Ok(Written::Changed) => true,
             Err(error) => {
@@ -196,6 +211,14 @@ impl Run {
     }
 }
 
+/// A record that could not be deleted.
+struct Failed {
+    /// The lookup to it, where there can be one.
+    regarding: Value,
+    code: ErrorCode,
+    text: String,
+}
+
 /// A job at one moment.
 struct At<'a> {
     pipeline: &'a Pipeline,
@@ -228,6 +251,8 @@ impl At<'_> {
             ("completedon", Value::Null),
             ("sheaf_startversion", Value::BigInt(self.loaded.job.version)),
             ("sheaf_position", Value::Null),
+            ("sheaf_partition", Value::Null),
+            ("sheaf_pending", Value::Null),
             ("errorcode", Value::Null),
             ("message", Value::Null),
             ("friendlymessage", Value::Null),
@@ -282,15 +307,21 @@ impl At<'_> {
         Ok(page.cells.iter().filter_map(Value::as_id).collect())
     }
 
+    /// Every row of a query has been looked at.
+    async fn next_query(&self, detail: Detail) -> Result<Stepped, Error> {
+        let next = Detail { query: detail.query + 1, ..detail };
+        self.progress(next, None, Vec::new()).await.map(|_| Stepped::On)
+    }
+
     /// Writes what was done with how far the job is, all or nothing.
     async fn progress(
         &self,
         done: Detail,
-        position: Option<Uuid>,
+        position: Option<&Place>,
         work: Vec<Write>,
     ) -> Result<Written, Error> {
         let mut values = self.lease();
-        values.push(("sheaf_position", position.map_or(Value::Null, Value::Guid)));
+        values.extend(elastic::position(position));
         let counts = vec![
             ("successcount", Value::Integer(done.successes)),
             ("failurecount", Value::Integer(done.failures)),
@@ -342,32 +373,28 @@ impl At<'_> {
         self.stop(values, of_detail).await
     }
 
-    /// The row of a record that could not be deleted.
-    fn failure(
-        &self,
-        detail: Detail,
-        table: &Table,
-        id: Uuid,
-        fault: &Fault,
-    ) -> Result<Write, Error> {
+    /// The rows of records that could not be deleted.
+    fn failures(&self, detail: Detail, table: &Table, failed: Vec<Failed>) -> Result<Write, Error> {
         let failures = job::table(&self.context.catalog, job::FAILURE)?;
         let details = job::table(&self.context.catalog, job::BULK_DELETE)?;
-        let text: String = fault.message.chars().take(DESCRIPTION_CHARACTERS_MAX).collect();
-        let values = [
-            (
-                "bulkdeleteoperationid",
-                Value::Lookup(LookupValue { table: details.id, id: detail.id }),
-            ),
-            ("errornumber", Value::Integer(job::signed(fault.code))),
-            ("errordescription", Value::text(text)),
-            ("orderedqueryindex", Value::Integer(detail.query)),
-            ("regardingobjectid", Value::Lookup(LookupValue { table: table.id, id })),
-            ("regardingobjecttypecode", Value::text(table.logical_name.clone())),
-        ];
-        let new = self.pipeline.new_ids(1, self.context.now);
-        let new = new.first().copied().unwrap_or(id);
-        let target = job::target(failures, new, values, None);
-        Ok(job::write(MessageName::Create, failures, vec![target]))
+        let ids = self.pipeline.new_ids(failed.len(), self.context.now);
+        let row = |(failed, id): (Failed, Uuid)| {
+            let text: String = failed.text.chars().take(DESCRIPTION_CHARACTERS_MAX).collect();
+            let values = [
+                (
+                    "bulkdeleteoperationid",
+                    Value::Lookup(LookupValue { table: details.id, id: detail.id }),
+                ),
+                ("errornumber", Value::Integer(job::signed(failed.code))),
+                ("errordescription", Value::text(text)),
+                ("orderedqueryindex", Value::Integer(detail.query)),
+                ("regardingobjectid", failed.regarding),
+                ("regardingobjecttypecode", Value::text(table.logical_name.clone())),
+            ];
+            job::target(failures, id, values, None)
+        };
+        let targets = failed.into_iter().zip(ids).map(row).collect();
+        Ok(job::write(MessageName::Create, failures, targets))
     }
 
     /// Writes some work and both rows of the job in one message.
@@ -411,7 +438,11 @@ fn is_about_the_job(code: ErrorCode) -> bool {
 
 /// What the worker no longer holds.
 fn released(completed: Option<Timestamp>) -> Values {
-    let mut values = vec![("hostid", Value::Null), ("sheaf_leaseuntil", Value::Null)];
+    let mut values = vec![
+        ("hostid", Value::Null),
+        ("sheaf_leaseuntil", Value::Null),
+        ("sheaf_pending", Value::Null),
+    ];
     if let Some(completed) = completed {
         values.push(("completedon", Value::DateTime(completed)));
     }

@@ -77,12 +77,11 @@ impl Worker {
             None => self.claim().await,
             Some(run) => {
                 let now = (self.clock)();
-                run.step(&self.pipeline, &self.host.0, now).await.map(|stepped| {
-                    if stepped == Stepped::Left {
-                        self.run = None;
-                    }
-                    true
-                })
+                let stepped = run.step(&self.pipeline, &self.host.0, now).await;
+                if matches!(stepped, Ok(Stepped::Left)) {
+                    self.run = None;
+                }
+                stepped.map(|stepped| stepped != Stepped::Later)
             }
         };
         match stepped {

@@ -120,6 +120,8 @@ codes! {
     INVALID_PAGING_COOKIE = 0x8004_112a, "InvalidPagingCookie";
     /// `distinct` without any attribute.
     NO_ATTRS_DISTINCT_CONFLICT = 0x8004_112c, "QueryBuilderNoAttrsDistinctConflict";
+    /// `groupby` is neither true nor false.
+    INVALID_GROUP_BY = 0x8004_112e, "QueryBuilderInvalidGroupBy";
     /// An aggregate that the column does not have.
     INVALID_AGGREGATE_ATTRIBUTE = 0x8004_112f, "QueryBuilderInvalidAggregateAttribute";
     /// A query without aggregates is ordered by an alias.

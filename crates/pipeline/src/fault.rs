@@ -90,6 +90,17 @@ pub(crate) fn of_failures(message: MessageName, failures: Vec<Failure>) -> Fault
     }
 }
 
+/// Of two faults of one bulk message the one with the lowest failing target, which then lists the
+/// targets of both.
+pub(crate) fn first_of(one: Fault, other: Fault) -> Fault {
+    let lowest = |fault: &Fault| fault.failures.first().map_or(0, |failure| failure.index);
+    let (mut first, second) =
+        if lowest(&one) <= lowest(&other) { (one, other) } else { (other, one) };
+    first.failures.extend(second.failures);
+    first.failures.sort_by_key(|failure| failure.index);
+    first
+}
+
 /// The fault of a version that is sent for a table that compares none.
 pub(crate) fn concurrency_not_enabled(table: &Table) -> Fault {
     Fault::new(
@@ -170,6 +181,11 @@ impl Shape {
                 .collect()
         };
         Self { table: table.clone(), target_of_row: planned.target_of_row.clone(), keys }
+    }
+
+    /// The target of a row.
+    pub(crate) fn target(&self, row: usize) -> usize {
+        self.target_of_row.get(row).copied().unwrap_or(row)
     }
 }
 
@@ -282,7 +298,7 @@ fn failure(message: MessageName, shape: &Shape, row: Rejection) -> Failure {
             (code::CANNOT_DELETE_DUE_TO_ASSOCIATION, text.to_owned(), None)
         }
     };
-    let index = shape.target_of_row.get(row.index).copied().unwrap_or(row.index);
+    let index = shape.target(row.index);
     Failure { index, column, id: row.id, code, message: text }
 }
 

@@ -24,6 +24,8 @@ pub const FAILURE: &str = "bulkdeletefailure";
 pub const OPERATION_BULK_DELETE: i32 = 13;
 /// Longest name of a job, in characters.
 pub const NAME_CHARACTERS_MAX: usize = 256;
+/// Longest list of records that a step is about to delete, in UTF-16 units.
+pub const PENDING_UNITS_MAX: u32 = 1_048_576;
 
 /// Where a job stands: the pair of `statecode` and `statuscode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 
 use crate::fault::{self, Shape};
 use crate::write::Planned;
-use model::{Fault, MessageName, Uuid};
+use model::{Failure, Fault, MessageName, Uuid};
 use std::collections::HashSet;
 use store::writes::{Insert, Update, WriteOp};
 use store::{Rejection, RowKey, RowOutcome};
@@ -37,7 +37,7 @@ impl Joined {
     /// Adds the next write.
     pub(crate) fn push(&mut self, name: MessageName, planned: Planned) {
         let shape = Shape::of(&planned);
-        let Planned { op, target_of_row, row_of_target } = planned;
+        let Planned { op, target_of_row, row_of_target, refused: _ } = planned;
         let rows = target_of_row.len();
         let first = match (self.ops.last_mut(), op) {
             (Some(WriteOp::Insert(last)), WriteOp::Insert(next)) if inserts_join(last, &next) => {
@@ -128,4 +128,44 @@ pub(crate) fn fault(error: store::Error, writes: &[Joint]) -> Fault {
         .map(|row| Rejection { index: row.index - write.first, ..row })
         .collect();
     fault::of_rejections(write.name, &write.shape, own).of_write(place)
+}
+
+/// Whether any row comes before the first refused target of the last write.
+pub(crate) fn has_rows_before(writes: &[Joint], refused: &[Failure]) -> bool {
+    writes.len() > 1 || refused.first().is_some_and(|first| first.index > 0)
+}
+
+/// The fault of the last write, some of whose targets are refused for their values; or, where a row that
+/// comes before them failed, too, the fault of that one.
+///
+/// `judged` is what the store said of all rows in a set that it had to refuse: their own faults, or that
+/// of the operation behind them.
+pub(crate) fn fault_of_values(
+    judged: Option<store::Error>,
+    writes: &[Joint],
+    refused: Vec<Failure>,
+) -> Fault {
+    let (last, before) = writes.split_last().expect("refused targets are those of a write");
+    let place = before.len();
+    let (op, rows) = match judged {
+        None => (usize::MAX, Vec::new()),
+        Some(store::Error::Rejected { op, rows }) => (op, rows),
+        Some(error) => return fault::of_engine(error),
+    };
+    if op < last.op || rows.first().is_some_and(|first| op == last.op && first.index < last.first) {
+        return fault(store::Error::Rejected { op, rows }, writes);
+    }
+    let is_refused = |index: usize| refused.iter().any(|refused| refused.index == index);
+    let own: Vec<Rejection> = rows
+        .into_iter()
+        .filter(|row| last.holds(op, row.index))
+        .map(|row| Rejection { index: row.index - last.first, ..row })
+        .filter(|row| !is_refused(last.shape.target(row.index)))
+        .collect();
+    let of_values = fault::of_failures(last.name, refused);
+    if own.is_empty() {
+        return of_values.of_write(place);
+    }
+    let of_rows = fault::of_rejections(last.name, &last.shape, own);
+    fault::first_of(of_values, of_rows).of_write(place)
 }

@@ -16,13 +16,14 @@ use crate::write::{self, Principals};
 use crate::{job, steer};
 use arc_swap::ArcSwap;
 use model::{
-    Caller, Catalog, ColumnKind, Fault, LookupValue, Table, TableKind, Timestamp, Uuid, Value,
+    Caller, Catalog, ColumnKind, Failure, Fault, LookupValue, Table, TableKind, Timestamp, Uuid,
+    Value,
 };
 use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, RwLock};
 use store::elastic::ElasticStore;
-use store::{RowOutcome, StandardStore, WriteSet};
+use store::{Applied, RowOutcome, StandardStore, WriteOp, WriteSet};
 
 /// Runs messages against a store. One per process; shared by every request.
 pub struct Pipeline {
@@ -220,8 +221,8 @@ impl Pipeline {
 
     /// Runs writes as one set of operations: all of them, or none.
     ///
-    /// Errors: a fault that names its write. What is wrong with a write itself is found before
-    /// anything that depends on rows, whatever the order of the writes.
+    /// Errors: a fault that names its write: the first one that fails, and of it the lowest failing
+    /// target. What is wrong before any value is looked at is told first, whatever the order.
     pub(crate) async fn write(
         &self,
         context: &Context,
@@ -242,27 +243,46 @@ impl Pipeline {
                     .map_err(|fault| fault.of_write(place))?;
             }
             write::refuse_by_table(&message, authority).map_err(|fault| fault.of_write(place))?;
-            let planned = write::plan(context, self.organization, &principals, &self.ids, message)
-                .map_err(|fault| fault.of_write(place))?;
+            let mut planned =
+                write::plan(context, self.organization, &principals, &self.ids, message)
+                    .map_err(|fault| fault.of_write(place))?;
+            let refused = std::mem::take(&mut planned.refused);
             set.push(name, planned);
+            if !refused.is_empty() {
+                return Err(self.refuse_values(context, set, refused).await);
+            }
         }
         let Joined { ops, writes, .. } = set;
-        let applied = self
-            .store
-            .apply(WriteSet {
-                catalog: context.catalog.clone(),
-                now: context.now,
-                user: context.caller.user,
-                ops,
-            })
-            .await;
-        match applied {
+        match self.apply(context, ops).await {
             Ok(applied) => Ok(Reply::Written(
                 writes.iter().flat_map(|write| write.outcomes(&applied.ops[write.op])).collect(),
             )),
             Err(store::Error::StaleCatalog { .. }) => Err(Error::StaleCatalog),
             Err(error) => Err(joined::fault(error, &writes).into()),
         }
+    }
+
+    async fn apply(&self, context: &Context, ops: Vec<WriteOp>) -> Result<Applied, store::Error> {
+        let (catalog, now, user) = (context.catalog.clone(), context.now, context.caller.user);
+        self.store.apply(WriteSet { catalog, now, user, ops }).await
+    }
+
+    /// The fault of a set whose last write has targets that are refused for their values.
+    ///
+    /// The lowest failing target is told (`bulk.md` 1.7). So where rows come before the refused ones, the
+    /// store judges them: in a set that it must refuse, so that nothing is kept.
+    async fn refuse_values(&self, context: &Context, set: Joined, refused: Vec<Failure>) -> Error {
+        let Joined { mut ops, writes, .. } = set;
+        let mut judged = None;
+        if joined::has_rows_before(&writes, &refused) {
+            ops.extend(ops.last().map(|last| write::impossible(last.table())));
+            judged = match self.apply(context, ops).await {
+                Ok(_) => unreachable!("no row has the version that the last operation asks for"),
+                Err(store::Error::StaleCatalog { .. }) => return Error::StaleCatalog,
+                Err(error) => Some(error),
+            };
+        }
+        joined::fault_of_values(judged, &writes, refused).into()
     }
 
     async fn define(&self, context: &Context, definition: Definition) -> Result<Reply, Error> {

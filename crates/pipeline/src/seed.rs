@@ -155,8 +155,8 @@ mod tests {
             .find(|table| &*table.logical_name == crate::job::JOB)
             .expect("the seed has jobs");
         jobs.columns.retain(|column| !column.logical_name.starts_with("sheaf_"));
-        let change = upgrade(&whole(&definitions), organization, now).expect("three are missing");
-        assert_eq!(change.ops.len(), 3);
+        let change = upgrade(&whole(&definitions), organization, now).expect("five are missing");
+        assert_eq!(change.ops.len(), 5);
         for op in change.ops {
             let SchemaOp::AddColumn { table, column } = op else { panic!("a column is added") };
             let old = definitions.iter_mut().find(|old| old.id == table).expect("it is there");

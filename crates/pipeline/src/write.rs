@@ -1,7 +1,8 @@
 //! From a message of targets to one operation of the store: pure.
 //!
-//! In: a [`Write`], the caller, ids. Out: a [`Planned`] operation, or a fault that lists every failing
-//! target. Not here: running it ([`crate::run`]).
+//! In: a [`Write`], the caller, ids. Out: a [`Planned`] operation with the targets that are refused for
+//! their values, or a fault of what is wrong before any value is looked at.
+//! Not here: running it, and telling which fault is reported ([`crate::run`], [`crate::joined`]).
 //! Invariant: one operation, whatever the number of targets; a single message is a bulk of one.
 
 use crate::check;
@@ -30,6 +31,14 @@ pub(crate) struct Planned {
     pub(crate) target_of_row: Vec<usize>,
     /// Per target: its row. Several targets share a row where later ones are ignored.
     pub(crate) row_of_target: Vec<usize>,
+    /// The targets whose values are refused, ascending. Their rows hold no values and must not be kept.
+    pub(crate) refused: Vec<Failure>,
+}
+
+/// A row per target, and the targets whose values are refused.
+struct Drafted<T> {
+    rows: Vec<T>,
+    refused: Vec<Failure>,
 }
 
 /// Owners and currencies that are known to exist, with an owner's business unit.
@@ -76,33 +85,30 @@ pub(crate) fn plan(
     let Write { name, table, targets, condition } = message;
     let plan = Plan::of(context, organization, principals, &table, name);
     let count = targets.len();
-    let one_to_one = |op| Planned {
+    let one_to_one = |op, refused| Planned {
         op,
         target_of_row: (0..count).collect(),
         row_of_target: (0..count).collect(),
+        refused,
     };
     match name {
         MessageName::Create | MessageName::CreateMultiple => {
-            let rows = plan.inserts(targets, ids)?;
+            let Drafted { rows, refused } = plan.inserts(targets, ids)?;
             let constants = insert_constants(&table, organization, context.caller, context.now);
-            Ok(one_to_one(WriteOp::Insert(Insert { table, constants, rows })))
+            Ok(one_to_one(WriteOp::Insert(Insert { table, constants, rows }), refused))
         }
         MessageName::Update | MessageName::UpdateMultiple => plan.updates(table.clone(), targets),
         MessageName::Upsert | MessageName::UpsertMultiple => {
-            let rows = plan.upserts(targets, ids, condition)?;
+            let Drafted { rows, refused } = plan.upserts(targets, ids, condition);
             let insert_constants =
                 insert_constants(&table, organization, context.caller, context.now);
             let update_constants = update_constants(&table, context.caller, context.now);
-            Ok(one_to_one(WriteOp::Upsert(Upsert {
-                table,
-                insert_constants,
-                update_constants,
-                rows,
-            })))
+            let op = Upsert { table, insert_constants, update_constants, rows };
+            Ok(one_to_one(WriteOp::Upsert(op), refused))
         }
         MessageName::Delete => {
             let rows = plan.deletes(targets)?;
-            Ok(one_to_one(WriteOp::Delete(Delete { table, rows })))
+            Ok(one_to_one(WriteOp::Delete(Delete { table, rows }), Vec::new()))
         }
         MessageName::DeleteMultiple => {
             Err(Fault::new(code::NOT_IMPLEMENTED, "DeleteMultiple has not yet been implemented.")
@@ -114,6 +120,18 @@ pub(crate) fn plan(
             unreachable!("a read is not a Write; webapi makes a Read of it")
         }
     }
+}
+
+/// An operation that every store refuses: no row has this version. What is in a set with it is judged
+/// and never kept.
+pub(crate) fn impossible(table: &Arc<Table>) -> WriteOp {
+    let row = UpdateRow {
+        key: RowKey::Id(Uuid::nil()),
+        cells: Vec::new(),
+        binds: Vec::new(),
+        expected_version: Some(i64::MIN),
+    };
+    WriteOp::Update(Update { table: table.clone(), constants: Vec::new(), rows: vec![row] })
 }
 
 /// The owners and currencies that a message names itself and that must be known before it is planned.
@@ -193,45 +211,43 @@ impl<'a> Plan<'a> {
         Self { context, organization, principals, table, name, columns: Columns::of(table) }
     }
 
-    fn inserts(&self, targets: Vec<Target>, ids: &IdSource) -> Result<Vec<InsertRow>, Fault> {
-        let missing = targets.iter().filter(|target| target.key == TargetKey::None).count();
+    fn inserts(&self, targets: Vec<Target>, ids: &IdSource) -> Result<Drafted<InsertRow>, Fault> {
+        let has_id = |target: &Target| matches!(target.key, TargetKey::Id(_));
+        self.refuse_keys(
+            &targets,
+            |key| !matches!(key, TargetKey::Alternate(_)),
+            refused(
+                code::INVALID_ARGUMENT,
+                "A record cannot be created under an alternate key in '@odata.id'; send the key columns, or upsert.",
+            ),
+        )?;
+        let missing = targets.iter().filter(|target| !has_id(target)).count();
         let mut fresh = ids.take(missing, self.context.now).into_iter();
-        self.each(targets, |target| {
+        Ok(self.each(targets, |target| {
             let id = match target.key {
                 TargetKey::Id(id) => id,
-                TargetKey::None => fresh.next().expect("one id was taken per target without one"),
-                TargetKey::Alternate(_) => {
-                    return Err(refused(
-                        code::INVALID_ARGUMENT,
-                        "A record cannot be created under an alternate key in '@odata.id'; send the key columns, or upsert.",
-                    ));
+                TargetKey::None | TargetKey::Alternate(_) => {
+                    fresh.next().expect("one id was taken per target without one")
                 }
             };
-            let Prepared { mut cells, insert_cells, binds } = self.prepare(target.cells, target.binds)?;
+            let (prepared, refused) = self.prepared(target.cells, target.binds);
+            let Prepared { mut cells, insert_cells, binds } = prepared;
             cells.extend(insert_cells);
-            Ok(InsertRow { id, cells, binds })
-        })
+            (InsertRow { id, cells, binds }, refused)
+        }))
     }
 
     /// The first target that names a record counts, later ones are ignored (`bulk.md` 1.4).
     fn updates(&self, table: Arc<Table>, targets: Vec<Target>) -> Result<Planned, Fault> {
         let count = targets.len();
-        let planned = self.each(targets, |target| {
-            let key = match target.key {
-                TargetKey::Id(id) => RowKey::Id(id),
-                TargetKey::Alternate(key) if self.name == MessageName::Update => {
-                    RowKey::Alternate(key)
-                }
-                TargetKey::Alternate(_) | TargetKey::None => {
-                    return Err(refused(
-                        code::OBJECT_DOES_NOT_EXIST,
-                        "Entity Id must be specified for Operation",
-                    ));
-                }
-            };
-            let Prepared { cells, binds, .. } = self.prepare(target.cells, target.binds)?;
-            Ok(UpdateRow { key, cells, binds, expected_version: target.expected_version })
-        })?;
+        let mut keys = self.row_keys(&targets, self.name == MessageName::Update)?.into_iter();
+        let Drafted { rows: planned, refused } = self.each(targets, |target| {
+            let key = keys.next().expect("one key was read per target");
+            let (Prepared { cells, binds, .. }, refused) =
+                self.prepared(target.cells, target.binds);
+            let expected_version = target.expected_version;
+            (UpdateRow { key, cells, binds, expected_version }, refused)
+        });
         let mut seen = HashMap::with_capacity(count);
         let mut rows = Vec::with_capacity(count);
         let mut target_of_row = Vec::with_capacity(count);
@@ -249,7 +265,7 @@ impl<'a> Plan<'a> {
         }
         let constants = update_constants(&table, self.context.caller, self.context.now);
         let op = WriteOp::Update(Update { table, constants, rows });
-        Ok(Planned { op, target_of_row, row_of_target })
+        Ok(Planned { op, target_of_row, row_of_target, refused })
     }
 
     fn upserts(
@@ -257,14 +273,14 @@ impl<'a> Plan<'a> {
         targets: Vec<Target>,
         ids: &IdSource,
         condition: Condition,
-    ) -> Result<Vec<UpsertRow>, Fault> {
+    ) -> Drafted<UpsertRow> {
         let missing =
             targets.iter().filter(|target| !matches!(target.key, TargetKey::Id(_))).count();
         let mut fresh = ids.take(missing, self.context.now).into_iter();
         let bulk = self.name.is_bulk();
         self.each(targets, |target| {
-            let Prepared { mut cells, mut insert_cells, binds } =
-                self.prepare(target.cells, target.binds)?;
+            let (prepared, refused) = self.prepared(target.cells, target.binds);
+            let Prepared { mut cells, mut insert_cells, binds } = prepared;
             let mut upsert_condition = match condition {
                 Condition::Any => UpsertCondition::Any,
                 Condition::MustNotExist => UpsertCondition::MustNotExist,
@@ -291,59 +307,76 @@ impl<'a> Plan<'a> {
                 }
             };
             let expected_version = target.expected_version.filter(|_| !bulk);
-            Ok(UpsertRow {
-                key,
-                new_id,
-                cells,
-                insert_cells,
-                binds,
-                condition: upsert_condition,
-                expected_version,
-            })
+            let condition = upsert_condition;
+            let row =
+                UpsertRow { key, new_id, cells, insert_cells, binds, condition, expected_version };
+            (row, refused)
         })
     }
 
     fn deletes(&self, targets: Vec<Target>) -> Result<Vec<DeleteRow>, Fault> {
-        self.each(targets, |target| {
-            let key = match target.key {
-                TargetKey::Id(id) => RowKey::Id(id),
-                TargetKey::Alternate(key) => RowKey::Alternate(key),
-                TargetKey::None => {
-                    return Err(refused(
-                        code::OBJECT_DOES_NOT_EXIST,
-                        "Entity Id must be specified for Operation",
-                    ));
-                }
-            };
-            Ok(DeleteRow { key, expected_version: target.expected_version })
-        })
+        let keys = self.row_keys(&targets, true)?;
+        let row = |(key, target): (RowKey, Target)| DeleteRow {
+            key,
+            expected_version: target.expected_version,
+        };
+        Ok(keys.into_iter().zip(targets).map(row).collect())
     }
 
-    /// Plans every target; when some fail, the fault lists all of them.
+    /// The keys of records that must exist.
+    fn row_keys(&self, targets: &[Target], takes_alternate: bool) -> Result<Vec<RowKey>, Fault> {
+        let row_key = |key: &TargetKey| match key {
+            TargetKey::Id(id) => Some(RowKey::Id(*id)),
+            TargetKey::Alternate(key) if takes_alternate => Some(RowKey::Alternate(key.clone())),
+            TargetKey::Alternate(_) | TargetKey::None => None,
+        };
+        let text = "Entity Id must be specified for Operation";
+        self.refuse_keys(
+            targets,
+            |key| row_key(key).is_some(),
+            refused(code::OBJECT_DOES_NOT_EXIST, text),
+        )?;
+        Ok(targets.iter().filter_map(|target| row_key(&target.key)).collect())
+    }
+
+    /// Refuses targets by how they name their records; that is told before any value (`bulk.md` 1.8).
+    fn refuse_keys(
+        &self,
+        targets: &[Target],
+        fits: impl Fn(&TargetKey) -> bool,
+        why: TargetRefused,
+    ) -> Result<(), Fault> {
+        let wrong = targets.iter().enumerate().filter(|(_, target)| !fits(&target.key));
+        let failures: Vec<Failure> =
+            wrong.map(|(index, _)| why.clone().failure(index, None)).collect();
+        if failures.is_empty() { Ok(()) } else { Err(fault::of_failures(self.name, failures)) }
+    }
+
+    /// Plans every target; where one is refused, its row is without values.
     fn each<T>(
         &self,
         targets: Vec<Target>,
-        mut plan: impl FnMut(Target) -> Result<T, TargetRefused>,
-    ) -> Result<Vec<T>, Fault> {
-        let mut rows = Vec::with_capacity(targets.len());
-        let mut failures = Vec::new();
+        mut plan: impl FnMut(Target) -> (T, Option<TargetRefused>),
+    ) -> Drafted<T> {
+        let mut drafted = Drafted { rows: Vec::with_capacity(targets.len()), refused: Vec::new() };
         for (index, target) in targets.into_iter().enumerate() {
             let id = match target.key {
                 TargetKey::Id(id) => Some(id),
                 TargetKey::None | TargetKey::Alternate(_) => None,
             };
-            match plan(target) {
-                Ok(row) => rows.push(row),
-                Err(refused) => failures.push(Failure {
-                    index,
-                    column: refused.column,
-                    id,
-                    code: refused.code,
-                    message: refused.message,
-                }),
-            }
+            let (row, refused) = plan(target);
+            drafted.rows.push(row);
+            drafted.refused.extend(refused.map(|refused| refused.failure(index, id)));
         }
-        if failures.is_empty() { Ok(rows) } else { Err(fault::of_failures(self.name, failures)) }
+        drafted
+    }
+
+    /// The values of a target, or none and why they are refused.
+    fn prepared(&self, cells: Vec<Cell>, binds: Vec<Bind>) -> (Prepared, Option<TargetRefused>) {
+        match self.prepare(cells, binds) {
+            Ok(prepared) => (prepared, None),
+            Err(refused) => (Prepared::default(), Some(refused)),
+        }
     }
 
     /// Drops what callers may not write, checks what is left and adds what follows from it.
@@ -488,6 +521,10 @@ pub(crate) struct TargetRefused {
 }
 
 impl TargetRefused {
+    fn failure(self, index: usize, id: Option<Uuid>) -> Failure {
+        Failure { index, column: self.column, id, code: self.code, message: self.message }
+    }
+
     pub(crate) fn in_column(column: &model::Column, refused: check::Refused) -> Self {
         Self {
             code: refused.code,

@@ -4,26 +4,37 @@
 //! Not here: parsing, SQL, speed. Invariant: [`compare`] is a total order on the values of one column,
 //! nulls first, and filters, orders and keyset paging all use it.
 
+mod exists;
+mod group;
+mod world;
+
 use crate::shape::{Rows, Shape};
-use crate::tree::{BoundQuery, ColumnRef, Compare, Filter, Join, JoinKind, Match, Order, Page};
+use crate::tree::{
+    BoundQuery, ColumnRef, Compare, Filter, Join, JoinKind, Match, Order, Page, table_of,
+};
 use model::{Catalog, ColumnIndex, Computed, Table, TableId, Value, fold, fold_part};
 use rust_decimal::Decimal;
 use std::borrow::Cow;
 use std::cmp::Ordering;
-
-mod group;
+use std::sync::Arc;
+use world::{Meant, Place, World};
 
 /// What a row of the answer is made of: a row of each source, completed. A source without a partner
 /// has no values, which reads as null.
 type Sources = [Vec<Value>];
 
-/// Answers a query without joins from all rows of its table.
+/// Answers a query of one table from all its rows: nothing is joined, and no condition is about
+/// other rows.
 ///
 /// Shape: each row has one value per column of the table, by place; values in the places of computed
 /// columns do not matter, and places that a row is too short for are null.
 pub fn evaluate<'a>(query: &BoundQuery, rows: impl IntoIterator<Item = &'a [Value]>) -> Page {
     assert!(query.joins.is_empty(), "a query with joins needs the rows of every table");
-    answer(query, completed(query, 0, rows).map(|row| vec![row]).collect())
+    let rows: Vec<&[Value]> = rows.into_iter().collect();
+    evaluate_joined(
+        query,
+        |table| if table.id == query.table.id { rows.clone() } else { Vec::new() },
+    )
 }
 
 /// Answers a query from all rows of its tables, which `rows_of` gives.
@@ -33,34 +44,44 @@ pub fn evaluate_joined<'a, R>(query: &BoundQuery, rows_of: impl Fn(&Table) -> R)
 where
     R: IntoIterator<Item = &'a [Value]>,
 {
-    let mut found: Vec<Vec<Vec<Value>>> =
-        completed(query, 0, rows_of(&query.table)).map(|row| vec![row]).collect();
-    for (source, join) in (1..).zip(&query.joins) {
-        let partners: Vec<Vec<Value>> = completed(query, source, rows_of(&join.table)).collect();
-        found =
-            found.into_iter().flat_map(|row| with_partners(query, join, row, &partners)).collect();
-    }
-    answer(query, found)
+    let rows_of = |table: &Table| {
+        let rows = rows_of(table).into_iter();
+        rows.map(|row| complete(&query.catalog, table, row)).collect()
+    };
+    let world = World::new(&rows_of);
+    let rows = world.rows(&query.table).iter().map(|row| vec![row.clone()]).collect();
+    let found = joined(&world, &query.table, &query.joins, rows, None);
+    answer(&world, query, found)
 }
 
-fn completed<'a>(
-    query: &BoundQuery,
-    source: u16,
-    rows: impl IntoIterator<Item = &'a [Value]>,
-) -> impl Iterator<Item = Vec<Value>> {
-    let table = query.source(source);
-    rows.into_iter().map(|row| complete(&query.catalog, table, row))
+/// The rows with the partners that the joins give them.
+fn joined(
+    world: &World<'_>,
+    table: &Arc<Table>,
+    joins: &[Join],
+    rows: Vec<Vec<Vec<Value>>>,
+    outer: Option<&Place<'_>>,
+) -> Vec<Vec<Vec<Value>>> {
+    let mut found = rows;
+    for join in joins {
+        let partners = world.rows(&join.table);
+        let with = |row| with_partners(world, table, joins, join, row, &partners, outer);
+        found = found.into_iter().flat_map(with).collect();
+    }
+    found
 }
 
 /// A row beside each of its partners; alone or not at all when it has none.
 fn with_partners(
-    query: &BoundQuery,
+    world: &World<'_>,
+    table: &Arc<Table>,
+    joins: &[Join],
     join: &Join,
     row: Vec<Vec<Value>>,
     partners: &[Vec<Value>],
+    outer: Option<&Place<'_>>,
 ) -> Vec<Vec<Vec<Value>>> {
-    let wanted = at(&row, join.to).clone();
-    let wanted_table = table_meant(query.source(join.to.source), join.to.column, &wanted);
+    let wanted = Meant::of(table_of(table, joins, join.to.source), join.to.column, &row, join.to);
     let beside = |partner: &[Value]| {
         let mut beside = row.clone();
         beside.push(partner.to_vec());
@@ -68,16 +89,12 @@ fn with_partners(
     };
     let mut found: Vec<Vec<Vec<Value>>> = partners
         .iter()
-        .filter(|partner| {
-            let value = partner.get(usize::from(join.from.0)).unwrap_or(&Value::Null);
-            let same_table = match (table_meant(&join.table, join.from, value), wanted_table) {
-                (Some(one), Some(other)) => one == other,
-                _ => true,
-            };
-            same_table && !value.is_null() && compare(value, &wanted).is_eq()
-        })
+        .filter(|partner| wanted.is_in(&join.table, join.from, partner))
         .map(|partner| beside(partner))
-        .filter(|beside| join.on.as_ref().is_none_or(|on| holds(on, beside)))
+        .filter(|beside| {
+            let place = Place { world, table, joins, row: beside, outer };
+            join.on.as_ref().is_none_or(|on| holds(on, &place))
+        })
         .collect();
     if join.kind == JoinKind::First {
         let key = usize::from(join.table.primary_key.0);
@@ -103,8 +120,12 @@ fn table_meant(table: &Table, column: ColumnIndex, value: &Value) -> Option<Tabl
 }
 
 /// Filter, count, order and cut.
-fn answer(query: &BoundQuery, mut found: Vec<Vec<Vec<Value>>>) -> Page {
-    found.retain(|row| query.filter.as_ref().is_none_or(|filter| holds(filter, row)));
+fn answer(world: &World<'_>, query: &BoundQuery, mut found: Vec<Vec<Vec<Value>>>) -> Page {
+    let (table, joins) = (&query.table, query.joins.as_slice());
+    found.retain(|row| {
+        let place = Place { world, table, joins, row, outer: None };
+        query.filter.as_ref().is_none_or(|filter| holds(filter, &place))
+    });
     let counted = |rows: usize| {
         let rows = u64::try_from(rows).unwrap_or(u64::MAX);
         query.count_max.map(|max| rows.min(max.saturating_add(1)))
@@ -209,11 +230,13 @@ fn compare_sources(query: &BoundQuery, left: &Sources, right: &Sources) -> Order
         .unwrap_or(Ordering::Equal)
 }
 
-/// Tells whether a filter without joins lets a row of this table through.
+/// Tells whether a filter about nothing but a row of this table lets it through.
 ///
-/// Shape: as for [`evaluate`].
-pub fn matches(catalog: &Catalog, table: &Table, filter: &Filter, row: &[Value]) -> bool {
-    holds(filter, &[complete(catalog, table, row)])
+/// Shape: as for [`evaluate`]. For a condition about other rows there are none.
+pub fn matches(catalog: &Catalog, table: &Arc<Table>, filter: &Filter, row: &[Value]) -> bool {
+    let world = World::new(&|_| Vec::new());
+    let row = [complete(catalog, table, row)];
+    holds(filter, &Place { world: &world, table, joins: &[], row: &row, outer: None })
 }
 
 /// The row with the values of its computed columns.
@@ -260,10 +283,11 @@ fn value<'a>(
     }
 }
 
-fn holds(filter: &Filter, row: &Sources) -> bool {
+fn holds(filter: &Filter, place: &Place<'_>) -> bool {
+    let row = place.row;
     match filter {
-        Filter::And(parts) => parts.iter().all(|part| holds(part, row)),
-        Filter::Or(parts) => parts.iter().any(|part| holds(part, row)),
+        Filter::And(parts) => parts.iter().all(|part| holds(part, place)),
+        Filter::Or(parts) => parts.iter().any(|part| holds(part, place)),
         Filter::Compare { column, compare: how, value } => {
             let cell = at(row, *column);
             if cell.is_null() {
@@ -273,12 +297,11 @@ fn holds(filter: &Filter, row: &Sources) -> bool {
             }
         }
         Filter::CompareColumns { left, compare: how, right } => {
-            let (left, right) = (at(row, *left), at(row, *right));
-            match (left.is_null(), right.is_null()) {
-                (true, true) => false,
-                (false, false) => accepts(*how, compare(left, right)),
-                _ => *how == Compare::NotEqual,
-            }
+            compare_values(at(row, *left), *how, at(row, *right))
+        }
+        Filter::CompareOuter { column, compare: how, levels, outer, negated } => {
+            let value = place.outside(*levels).map_or(&Value::Null, |row| at(row, *outer));
+            compare_values(at(row, *column), *how, value) != *negated
         }
         Filter::IsNull { column, negated } => at(row, *column).is_null() != *negated,
         Filter::In { column, values, negated } => {
@@ -294,6 +317,16 @@ fn holds(filter: &Filter, row: &Sources) -> bool {
             };
             found != *negated
         }
+        Filter::Exists(exists) => exists::holds(exists, place),
+    }
+}
+
+/// Two values of one row: null differs from what is not null, and compares with nothing else.
+fn compare_values(left: &Value, how: Compare, right: &Value) -> bool {
+    match (left.is_null(), right.is_null()) {
+        (true, true) => false,
+        (false, false) => accepts(how, compare(left, right)),
+        _ => how == Compare::NotEqual,
     }
 }
 

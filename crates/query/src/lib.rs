@@ -19,5 +19,5 @@ pub use error::Error;
 pub use evaluate::{evaluate, evaluate_joined};
 pub use shape::{Rows, Shape};
 pub use tree::{
-    BoundQuery, ColumnRef, Compare, Filter, Join, JoinKind, Match, Order, Page, Paging,
+    BoundQuery, ColumnRef, Compare, Exists, Filter, Join, JoinKind, Match, Order, Page, Paging,
 };

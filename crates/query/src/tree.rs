@@ -5,6 +5,10 @@
 //! pushed negations down, there is no `Not` node); `gt ge lt le eq` never match null; nulls sort first
 //! ascending and last descending; guids order by their bytes.
 
+mod exists;
+
+pub use exists::Exists;
+
 use crate::shape::{Groups, Shape};
 use model::{Catalog, Column, ColumnIndex, Table, Value};
 use std::sync::Arc;
@@ -74,6 +78,14 @@ pub struct Join {
     pub on: Option<Filter>,
 }
 
+/// Equal when they join the same rows; the table counts by its number.
+impl PartialEq for Join {
+    fn eq(&self, other: &Self) -> bool {
+        let ends = |join: &Self| (join.table.id, join.from, join.to, join.kind);
+        ends(self) == ends(other) && self.on == other.on
+    }
+}
+
 /// What becomes of rows without a partner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinKind {
@@ -133,6 +145,20 @@ pub enum Filter {
         /// Right side.
         right: ColumnRef,
     },
+    /// A column against a column of the row outside of the condition about other rows that this is a
+    /// part of; as [`Filter::CompareColumns`].
+    CompareOuter {
+        /// Left side.
+        column: ColumnRef,
+        /// How.
+        compare: Compare,
+        /// How many conditions about other rows lie between; from 1.
+        levels: u8,
+        /// Right side, by the sources there.
+        outer: ColumnRef,
+        /// True for "does not hold".
+        negated: bool,
+    },
     /// The column is empty, or is not.
     IsNull {
         /// The column.
@@ -161,6 +187,8 @@ pub enum Filter {
         /// True for "does not match", which holds for null.
         negated: bool,
     },
+    /// There are rows of another table that go with this one, or there are none.
+    Exists(Box<Exists>),
 }
 
 /// How two values are compared.

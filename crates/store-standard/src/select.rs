@@ -12,12 +12,15 @@ use model::{
     Catalog, ColumnIndex, Computed, Decimal, LookupValue, TableDefinition, Value, fold, fold_part,
 };
 use query::shape::LabelOrder;
-use query::{BoundQuery, ColumnRef, Compare, Filter, Join, Match, Order, Rows, Shape};
+use query::{BoundQuery, ColumnRef, Compare, Filter, Match, Order, Rows, Shape};
 
+mod exists;
 mod group;
 mod join;
 mod label;
 mod parents;
+
+use exists::Frame;
 
 /// A statement that reads.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,7 +129,7 @@ pub(crate) fn count(query: &BoundQuery, dialect: &dyn Dialect) -> Option<Select>
     let mut writer = Writer::new(query, dialect);
     let groups = query.shape.groups().filter(|groups| !groups.counts_rows);
     // Without keys all rows are one group, which is there even over no row.
-    let one = if groups.is_some_and(|groups| groups.keys.is_empty()) { "count(*)" } else { "1" };
+    let one = if groups.is_some() { "count(*)" } else { "1" };
     writer.sql.push_str(&format!("SELECT count(*) FROM (SELECT {one} AS one"));
     writer.from();
     writer.conditions(query.filter.as_ref(), None);
@@ -177,8 +180,9 @@ pub(crate) fn choices_of(text: &str) -> Option<Box<[i32]>> {
 
 struct Writer<'q> {
     catalog: &'q Catalog,
-    table: &'q TableDefinition,
-    joins: &'q [Join],
+    /// The tables around the condition that is being written: the query's own first, then those of
+    /// each condition about other rows that is open. Never empty.
+    frames: Vec<Frame<'q>>,
     order: &'q [Order],
     shape: &'q Shape,
     dialect: &'q dyn Dialect,
@@ -190,8 +194,7 @@ impl<'q> Writer<'q> {
     fn new(query: &'q BoundQuery, dialect: &'q dyn Dialect) -> Self {
         Self {
             catalog: &query.catalog,
-            table: query.table.definition(),
-            joins: &query.joins,
+            frames: vec![Frame { table: query.table.definition(), joins: &query.joins }],
             order: &query.order,
             shape: &query.shape,
             dialect,
@@ -204,19 +207,13 @@ impl<'q> Writer<'q> {
         Select { sql: self.sql, params: self.params, outputs }
     }
 
-    fn from(&mut self) {
-        self.sql.push_str(" FROM ");
-        self.sql.push_str(&names::table(self.table.id));
-        self.joins();
-    }
-
     fn param(&mut self, param: Param) {
         let number = self.params.len() + 1;
         self.dialect.placeholder(&mut self.sql, number, &param);
         self.params.push(param);
     }
 
-    fn conditions(&mut self, filter: Option<&Filter>, after: Option<&[Value]>) {
+    fn conditions(&mut self, filter: Option<&'q Filter>, after: Option<&[Value]>) {
         let mut glue = " WHERE ";
         if let Some(filter) = filter {
             self.sql.push_str(glue);
@@ -241,7 +238,8 @@ impl<'q> Writer<'q> {
                 continue;
             }
             self.sql.push_str(&operand.compared);
-            let nullable = order.column != ColumnRef::root(self.table.primary_key);
+            let key = self.frame(self.level()).table.primary_key;
+            let nullable = order.column != ColumnRef::root(key);
             let direction = self.dialect.direction(order.descending, nullable);
             self.sql.push_str(direction);
             if let Some(table) = operand.lookup_table {
@@ -358,23 +356,28 @@ impl<'q> Writer<'q> {
         self.param(Param::Integer(number));
     }
 
-    fn filter(&mut self, filter: &Filter) {
+    fn filter(&mut self, filter: &'q Filter) {
         match filter {
             Filter::And(parts) => self.parts(parts, " AND ", "TRUE"),
             Filter::Or(parts) => self.parts(parts, " OR ", "FALSE"),
             Filter::Compare { column, compare, value } => self.compare(*column, *compare, value),
             Filter::CompareColumns { left, compare, right } => {
-                self.compare_columns(*left, *compare, *right);
+                let level = self.level();
+                self.compare_columns((level, *left), *compare, (level, *right));
+            }
+            Filter::CompareOuter { column, compare, levels, outer, negated } => {
+                self.compare_outer(*column, *compare, (*levels, *outer), *negated);
             }
             Filter::IsNull { column, negated } => self.is_null(*column, *negated),
             Filter::In { column, values, negated } => self.in_list(*column, values, *negated),
             Filter::Text { column, matches, text, negated } => {
                 self.text(*column, *matches, text, *negated);
             }
+            Filter::Exists(exists) => self.exists(exists),
         }
     }
 
-    fn parts(&mut self, parts: &[Filter], glue: &str, empty: &str) {
+    fn parts(&mut self, parts: &'q [Filter], glue: &str, empty: &str) {
         if parts.is_empty() {
             self.sql.push_str(empty);
             return;
@@ -417,14 +420,21 @@ impl<'q> Writer<'q> {
         self.param(param);
     }
 
-    fn compare_columns(&mut self, left: ColumnRef, compare: Compare, right: ColumnRef) {
-        let (left_operand, right_operand) = (self.operand(left), self.operand(right));
-        let (left_operand, right_operand) = match (left_operand, right_operand) {
+    /// Two columns, each of a source of one of the open conditions.
+    fn compare_columns(
+        &mut self,
+        left: (usize, ColumnRef),
+        compare: Compare,
+        right: (usize, ColumnRef),
+    ) {
+        let operand = |(level, column)| self.operand_at(level, column);
+        let (left_operand, right_operand) = match (operand(left), operand(right)) {
             (Some(left), Some(right)) => (left, right),
             // One side is always null: only "differs" can hold, where the other is not null.
-            (None, None) => return self.constant(false),
-            (Some(_), None) if compare == Compare::NotEqual => return self.is_null(left, true),
-            (None, Some(_)) if compare == Compare::NotEqual => return self.is_null(right, true),
+            (Some(only), None) | (None, Some(only)) if compare == Compare::NotEqual => {
+                self.sql.push_str(&only.plain);
+                return self.sql.push_str(" IS NOT NULL");
+            }
             _ => return self.constant(false),
         };
         let tables = (table_of(&left_operand), table_of(&right_operand));
@@ -569,8 +579,14 @@ impl<'q> Writer<'q> {
     }
 
     fn operand(&self, column: ColumnRef) -> Option<Operand> {
-        let prefix = self.prefix(column.source);
-        operand(self.catalog, self.source(column.source), &prefix, column.column, self.dialect)
+        self.operand_at(self.level(), column)
+    }
+
+    /// A column of a source of one of the open conditions.
+    fn operand_at(&self, level: usize, column: ColumnRef) -> Option<Operand> {
+        let (table, prefix) =
+            (self.source(level, column.source), self.prefix(level, column.source));
+        operand(self.catalog, table, &prefix, column.column, self.dialect)
     }
 }
 

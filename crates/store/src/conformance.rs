@@ -119,6 +119,12 @@ macro_rules! standard_store_suite {
                 output_columns_come_in_the_order_asked_for
                 filters_and_orders_work_on_computed_columns
             }
+            related {
+                rows_are_found_by_what_points_to_them
+                rows_are_found_by_what_they_point_to
+                conditions_about_other_rows_nest_and_join
+                rows_are_compared_with_the_row_outside
+            }
             schema {
                 a_new_table_can_be_written_at_once
                 a_new_column_is_null_in_rows_that_exist

@@ -14,7 +14,7 @@ use crate::{
     WriteOp, WriteSet, apply_ops,
 };
 use async_trait::async_trait;
-use model::{Catalog, Table, Timestamp, Uuid};
+use model::{Catalog, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use rows::State;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -118,7 +118,7 @@ fn run_op(
     op: &WriteOp,
 ) -> Result<Vec<RowOutcome>, Vec<Rejection>> {
     let mut verdicts = judge(&*state, op);
-    let table = table_of(op);
+    let table = op.table();
     let consequences = match op {
         WriteOp::Delete(_) => Some(cascade::of_delete(state, table, &mut verdicts)),
         WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_) => None,
@@ -149,13 +149,4 @@ fn run_op(
         cascade::carry_out(state, author, consequences);
     }
     Ok(outcomes)
-}
-
-fn table_of(op: &WriteOp) -> &Arc<Table> {
-    match op {
-        WriteOp::Insert(op) => &op.table,
-        WriteOp::Update(op) => &op.table,
-        WriteOp::Upsert(op) => &op.table,
-        WriteOp::Delete(op) => &op.table,
-    }
 }

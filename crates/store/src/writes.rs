@@ -70,6 +70,18 @@ pub enum WriteOp {
     Delete(Delete),
 }
 
+impl WriteOp {
+    /// The table whose rows are written.
+    pub fn table(&self) -> &Arc<Table> {
+        match self {
+            Self::Insert(op) => &op.table,
+            Self::Update(op) => &op.table,
+            Self::Upsert(op) => &op.table,
+            Self::Delete(op) => &op.table,
+        }
+    }
+}
+
 /// New rows. A stored column that neither a row nor the constants name is null.
 #[derive(Clone, Debug)]
 pub struct Insert {

@@ -8,7 +8,7 @@ use crate::fault::{self, Problem, job as refused};
 use crate::response;
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use model::{TableKind, Timestamp, Uuid};
+use model::{Timestamp, Uuid};
 use pipeline::job::NewJob;
 use pipeline::{Message, Reply};
 use query::expression;
@@ -114,12 +114,6 @@ fn new_job(attempt: &Attempt<'_>) -> Result<NewJob, Problem> {
         let table = &bound.table;
         if !pipeline::can_delete(table) {
             return Err(refused::not_deletable(&table.logical_name));
-        }
-        if table.kind == TableKind::Elastic {
-            return Err(Problem::not_implemented(format_args!(
-                "BulkDelete on the elastic table '{}'",
-                table.logical_name
-            )));
         }
     }
     Ok(NewJob {

@@ -10,6 +10,7 @@ use pipeline::{Condition, Context, Definition, Error, Message, Pipeline, Read, R
 use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use store::MemoryElasticStore;
 use store::memory::MemoryStore;
 
 pub(crate) const NOW: i64 = 1_750_000_000;
@@ -34,12 +35,20 @@ pub(crate) struct Report {
 
 impl House {
     pub(crate) async fn open() -> Self {
-        let store = Arc::new(MemoryStore::default());
-        let pipeline =
-            Pipeline::open(pipeline::Stores { standard: store, elastic: None }, Timestamp(NOW), 42)
-                .await
-                .expect("it opens");
+        let stores = pipeline::Stores {
+            standard: Arc::new(MemoryStore::default()),
+            elastic: Some(Arc::new(MemoryElasticStore::default())),
+        };
+        let pipeline = Pipeline::open(stores, Timestamp(NOW), 42).await.expect("it opens");
         Self { pipeline: Arc::new(pipeline), now: Arc::new(AtomicI64::new(NOW)) }
+    }
+
+    /// Takes messages from a table, as a configuration does. Nobody else has the pipeline yet.
+    pub(crate) async fn take_away(&mut self, table: &str, messages: &[&str]) {
+        let messages = messages.iter().map(|name| (*name).to_owned()).collect();
+        let named = [(table.to_owned(), messages)].into();
+        let pipeline = Arc::get_mut(&mut self.pipeline).expect("nobody else has it");
+        pipeline.make_unavailable(&named, Timestamp(NOW)).await.expect("known names");
     }
 
     /// A lead that points to an account holds it.

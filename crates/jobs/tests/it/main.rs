@@ -1,5 +1,6 @@
 //! Jobs in process, over the reference store, with a clock that the test moves.
 
+mod elastic;
 mod house;
 mod lives;
 mod races;

@@ -10,7 +10,7 @@ use crate::elastic::{self, Found, Wanted, bind_key};
 use crate::fault;
 use crate::message::{Definition, Reply, Write};
 use crate::write;
-use model::{Bind, LookupValue, Table, TableKind, Uuid, Value, partition};
+use model::{Bind, Fault, LookupValue, Table, TableKind, Uuid, Value, partition};
 use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -101,8 +101,8 @@ impl Pipeline {
         if query.shape.rows != query::Rows::Each {
             return Err(fault::no_groups().into());
         }
-        if query.filter.as_ref().is_some_and(compares_columns) {
-            return Err(fault::no_column_comparison().into());
+        if let Some(fault) = query.filter.as_ref().and_then(not_about_one_value) {
+            return Err(fault.into());
         }
         let page = self.elastic_store()?.read(query, partition, context.now).await;
         page.map(Reply::Page).map_err(not_about_rows)
@@ -201,14 +201,16 @@ impl Pipeline {
     }
 }
 
-fn compares_columns(filter: &Filter) -> bool {
+/// Why an elastic table cannot be asked this: a condition there is about one value of its row.
+fn not_about_one_value(filter: &Filter) -> Option<Fault> {
     match filter {
-        Filter::And(all) | Filter::Or(all) => all.iter().any(compares_columns),
-        Filter::CompareColumns { .. } => true,
+        Filter::And(all) | Filter::Or(all) => all.iter().find_map(not_about_one_value),
+        Filter::CompareColumns { .. } => Some(fault::no_column_comparison()),
+        Filter::Exists(_) | Filter::CompareOuter { .. } => Some(fault::no_links()),
         Filter::Compare { .. }
         | Filter::IsNull { .. }
         | Filter::In { .. }
-        | Filter::Text { .. } => false,
+        | Filter::Text { .. } => None,
     }
 }
 

@@ -734,6 +734,8 @@ fn async_operation() -> TableDefinition {
         .with("Sheaf_LeaseUntil", "Lease Until", date_time())
         .with("Sheaf_StartVersion", "Version at Start", ColumnKind::BigInt)
         .with("Sheaf_Position", "Last Record", ColumnKind::Guid)
+        .with("Sheaf_Partition", "Partition of the Last Record", memo(2_048))
+        .with("Sheaf_Pending", "Records at Hand", memo(crate::job::PENDING_UNITS_MAX))
         .done()
 }
 

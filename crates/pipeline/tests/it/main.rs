@@ -3,5 +3,6 @@
 mod define;
 mod elastic;
 mod house;
+mod lowest;
 mod together;
 mod write;

@@ -91,15 +91,19 @@ proptest! {
 }
 
 #[tokio::test]
-async fn what_is_wrong_without_rows_is_told_before_what_depends_on_them() {
+async fn the_first_write_that_fails_is_told_whatever_is_wrong_with_it() {
     let house = House::open().await;
     let heavy = [("ship_weight", Value::Integer(-1))];
-    let writes = vec![
-        write(&house, MessageName::Create, vec![house.target(id(1), &[])]),
-        write(&house, MessageName::Delete, vec![house.target(id(9), &[])]),
-        write(&house, MessageName::Create, vec![house.target(id(2), &heavy)]),
-    ];
-    let fault = all(&house, writes).await.expect_err("both fail");
+    let writes = |second: u128| {
+        vec![
+            write(&house, MessageName::Create, vec![house.target(id(1), &[])]),
+            write(&house, MessageName::Delete, vec![house.target(id(second), &[])]),
+            write(&house, MessageName::Create, vec![house.target(id(2), &heavy)]),
+        ]
+    };
+    let fault = all(&house, writes(9)).await.expect_err("two fail");
+    assert_eq!((fault.write, fault.code), (Some(1), code::OBJECT_DOES_NOT_EXIST));
+    let fault = all(&house, writes(1)).await.expect_err("the last fails");
     assert_eq!((fault.write, fault.code), (Some(2), code::INTEGER_VALUE_OUT_OF_RANGE));
     assert!(table(&house).await.is_empty());
 }

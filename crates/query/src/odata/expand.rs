@@ -314,7 +314,9 @@ impl Binder<'_> {
                 }
                 "$orderby" | "$top" => {}
                 _ => {
-                    return Err(Error::refused(format!("option `{option}` of `{name}` in $expand")));
+                    return Err(Error::refused(format!(
+                        "option `{option}` of `{name}` in $expand"
+                    )));
                 }
             }
             if has_alias(value) {

@@ -50,11 +50,15 @@ pub fn negate(filter: Filter) -> Filter {
                 _ => Filter::Or(vec![other, left, right]),
             }
         }
+        Filter::CompareOuter { column, compare, levels, outer, negated } => {
+            Filter::CompareOuter { column, compare, levels, outer, negated: !negated }
+        }
         Filter::IsNull { column, negated } => Filter::IsNull { column, negated: !negated },
         Filter::In { column, values, negated } => Filter::In { column, values, negated: !negated },
         Filter::Text { column, matches, text, negated } => {
             Filter::Text { column, matches, text, negated: !negated }
         }
+        Filter::Exists(exists) => exists.negate().into(),
     }
 }
 

@@ -67,6 +67,9 @@ fn print(table: &Table, filter: &Filter) -> String {
             let not = if *negated { "not " } else { "" };
             format!("{not}{function}({},'{pattern}')", name(column))
         }
+        Filter::CompareOuter { .. } | Filter::Exists(_) => {
+            unreachable!("no generated text is about rows of other tables")
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every scenario of `conformance/`, in process, on every store.
 //!
-//! Each worker has a store of its own, so that files neither wait for nor see each other.
+//! Each worker has stores of its own, so that files neither wait for nor see each other. Standard and
+//! elastic tables lie in what a service puts together: the references, SQLite with the LSM, PostgreSQL.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,8 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use model::{Timestamp, Uuid};
 use pipeline::{Pipeline, Stores};
+use store::MemoryElasticStore;
 use store::memory::MemoryStore;
-use store::{MemoryElasticStore, StandardStore};
+use store_elastic::{LsmStore, PostgresElasticStore};
 use store_standard::{PostgresStore, SqliteOptions, SqliteStore, Synchronous};
 use tempfile::TempDir;
 use testkit::postgres::Cluster;
@@ -33,7 +35,7 @@ const WORKERS: usize = 4;
 /// Plays every file on stores that `open` makes, one per worker.
 fn check<F>(name: &str, open: impl Fn() -> F + Sync)
 where
-    F: Future<Output = Arc<dyn StandardStore>>,
+    F: Future<Output = Stores>,
 {
     let mut folder = folder::read(&folder::home(), PREFIX).expect("conformance/ is there");
     if let Ok(piece) = std::env::var(FILTER_VARIABLE) {
@@ -59,7 +61,7 @@ where
 
 fn work<F>(folder: &Folder, next: &AtomicUsize, open: impl Fn() -> F) -> Vec<(usize, Outcome)>
 where
-    F: Future<Output = Arc<dyn StandardStore>>,
+    F: Future<Output = Stores>,
 {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let features: Vec<String> = FEATURES.iter().map(|&feature| feature.to_owned()).collect();
@@ -77,11 +79,7 @@ where
     })
 }
 
-async fn client(
-    store: Arc<dyn StandardStore>,
-) -> Client<impl AsyncFn(Request) -> Result<Response, String>> {
-    let elastic = Arc::new(MemoryElasticStore::default());
-    let stores = Stores { standard: store, elastic: Some(elastic) };
+async fn client(stores: Stores) -> Client<impl AsyncFn(Request) -> Result<Response, String>> {
     let pipeline = Arc::new(Pipeline::open(stores, NOW, 1).await.expect("the store opens"));
     let api = WebApi::new(Arc::clone(&pipeline), Settings::default());
     let send = async move |request: Request| {
@@ -115,26 +113,31 @@ async fn client(
 
 #[test]
 fn every_scenario_holds_on_the_reference() {
-    check("reference", async || Arc::new(MemoryStore::new()) as Arc<dyn StandardStore>);
+    check("reference", async || Stores {
+        standard: Arc::new(MemoryStore::new()),
+        elastic: Some(Arc::new(MemoryElasticStore::default())),
+    });
 }
 
 #[test]
-fn every_scenario_holds_on_sqlite() {
+fn every_scenario_holds_on_sqlite_and_the_lsm() {
     let home = TempDir::new().expect("a temporary directory");
     let count = AtomicUsize::new(0);
     let open = async || {
         let number = count.fetch_add(1, Ordering::Relaxed);
-        let directory = home.path().join(number.to_string());
-        // What survives a power failure is not asked here.
-        let options = SqliteOptions { synchronous: Synchronous::Normal, ..Default::default() };
-        open_sqlite(&directory, options)
+        open_embedded(&home.path().join(number.to_string()))
     };
-    check("sqlite", open);
+    check("sqlite and lsm", open);
 }
 
-fn open_sqlite(directory: &Path, options: SqliteOptions) -> Arc<dyn StandardStore> {
+fn open_embedded(directory: &Path) -> Stores {
     std::fs::create_dir_all(directory).expect("a directory");
-    SqliteStore::open(directory, options).expect("SQLite opens")
+    // What survives a power failure is not asked here.
+    let options = SqliteOptions { synchronous: Synchronous::Normal, ..Default::default() };
+    Stores {
+        standard: SqliteStore::open(directory, options).expect("SQLite opens"),
+        elastic: Some(LsmStore::open(&directory.join("elastic")).expect("the LSM opens")),
+    }
 }
 
 #[test]
@@ -142,6 +145,9 @@ fn every_scenario_holds_on_postgresql() {
     let cluster = Cluster::shared().expect("PostgreSQL runs");
     check("postgresql", async || {
         let url = cluster.create_database("scenarios").expect("a database can be made");
-        PostgresStore::open(&url).await.expect("PostgreSQL opens") as Arc<dyn StandardStore>
+        Stores {
+            standard: PostgresStore::open(&url).await.expect("PostgreSQL opens"),
+            elastic: Some(PostgresElasticStore::open(&url).await.expect("PostgreSQL opens")),
+        }
     });
 }

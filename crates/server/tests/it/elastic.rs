@@ -2,6 +2,11 @@
 
 use crate::house::{Home, House};
 use reqwest::Method;
+use serde_json::json;
+use std::time::Duration;
+
+/// How often the state of a job is asked for before a test gives up.
+const LOOKS_MAX: usize = 1_500;
 
 fn label(text: &str) -> String {
     format!(r#"{{"LocalizedLabels":[{{"Label":"{text}","LanguageCode":1033}}]}}"#)
@@ -74,4 +79,86 @@ async fn beside(home: Home) {
     let page = ok(&house, Method::GET, "new_pings?$filter=new_later eq 1", "").await;
     assert_eq!(page["value"][0]["partitionid"], "q");
     house.close().await;
+}
+
+fn pings(numbers: std::ops::Range<u32>) -> String {
+    let target = |number| {
+        json!({
+            "@odata.type": "Microsoft.Dynamics.CRM.new_ping",
+            "new_pingid": format!("9a111111-0000-4000-8000-{number:012}"),
+            "partitionid": format!("p{}", number % 7),
+            "new_source": if number % 10 == 9 { "new" } else { "old" },
+        })
+    };
+    json!({"Targets": numbers.map(target).collect::<Vec<_>>()}).to_string()
+}
+
+const CREATE: &str = "new_pings/Microsoft.Dynamics.CRM.CreateMultiple";
+
+async fn count(house: &House, filter: &str) -> usize {
+    let page = ok(house, Method::GET, &format!("new_pings?$select=new_pingid{filter}"), "").await;
+    page["value"].as_array().map_or(0, Vec::len)
+}
+
+#[tokio::test]
+async fn an_elastic_store_of_its_own_keeps_its_rows_over_a_restart() {
+    let elsewhere = Home::sqlite();
+    let [_, postgres] = Home::each();
+    for elastic in [elsewhere.choice(), postgres.choice()] {
+        let choose = |options: &mut server::Options| options.elastic = Some(elastic.clone());
+        let house = House::open_with(Home::sqlite(), choose).await;
+        ok(&house, Method::POST, "EntityDefinitions", &table()).await;
+        ok(&house, Method::POST, "accounts", r#"{"name":"Holder"}"#).await;
+        let answer = ok(&house, Method::POST, CREATE, &pings(0..100)).await;
+        assert_eq!(answer["Ids"].as_array().map(Vec::len), Some(100));
+        let house = House::open_with(house.close().await, choose).await;
+        assert_eq!(count(&house, "").await, 100);
+        assert_eq!(count(&house, "&partitionId=p3").await, 14);
+        assert_eq!(count(&house, "&$filter=new_source eq 'new'").await, 10);
+        let one = "new_pings(new_pingid=9a111111-0000-4000-8000-000000000008,partitionid='p1')";
+        assert_eq!(ok(&house, Method::GET, one, "").await["new_source"], "old");
+        let accounts = ok(&house, Method::GET, "accounts?$select=name", "").await;
+        assert_eq!(accounts["value"][0]["name"], "Holder");
+        // Without its store the definitions are there and the rows are not: they lie elsewhere.
+        let house = House::open(house.close().await).await;
+        assert_eq!(count(&house, "").await, 0);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_bulk_delete_of_an_elastic_table_runs_in_the_background_and_goes_on_after_a_restart() {
+    for home in Home::each() {
+        let house = House::open(home).await;
+        ok(&house, Method::POST, "EntityDefinitions", &table()).await;
+        for first in (0..3_000).step_by(500) {
+            ok(&house, Method::POST, CREATE, &pings(first..first + 500)).await;
+        }
+        let job = json!({
+            "JobName": "Purge", "SendEmailNotification": false, "ToRecipients": [], "CCRecipients": [],
+            "RecurrencePattern": "",
+            "QuerySet": [{"EntityName": "new_ping", "Criteria": {"FilterOperator": "And", "Conditions": [
+                {"AttributeName": "new_source", "Operator": "Equal",
+                 "Values": [{"Value": "old", "Type": "System.String"}]}]}}],
+        });
+        let answer = ok(&house, Method::POST, "BulkDelete", &job.to_string()).await;
+        let id = answer["JobId"].as_str().expect("an id").to_owned();
+        let house = House::open(house.close().await).await;
+        let path = format!(
+            "bulkdeleteoperations?$select=successcount,failurecount,statecode,statuscode&$filter=_asyncoperationid_value eq {id}"
+        );
+        let mut last = serde_json::Value::Null;
+        for _ in 0..LOOKS_MAX {
+            last = ok(&house, Method::GET, &path, "").await["value"][0].clone();
+            if last["statecode"] == 3 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let numbers = [&last["statuscode"], &last["successcount"], &last["failurecount"]];
+        assert_eq!(numbers, [30, 2_700, 0], "{last}");
+        assert_eq!(count(&house, "").await, 300);
+        assert_eq!(count(&house, "&$filter=new_source eq 'old'").await, 0);
+        house.close().await;
+    }
 }

@@ -30,7 +30,7 @@ impl Home {
         Self::Sqlite(TempDir::new().expect("a temporary directory"))
     }
 
-    fn choice(&self) -> StoreChoice {
+    pub(crate) fn choice(&self) -> StoreChoice {
         match self {
             Self::Sqlite(directory) => StoreChoice::Directory(directory.path().to_owned()),
             Self::Postgres(url) => StoreChoice::Postgres(url.clone()),

@@ -48,7 +48,7 @@ pub(super) fn page(query: &BoundQuery, groups: &Groups, dialect: &dyn Dialect) -
         selected.push(&term.selected);
         selected.extend(term.table.as_deref());
     }
-    let selected = if selected.is_empty() { "1".to_owned() } else { selected.join(", ") };
+    let selected = if selected.is_empty() { "count(*)".to_owned() } else { selected.join(", ") };
     writer.sql.push_str(&format!("SELECT {selected}"));
     writer.from();
     writer.conditions(query.filter.as_ref(), None);

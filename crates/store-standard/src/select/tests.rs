@@ -3,7 +3,7 @@
 use super::*;
 use crate::sqlite::dialect::Sqlite;
 use model::{Table, Uuid};
-use query::{JoinKind, Paging};
+use query::{Exists, Join, JoinKind, Paging};
 use std::sync::Arc;
 use store::conformance::fixture::{TableBuilder, decimal, integer, lookup, place_of, text};
 use store::{SchemaOp, apply_ops};
@@ -212,5 +212,54 @@ fn joined_tables_and_their_columns_have_aliases() {
         "SELECT j0.c1, j1.c1 FROM t7 AS j0 LEFT JOIN t3 AS j1 ON j1.c1 = j0.c7 AND 3 = j0.c7t \
          JOIN t7 AS j2 ON j2.c3f = fold(j0.c4) AND j2.c5 > ?1 WHERE j2.c6 IS NOT NULL \
          ORDER BY j0.c1 LIMIT ?2 OFFSET ?3"
+    );
+}
+
+#[test]
+fn rows_of_other_tables_are_looked_for_under_names_of_their_own() {
+    let catalog = catalog();
+    let account = catalog.table("account").expect("it was made").clone();
+    let holder = |table: &Table| of(table, "holder");
+    let by_key = |to| Exists::new(&account, account.primary_key, to);
+    check_filter(
+        |table| by_key(holder(table)).into(),
+        "EXISTS (SELECT 1 FROM t3 AS e1s0 WHERE e1s0.c1 = t7.c7 AND 3 = t7.c7t)",
+    );
+    let heavy = |table: &Table| compare(table, "count", Compare::Greater, Value::Integer(5));
+    check(
+        |table, query| {
+            // The table of the query itself, two levels deep.
+            let own = query.table.clone();
+            let inner =
+                Exists::new(&own, holder(&own).column, ColumnRef::root(account.primary_key));
+            let lighter = Filter::CompareOuter {
+                column: of(table, "count"),
+                compare: Compare::Less,
+                levels: 2,
+                outer: of(table, "count"),
+                negated: false,
+            };
+            let inner = inner.with(Filter::And(vec![heavy(table), lighter])).negate();
+            query.filter = Some(by_key(holder(table)).with(inner.into()).into());
+        },
+        " WHERE EXISTS (SELECT 1 FROM t3 AS e1s0 WHERE e1s0.c1 = t7.c7 AND 3 = t7.c7t AND \
+         NOT EXISTS (SELECT 1 FROM t7 AS e2s0 WHERE e2s0.c7 = e1s0.c1 AND e2s0.c7t = 3 AND \
+         (e2s0.c5 > ?1 AND (e2s0.c5 < t7.c5)))) ORDER BY c1",
+    );
+    let mut joined = by_key(ColumnRef::root(account.primary_key));
+    joined.joins.push(Join {
+        table: account.clone(),
+        from: account.primary_key,
+        to: ColumnRef::root(account.primary_key),
+        kind: JoinKind::Inner,
+        on: None,
+    });
+    check_filter(
+        |table| {
+            joined.to = holder(table);
+            Filter::And(vec![joined.into(), heavy(table)])
+        },
+        "(EXISTS (SELECT 1 FROM t3 AS e1s0 JOIN t3 AS e1s1 ON e1s1.c1 = e1s0.c1 \
+         WHERE e1s0.c1 = t7.c7 AND 3 = t7.c7t) AND c5 > ?1)",
     );
 }

@@ -8,6 +8,7 @@ pub mod lifetime;
 pub mod queries;
 pub mod random_queries;
 pub mod refusals;
+pub mod related;
 pub mod schema;
 pub mod shapes;
 pub mod values;

@@ -28,6 +28,7 @@ pub(crate) fn of_fetch(error: Error) -> Problem {
         Error::BadFlag { name, value } => {
             let code = match name {
                 "distinct" => code::INVALID_DISTINCT,
+                "groupby" => code::INVALID_GROUP_BY,
                 "descending" => code::INVALID_DESCENDING,
                 "useraworderby" => code::INVALID_USE_RAW_ORDER_BY,
                 _ => code::INVALID_FETCH_XML,

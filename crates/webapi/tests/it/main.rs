@@ -17,3 +17,4 @@ mod protocol;
 mod queries;
 mod records;
 mod service;
+mod shapes;

@@ -11,7 +11,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Strategy, any, prop_oneof};
 use query::shape::{Aggregate, DatePart, GroupKey, GroupOrder, Groups, LabelOrder, PerParent};
-use query::{BoundQuery, ColumnRef, Compare, Filter, Join, JoinKind, Match, Order, Rows};
+use query::{BoundQuery, ColumnRef, Compare, Exists, Filter, Join, JoinKind, Match, Order, Rows};
 use std::collections::HashMap;
 
 const TABLE: &str = "ship_crate";
@@ -139,6 +139,8 @@ enum Condition {
     IsNull { column: Place, negated: bool },
     In { column: Place, values: Vec<u8>, negated: bool },
     Text { column: Place, matches: usize, text: usize, negated: bool },
+    Exists { what: Box<Joined>, joins: Vec<Joined>, filter: Option<Box<Condition>>, negated: bool },
+    Outer { pair: usize, compare: usize, to: usize, negated: bool },
 }
 
 const COMPARES: [Compare; 6] = [
@@ -211,11 +213,29 @@ fn conditions() -> impl Strategy<Value = Condition> {
         2 => (column(), 0..3_usize, 0..TEXTS.len(), any::<bool>()).prop_map(
             |(column, matches, text, negated)| Condition::Text { column, matches, text, negated },
         ),
+        1 => (0..PAIRS.len(), 0..6_usize, 0..4_usize, any::<bool>()).prop_map(
+            |(pair, compare, to, negated)| Condition::Outer { pair, compare, to, negated },
+        ),
     ];
     leaf.prop_recursive(3, 12, 3, |inner| {
+        let related = (
+            (0..JOINS.len(), 0..3_usize),
+            vec((0..JOINS.len(), 0..3_usize, join_kinds()), 0..2),
+            option::weighted(0.8, inner.clone()),
+            any::<bool>(),
+        );
         prop_oneof![
-            vec(inner.clone(), 0..3).prop_map(Condition::And),
-            vec(inner, 0..3).prop_map(Condition::Or),
+            2 => vec(inner.clone(), 0..3).prop_map(Condition::And),
+            2 => vec(inner, 0..3).prop_map(Condition::Or),
+            1 => related.prop_map(|((what, to), joins, filter, negated)| {
+                let joined = |(what, to, kind)| Joined { what, to, kind, on: None };
+                Condition::Exists {
+                    what: Box::new(joined((what, to, JoinKind::Inner))),
+                    joins: joins.into_iter().map(joined).collect(),
+                    filter: filter.map(Box::new),
+                    negated,
+                }
+            }),
         ]
     })
 }
@@ -224,9 +244,12 @@ fn column() -> impl Strategy<Value = Place> {
     (0..4_usize, 0..STORED.len() + COMPUTED.len())
 }
 
+fn join_kinds() -> impl Strategy<Value = JoinKind> {
+    proptest::sample::select(vec![JoinKind::Inner, JoinKind::Outer, JoinKind::First])
+}
+
 fn joins() -> impl Strategy<Value = Vec<Joined>> {
-    let kind = proptest::sample::select(vec![JoinKind::Inner, JoinKind::Outer, JoinKind::First]);
-    let join = (0..JOINS.len(), 0..3_usize, kind, option::weighted(0.3, conditions()));
+    let join = (0..JOINS.len(), 0..3_usize, join_kinds(), option::weighted(0.3, conditions()));
     let join = join.prop_map(|(what, to, kind, on)| Joined { what, to, kind, on });
     prop_oneof![2 => proptest::strategy::Just(Vec::new()), 3 => vec(join, 1..4)]
 }
@@ -279,17 +302,11 @@ impl Query {
     fn bind(&self, world: &World) -> BoundQuery {
         let mut query = world.query(TABLE);
         for joined in &self.joins {
-            let (table, from, to) = JOINS[joined.what];
-            let source = joined.to % (query.joins.len() + 1);
-            let is_crate = *query.source(number(source)).logical_name == *TABLE;
-            let to = world.column(TABLE, to);
-            let to = ColumnRef { source: if is_crate { number(source) } else { 0 }, column: to };
-            let (table, from) = (world.table(table), world.column(table, from));
-            query.joins.push(Join { table, from, to, kind: joined.kind, on: None });
-            let on = joined.on.as_ref().map(|on| on.bind(world, &query));
+            joined.add(world, &mut query);
+            let on = joined.on.as_ref().map(|on| on.bind(world, &query, None));
             query.joins.last_mut().expect("one was pushed").on = on;
         }
-        query.filter = self.filter.as_ref().map(|filter| filter.bind(world, &query));
+        query.filter = self.filter.as_ref().map(|filter| filter.bind(world, &query, None));
         query.order[0].descending = self.key_descending;
         let mut order: Vec<Order> = Vec::new();
         for (place, descending) in &self.order {
@@ -396,6 +413,24 @@ fn aggregate(world: &World, kind: usize, number: usize) -> Aggregate {
     }
 }
 
+impl Joined {
+    /// The source and column that it joins to; none when no crate is among the sources.
+    fn to(&self, world: &World, query: &BoundQuery) -> Option<ColumnRef> {
+        let is_crate = |source: &u16| *query.source(*source).logical_name == *TABLE;
+        let wished = number(self.to % (query.joins.len() + 1));
+        let all = 0..=number(query.joins.len());
+        let source = std::iter::once(wished).chain(all).find(is_crate)?;
+        Some(ColumnRef { source, column: world.column(TABLE, JOINS[self.what].2) })
+    }
+
+    fn add(&self, world: &World, query: &mut BoundQuery) {
+        let Some(to) = self.to(world, query) else { return };
+        let (table, from, _) = JOINS[self.what];
+        let (table, from) = (world.table(table), world.column(table, from));
+        query.joins.push(Join { table, from, to, kind: self.kind, on: None });
+    }
+}
+
 fn number(source: usize) -> u16 {
     u16::try_from(source).expect("few joins")
 }
@@ -417,8 +452,10 @@ fn place_of(world: &World, query: &BoundQuery, place: Place) -> (ColumnRef, &'st
 }
 
 impl Condition {
-    fn bind(&self, world: &World, query: &BoundQuery) -> Filter {
-        let all = |parts: &[Condition]| parts.iter().map(|part| part.bind(world, query)).collect();
+    /// `outer`: the query around the condition about other rows that this one is a part of.
+    fn bind(&self, world: &World, query: &BoundQuery, outer: Option<&BoundQuery>) -> Filter {
+        let all =
+            |parts: &[Condition]| parts.iter().map(|part| part.bind(world, query, outer)).collect();
         match self {
             Self::And(parts) => Filter::And(all(parts)),
             Self::Or(parts) => Filter::Or(all(parts)),
@@ -434,10 +471,42 @@ impl Condition {
                 let (left, right) = PAIRS[*pair];
                 let compare = COMPARES[*compare];
                 let source = number(source % (query.joins.len() + 1));
-                let of_crate = *query.source(source).logical_name == *TABLE;
-                let source = if of_crate { source } else { 0 };
+                let of_crate = |source: &u16| *query.source(*source).logical_name == *TABLE;
+                let (Some(source), true) = ([source, 0].into_iter().find(of_crate), of_crate(&0))
+                else {
+                    return Filter::And(Vec::new());
+                };
                 let left = ColumnRef { source, column: world.column(TABLE, left) };
                 Filter::CompareColumns { left, compare, right: at(world.column(TABLE, right)) }
+            }
+            Self::Outer { pair, compare, to, negated } => {
+                let (left, right) = PAIRS[*pair];
+                let of_crate =
+                    |query: &BoundQuery, source: u16| *query.source(source).logical_name == *TABLE;
+                let Some(outside) = outer else { return Filter::Or(Vec::new()) };
+                let source = number(to % (outside.joins.len() + 1));
+                if !of_crate(query, 0) || !of_crate(outside, source) {
+                    return Filter::Or(Vec::new());
+                }
+                Filter::CompareOuter {
+                    column: at(world.column(TABLE, left)),
+                    compare: COMPARES[*compare],
+                    levels: 1,
+                    outer: ColumnRef { source, column: world.column(TABLE, right) },
+                    negated: *negated,
+                }
+            }
+            Self::Exists { what, joins, filter, negated } => {
+                let Some(to) = what.to(world, query) else { return Filter::And(Vec::new()) };
+                let (table, from, _) = JOINS[what.what];
+                let mut inner = world.query(table);
+                joins.iter().for_each(|joined| joined.add(world, &mut inner));
+                let mut exists = Exists::new(&inner.table, world.column(table, from), to);
+                let filter = filter.as_ref().map(|filter| filter.bind(world, &inner, Some(query)));
+                exists.filter = filter;
+                exists.joins = inner.joins;
+                exists.negated = *negated;
+                exists.into()
             }
             Self::IsNull { column, negated } => {
                 let (column, _) = place_of(world, query, *column);

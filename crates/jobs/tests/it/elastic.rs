@@ -1,0 +1,262 @@
+//! Bulk deletes of elastic tables: what they delete, what they count, and through every kind of stop.
+
+use crate::house::{House, exhaust, report};
+use jobs::Worker;
+use model::{
+    Cell, Label, MessageName, NewColumn, NewTable, Ownership, RequiredLevel, TableKind, Target,
+    TargetKey, TextFormat, Uuid, Value, code,
+};
+use pipeline::{Definition, Message};
+
+/// Deletes every ping whose source is `old`.
+const OLD_PINGS: &str = r#"[{"EntityName":"ship_ping","Criteria":{"FilterOperator":"And","Conditions":[{"AttributeName":"ship_source","Operator":"Equal","Values":[{"Value":"old","Type":"System.String"}]}]}}]"#;
+/// Steps that claim a job and begin its run.
+const STEPS_BEFORE_WORK: usize = 2;
+
+async fn with_pings() -> House {
+    let house = House::open().await;
+    let table = NewTable {
+        schema_name: "ship_Ping".into(),
+        entity_set_name: None,
+        display_name: Label::english("Ping"),
+        display_collection_name: Label::english("Pings"),
+        description: Label::default(),
+        ownership: Ownership::User,
+        kind: TableKind::Elastic,
+        has_notes: false,
+        has_activities: false,
+        change_tracking: None,
+        columns: vec![NewColumn {
+            schema_name: "ship_Source".into(),
+            display_name: Label::english("Source"),
+            description: Label::default(),
+            required: RequiredLevel::None,
+            kind: model::ColumnKind::Text { max_length: 10, format: TextFormat::Text },
+            is_primary_name: true,
+        }],
+    };
+    let define = Message::Define(Definition::CreateTables(vec![table]));
+    house.run(define).await.expect("an elastic table");
+    house
+}
+
+/// A ping by number; every third has no partition, and pairs of the others share an id.
+fn target(house: &House, number: u128, source: Option<&str>) -> Target {
+    let catalog = house.pipeline.catalog();
+    let table = catalog.table("ship_ping").expect("it exists");
+    let cell = |name: &str, value: &str| Cell {
+        column: table.index_of(name).expect("the column exists"),
+        value: Value::text(value),
+    };
+    let (id, partition) = match number % 3 {
+        0 => (number, None),
+        1 => (number, Some("p")),
+        _ => (number - 1, Some("q\"")),
+    };
+    let partition = partition.map(|partition| cell("partitionid", partition));
+    let source = source.map(|source| cell("ship_source", source));
+    Target {
+        key: TargetKey::Id(Uuid::from_u128(number_to_id(id))),
+        cells: partition.into_iter().chain(source).collect(),
+        ..Target::default()
+    }
+}
+
+/// Scatters the ids, so that the order of making is not that of reading.
+fn number_to_id(number: u128) -> u128 {
+    (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+}
+
+async fn make(house: &House, numbers: std::ops::Range<u128>, source: &str) {
+    let targets = numbers.map(|number| target(house, number, Some(source))).collect();
+    house.write(MessageName::CreateMultiple, "ship_ping", targets).await.expect("plain rows");
+}
+
+async fn steps(worker: &mut Worker, count: usize) {
+    for _ in 0..count {
+        worker.step().await.expect("a step");
+    }
+}
+
+#[tokio::test]
+async fn a_job_deletes_what_matches_in_every_partition_and_nothing_else() {
+    let house = with_pings().await;
+    make(&house, 0..2_500, "old").await;
+    make(&house, 2_502..2_512, "new").await;
+    let job = house.start(OLD_PINGS).await;
+    let mut worker = house.worker("a");
+    exhaust(&mut worker).await;
+    // The second that the run is dated in is not over: a row made in it may be one of its rows.
+    assert_eq!(house.report(job).await, report(20, 0, 0));
+    house.pass(1);
+    exhaust(&mut worker).await;
+    assert_eq!(house.report(job).await, report(30, 2_500, 0));
+    assert_eq!(house.count("ship_ping").await, 10);
+    let pending = house.rows("asyncoperation", None, &["sheaf_pending"]).await;
+    assert_eq!(pending, [[Value::Null]]);
+}
+
+#[tokio::test]
+async fn rows_made_after_the_run_began_stay() {
+    let house = with_pings().await;
+    make(&house, 0..1_500, "old").await;
+    let job = house.start(OLD_PINGS).await;
+    let mut worker = house.worker("a");
+    steps(&mut worker, STEPS_BEFORE_WORK).await;
+    house.pass(1);
+    steps(&mut worker, 2).await;
+    make(&house, 1_500..1_530, "old").await;
+    exhaust(&mut worker).await;
+    assert_eq!(house.report(job).await, report(30, 1_500, 0));
+    assert_eq!(house.count("ship_ping").await, 30);
+}
+
+#[tokio::test]
+async fn elastic_and_standard_tables_are_deleted_by_one_job() {
+    let house = with_pings().await;
+    make(&house, 0..30, "old").await;
+    house.make("lead", 5, &[("subject", Value::text("old"))]).await;
+    let leads = crate::house::OLD_LEADS;
+    for both in [
+        format!("{},{}", &OLD_PINGS[..OLD_PINGS.len() - 1], &leads[1..]),
+        format!("{},{}", &leads[..leads.len() - 1], &OLD_PINGS[1..]),
+    ] {
+        make(&house, 30..60, "old").await;
+        house.make("lead", 5, &[("subject", Value::text("old"))]).await;
+        let rows = house.count("ship_ping").await + house.count("lead").await;
+        let job = house.start(&both).await;
+        let mut worker = house.worker("a");
+        steps(&mut worker, STEPS_BEFORE_WORK).await;
+        house.pass(1);
+        exhaust(&mut worker).await;
+        let rows = i32::try_from(rows).expect("few rows");
+        assert_eq!(house.report(job).await, report(30, rows, 0));
+        assert_eq!(house.count("ship_ping").await + house.count("lead").await, 0);
+    }
+}
+
+/// Kills the worker after so many steps, again and again: as SIGKILL does, it releases nothing.
+async fn check_kills(steps_each: usize) {
+    let house = with_pings().await;
+    make(&house, 0..3_300, "old").await;
+    make(&house, 3_300..3_303, "new").await;
+    let job = house.start(OLD_PINGS).await;
+    steps(&mut house.worker("a"), STEPS_BEFORE_WORK).await;
+    house.pass(1);
+    let mut before = 0;
+    for _ in 0..40 {
+        let mut worker = house.worker("a");
+        // The first step claims.
+        steps(&mut worker, 1 + steps_each).await;
+        let now = house.report(job).await.successes;
+        assert!(now >= before, "a count is never taken back");
+        before = now;
+    }
+    exhaust(&mut house.worker("a")).await;
+    assert_eq!(house.report(job).await, report(30, 3_300, 0), "{steps_each}");
+    assert_eq!(house.count("ship_ping").await, 3);
+}
+
+#[tokio::test]
+async fn a_job_that_is_killed_at_any_place_counts_every_row_once() {
+    for steps_each in 1..=4 {
+        check_kills(steps_each).await;
+    }
+}
+
+#[tokio::test]
+async fn rows_that_were_deleted_when_the_worker_was_killed_are_counted_by_the_next() {
+    let house = with_pings().await;
+    make(&house, 0..600, "old").await;
+    let job = house.start(OLD_PINGS).await;
+    let mut worker = house.worker("a");
+    steps(&mut worker, STEPS_BEFORE_WORK).await;
+    house.pass(1);
+    // Names six hundred rows in the job's row.
+    steps(&mut worker, 1).await;
+    drop(worker);
+    // The killed worker got this far with the store.
+    let gone = (0..450).map(|number| target(&house, number, None)).collect();
+    house.write(MessageName::DeleteMultiple, "ship_ping", gone).await.expect("deleted");
+    assert_eq!(house.report(job).await, report(20, 0, 0));
+    exhaust(&mut house.worker("a")).await;
+    assert_eq!(house.report(job).await, report(30, 600, 0));
+}
+
+#[tokio::test]
+async fn a_row_that_somebody_else_deletes_is_neither_a_success_nor_a_failure() {
+    let house = with_pings().await;
+    make(&house, 0..60, "old").await;
+    let job = house.start(OLD_PINGS).await;
+    let mut worker = house.worker("a");
+    steps(&mut worker, STEPS_BEFORE_WORK).await;
+    house.pass(1);
+    steps(&mut worker, 1).await;
+    let gone = (0..7).map(|number| target(&house, number, None)).collect();
+    house.write(MessageName::DeleteMultiple, "ship_ping", gone).await.expect("deleted");
+    exhaust(&mut worker).await;
+    assert_eq!(house.report(job).await, report(30, 53, 0));
+}
+
+#[tokio::test]
+async fn workers_that_lose_their_lease_neither_lose_nor_repeat_a_count() {
+    for order in [vec![0, 1, 0, 1, 0, 1], vec![0, 0, 0, 1, 1, 0, 0, 1], vec![1, 0, 1, 1, 1, 0, 0]] {
+        let house = with_pings().await;
+        make(&house, 0..4_200, "old").await;
+        let job = house.start(OLD_PINGS).await;
+        let mut workers = [house.worker("a"), house.worker("b")];
+        for place in &order {
+            steps(&mut workers[*place], 1).await;
+            house.pass(61);
+        }
+        for worker in &mut workers {
+            exhaust(worker).await;
+        }
+        assert_eq!(house.report(job).await, report(30, 4_200, 0), "{order:?}");
+        assert_eq!(house.count("ship_ping").await, 0);
+    }
+}
+
+#[tokio::test]
+async fn what_was_begun_is_counted_before_a_job_pauses_or_ends() {
+    let cancel = vec![("statecode", Value::Integer(3)), ("statuscode", Value::Integer(32))];
+    for (wish, end) in [(vec![("statecode", Value::Integer(1))], 10), (cancel, 32)] {
+        let house = with_pings().await;
+        make(&house, 0..3_000, "old").await;
+        let job = house.start(OLD_PINGS).await;
+        let mut worker = house.worker("a");
+        steps(&mut worker, STEPS_BEFORE_WORK).await;
+        house.pass(1);
+        // A thousand is named, deleted and counted; the next one is named.
+        steps(&mut worker, 3).await;
+        assert_eq!(house.report(job).await, report(20, 1_000, 0));
+        house.patch(job, &wish).await.expect("a documented wish");
+        exhaust(&mut worker).await;
+        assert_eq!(house.report(job).await, report(end, 2_000, 0));
+        assert_eq!(house.count("ship_ping").await, 1_000);
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_deleted_is_a_failure_that_names_it() {
+    let mut house = with_pings().await;
+    make(&house, 0..3, "old").await;
+    house.take_away("ship_ping", &["DeleteMultiple"]).await;
+    let job = house.start(OLD_PINGS).await;
+    let mut worker = house.worker("a");
+    steps(&mut worker, STEPS_BEFORE_WORK).await;
+    house.pass(1);
+    exhaust(&mut worker).await;
+    assert_eq!(house.report(job).await, report(31, 0, 3));
+    let columns = ["errornumber", "orderedqueryindex", "regardingobjecttypecode"];
+    let failures = house.rows("bulkdeletefailure", None, &columns).await;
+    let number = pipeline::job::signed(code::INVALID_ARGUMENT);
+    let want = [Value::Integer(number), Value::Integer(0), Value::text("ship_ping")];
+    assert_eq!(failures, vec![want.to_vec(); 3]);
+    let texts = house.rows("bulkdeletefailure", None, &["errordescription"]).await;
+    let partitions = texts
+        .iter()
+        .filter(|row| matches!(&row[0], Value::Text(text) if text.ends_with(", partition 'p']")));
+    assert_eq!(partitions.count(), 1, "{texts:?}");
+    assert_eq!(house.count("ship_ping").await, 3);
+}
