@@ -286,6 +286,7 @@ fn table() -> Table {
         has_activities: false,
         change_tracking: false,
         optimistic_concurrency: true,
+        settings: model::TableSettings::default(),
         columns: columns.collect(),
         primary_key: ColumnIndex(0),
         primary_name: Some(ColumnIndex(3)),
@@ -309,6 +310,7 @@ fn column(number: u32, name: &str, kind: ColumnKind) -> Column {
         valid_for_create: true,
         valid_for_update: true,
         valid_for_read: true,
+        settings: model::ColumnSettings::default(),
     }
 }
 

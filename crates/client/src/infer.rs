@@ -305,6 +305,7 @@ impl Inference {
                 required: RequiredLevel::None,
                 kind,
                 is_primary_name: false,
+                settings: model::ColumnSettings::default(),
             });
             kept.push(header.as_str());
         }
@@ -322,6 +323,7 @@ impl Inference {
             has_notes: false,
             has_activities: false,
             change_tracking: None,
+            settings: model::TableSettings::default(),
             columns,
         };
         Ok(Proposal { table, key, remarks, rows: self.rows })
@@ -403,6 +405,7 @@ fn name_records(
         required: RequiredLevel::None,
         kind: ColumnKind::Text { max_length: TEXT_LEAST, format: TextFormat::Text },
         is_primary_name: true,
+        settings: model::ColumnSettings::default(),
     });
 }
 

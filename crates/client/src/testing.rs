@@ -18,6 +18,7 @@ pub(crate) fn table() -> (Arc<Table>, Arc<Catalog>) {
                 label: Label::english(label),
                 state: None,
                 default_status: None,
+                ..ChoiceOption::default()
             })
             .collect::<Vec<_>>()
     };
@@ -97,6 +98,7 @@ fn column(name: &str, shown: &str, kind: ColumnKind) -> Column {
         valid_for_create: true,
         valid_for_update: true,
         valid_for_read: true,
+        settings: model::ColumnSettings::default(),
     }
 }
 
@@ -130,6 +132,7 @@ fn define(id: u32, name: &str, columns: Vec<Column>) -> Arc<Table> {
         has_activities: false,
         change_tracking: false,
         optimistic_concurrency: true,
+        settings: model::TableSettings::default(),
         columns,
         primary_key: ColumnIndex(0),
         primary_name: None,

@@ -451,7 +451,8 @@ fn released(completed: Option<Timestamp>) -> Values {
 
 /// Whether deletes of the table's rows reach further rows: then each row is a message of its own.
 fn is_followed(at: &At<'_>, table: &Table) -> bool {
-    let links = at.context.catalog.referencing(&table.logical_name).map(|link| link.cascade.delete);
+    let links =
+        at.context.catalog.delete_links(&table.logical_name).map(|link| link.cascade.delete);
     links
         .into_iter()
         .any(|delete| matches!(delete, DeleteAction::Cascade | DeleteAction::RemoveLink))

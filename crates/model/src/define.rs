@@ -1,6 +1,9 @@
 //! What a caller asks for when it creates schema: before names, ids and system columns are added.
 
-use crate::{Cascade, ColumnKind, Label, Ownership, RequiredLevel, TableKind};
+use crate::{
+    Cascade, ColumnKind, ColumnSettings, Label, Menu, Ownership, RelationshipSettings,
+    RequiredLevel, TableKind, TableSettings,
+};
 
 /// A table as a caller asks for it.
 #[derive(Clone, Debug)]
@@ -25,6 +28,8 @@ pub struct NewTable {
     pub has_activities: bool,
     /// Change tracking; none means the service's default.
     pub change_tracking: Option<bool>,
+    /// What is kept beside; times and numbers are given by the service.
+    pub settings: TableSettings,
     /// Its own columns; exactly one has `is_primary_name`.
     pub columns: Vec<NewColumn>,
 }
@@ -44,6 +49,8 @@ pub struct NewColumn {
     pub kind: ColumnKind,
     /// This column names the record.
     pub is_primary_name: bool,
+    /// What is kept beside; times are given by the service.
+    pub settings: ColumnSettings,
 }
 
 /// An alternate key as a caller asks for it.
@@ -82,4 +89,30 @@ pub struct NewRelationship {
     pub cascade: Cascade,
     /// The one self-reference that hierarchy operators follow.
     pub is_hierarchical: bool,
+    /// What is kept for readers of the definition.
+    pub settings: RelationshipSettings,
+}
+
+/// A many-to-many relationship with its intersect table, as a caller asks for it.
+#[derive(Clone, Debug)]
+pub struct NewManyToMany {
+    /// Unique name.
+    pub schema_name: Box<str>,
+    /// The name of the intersect table, or none for the relationship's.
+    pub intersect_table: Option<Box<str>>,
+    /// The two sides.
+    pub ends: [NewManyToManyEnd; 2],
+    /// Offered in advanced find.
+    pub advanced_find: bool,
+}
+
+/// One side of a new many-to-many relationship.
+#[derive(Clone, Debug)]
+pub struct NewManyToManyEnd {
+    /// Logical name of the table.
+    pub table: Box<str>,
+    /// Collection-valued navigation property of this table, or none for the relationship's name.
+    pub navigation: Option<Box<str>>,
+    /// How the other side's rows are listed beside a row of this table.
+    pub menu: Menu,
 }

@@ -5,6 +5,7 @@
 
 mod caller;
 mod catalog;
+mod choice;
 pub mod code;
 mod define;
 mod fault;
@@ -18,17 +19,21 @@ mod time;
 mod value;
 
 pub use caller::Caller;
-pub use catalog::Catalog;
+pub use catalog::{Catalog, Definitions};
+pub use choice::{ChoiceOption, GlobalChoice};
 pub use code::ErrorCode;
-pub use define::{NewColumn, NewKey, NewRelationship, NewTable};
+pub use define::{NewColumn, NewKey, NewManyToMany, NewManyToManyEnd, NewRelationship, NewTable};
 pub use fault::{Failure, Fault};
 pub use fold::{fold, fold_part};
 pub use label::{Label, LocalizedText};
-pub use relationship::{Cascade, DeleteAction, OneToMany};
+pub use relationship::{
+    Cascade, CascadeAction, DeleteAction, ManyToMany, ManyToManyEnd, Menu, MenuBehavior, MenuGroup,
+    OneToMany, RelationshipSettings,
+};
 pub use table::{
-    AlternateKey, ChoiceOption, Column, ColumnId, ColumnIndex, ColumnKind, Computed,
-    DateTimeBehavior, KeyIndex, LookupKind, LookupTarget, Ownership, RequiredLevel, Table,
-    TableDefinition, TableId, TableKind, TextFormat,
+    AlternateKey, Column, ColumnId, ColumnIndex, ColumnKind, ColumnSettings, Computed,
+    DateTimeBehavior, IntegerFormat, KeyIndex, LookupKind, LookupTarget, Ownership, RequiredLevel,
+    Table, TableDefinition, TableId, TableKind, TableSettings, TextFormat,
 };
 pub use target::{Bind, Cell, KeyValue, MessageName, Target, TargetKey};
 pub use time::{Date, Timestamp};

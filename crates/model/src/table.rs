@@ -1,6 +1,6 @@
 //! Tables and columns: the schema that everything else is bound to.
 
-use crate::Label;
+use crate::{ChoiceOption, Label, Timestamp};
 use rust_decimal::Decimal;
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -52,7 +52,8 @@ pub struct TableDefinition {
     pub kind: TableKind,
     /// Made by a user of the service.
     pub is_custom: bool,
-    /// A link table: two ids and no system columns.
+    /// A link table: the pairs of a many-to-many relationship, without system columns. Its two columns
+    /// are lookups, so that a store checks and follows them; they read under their bare names, as ids.
     pub is_intersect: bool,
     /// An activity: its key is `activityid`.
     pub is_activity: bool,
@@ -72,6 +73,39 @@ pub struct TableDefinition {
     pub primary_name: Option<ColumnIndex>,
     /// The alternate keys; at most 10.
     pub keys: Vec<AlternateKey>,
+    /// What most readers of a table need not know.
+    pub settings: TableSettings,
+}
+
+/// What a table keeps beside what its rows need.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableSettings {
+    /// When it was made; none where a definition is older than this member.
+    pub created_on: Option<Timestamp>,
+    /// When it was last changed, its columns aside.
+    pub modified_on: Option<Timestamp>,
+    /// Changes of its rows are to be audited. Kept; nothing is recorded yet.
+    pub is_audited: bool,
+    /// The highest number that a column ever had; see [`TableDefinition::next_column_id`].
+    pub column_number_max: u32,
+    /// The highest number that an alternate key ever had; see [`TableDefinition::next_key_id`].
+    pub key_number_max: u32,
+    /// Logical name of the image column that stands for a record.
+    pub primary_image: Option<Box<str>>,
+}
+
+impl TableDefinition {
+    /// The number of the next column: numbers of columns that are gone are not given again.
+    pub fn next_column_id(&self) -> ColumnId {
+        let highest = self.columns.iter().map(|column| column.id.0).max().unwrap_or(0);
+        ColumnId(highest.max(self.settings.column_number_max) + 1)
+    }
+
+    /// The number of the next alternate key: numbers of keys that are gone are not given again.
+    pub fn next_key_id(&self) -> u32 {
+        let highest = self.keys.iter().map(|key| key.id).max().unwrap_or(0);
+        highest.max(self.settings.key_number_max) + 1
+    }
 }
 
 /// What a column is, as stored.
@@ -105,6 +139,63 @@ pub struct Column {
     pub valid_for_update: bool,
     /// It is returned; otherwise it reads null.
     pub valid_for_read: bool,
+    /// What most readers of a column need not know.
+    pub settings: ColumnSettings,
+}
+
+/// What a column keeps beside what its values need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnSettings {
+    /// When it was made; none where a definition is older than this member.
+    pub created_on: Option<Timestamp>,
+    /// When it was last changed.
+    pub modified_on: Option<Timestamp>,
+    /// Its values are for those alone who are given rights to it.
+    pub is_secured: bool,
+    /// Changes of its values are to be audited. Kept; nothing is recorded yet.
+    pub is_audited: bool,
+    /// Offered in advanced find.
+    pub advanced_find: bool,
+    /// Whole numbers: what they stand for.
+    pub integer_format: IntegerFormat,
+    /// Memos: the value is rich text.
+    pub is_rich_text: bool,
+    /// Choices: the metadata id of the global choice that it is bound to.
+    pub global_choice: Option<Uuid>,
+    /// Multi-select choices: the one option of a record that does not give any.
+    pub default_option: Option<i32>,
+}
+
+impl Default for ColumnSettings {
+    fn default() -> Self {
+        Self {
+            created_on: None,
+            modified_on: None,
+            is_secured: false,
+            is_audited: false,
+            advanced_find: true,
+            integer_format: IntegerFormat::default(),
+            is_rich_text: false,
+            global_choice: None,
+            default_option: None,
+        }
+    }
+}
+
+/// What a whole number stands for. Its values are the same in every format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IntegerFormat {
+    /// A number.
+    #[default]
+    None,
+    /// Minutes.
+    Duration,
+    /// A time zone code.
+    TimeZone,
+    /// A language code.
+    Language,
+    /// A locale code.
+    Locale,
 }
 
 /// What a column holds, with its limits.
@@ -231,19 +322,6 @@ impl ColumnKind {
             Self::DateTime { .. } => "Edm.DateTimeOffset",
         }
     }
-}
-
-/// One option of a choice.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChoiceOption {
-    /// The number on the wire.
-    pub value: i32,
-    /// What it is called.
-    pub label: Label,
-    /// Status options: the state they belong to. State options: none.
-    pub state: Option<i32>,
-    /// State options: the status that a bare state change picks.
-    pub default_status: Option<i32>,
 }
 
 /// A table that a lookup may point to.
@@ -377,7 +455,7 @@ pub struct AlternateKey {
 }
 
 /// A table definition with its indexes: what the rest of the house holds as `Arc<Table>`.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Table {
     definition: TableDefinition,
     by_name: HashMap<Box<str>, ColumnIndex>,
@@ -411,6 +489,10 @@ impl Table {
             let index = ColumnIndex(u16::try_from(place).expect("at most 1,000 columns"));
             this.by_name.insert(column.logical_name.clone(), index);
             let value_name: Box<str> = match &column.kind {
+                // An intersect table is its two ids: they read as such, and lead nowhere.
+                ColumnKind::Lookup { .. } if this.definition.is_intersect => {
+                    column.logical_name.clone()
+                }
                 ColumnKind::Lookup { targets, .. } => {
                     for (place, target) in targets.iter().enumerate() {
                         // `ownerid` is one navigation for users and teams: the first stands for both.
@@ -455,7 +537,8 @@ impl Table {
         self.by_value_name.get(value_name).copied()
     }
 
-    /// The JSON property under which a column reads: `_x_value` for lookups, else the logical name.
+    /// The JSON property under which a column reads: `_x_value` for lookups outside of intersect tables,
+    /// else the logical name.
     pub fn value_name(&self, index: ColumnIndex) -> &str {
         &self.value_names[usize::from(index.0)]
     }

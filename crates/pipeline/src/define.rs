@@ -1,12 +1,13 @@
 //! From a wish for schema to a change of definitions: pure.
 //!
 //! In reading order: this file (tables, columns, keys, relationships), `names` (what a name may be),
-//! `system` (the columns every table has), `columns` (columns made the short way), `elastic` (what elastic tables
-//! have of their own, and what they refuse).
+//! `system` (the columns every table has), `columns` (columns made the short way), `many_to_many` (intersect
+//! tables), `elastic` (what elastic tables have of their own, and what they refuse).
 //! Source: `metadata.md` 4 to 8.
 
 pub(crate) mod columns;
 mod elastic;
+pub(crate) mod many_to_many;
 mod names;
 pub(crate) mod system;
 
@@ -49,6 +50,24 @@ impl Fresh<'_> {
     fn id(&self) -> Uuid {
         self.ids.take(1, self.context.now).into_iter().next().expect("one id was asked for")
     }
+
+    /// Gives a new table and its columns ids and times. Ids of custom definitions are not derived: a table
+    /// made anew under the same name is another one.
+    fn name_table(&self, table: &mut TableDefinition) {
+        let now = Some(self.context.now);
+        table.metadata_id = self.id();
+        (table.settings.created_on, table.settings.modified_on) = (now, now);
+        for column in &mut table.columns {
+            self.name_column(column);
+        }
+    }
+
+    /// Gives a new column an id and times.
+    fn name_column(&self, column: &mut Column) {
+        let now = Some(self.context.now);
+        column.metadata_id = self.id();
+        (column.settings.created_on, column.settings.modified_on) = (now, now);
+    }
 }
 
 /// Plans a change of definitions.
@@ -76,13 +95,7 @@ pub(crate) fn plan(
             }
             let relationships = planned.iter().flat_map(system::relationships);
             change.ops.extend(relationships.map(SchemaOp::AddRelationship));
-            if let (Some(filter), Some(message)) =
-                (context.catalog.table("sdkmessagefilter"), context.catalog.table("sdkmessage"))
-            {
-                let rows =
-                    seed::rows::filters(filter, message.id, &planned, organization, context.now);
-                change.rows.push(rows);
-            }
+            change.rows.extend(rows_of_tables(context, organization, &planned));
             (made, name)
         }
         Definition::CreateColumn { table, column } => {
@@ -100,8 +113,71 @@ pub(crate) fn plan(
             let made = new_relationship(&context.catalog, &fresh, relationship, &mut change.ops)?;
             (vec![made], name)
         }
+        Definition::CreateManyToMany(wish) => {
+            let (made, table) =
+                many_to_many::plan(&context.catalog, &fresh, wish, &mut change.ops)?;
+            let name = table.logical_name.clone();
+            change.rows.extend(rows_of_tables(context, organization, &[table]));
+            (vec![made], name)
+        }
     };
     Ok(Plan { change, made, table })
+}
+
+/// The rows of system tables that go with new tables.
+fn rows_of_tables(
+    context: &Context,
+    organization: Organization,
+    tables: &[TableDefinition],
+) -> Option<store::WriteOp> {
+    let filter = context.catalog.table("sdkmessagefilter")?;
+    let message = context.catalog.table("sdkmessage")?;
+    Some(seed::rows::filters(filter, message.id, tables, organization, context.now))
+}
+
+/// The table of this name.
+fn table_named<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a std::sync::Arc<Table>, Fault> {
+    catalog.table(name).ok_or_else(|| {
+        Fault::new(
+            code::OBJECT_DOES_NOT_EXIST,
+            format!("Could not find an entity with specified entity logicalname: {name}"),
+        )
+    })
+}
+
+/// Refuses the name of a relationship that exists.
+fn relationship_is_free(catalog: &Catalog, name: &str) -> Result<(), Fault> {
+    let one = catalog.relationships().iter().map(|one| &one.schema_name);
+    let mut all = one.chain(catalog.many_to_many().iter().map(|many| &many.schema_name));
+    if all.any(|other| other.eq_ignore_ascii_case(name)) {
+        return Err(Fault::new(
+            code::RELATIONSHIP_NAME_EXISTS,
+            "A relationship with the specified name already exists. Please specify a unique name.",
+        )
+        .with_hint(format!("relationship `{name}` exists")));
+    }
+    Ok(())
+}
+
+/// Refuses a navigation property that a table has.
+fn navigation_is_free(catalog: &Catalog, table: &Table, name: &str) -> Result<(), Fault> {
+    let taken = table.navigation(name).is_some()
+        || table.index_of_value(name).is_some()
+        || catalog.referencing(&table.logical_name).any(|one| *one.referenced_navigation == *name)
+        || catalog.many_to_many_by_navigation(&table.logical_name, name).is_some();
+    if taken {
+        return Err(Fault::new(
+            code::DUPLICATE_ATTRIBUTE_SCHEMA_NAME,
+            format!("Navigation property {name} already exists for entity {}.", table.logical_name),
+        ));
+    }
+    Ok(())
+}
+
+/// The object type code of the next custom table.
+fn next_type_code(catalog: &Catalog) -> i32 {
+    let codes = catalog.tables().iter().map(|table| table.object_type_code + 1);
+    codes.max().unwrap_or(0).max(CUSTOM_TYPE_CODE_MIN)
 }
 
 /// The fault of an alternate key over rows that are not unique.
@@ -121,9 +197,8 @@ fn new_tables(
     wishes: Vec<NewTable>,
 ) -> Result<Vec<TableDefinition>, Fault> {
     let mut made: Vec<TableDefinition> = Vec::with_capacity(wishes.len());
-    let first_number = catalog.tables().iter().map(|table| table.id.0).max().unwrap_or(0) + 1;
-    let first_code = catalog.tables().iter().map(|table| table.object_type_code + 1);
-    let first_code = first_code.max().unwrap_or(0).max(CUSTOM_TYPE_CODE_MIN);
+    let first_number = catalog.table_number_max() + 1;
+    let first_code = next_type_code(catalog);
     for (wish, (number, type_code)) in wishes.into_iter().zip((first_number..).zip(first_code..)) {
         let taken = |name: &str| {
             catalog.table(name).is_some() || made.iter().any(|other| &*other.logical_name == name)
@@ -200,7 +275,7 @@ fn new_table(
     let primary_key = push(&mut columns, &logical_name, key);
     let mut table = TableDefinition {
         id,
-        metadata_id: fresh.id(),
+        metadata_id: Uuid::nil(),
         collection_schema_name: names::plural(&wish.schema_name).into(),
         schema_name: wish.schema_name,
         entity_set_name,
@@ -217,6 +292,7 @@ fn new_table(
         has_activities: wish.has_activities,
         change_tracking: wish.change_tracking.unwrap_or(true),
         optimistic_concurrency: true,
+        settings: model::TableSettings::default(),
         columns,
         primary_key,
         primary_name: None,
@@ -234,10 +310,7 @@ fn new_table(
     if table.kind == TableKind::Elastic {
         elastic::complete(&mut table, fresh.id());
     }
-    // Ids of custom definitions are not derived: a table made anew under the same name is another one.
-    for column in &mut table.columns {
-        column.metadata_id = fresh.id();
-    }
+    fresh.name_table(&mut table);
     check_column_count(&table)?;
     Ok(table)
 }
@@ -488,35 +561,13 @@ fn new_relationship(
 ) -> Result<Uuid, Fault> {
     names::check(&wish.schema_name, "Relationship")?;
     names::check(&wish.lookup_schema_name, "Attribute")?;
-    let table = |name: &str| {
-        catalog.table(name).ok_or_else(|| {
-            Fault::new(
-                code::OBJECT_DOES_NOT_EXIST,
-                format!("Could not find an entity with specified entity logicalname: {name}"),
-            )
-        })
-    };
-    let referenced = table(&wish.referenced_table)?;
-    let referencing = table(&wish.referencing_table)?;
+    let referenced = table_named(catalog, &wish.referenced_table)?;
+    let referencing = table_named(catalog, &wish.referencing_table)?;
     let cascade = elastic::cascade_of(referenced, referencing, wish.cascade)?;
-    let same = |name: &str| name.eq_ignore_ascii_case(&wish.schema_name);
-    if catalog.relationships().iter().any(|other| same(&other.schema_name)) {
-        return Err(Fault::new(
-            code::RELATIONSHIP_NAME_EXISTS,
-            "A relationship with the specified name already exists. Please specify a unique name.",
-        ));
-    }
+    relationship_is_free(catalog, &wish.schema_name)?;
     let navigation = wish.referencing_navigation.unwrap_or_else(|| wish.lookup_schema_name.clone());
     let mut definition = referencing.definition().clone();
-    if referencing.navigation(&navigation).is_some() {
-        return Err(Fault::new(
-            code::DUPLICATE_ATTRIBUTE_SCHEMA_NAME,
-            format!(
-                "Navigation property {navigation} already exists for entity {}.",
-                referencing.logical_name
-            ),
-        ));
-    }
+    navigation_is_free(catalog, referencing, &navigation)?;
     let logical_name = wish.lookup_schema_name.to_lowercase();
     if referencing.index_of(&logical_name).is_some() {
         return Err(Fault::new(
@@ -556,6 +607,7 @@ fn new_relationship(
         cascade,
         is_custom: true,
         is_hierarchical: wish.is_hierarchical,
+        settings: wish.settings,
     }));
     Ok(metadata_id)
 }
@@ -607,6 +659,7 @@ pub(crate) mod tests {
             has_notes: false,
             has_activities: false,
             change_tracking: None,
+            settings: model::TableSettings::default(),
             columns: vec![NewColumn {
                 schema_name: "ship_Name".into(),
                 display_name: Label::english("Name"),
@@ -614,6 +667,7 @@ pub(crate) mod tests {
                 required: RequiredLevel::None,
                 kind: columns::text(100),
                 is_primary_name: true,
+                settings: model::ColumnSettings::default(),
             }],
         }
     }
@@ -662,6 +716,7 @@ pub(crate) mod tests {
             required: RequiredLevel::None,
             kind: columns::money(),
             is_primary_name: false,
+            settings: model::ColumnSettings::default(),
         };
         add_column(&mut table, &fresh, price).expect("a plain column");
         let table = Table::new(table);

@@ -1,7 +1,8 @@
 //! What the pipeline executes, and what it answers.
 
 use model::{
-    Failure, MessageName, NewColumn, NewKey, NewRelationship, NewTable, Table, Target, Uuid,
+    Failure, MessageName, NewColumn, NewKey, NewManyToMany, NewRelationship, NewTable, Table,
+    Target, Uuid,
 };
 use query::{BoundQuery, Page};
 use std::sync::Arc;
@@ -79,6 +80,8 @@ pub enum Definition {
     },
     /// A new relationship with its lookup column.
     CreateRelationship(NewRelationship),
+    /// A new many-to-many relationship with its intersect table.
+    CreateManyToMany(NewManyToMany),
 }
 
 /// What a message answers.

@@ -12,7 +12,7 @@ pub(crate) use rows::filter_id;
 use crate::define::system;
 use crate::run::Organization;
 use model::{Catalog, Column, ColumnId, Table, TableDefinition, TableId, Timestamp, Uuid};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use store::{SchemaChange, SchemaOp};
 
@@ -35,44 +35,87 @@ pub(crate) fn plan(
         bound.insert(definition.logical_name.clone(), Arc::new(Table::new(definition.clone())));
         ops.push(SchemaOp::CreateTable(Box::new(definition.clone())));
     }
-    let mut named = HashMap::new();
-    for relationship in
-        definitions.iter().flat_map(system::relationships).chain(tables::relationships())
-    {
-        if named.insert(relationship.schema_name.clone(), ()).is_none() {
-            ops.push(SchemaOp::AddRelationship(relationship));
-        }
-    }
+    ops.extend(missing_relationships(&Catalog::default(), &definitions));
     let rows = rows::all(&bound, &definitions, organization, now);
     SchemaChange { catalog, ops, rows, now, user: organization.administrator }
 }
 
-/// The columns that a store made by an older version lacks; `None` when it lacks none.
+/// The system's relationships, of both kinds, that a catalog lacks.
+fn missing_relationships(
+    catalog: &Catalog,
+    definitions: &[TableDefinition],
+) -> impl Iterator<Item = SchemaOp> {
+    let known = catalog.relationships().iter().map(|one| &one.schema_name);
+    let known = known.chain(catalog.many_to_many().iter().map(|many| &many.schema_name));
+    let mut named: HashSet<Box<str>> = known.cloned().collect();
+    let one = definitions.iter().flat_map(system::relationships).chain(tables::relationships());
+    let one = one.map(|one| (one.schema_name.clone(), SchemaOp::AddRelationship(one)));
+    let many = tables::many_to_many()
+        .map(|many| (many.schema_name.clone(), SchemaOp::AddManyToMany(many)));
+    let all: Vec<(Box<str>, SchemaOp)> = one.chain(many).collect();
+    all.into_iter().filter_map(move |(name, op)| named.insert(name).then_some(op))
+}
+
+/// The tables, columns and relationships that a store made by an older version lacks, with the rows that
+/// go with new tables; `None` when it lacks none.
 pub(crate) fn upgrade(
     catalog: &Arc<Catalog>,
     organization: Organization,
     now: Timestamp,
 ) -> Option<SchemaChange> {
     let mut ops = Vec::new();
-    for definition in tables::all() {
-        let Some(table) = catalog.table(&definition.logical_name) else { continue };
-        let mut number = table.columns.iter().map(|column| column.id.0).max().unwrap_or(0);
-        for column in definition.columns {
+    let mut made = Vec::new();
+    let definitions = tables::all();
+    let numbers = catalog.table_number_max() + 1..;
+    let mut numbers = numbers.map(TableId);
+    for definition in &definitions {
+        let Some(table) = catalog.table(&definition.logical_name) else {
+            let id = numbers.next().expect("numbers do not end");
+            let definition = TableDefinition { id, ..definition.clone() };
+            ops.push(SchemaOp::CreateTable(Box::new(definition.clone())));
+            made.push(definition);
+            continue;
+        };
+        let mut number = table.next_column_id().0;
+        for column in &definition.columns {
             if column.computed.is_none() && table.index_of(&column.logical_name).is_none() {
+                let column = Box::new(Column { id: ColumnId(number), ..column.clone() });
                 number += 1;
-                let column = Box::new(Column { id: ColumnId(number), ..column });
                 ops.push(SchemaOp::AddColumn { table: table.id, column });
             }
         }
     }
+    // A relationship over a computed column that an older store lacks stays away with its column.
+    let has_lookup = |op: &SchemaOp| match op {
+        SchemaOp::AddRelationship(one) => match catalog.table(&one.referencing_table) {
+            None => true,
+            Some(table) => {
+                let name = &one.referencing_column;
+                let added = |op: &SchemaOp| {
+                    matches!(op, SchemaOp::AddColumn { table: of, column }
+                        if *of == table.id && column.logical_name == *name)
+                };
+                table.index_of(name).is_some() || ops.iter().any(added)
+            }
+        },
+        _ => true,
+    };
+    let relationships: Vec<SchemaOp> =
+        missing_relationships(catalog, &definitions).filter(has_lookup).collect();
+    ops.extend(relationships);
+    if ops.is_empty() {
+        return None;
+    }
+    let mut rows = Vec::new();
+    if !made.is_empty()
+        && let Ok(after) = store::apply_ops(catalog, &ops)
+        && let (Some(filter), Some(message)) =
+            (after.table("sdkmessagefilter"), after.table("sdkmessage"))
+    {
+        rows.push(rows::filters(filter, message.id, &made, organization, now));
+    }
     let user = organization.administrator;
-    (!ops.is_empty()).then(|| SchemaChange {
-        catalog: catalog.clone(),
-        ops,
-        rows: Vec::new(),
-        now,
-        user,
-    })
+    Some(SchemaChange { catalog: catalog.clone(), ops, rows, now, user })
 }
 
 /// Whether callers may delete rows of a table.
@@ -105,6 +148,9 @@ pub(crate) enum Writable {
 
 /// What callers may do with the rows of a table.
 pub(crate) fn writable(table: &TableDefinition) -> Writable {
+    if table.is_intersect {
+        return Writable::ReadOnly;
+    }
     match &*table.logical_name {
         "organization" => Writable::UpdateOnly,
         "systemuser"
@@ -146,8 +192,12 @@ mod tests {
         let now = Timestamp(0);
         let mut definitions = tables::all();
         let whole = |definitions: &[TableDefinition]| {
-            let tables = definitions.iter().cloned().map(|table| Arc::new(Table::new(table)));
-            Arc::new(Catalog::new(1, tables.collect(), Vec::new()))
+            let mut ops: Vec<SchemaOp> = definitions
+                .iter()
+                .map(|table| SchemaOp::CreateTable(Box::new(table.clone())))
+                .collect();
+            ops.extend(missing_relationships(&Catalog::default(), definitions));
+            Arc::new(store::apply_ops(&Catalog::default(), &ops).expect("the seed is sound"))
         };
         assert!(upgrade(&whole(&definitions), organization, now).is_none());
         let jobs = definitions
@@ -164,6 +214,30 @@ mod tests {
             old.columns.push(*column);
         }
         assert!(upgrade(&whole(&definitions), organization, now).is_none());
+    }
+
+    #[test]
+    fn a_store_of_an_older_version_gets_the_tables_and_relationships_that_it_lacks() {
+        let organization = organization(Uuid::from_u128(1));
+        let is_new = |name: &str| name == "privilege" || name == "systemuserroles";
+        let old: Vec<SchemaOp> = tables::all()
+            .into_iter()
+            .filter(|table| !is_new(&table.logical_name))
+            .map(|table| SchemaOp::CreateTable(Box::new(table)))
+            .collect();
+        // A table of a caller has taken the next number.
+        let mut mine = tables::all().remove(10);
+        (mine.id, mine.metadata_id) = (TableId(90), Uuid::from_u128(2));
+        (mine.logical_name, mine.entity_set_name) = ("ship_mine".into(), "ship_mines".into());
+        let mut old = old;
+        old.push(SchemaOp::CreateTable(Box::new(mine)));
+        let catalog = Arc::new(store::apply_ops(&Catalog::default(), &old).expect("sound"));
+        let change = upgrade(&catalog, organization, Timestamp(0)).expect("much is missing");
+        let after = Arc::new(store::apply_ops(&catalog, &change.ops).expect("the change is sound"));
+        assert_eq!(after.many_to_many().len(), tables::many_to_many().count());
+        assert_eq!(after.table("systemuserroles").map(|table| table.id), Some(TableId(92)));
+        assert_eq!(change.rows.len(), 1, "what is available for the new tables");
+        assert!(upgrade(&after, organization, Timestamp(0)).is_none());
     }
 
     #[test]

@@ -5,11 +5,16 @@
 //! Invariant: what one release writes, a later one reads: members that are not known are ignored, and
 //! members that are missing get a default. A kind that is not known is an error, never a guess.
 
+pub(crate) mod changes;
+
+use changes::Kind;
 use model::{
-    AlternateKey, Cascade, Catalog, ChoiceOption, Column, ColumnId, ColumnIndex, ColumnKind,
-    Computed, DateTimeBehavior, Decimal, DeleteAction, Label, LocalizedText, LookupKind,
-    LookupTarget, OneToMany, Ownership, RequiredLevel, Table, TableDefinition, TableId, TableKind,
-    TextFormat, Uuid,
+    AlternateKey, Cascade, CascadeAction, Catalog, ChoiceOption, Column, ColumnId, ColumnIndex,
+    ColumnKind, ColumnSettings, Computed, DateTimeBehavior, Decimal, Definitions, DeleteAction,
+    GlobalChoice, IntegerFormat, Label, LocalizedText, LookupKind, LookupTarget, ManyToMany,
+    ManyToManyEnd, Menu, MenuBehavior, MenuGroup, OneToMany, Ownership, RelationshipSettings,
+    RequiredLevel, Table, TableDefinition, TableId, TableKind, TableSettings, TextFormat,
+    Timestamp, Uuid,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -50,6 +55,27 @@ pub(crate) fn encode_relationship(relationship: &OneToMany) -> String {
     encode(&RelationshipText(relationship))
 }
 
+/// A many-to-many relationship.
+pub(crate) fn encode_many_to_many(many: &ManyToMany) -> String {
+    encode(&ManyText(many))
+}
+
+/// A global choice.
+pub(crate) fn encode_choice(choice: &GlobalChoice) -> String {
+    encode(&ChoiceText(choice))
+}
+
+/// The highest number that a table ever had.
+pub(crate) fn encode_numbers(table_number_max: u32) -> String {
+    encode(&Numbers { table: table_number_max })
+}
+
+#[derive(Serialize, Deserialize)]
+struct Numbers {
+    #[serde(default)]
+    table: u32,
+}
+
 /// The stored texts of every definition, each list in order of creation.
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
@@ -61,6 +87,8 @@ pub(crate) struct Texts {
     pub(crate) keys: Vec<(TableId, String)>,
     /// Relationships.
     pub(crate) relationships: Vec<String>,
+    /// Other definitions: the number of their [`Kind`], and the text.
+    pub(crate) others: Vec<(i64, String)>,
 }
 
 /// Puts the stored texts together.
@@ -87,7 +115,21 @@ pub(crate) fn assemble(version: u64, texts: &Texts) -> Result<Catalog, Unreadabl
         .iter()
         .map(|text| decode("a relationship", text).map(|OwnedRelationship(found)| Arc::new(found)))
         .collect::<Result<_, _>>()?;
-    Ok(Catalog::new(version, tables, relationships))
+    let mut all = Definitions { tables, relationships, ..Definitions::default() };
+    for (kind, text) in &texts.others {
+        // A kind that a later release knows is an error, as an unknown kind of column is.
+        if *kind == Kind::ManyToMany as i64 {
+            let OwnedMany(many) = decode("a many-to-many relationship", text)?;
+            all.many_to_many.push(Arc::new(many));
+        } else if *kind == Kind::Choice as i64 {
+            let OwnedChoice(choice) = decode("a global choice", text)?;
+            all.choices.push(Arc::new(choice));
+        } else {
+            let numbers: Numbers = decode("the numbers", text)?;
+            all.table_number_max = numbers.table;
+        }
+    }
+    Ok(Catalog::of(version, all))
 }
 
 fn encode<T: Serialize>(definition: &T) -> String {
@@ -112,6 +154,8 @@ wrapped!(TableText, OwnedTable, TableDefinition, "TableForm");
 wrapped!(ColumnText, OwnedColumn, Column, "ColumnForm");
 wrapped!(KeyText, OwnedKey, AlternateKey, "KeyForm");
 wrapped!(RelationshipText, OwnedRelationship, OneToMany, "RelationshipForm");
+wrapped!(ManyText, OwnedMany, ManyToMany, "ManyForm");
+wrapped!(ChoiceText, OwnedChoice, GlobalChoice, "GlobalChoiceForm");
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "TableDefinition")]
@@ -159,6 +203,25 @@ struct TableForm {
     primary_name: Option<ColumnIndex>,
     #[serde(skip)]
     keys: Vec<AlternateKey>,
+    #[serde(default, with = "TableSettingsForm")]
+    settings: TableSettings,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "TableSettings")]
+struct TableSettingsForm {
+    #[serde(default, with = "timestamp_option", skip_serializing_if = "Option::is_none")]
+    created_on: Option<Timestamp>,
+    #[serde(default, with = "timestamp_option", skip_serializing_if = "Option::is_none")]
+    modified_on: Option<Timestamp>,
+    #[serde(default)]
+    is_audited: bool,
+    #[serde(default)]
+    column_number_max: u32,
+    #[serde(default)]
+    key_number_max: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    primary_image: Option<Box<str>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -190,6 +253,31 @@ struct ColumnForm {
     valid_for_update: bool,
     #[serde(default = "yes")]
     valid_for_read: bool,
+    #[serde(default, with = "ColumnSettingsForm")]
+    settings: ColumnSettings,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ColumnSettings")]
+struct ColumnSettingsForm {
+    #[serde(default, with = "timestamp_option", skip_serializing_if = "Option::is_none")]
+    created_on: Option<Timestamp>,
+    #[serde(default, with = "timestamp_option", skip_serializing_if = "Option::is_none")]
+    modified_on: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_secured: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_audited: bool,
+    #[serde(default = "yes")]
+    advanced_find: bool,
+    #[serde(default, with = "IntegerFormatForm")]
+    integer_format: IntegerFormat,
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_rich_text: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "uuid_option")]
+    global_choice: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    default_option: Option<i32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -283,6 +371,32 @@ struct OptionForm {
     state: Option<i32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     default_status: Option<i32>,
+    #[serde(default, with = "label", skip_serializing_if = "is_empty")]
+    description: Label,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    color: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    external_value: Option<Box<str>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "GlobalChoice")]
+struct GlobalChoiceForm {
+    #[serde(with = "text")]
+    metadata_id: Uuid,
+    name: Box<str>,
+    #[serde(default, with = "label")]
+    display_name: Label,
+    #[serde(default, with = "label")]
+    description: Label,
+    #[serde(default, with = "options")]
+    options: Vec<ChoiceOption>,
+    #[serde(default)]
+    is_custom: bool,
+    #[serde(default, with = "timestamp_option", skip_serializing_if = "Option::is_none")]
+    created_on: Option<Timestamp>,
+    #[serde(default, with = "timestamp_option", skip_serializing_if = "Option::is_none")]
+    modified_on: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -354,6 +468,59 @@ struct RelationshipForm {
     is_custom: bool,
     #[serde(default)]
     is_hierarchical: bool,
+    #[serde(default, with = "RelationshipSettingsForm")]
+    settings: RelationshipSettings,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "RelationshipSettings")]
+struct RelationshipSettingsForm {
+    #[serde(default, with = "timestamp_option", skip_serializing_if = "Option::is_none")]
+    created_on: Option<Timestamp>,
+    #[serde(default, with = "timestamp_option", skip_serializing_if = "Option::is_none")]
+    modified_on: Option<Timestamp>,
+    #[serde(default = "yes")]
+    advanced_find: bool,
+    #[serde(default, with = "MenuForm")]
+    menu: Menu,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Menu")]
+struct MenuForm {
+    #[serde(default = "use_collection_name", with = "MenuBehaviorForm")]
+    behavior: MenuBehavior,
+    #[serde(default = "details", with = "MenuGroupForm")]
+    group: MenuGroup,
+    #[serde(default)]
+    order: Option<i32>,
+    #[serde(default, with = "label")]
+    label: Label,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ManyToMany")]
+struct ManyForm {
+    #[serde(with = "text")]
+    metadata_id: Uuid,
+    schema_name: Box<str>,
+    intersect_table: Box<str>,
+    #[serde(with = "ends")]
+    ends: [ManyToManyEnd; 2],
+    #[serde(default)]
+    is_custom: bool,
+    #[serde(default, with = "RelationshipSettingsForm")]
+    settings: RelationshipSettings,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ManyToManyEnd")]
+struct EndForm {
+    table: Box<str>,
+    navigation: Box<str>,
+    column: Box<str>,
+    #[serde(default, with = "MenuForm")]
+    menu: Menu,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -361,6 +528,20 @@ struct RelationshipForm {
 struct CascadeForm {
     #[serde(with = "DeleteActionForm")]
     delete: DeleteAction,
+    #[serde(default, with = "CascadeActionForm")]
+    assign: CascadeAction,
+    #[serde(default, with = "CascadeActionForm")]
+    share: CascadeAction,
+    #[serde(default, with = "CascadeActionForm")]
+    unshare: CascadeAction,
+    #[serde(default, with = "CascadeActionForm")]
+    reparent: CascadeAction,
+    #[serde(default, with = "CascadeActionForm")]
+    merge: CascadeAction,
+    #[serde(default, with = "CascadeActionForm")]
+    archive: CascadeAction,
+    #[serde(default, with = "CascadeActionForm")]
+    rollup_view: CascadeAction,
 }
 
 /// Enumerations without values: their names in snake case.
@@ -375,6 +556,10 @@ macro_rules! plain_enum {
 }
 
 plain_enum!(DeleteActionForm, "DeleteAction": Cascade, RemoveLink, Restrict, NoCascade);
+plain_enum!(CascadeActionForm, "CascadeAction": NoCascade, Cascade, Active, UserOwned);
+plain_enum!(MenuBehaviorForm, "MenuBehavior": UseCollectionName, UseLabel, DoNotDisplay);
+plain_enum!(MenuGroupForm, "MenuGroup": Details, Sales, Service, Marketing);
+plain_enum!(IntegerFormatForm, "IntegerFormat": None, Duration, TimeZone, Language, Locale);
 plain_enum!(OwnershipForm, "Ownership": User, Organization, Business, None);
 plain_enum!(TableKindForm, "TableKind": Standard, Elastic);
 plain_enum!(RequiredLevelForm, "RequiredLevel":
@@ -386,6 +571,23 @@ plain_enum!(TextFormatForm, "TextFormat":
 
 fn yes() -> bool {
     true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+fn is_empty(label: &Label) -> bool {
+    label.texts.is_empty()
+}
+
+fn use_collection_name() -> MenuBehavior {
+    Menu::default().behavior
+}
+
+fn details() -> MenuGroup {
+    Menu::default().group
 }
 
 fn standard() -> TableKind {
@@ -467,6 +669,55 @@ mod column_index_option {
     }
 }
 
+/// An optional value of a type that is written as text or number.
+macro_rules! optional {
+    ($module:ident, $of:ty, $as:ty, $to:expr, $from:expr) => {
+        mod $module {
+            use super::*;
+
+            #[expect(clippy::ref_option, reason = "the signature that serde calls")]
+            pub(super) fn serialize<S: Serializer>(
+                value: &Option<$of>,
+                to: S,
+            ) -> Result<S::Ok, S::Error> {
+                value.map($to).serialize(to)
+            }
+
+            pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+                from: D,
+            ) -> Result<Option<$of>, D::Error> {
+                use serde::de::Error as _;
+                Option::<$as>::deserialize(from)?.map($from).transpose().map_err(D::Error::custom)
+            }
+        }
+    };
+}
+
+optional!(timestamp_option, Timestamp, i64, |time| time.0, |seconds| {
+    Ok::<_, std::convert::Infallible>(Timestamp(seconds))
+});
+optional!(uuid_option, Uuid, Box<str>, |id| id.to_string(), |text| text.parse::<Uuid>());
+
+/// The two sides of a many-to-many relationship.
+mod ends {
+    use super::*;
+    use serde::de::Error as _;
+
+    pub(super) fn serialize<S: Serializer>(
+        value: &[ManyToManyEnd; 2],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        end_list::serialize(value, to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<[ManyToManyEnd; 2], D::Error> {
+        let ends = end_list::deserialize(from)?;
+        ends.try_into().map_err(|_| D::Error::custom("a many-to-many relationship has two sides"))
+    }
+}
+
 mod column_indexes {
     use super::*;
 
@@ -537,6 +788,7 @@ macro_rules! list {
 list!(options, ChoiceOption, "OptionForm");
 list!(targets, LookupTarget, "TargetForm");
 list!(localized, LocalizedText, "LocalizedForm");
+list!(end_list, ManyToManyEnd, "EndForm");
 
 mod label {
     use super::*;

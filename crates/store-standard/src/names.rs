@@ -117,6 +117,33 @@ pub(crate) fn storage(catalog: &Catalog, table: &TableDefinition, index: ColumnI
     }
 }
 
+/// The lookups with several target tables that lose some: the column, and the tables.
+pub(crate) fn lost_targets(
+    before: &Catalog,
+    old: &TableDefinition,
+    new: &TableDefinition,
+) -> Vec<(ColumnId, Vec<TableId>)> {
+    let mut lost = Vec::new();
+    for column in &new.columns {
+        let known = old.columns.iter().find(|known| known.id == column.id);
+        let Some(known) = known.filter(|known| has_lookup_table(known)) else { continue };
+        let (ColumnKind::Lookup { targets: known, .. }, ColumnKind::Lookup { targets: kept, .. }) =
+            (&known.kind, &column.kind)
+        else {
+            continue;
+        };
+        let gone: Vec<TableId> = known
+            .iter()
+            .filter(|target| kept.iter().all(|kept| kept.table != target.table))
+            .filter_map(|target| Some(before.table(&target.table)?.id))
+            .collect();
+        if !gone.is_empty() {
+            lost.push((column.id, gone));
+        }
+    }
+    lost
+}
+
 /// Whether a column is stored at all.
 pub(crate) fn is_stored(column: &Column) -> bool {
     column.computed.is_none()

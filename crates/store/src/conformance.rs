@@ -135,6 +135,16 @@ macro_rules! standard_store_suite {
                 stale_definitions_are_refused
                 definitions_load_as_they_were_made
             }
+            definitions {
+                pairs_go_with_either_side
+                a_pair_stands_once_and_both_sides_exist
+                what_is_dropped_goes_with_its_values
+                a_dropped_column_moves_the_places_behind_it
+                numbers_of_what_is_gone_are_not_given_again
+                a_lookup_that_loses_a_target_is_emptied_there
+                changed_definitions_load_as_they_were_changed
+                what_others_depend_on_stays
+            }
             lifetime {
                 everything_survives_a_reopen
                 versions_go_on_after_a_reopen

@@ -4,10 +4,13 @@
 //! Invariant: names and numbers stay unique, every place that a definition names exists, and a
 //! computed column never depends on itself. Nothing else is assumed of the planner.
 
+mod change;
+mod remove;
+
 use crate::{Error, Result, SchemaOp};
 use model::{
-    AlternateKey, Catalog, Column, ColumnIndex, ColumnKind, Computed, DeleteAction, OneToMany,
-    Table, TableDefinition, TableId,
+    AlternateKey, Catalog, Column, ColumnIndex, ColumnKind, Computed, Definitions, DeleteAction,
+    ManyToMany, OneToMany, Table, TableDefinition, TableId,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,35 +24,62 @@ pub const KEY_COLUMNS_MAX: usize = 16;
 ///
 /// Errors: [`Error::Schema`] for the first operation that collides with what exists.
 pub fn apply_ops(catalog: &Catalog, ops: &[SchemaOp]) -> Result<Catalog> {
-    let mut tables = catalog.tables().to_vec();
-    let mut relationships = catalog.relationships().to_vec();
+    let mut all = catalog.definitions().clone();
+    all.table_number_max = catalog.table_number_max();
     for op in ops {
         match op {
             SchemaOp::CreateTable(definition) => {
-                check_table(&tables, definition)?;
-                tables.push(Arc::new(Table::new(definition.as_ref().clone())));
+                check_table(&all.tables, definition)?;
+                all.table_number_max = all.table_number_max.max(definition.id.0);
+                all.tables.push(Arc::new(Table::new(definition.as_ref().clone())));
             }
             SchemaOp::AddColumn { table, column } => {
-                let place = place_of(&tables, *table)?;
-                let mut definition = tables[place].definition().clone();
-                definition.columns.push(column.as_ref().clone());
-                check_columns(&definition)?;
-                tables[place] = Arc::new(Table::new(definition));
+                change_table(&mut all.tables, *table, |definition| {
+                    definition.columns.push(column.as_ref().clone());
+                    check_columns(definition)
+                })?;
             }
             SchemaOp::AddKey { table, key } => {
-                let place = place_of(&tables, *table)?;
-                let mut definition = tables[place].definition().clone();
-                definition.keys.push(key.clone());
-                check_keys(&definition)?;
-                tables[place] = Arc::new(Table::new(definition));
+                change_table(&mut all.tables, *table, |definition| {
+                    definition.keys.push(key.clone());
+                    check_keys(definition)
+                })?;
             }
             SchemaOp::AddRelationship(relationship) => {
-                check_relationship(&tables, &relationships, relationship)?;
-                relationships.push(Arc::new(relationship.clone()));
+                check_relationship(&all, relationship)?;
+                all.relationships.push(Arc::new(relationship.clone()));
             }
+            SchemaOp::AddManyToMany(many) => {
+                check_many_to_many(&all, many)?;
+                all.many_to_many.push(Arc::new(many.clone()));
+            }
+            SchemaOp::ChangeTable(..)
+            | SchemaOp::ChangeColumn { .. }
+            | SchemaOp::ChangeRelationship(..)
+            | SchemaOp::ChangeManyToMany(..)
+            | SchemaOp::PutChoice(..) => change::apply(&mut all, op)?,
+            SchemaOp::DropTable(..)
+            | SchemaOp::DropColumn { .. }
+            | SchemaOp::DropKey { .. }
+            | SchemaOp::DropRelationship(..)
+            | SchemaOp::DropManyToMany(..)
+            | SchemaOp::DropChoice(..) => remove::apply(&mut all, op)?,
         }
     }
-    Ok(Catalog::new(catalog.version() + 1, tables, relationships))
+    Ok(Catalog::of(catalog.version() + 1, all))
+}
+
+/// Changes the definition of a table.
+fn change_table(
+    tables: &mut [Arc<Table>],
+    id: TableId,
+    change: impl FnOnce(&mut TableDefinition) -> Result<()>,
+) -> Result<()> {
+    let place = place_of(tables, id)?;
+    let mut definition = tables[place].definition().clone();
+    change(&mut definition)?;
+    tables[place] = Arc::new(Table::new(definition));
+    Ok(())
 }
 
 fn refuse<T>(why: String) -> Result<T> {
@@ -186,16 +216,26 @@ fn check_key(table: &TableDefinition, key: &AlternateKey) -> Result<()> {
     ))
 }
 
-fn check_relationship(
-    tables: &[Arc<Table>],
-    relationships: &[Arc<OneToMany>],
-    new: &OneToMany,
-) -> Result<()> {
-    let name = &new.schema_name;
-    if relationships.iter().any(|old| old.schema_name.eq_ignore_ascii_case(name)) {
-        return refuse(format!("relationship `{name}` exists"));
+/// Whether a relationship of either kind has this name; names compare without case.
+fn relationship_exists(all: &Definitions, name: &str) -> bool {
+    all.relationships.iter().any(|old| old.schema_name.eq_ignore_ascii_case(name))
+        || all.many_to_many.iter().any(|old| old.schema_name.eq_ignore_ascii_case(name))
+}
+
+fn table_named<'a>(all: &'a Definitions, name: &str) -> Option<&'a Arc<Table>> {
+    all.tables.iter().find(|table| &*table.logical_name == name)
+}
+
+fn check_relationship(all: &Definitions, new: &OneToMany) -> Result<()> {
+    if relationship_exists(all, &new.schema_name) {
+        return refuse(format!("relationship `{}` exists", new.schema_name));
     }
-    let table = |name: &str| tables.iter().find(|table| &*table.logical_name == name);
+    check_relationship_sides(all, new)
+}
+
+fn check_relationship_sides(all: &Definitions, new: &OneToMany) -> Result<()> {
+    let name = &new.schema_name;
+    let table = |name: &str| table_named(all, name);
     let Some(referenced) = table(&new.referenced_table) else {
         return refuse(format!("relationship `{name}`: no table `{}`", new.referenced_table));
     };
@@ -223,6 +263,48 @@ fn check_relationship(
             new.referencing_table, new.referencing_column, new.referenced_table
         )),
     }
+}
+
+fn check_many_to_many(all: &Definitions, new: &ManyToMany) -> Result<()> {
+    let name = &new.schema_name;
+    if relationship_exists(all, name) {
+        return refuse(format!("relationship `{name}` exists"));
+    }
+    let Some(intersect) = table_named(all, &new.intersect_table) else {
+        return refuse(format!("relationship `{name}`: no table `{}`", new.intersect_table));
+    };
+    if all.many_to_many.iter().any(|old| old.intersect_table == new.intersect_table) {
+        return refuse(format!(
+            "relationship `{name}`: table `{}` holds the pairs of another one",
+            new.intersect_table
+        ));
+    }
+    let mut columns = Vec::new();
+    for end in &new.ends {
+        if table_named(all, &end.table).is_none() {
+            return refuse(format!("relationship `{name}`: no table `{}`", end.table));
+        }
+        let column = intersect.index_of(&end.column);
+        let is_link = column.map(|index| intersect.column(index)).is_some_and(|column| {
+            column.computed.is_none()
+                && matches!(&column.kind, ColumnKind::Lookup { targets, .. }
+                    if targets.len() == 1 && targets[0].table == end.table)
+        });
+        if !is_link {
+            return refuse(format!(
+                "relationship `{name}`: `{}.{}` is no stored lookup to `{}` alone",
+                new.intersect_table, end.column, end.table
+            ));
+        }
+        columns.extend(column);
+    }
+    if !intersect.is_intersect || intersect.key_over(&columns).is_none() {
+        return refuse(format!(
+            "relationship `{name}`: `{}` is no intersect table with a key over both columns",
+            new.intersect_table
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

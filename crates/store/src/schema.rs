@@ -1,7 +1,10 @@
 //! Changes of definitions.
 
 use crate::WriteOp;
-use model::{AlternateKey, Catalog, Column, OneToMany, TableDefinition, TableId, Timestamp, Uuid};
+use model::{
+    AlternateKey, Catalog, Column, ColumnId, GlobalChoice, ManyToMany, OneToMany, TableDefinition,
+    TableId, Timestamp, Uuid,
+};
 use std::sync::Arc;
 
 /// Several changes of definitions and rows that belong together: all or nothing.
@@ -21,16 +24,38 @@ pub struct SchemaChange {
 }
 
 /// One change of a definition. Numbers and ids are already given by the planner.
+///
+/// What is dropped goes with its rows and values. Whoever depends on it must be dropped before, in the
+/// same change or an earlier one.
 #[derive(Clone, Debug)]
 pub enum SchemaOp {
     /// Makes a table with its columns and keys.
     CreateTable(Box<TableDefinition>),
+    /// Gives a table other labels, flags and settings; its columns and keys are not looked at.
+    ChangeTable(Box<TableDefinition>),
+    /// Forgets a table and its rows. Rows of an elastic table are the elastic store's.
+    DropTable(TableId),
     /// Appends a column.
     AddColumn {
         /// The table.
         table: TableId,
         /// The column; its place is the next one.
         column: Box<Column>,
+    },
+    /// Gives the column of this number another definition that keeps its values in the same form. A
+    /// lookup that loses a target is emptied where it points there.
+    ChangeColumn {
+        /// The table.
+        table: TableId,
+        /// The column.
+        column: Box<Column>,
+    },
+    /// Forgets a column and its values; the places of the columns behind it move up.
+    DropColumn {
+        /// The table.
+        table: TableId,
+        /// The column.
+        column: ColumnId,
     },
     /// Makes an alternate key over the rows that exist; a [`crate::Reason::DuplicateKey`] rejection
     /// without an index says that they are not unique: [`crate::Error::Rejected`] with the place of
@@ -41,6 +66,29 @@ pub enum SchemaOp {
         /// The key.
         key: AlternateKey,
     },
+    /// Forgets an alternate key.
+    DropKey {
+        /// The table.
+        table: TableId,
+        /// The number of the key.
+        key: u32,
+    },
     /// Makes a relationship; its lookup column exists already or was added before in this change.
     AddRelationship(OneToMany),
+    /// Gives the relationship of this id other cascades, flags and settings.
+    ChangeRelationship(OneToMany),
+    /// Forgets a relationship; its lookup column stays.
+    DropRelationship(Uuid),
+    /// Makes a many-to-many relationship; its intersect table exists already or was made before in this
+    /// change: its two columns are lookups to one side each, and it has a key over both.
+    AddManyToMany(ManyToMany),
+    /// Gives the many-to-many relationship of this id other settings.
+    ChangeManyToMany(ManyToMany),
+    /// Forgets a many-to-many relationship; its intersect table stays.
+    DropManyToMany(Uuid),
+    /// Makes a global choice, or gives the one of this id other labels and options. The columns that are
+    /// bound to it are changed by operations of their own.
+    PutChoice(GlobalChoice),
+    /// Forgets a global choice.
+    DropChoice(Uuid),
 }

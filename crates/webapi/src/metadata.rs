@@ -17,8 +17,9 @@ use crate::path::Segment;
 use crate::route::{NAMESPACE, end};
 use bytes::Bytes;
 use http::{Method, Response};
-use model::{Catalog, ColumnIndex, KeyIndex, OneToMany, Table, Uuid};
+use model::{Catalog, ColumnIndex, KeyIndex, ManyToMany, OneToMany, Table, Uuid};
 use std::sync::Arc;
+use wire::metadata::Item;
 
 /// What an address below the definitions names.
 #[derive(Clone, Debug)]
@@ -39,10 +40,28 @@ pub(crate) enum Place {
     ManyToOne(Arc<Table>),
     /// `EntityDefinitions(k)/OneToManyRelationships`
     OneToMany(Arc<Table>),
+    /// `EntityDefinitions(k)/ManyToManyRelationships`
+    ManyToMany(Arc<Table>),
     /// `RelationshipDefinitions[/cast]`
     Relationships(Option<Box<str>>),
     /// `RelationshipDefinitions(k)[/cast]`
-    Relationship(Arc<OneToMany>, Option<Box<str>>),
+    Relationship(Related, Option<Box<str>>),
+}
+
+/// A relationship of either kind.
+#[derive(Clone, Debug)]
+pub(crate) enum Related {
+    One(Arc<OneToMany>),
+    Many(Arc<ManyToMany>),
+}
+
+impl Related {
+    fn item(&self) -> Item<'_> {
+        match self {
+            Self::One(one) => Item::Relationship(one),
+            Self::Many(many) => Item::ManyToMany(many),
+        }
+    }
 }
 
 /// A place inside one table.
@@ -92,9 +111,14 @@ pub(crate) fn tables(
             end(rest)?;
             Ok(Place::OneToMany(table))
         }
-        ("ManyToManyRelationships" | "Privileges", _) => Err(Problem::not_implemented(
-            format_args!("The collection 'EntityDefinitions(…)/{}'", next.name),
-        )),
+        ("ManyToManyRelationships", None) => {
+            end(rest)?;
+            Ok(Place::ManyToMany(table))
+        }
+        ("Privileges", _) => Err(Problem::not_implemented(format_args!(
+            "The collection 'EntityDefinitions(…)/{}'",
+            next.name
+        ))),
         _ => Err(Problem::no_segment(&next.name)),
     }
 }
@@ -108,12 +132,18 @@ pub(crate) fn relationships(
     let cast = cast(rest)?;
     let Some(key) = &first.key else { return Ok(Place::Relationships(cast)) };
     let key = Key::parse(key, &["SchemaName", "LogicalName"])?;
-    let found = catalog.relationships().iter().find(|relationship| match &key {
-        Key::Id(id) => relationship.metadata_id == *id,
-        Key::Name(name) => *relationship.schema_name == **name,
+    let is = |id: Uuid, name: &str| match &key {
+        Key::Id(wanted) => id == *wanted,
+        Key::Name(wanted) => name == &**wanted,
+    };
+    let mut one = catalog.relationships().iter();
+    let mut many = catalog.many_to_many().iter();
+    let one = one.find(|one| is(one.metadata_id, &one.schema_name)).cloned().map(Related::One);
+    let found = one.or_else(|| {
+        many.find(|many| is(many.metadata_id, &many.schema_name)).cloned().map(Related::Many)
     });
     let found = found.ok_or_else(|| Problem::no_definition("relationship", &key.to_string()))?;
-    Ok(Place::Relationship(Arc::clone(found), cast))
+    Ok(Place::Relationship(found, cast))
 }
 
 /// The type cast that ends an address, if any.
@@ -230,7 +260,9 @@ pub(crate) async fn answer(attempt: &Attempt<'_>, place: Place) -> Result<Respon
         Place::Tables | Place::Columns(_) | Place::Keys(_) | Place::Relationships(_) => {
             Err(attempt.only("GET, HEAD, POST").into())
         }
-        Place::ManyToOne(_) | Place::OneToMany(_) => Err(attempt.only("GET, HEAD").into()),
+        Place::ManyToOne(_) | Place::OneToMany(_) | Place::ManyToMany(_) => {
+            Err(attempt.only("GET, HEAD").into())
+        }
         Place::Table(_) | Place::Column(..) | Place::Key(..) | Place::Relationship(..) => {
             if *method == Method::PUT {
                 Err(Problem::not_implemented("Changing a definition by PUT").into())

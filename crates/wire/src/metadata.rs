@@ -11,10 +11,12 @@ mod key;
 mod label;
 mod member;
 mod new_column;
+mod new_relationship;
 mod read;
 mod relationship;
 mod table;
 
-pub use decode::{decode_column, decode_key, decode_relationship, decode_table, decode_tables};
+pub use decode::{decode_column, decode_key, decode_table, decode_tables};
 pub use member::{Item, Member, write_item, write_members, write_type, write_typed_item};
+pub use new_relationship::{DecodedRelationship, decode_relationship};
 pub use read::read_table;

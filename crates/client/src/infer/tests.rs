@@ -156,6 +156,7 @@ fn round_trip(column: &NewColumn, text: &str) -> Result<String, String> {
         valid_for_create: true,
         valid_for_update: true,
         valid_for_read: true,
+        settings: model::ColumnSettings::default(),
     };
     let catalog = model::Catalog::default();
     let value = crate::convert::Converter::new(&stored, &catalog).read(text)?;

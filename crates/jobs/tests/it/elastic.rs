@@ -26,6 +26,7 @@ async fn with_pings() -> House {
         has_notes: false,
         has_activities: false,
         change_tracking: None,
+        settings: model::TableSettings::default(),
         columns: vec![NewColumn {
             schema_name: "ship_Source".into(),
             display_name: Label::english("Source"),
@@ -33,6 +34,7 @@ async fn with_pings() -> House {
             required: RequiredLevel::None,
             kind: model::ColumnKind::Text { max_length: 10, format: TextFormat::Text },
             is_primary_name: true,
+            settings: model::ColumnSettings::default(),
         }],
     };
     let define = Message::Define(Definition::CreateTables(vec![table]));

@@ -63,8 +63,9 @@ impl House {
             lookup_required: RequiredLevel::None,
             referenced_navigation: None,
             referencing_navigation: None,
-            cascade: model::Cascade { delete: model::DeleteAction::Restrict },
+            cascade: model::Cascade::on_delete(model::DeleteAction::Restrict),
             is_hierarchical: false,
+            settings: model::RelationshipSettings::default(),
         };
         let define = Message::Define(Definition::CreateRelationship(relationship));
         self.run(define).await.expect("a plain relationship");

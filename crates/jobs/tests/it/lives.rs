@@ -95,8 +95,9 @@ async fn a_failing_thousand_goes_row_by_row() {
         lookup_required: model::RequiredLevel::None,
         referenced_navigation: None,
         referencing_navigation: None,
-        cascade: model::Cascade { delete: model::DeleteAction::Restrict },
+        cascade: model::Cascade::on_delete(model::DeleteAction::Restrict),
         is_hierarchical: false,
+        settings: model::RelationshipSettings::default(),
     };
     let define = pipeline::Definition::CreateRelationship(holds);
     house.run(pipeline::Message::Define(define)).await.expect("a plain relationship");

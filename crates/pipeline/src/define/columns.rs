@@ -32,6 +32,7 @@ pub(crate) fn column(schema_name: &str, display_name: &str, kind: ColumnKind) ->
         valid_for_create: true,
         valid_for_update: true,
         valid_for_read: true,
+        settings: model::ColumnSettings::default(),
     }
 }
 
@@ -104,7 +105,7 @@ pub(crate) fn options(options: &[(i32, &str)]) -> Vec<ChoiceOption> {
 }
 
 fn option(value: i32, label: &str) -> ChoiceOption {
-    ChoiceOption { value, label: Label::english(label), state: None, default_status: None }
+    ChoiceOption { value, label: Label::english(label), ..ChoiceOption::default() }
 }
 
 pub(crate) fn choice(of: &[(i32, &str)]) -> ColumnKind {

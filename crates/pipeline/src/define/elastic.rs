@@ -90,7 +90,7 @@ pub(super) fn cascade_of(
         ))),
         (_, TableKind::Elastic) => match cascade.delete {
             DeleteAction::NoCascade | DeleteAction::RemoveLink => {
-                Ok(Cascade { delete: DeleteAction::NoCascade })
+                Ok(Cascade::on_delete(DeleteAction::NoCascade))
             }
             DeleteAction::Cascade | DeleteAction::Restrict => {
                 Err(refuse("relationships of elastic tables do not cascade, nor restrict deletes"))

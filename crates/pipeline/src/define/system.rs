@@ -113,8 +113,9 @@ pub(crate) fn one_to_many(
         referenced_navigation: schema_name.clone().into(),
         referencing_navigation: navigation.into(),
         schema_name: schema_name.into(),
-        cascade: Cascade { delete },
+        cascade: Cascade::on_delete(delete),
         is_custom: false,
         is_hierarchical: false,
+        settings: model::RelationshipSettings::default(),
     }
 }

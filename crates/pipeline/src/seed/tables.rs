@@ -4,10 +4,11 @@ use crate::define::columns::{
     boolean, choice, column, computed, date_only, date_time, decimal, derived_id, double, integer,
     lookup, memo, money, push, read_only, state, status, text,
 };
+use crate::define::many_to_many::{self, Intersect};
 use crate::define::system;
 use model::{
-    Column, ColumnIndex, ColumnKind, Computed, DeleteAction, Label, LookupKind, OneToMany,
-    Ownership, RequiredLevel, TableDefinition, TableId, TableKind,
+    Column, ColumnIndex, ColumnKind, Computed, DeleteAction, Label, LookupKind, ManyToMany,
+    ManyToManyEnd, OneToMany, Ownership, RequiredLevel, TableDefinition, TableId, TableKind,
 };
 
 /// Every system table, numbered from 1 in this order. New ones go to the end.
@@ -29,12 +30,19 @@ pub(super) fn all() -> Vec<TableDefinition> {
         async_operation(),
         bulk_delete_operation(),
         bulk_delete_failure(),
+        privilege(),
+        role_privileges(),
+        system_user_roles(),
+        team_roles(),
+        team_membership(),
     ];
     (1..)
         .zip(tables)
         .map(|(number, mut table)| {
             table.id = TableId(number);
-            system::add_columns(&mut table);
+            if !table.is_intersect {
+                system::add_columns(&mut table);
+            }
             table
         })
         .collect()
@@ -213,6 +221,45 @@ pub(super) fn relationships() -> impl Iterator<Item = OneToMany> {
     })
 }
 
+/// A many-to-many relationship of the seed: name, intersect table, and the two sides with their columns.
+type SeededPairs = (&'static str, &'static str, [(&'static str, &'static str); 2]);
+
+const MANY_TO_MANY: &[SeededPairs] = &[
+    (
+        "roleprivileges_association",
+        "roleprivileges",
+        [("role", "roleid"), ("privilege", "privilegeid")],
+    ),
+    (
+        "systemuserroles_association",
+        "systemuserroles",
+        [("systemuser", "systemuserid"), ("role", "roleid")],
+    ),
+    ("teamroles_association", "teamroles", [("team", "teamid"), ("role", "roleid")]),
+    (
+        "teammembership_association",
+        "teammembership",
+        [("team", "teamid"), ("systemuser", "systemuserid")],
+    ),
+];
+
+/// The system's many-to-many relationships.
+pub(super) fn many_to_many() -> impl Iterator<Item = ManyToMany> {
+    MANY_TO_MANY.iter().map(|(name, intersect, ends)| ManyToMany {
+        metadata_id: derived_id(&format!("relationship {name}")),
+        schema_name: (*name).into(),
+        intersect_table: (*intersect).into(),
+        ends: ends.map(|(table, column)| ManyToManyEnd {
+            table: table.into(),
+            navigation: (*name).into(),
+            column: column.into(),
+            menu: model::Menu::default(),
+        }),
+        is_custom: false,
+        settings: model::RelationshipSettings::default(),
+    })
+}
+
 /// A table with its primary key; columns are appended in the order in which they are listed.
 struct Builder {
     table: TableDefinition,
@@ -252,6 +299,7 @@ impl Builder {
                 has_activities: false,
                 change_tracking: true,
                 optimistic_concurrency: true,
+                settings: model::TableSettings::default(),
                 columns,
                 primary_key,
                 primary_name: None,
@@ -799,4 +847,67 @@ fn bulk_delete_failure() -> TableDefinition {
     .with("RegardingObjectId", "Regarding", lookup(LookupKind::Plain, &regarding))
     .with("RegardingObjectTypeCode", "Regarding Type", ColumnKind::TableName)
     .done()
+}
+
+fn privilege() -> TableDefinition {
+    Builder::new("Privilege", "privileges", 1023, Ownership::None, "Privilege")
+        .name("Name", "Name", 256)
+        .with("AccessRight", "Access Right", integer())
+        .with("CanBeBasic", "Can Be Basic", boolean(false))
+        .with("CanBeLocal", "Can Be Local", boolean(false))
+        .with("CanBeDeep", "Can Be Deep", boolean(false))
+        .with("CanBeGlobal", "Can Be Global", boolean(false))
+        .with("CanBeEntityReference", "Can Be Entity Reference", boolean(false))
+        .with("CanBeParentEntityReference", "Can Be Parent Entity Reference", boolean(false))
+        .done()
+}
+
+/// A table of the system that holds pairs.
+fn intersect(names: &Intersect<'_>) -> TableDefinition {
+    let mut table = many_to_many::intersect(names);
+    table.metadata_id = derived_id(&format!("table {}", table.logical_name));
+    table
+}
+
+fn role_privileges() -> TableDefinition {
+    let mut table = intersect(&Intersect {
+        schema_name: "RolePrivileges",
+        key_schema_name: "RolePrivilegeId",
+        entity_set_name: "roleprivilegescollection",
+        object_type_code: 12,
+        ends: [("RoleId", "role"), ("PrivilegeId", "privilege")],
+    });
+    let depth = column("PrivilegeDepthMask", "Privilege Depth Mask", integer());
+    push(&mut table.columns, "roleprivileges", depth);
+    table
+}
+
+fn system_user_roles() -> TableDefinition {
+    intersect(&Intersect {
+        schema_name: "SystemUserRoles",
+        key_schema_name: "SystemUserRoleId",
+        entity_set_name: "systemuserrolescollection",
+        object_type_code: 15,
+        ends: [("SystemUserId", "systemuser"), ("RoleId", "role")],
+    })
+}
+
+fn team_roles() -> TableDefinition {
+    intersect(&Intersect {
+        schema_name: "TeamRoles",
+        key_schema_name: "TeamRoleId",
+        entity_set_name: "teamrolescollection",
+        object_type_code: 40,
+        ends: [("TeamId", "team"), ("RoleId", "role")],
+    })
+}
+
+fn team_membership() -> TableDefinition {
+    intersect(&Intersect {
+        schema_name: "TeamMembership",
+        key_schema_name: "TeamMembershipId",
+        entity_set_name: "teammemberships",
+        object_type_code: 23,
+        ends: [("TeamId", "team"), ("SystemUserId", "systemuser")],
+    })
 }

@@ -22,6 +22,7 @@ fn ping() -> NewTable {
         has_notes: false,
         has_activities: false,
         change_tracking: None,
+        settings: model::TableSettings::default(),
         columns: vec![NewColumn {
             schema_name: "ship_Source".into(),
             display_name: Label::english("Source"),
@@ -29,6 +30,7 @@ fn ping() -> NewTable {
             required: RequiredLevel::None,
             kind: model::ColumnKind::Text { max_length: 10, format: TextFormat::Text },
             is_primary_name: true,
+            settings: model::ColumnSettings::default(),
         }],
     }
 }

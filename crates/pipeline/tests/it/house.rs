@@ -44,8 +44,9 @@ impl House {
             lookup_required: RequiredLevel::None,
             referenced_navigation: None,
             referencing_navigation: None,
-            cascade: model::Cascade { delete: model::DeleteAction::RemoveLink },
+            cascade: model::Cascade::on_delete(model::DeleteAction::RemoveLink),
             is_hierarchical: false,
+            settings: model::RelationshipSettings::default(),
         };
         house.define(Definition::CreateRelationship(relationship)).await.expect("a plain lookup");
         house
@@ -156,6 +157,7 @@ fn crate_table() -> NewTable {
         required: RequiredLevel::None,
         kind,
         is_primary_name,
+        settings: model::ColumnSettings::default(),
     };
     let text = |max_length| ColumnKind::Text { max_length, format: TextFormat::Text };
     NewTable {
@@ -169,6 +171,7 @@ fn crate_table() -> NewTable {
         has_notes: false,
         has_activities: false,
         change_tracking: None,
+        settings: model::TableSettings::default(),
         columns: vec![
             column("ship_Label", text(100), true),
             column("ship_Weight", ColumnKind::Integer { min: 0, max: 1_000 }, false),

@@ -47,6 +47,7 @@ fn table() -> TableDefinition {
             valid_for_create: true,
             valid_for_update: true,
             valid_for_read: true,
+            settings: model::ColumnSettings::default(),
         };
     TableDefinition {
         id: TableId(1),
@@ -68,6 +69,7 @@ fn table() -> TableDefinition {
         has_activities: false,
         change_tracking: false,
         optimistic_concurrency: true,
+        settings: model::TableSettings::default(),
         columns: (0..).zip(columns).map(column).collect(),
         primary_key: place(0),
         primary_name: None,

@@ -23,6 +23,7 @@ fn column(number: u32, name: &str, kind: ColumnKind) -> Column {
         valid_for_create: true,
         valid_for_update: true,
         valid_for_read: true,
+        settings: model::ColumnSettings::default(),
     }
 }
 
@@ -32,6 +33,7 @@ fn options() -> Vec<ChoiceOption> {
         label: Label::english(format!("option {value}")),
         state: None,
         default_status: None,
+        ..ChoiceOption::default()
     };
     vec![option(1), option(2), option(3)]
 }
@@ -112,6 +114,7 @@ pub(crate) fn catalog() -> (Arc<Catalog>, Arc<Table>) {
         has_activities: false,
         change_tracking: true,
         optimistic_concurrency: true,
+        settings: model::TableSettings::default(),
         columns,
         primary_key: ColumnIndex(0),
         primary_name: Some(ColumnIndex(1)),

@@ -29,6 +29,9 @@ fn some_options() -> impl Strategy<Value = Vec<ChoiceOption>> {
             label,
             state,
             default_status,
+            description: Label::default(),
+            color: None,
+            external_value: None,
         },
     );
     prop::collection::vec(one, 0..3)
@@ -127,6 +130,7 @@ fn a_column() -> impl Strategy<Value = Column> {
             valid_for_create: flags[2],
             valid_for_update: flags[3],
             valid_for_read: flags[4],
+            settings: model::ColumnSettings::default(),
         },
     )
 }
@@ -178,6 +182,7 @@ fn a_table(id_number: u32) -> impl Strategy<Value = TableDefinition> {
             has_activities: flags[4],
             change_tracking: flags[5],
             optimistic_concurrency: flags[6],
+            settings: model::TableSettings::default(),
             columns: parts.0,
             primary_key: ColumnIndex(places.1),
             primary_name: places.2.map(ColumnIndex),
@@ -204,9 +209,10 @@ fn a_relationship() -> impl Strategy<Value = OneToMany> {
             referencing_column: names.4,
             referenced_navigation: names.5,
             referencing_navigation: names.6,
-            cascade: Cascade { delete },
+            cascade: Cascade::on_delete(delete),
             is_custom: flags[0],
             is_hierarchical: flags[1],
+            settings: model::RelationshipSettings::default(),
         }
     })
 }

@@ -129,17 +129,20 @@ fn relationships_to(
     referenced: TableId,
 ) -> Vec<(usize, &OneToMany, &Arc<Table>, ColumnIndex)> {
     let Some(referenced) = catalog.table_by_id(referenced) else { return Vec::new() };
-    let all = catalog.relationships().iter().enumerate();
-    all.filter(|(_, each)| {
-        each.referenced_table == referenced.logical_name
-            && each.cascade.delete != DeleteAction::NoCascade
-    })
-    .filter_map(|(place, each)| {
-        let referencing = catalog.table(&each.referencing_table)?;
-        let column = referencing.index_of(&each.referencing_column)?;
-        Some((place, &**each, referencing, column))
-    })
-    .collect()
+    // Places tell which of several holds a row first; what holds none needs none.
+    let place = |link: &Arc<OneToMany>| {
+        let mut all = catalog.relationships().iter();
+        all.position(|each| Arc::ptr_eq(each, link)).unwrap_or(usize::MAX)
+    };
+    let all = catalog.delete_links(&referenced.logical_name);
+    all.filter(|each| each.cascade.delete != DeleteAction::NoCascade)
+        .map(|each| (place(each), each))
+        .filter_map(|(place, each)| {
+            let referencing = catalog.table(&each.referencing_table)?;
+            let column = referencing.index_of(&each.referencing_column)?;
+            Some((place, &**each, referencing, column))
+        })
+        .collect()
 }
 
 fn pointer_step(
@@ -194,7 +197,7 @@ fn holder(
             }
         }
     }
-    first.map(|place| catalog.relationships()[place].schema_name.clone())
+    catalog.relationships().get(first?).map(|each| each.schema_name.clone())
 }
 
 /// Empties lookups, then deletes: one statement per table and set of lookups.

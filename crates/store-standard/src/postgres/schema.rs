@@ -10,12 +10,14 @@ use super::connection::{Session, Step};
 use super::decode;
 use super::encode::{Bound, Form};
 use super::error::{Error, Fault, engine};
+use crate::layout::changes::{self, Changes, Part};
 use crate::layout::{self, LAYOUT, Texts};
 use crate::names::{self, Storage};
 use model::{
-    AlternateKey, Catalog, Column, ColumnIndex, ColumnKind, KeyIndex, Table, TableDefinition,
-    TableId, TableKind,
+    AlternateKey, Catalog, Column, ColumnIndex, ColumnKind, DeleteAction, KeyIndex, Table,
+    TableDefinition, TableId, TableKind,
 };
+use std::sync::Arc;
 use store::{Reason, Rejection, SchemaOp};
 
 /// Columns that a PostgreSQL table may have.
@@ -40,6 +42,9 @@ CREATE TABLE IF NOT EXISTS sheaf_key (
     PRIMARY KEY (table_id, place));
 CREATE TABLE IF NOT EXISTS sheaf_relationship (
     place int4 PRIMARY KEY, definition text NOT NULL);
+CREATE TABLE IF NOT EXISTS sheaf_definition (
+    place int4 NOT NULL UNIQUE, kind int4 NOT NULL, id uuid NOT NULL, definition text NOT NULL,
+    PRIMARY KEY (kind, id));
 CREATE SEQUENCE IF NOT EXISTS sheaf_version;";
 
 /// Makes the bookkeeping objects where they are absent, and refuses a database of another layout.
@@ -48,8 +53,10 @@ pub(super) async fn open(session: &mut Session) -> Result<(), Error> {
     loop {
         attempt += 1;
         match layout_of(session).await {
-            Ok(LAYOUT) => return Ok(()),
-            Ok(found) => {
+            Ok((LAYOUT, true)) => return Ok(()),
+            // Of an older release: only what came later is made.
+            Ok((LAYOUT, false)) => {}
+            Ok((found, _)) => {
                 let fault = Fault::Layout { found, known: LAYOUT };
                 return Err(engine("opening the database", fault));
             }
@@ -79,15 +86,24 @@ pub(super) async fn open(session: &mut Session) -> Result<(), Error> {
     }
 }
 
-/// The layout of the database; [`Error::Names`] if it has none.
-async fn layout_of(session: &mut Session) -> Result<i32, Error> {
-    let steps = vec![Step::run("SELECT layout::int8 FROM sheaf_catalog WHERE id = 1", Vec::new())];
+/// The layout of the database, and whether it has every bookkeeping table; [`Error::Names`] if it has
+/// none.
+async fn layout_of(session: &mut Session) -> Result<(i32, bool), Error> {
+    let steps = vec![Step::run(
+        "SELECT layout::int8, \
+         (SELECT count(*) FROM pg_class WHERE oid = to_regclass('sheaf_definition'))::int8 \
+         FROM sheaf_catalog WHERE id = 1",
+        Vec::new(),
+    )];
     let answers = session.fly("reading the layout of the database", steps).await?;
     let unreadable = |fault: Fault| engine("reading the layout of the database", fault);
     let row = answers.first().and_then(|rows| rows.first());
     let row = row.ok_or(Fault::Answer("sheaf_catalog has no row")).map_err(unreadable)?;
     let layout = decode::int8(row, 0).map_err(unreadable)?;
-    i32::try_from(layout).map_err(|error| engine("reading the layout of the database", error))
+    let is_whole = decode::int8(row, 1).map_err(unreadable)? > 0;
+    let layout = i32::try_from(layout);
+    let layout = layout.map_err(|error| engine("reading the layout of the database", error))?;
+    Ok((layout, is_whole))
 }
 
 /// Loads every definition from one snapshot.
@@ -100,6 +116,7 @@ pub(super) async fn load(session: &mut Session) -> Result<Catalog, Error> {
         run("SELECT definition, table_id::int8 FROM sheaf_column ORDER BY table_id, place"),
         run("SELECT definition, table_id::int8 FROM sheaf_key ORDER BY table_id, place"),
         run("SELECT definition FROM sheaf_relationship ORDER BY place"),
+        run("SELECT definition, kind::int8 FROM sheaf_definition ORDER BY place"),
         Step::command("COMMIT"),
     ];
     let answers = session.fly("loading definitions", steps).await?;
@@ -120,11 +137,16 @@ pub(super) async fn load(session: &mut Session) -> Result<Catalog, Error> {
         })
         .collect()
     };
+    let others = answers[6].iter().map(|row| {
+        let kind = decode::int8(row, 1).map_err(unreadable)?;
+        Ok((kind, decode::text(row, 0).map_err(unreadable)?))
+    });
     let texts = Texts {
         tables: texts(2)?,
         columns: owned_texts(3)?,
         keys: owned_texts(4)?,
         relationships: texts(5)?,
+        others: others.collect::<Result<_, Error>>()?,
     };
     layout::assemble(version, &texts).map_err(|error| engine("loading definitions", error))
 }
@@ -155,73 +177,54 @@ impl Plan {
 }
 
 /// Plans a change; `after` are the definitions behind it.
+///
+/// What stands in `before` and not in `after` goes first, then tables and columns are made, then what
+/// is built over them: indexes and keys.
 pub(super) fn plan(before: &Catalog, after: &Catalog, ops: &[SchemaOp]) -> Result<Plan, Error> {
     let mut plan = Plan::default();
-    let mut created: Vec<TableId> = Vec::new();
-    for (place, op) in ops.iter().enumerate() {
-        if is_elastic(after, op) {
-            continue;
-        }
-        match op {
-            SchemaOp::CreateTable(definition) => {
-                let table = table(after, definition.id)?;
-                created.push(table.id);
-                create_table(&mut plan, after, table);
-            }
-            SchemaOp::AddColumn { table: id, column } => {
-                if !created.contains(id) {
-                    add_column(&mut plan, after, table(after, *id)?, column);
-                }
-            }
-            SchemaOp::AddKey { table: id, key } => {
-                let table = table(after, *id)?;
-                if !created.contains(id) {
-                    add_folds(&mut plan, before, table, key);
-                }
-                add_key(&mut plan, table, key, Some(place))?;
-            }
-            SchemaOp::AddRelationship(relationship) => {
-                if let Some(table) = after.table(&relationship.referencing_table)
-                    && let Some(index) = table.index_of(&relationship.referencing_column)
-                {
-                    add_index(&mut plan, after, table, index);
-                }
-            }
-        }
-    }
-    for op in ops {
-        if let SchemaOp::CreateTable(definition) = op
-            && !is_elastic(after, op)
-        {
-            for key in &definition.keys {
-                add_key(&mut plan, table(after, definition.id)?, key, None)?;
-            }
+    for table in before.tables().iter().filter(|table| table.kind == TableKind::Standard) {
+        if after.table_by_id(table.id).is_none() {
+            plan.ddl(format!("DROP TABLE {}", names::table(table.id)));
         }
     }
     for table in after.tables().iter().filter(|table| table.kind == TableKind::Standard) {
+        match before.table_by_id(table.id) {
+            None => create_table(&mut plan, after, table),
+            Some(old) if Arc::ptr_eq(old, table) && same_links(before, after, table) => continue,
+            Some(old) => change_table(&mut plan, before, after, old, table),
+        }
         check_size(table)?;
+    }
+    for table in after.tables().iter().filter(|table| table.kind == TableKind::Standard) {
+        let old = before.table_by_id(table.id);
+        for key in &table.keys {
+            if old.is_some_and(|old| old.keys.iter().any(|known| known.id == key.id)) {
+                continue;
+            }
+            if old.is_some() {
+                add_folds(&mut plan, before, table, key);
+            }
+            add_key(&mut plan, table, key, place_of_key(ops, table.id, key.id))?;
+        }
     }
     save(&mut plan, before, after);
     Ok(plan)
 }
 
-/// Whether an operation is about an elastic table: its rows lie elsewhere, so it has no physical table.
-fn is_elastic(after: &Catalog, op: &SchemaOp) -> bool {
-    let table = match op {
-        SchemaOp::CreateTable(table) => return table.kind == TableKind::Elastic,
-        SchemaOp::AddColumn { table, .. } | SchemaOp::AddKey { table, .. } => {
-            after.table_by_id(*table)
-        }
-        SchemaOp::AddRelationship(relationship) => after.table(&relationship.referencing_table),
-    };
-    table.is_some_and(|table| table.kind == TableKind::Elastic)
+/// The operation that makes a key over rows that exist.
+fn place_of_key(ops: &[SchemaOp], of: TableId, number: u32) -> Option<usize> {
+    ops.iter().position(
+        |op| matches!(op, SchemaOp::AddKey { table, key } if *table == of && key.id == number),
+    )
 }
 
-fn table(catalog: &Catalog, id: TableId) -> Result<&Table, Error> {
-    let found = catalog.table_by_id(id);
-    found
-        .map(|table| &**table)
-        .ok_or_else(|| refuse(format!("there is no table with number {}", id.0)))
+/// Whether the same lookups of a table are followed by deletes, so that the same indexes serve them.
+fn same_links(before: &Catalog, after: &Catalog, table: &Table) -> bool {
+    let links = |catalog: &Catalog| -> Vec<(Box<str>, DeleteAction)> {
+        let own = catalog.referenced_by(&table.logical_name);
+        own.map(|one| (one.referencing_column.clone(), one.cascade.delete)).collect()
+    };
+    links(before) == links(after)
 }
 
 fn refuse(why: String) -> Error {
@@ -230,26 +233,57 @@ fn refuse(why: String) -> Error {
 
 /// The table with all its columns after the change, and their indexes.
 fn create_table(plan: &mut Plan, catalog: &Catalog, table: &Table) {
-    let mut parts = Vec::new();
-    for (index, column) in table.indexed_columns() {
-        parts.extend(physical_columns(catalog, table, index, column));
-    }
+    let columns = physical(catalog, table);
+    let parts: Vec<String> =
+        columns.into_iter().map(|(name, declared)| format!("{name} {declared}")).collect();
     plan.ddl(format!("CREATE TABLE {} ({})", names::table(table.id), parts.join(", ")));
     for (index, _) in table.indexed_columns() {
         add_index(plan, catalog, table, index);
     }
 }
 
-fn add_column(plan: &mut Plan, catalog: &Catalog, table: &Table, column: &Column) {
-    let Some(index) = table.index_of(&column.logical_name) else { return };
-    let parts: Vec<String> = physical_columns(catalog, table, index, column)
-        .into_iter()
-        .map(|part| format!("ADD COLUMN {part}"))
-        .collect();
-    if !parts.is_empty() {
-        plan.ddl(format!("ALTER TABLE {} {}", names::table(table.id), parts.join(", ")));
+/// Brings a table that exists from one definition to another.
+fn change_table(plan: &mut Plan, before: &Catalog, after: &Catalog, old: &Table, new: &Table) {
+    let name = names::table(new.id);
+    for key in &old.keys {
+        if new.keys.iter().all(|kept| kept.id != key.id) {
+            plan.ddl(format!("DROP INDEX {}", names::key_index(old.id, key)));
+        }
     }
-    add_index(plan, catalog, table, index);
+    for (column, tables) in names::lost_targets(before, old, new) {
+        let (own, of) = (names::column(column), names::lookup_table(column));
+        let numbers: Vec<String> = tables.iter().map(|table| table.0.to_string()).collect();
+        plan.ddl(format!(
+            "UPDATE {name} SET {own} = NULL, {of} = NULL WHERE {of} IN ({})",
+            numbers.join(", ")
+        ));
+    }
+    let had = physical(before, old);
+    let has = physical(after, new);
+    let mut parts = Vec::new();
+    for (column, _) in &had {
+        if has.iter().all(|(kept, _)| kept != column) {
+            // Its indexes go with it.
+            parts.push(format!("DROP COLUMN {column}"));
+        }
+    }
+    for (column, declared) in &has {
+        if had.iter().all(|(known, _)| known != column) {
+            parts.push(format!("ADD COLUMN {column} {declared}"));
+        }
+    }
+    if !parts.is_empty() {
+        plan.ddl(format!("ALTER TABLE {name} {}", parts.join(", ")));
+    }
+    for (index, _) in new.indexed_columns() {
+        add_index(plan, after, new, index);
+    }
+}
+
+/// Names of the physical columns of a table, each with what it is declared as.
+fn physical(catalog: &Catalog, table: &Table) -> Vec<(String, String)> {
+    let columns = table.indexed_columns();
+    columns.flat_map(|(index, column)| physical_columns(catalog, table, index, column)).collect()
 }
 
 /// Names and types of what a column is kept in; nothing for a computed one.
@@ -258,25 +292,25 @@ fn physical_columns(
     table: &Table,
     index: ColumnIndex,
     column: &Column,
-) -> Vec<String> {
+) -> Vec<(String, String)> {
     if !names::is_stored(column) {
         return Vec::new();
     }
     let storage = names::storage(catalog, table, index);
     let form = Form::of(storage);
     let collation = if form == Form::Text { " COLLATE \"C\"" } else { "" };
-    let mut declaration = format!("{} {}{collation}", names::column(column.id), form.name());
+    let mut declaration = format!("{}{collation}", form.name());
     if index == table.primary_key {
         declaration.push_str(" PRIMARY KEY");
     } else if index == table.version_column() {
         declaration.push_str(" NOT NULL");
     }
-    let mut parts = vec![declaration];
+    let mut parts = vec![(names::column(column.id), declaration)];
     if names::has_lookup_table(column) {
-        parts.push(format!("{} int4", names::lookup_table(column.id)));
+        parts.push((names::lookup_table(column.id), "int4".to_owned()));
     }
     if let Storage::Text { .. } = storage {
-        parts.push(format!("{} text COLLATE \"C\"", names::folded(column.id)));
+        parts.push((names::folded(column.id), "text COLLATE \"C\"".to_owned()));
     }
     parts
 }
@@ -376,71 +410,131 @@ fn check_size(table: &TableDefinition) -> Result<(), Error> {
     Ok(())
 }
 
-/// Stores what is new in the definitions and raises the version.
+/// Stores what a change made of the definitions and raises the version.
 fn save(plan: &mut Plan, before: &Catalog, after: &Catalog) {
-    let mut columns = Owned::default();
-    let mut keys = Owned::default();
-    let mut tables = Owned::default();
-    for (place, table) in after.tables().iter().enumerate() {
-        let old = before.table_by_id(table.id);
-        if old.is_none() {
-            tables.push(table.id, place, layout::encode_table(table));
+    let changes = changes::between(before, after);
+    let numbers = |tables: &mut dyn Iterator<Item = &TableId>| -> Vec<i64> {
+        tables.map(|table| i64::from(table.0)).collect()
+    };
+    let mut delete = |text: &'static str, tables: Vec<i64>| {
+        if !tables.is_empty() {
+            plan.steps.push(Step::run(text, vec![Bound::numbers(&tables)]));
         }
-        let (old_columns, old_keys) = old.map_or((0, 0), |old| (old.columns.len(), old.keys.len()));
-        for (place, column) in table.columns.iter().enumerate().skip(old_columns) {
-            columns.push(table.id, place, layout::encode_column(column));
-        }
-        for (place, key) in table.keys.iter().enumerate().skip(old_keys) {
-            keys.push(table.id, place, layout::encode_key(key));
-        }
-    }
-    tables.save(plan, "sheaf_table (id, place, definition)");
-    columns.save(plan, "sheaf_column (table_id, place, definition)");
-    keys.save(plan, "sheaf_key (table_id, place, definition)");
-    let mut relationships = Owned::default();
-    let new = after.relationships().iter().enumerate().skip(before.relationships().len());
-    for (place, relationship) in new {
-        relationships.push(TableId(0), place, layout::encode_relationship(relationship));
-    }
-    if !relationships.texts.is_empty() {
-        plan.steps.push(Step::run(
-            "INSERT INTO sheaf_relationship (place, definition) \
-             SELECT p, d FROM unnest($1::int8[], $2::text[]) AS u(p, d)",
-            vec![Bound::numbers(&relationships.places), Bound::texts(&relationships.texts)],
-        ));
-    }
+    };
+    delete(
+        "DELETE FROM sheaf_table WHERE id = ANY($1::int8[])",
+        numbers(&mut changes.tables_gone.iter()),
+    );
+    delete(
+        "DELETE FROM sheaf_column WHERE table_id = ANY($1::int8[])",
+        numbers(&mut changes.tables_gone.iter().chain(&changes.columns_cleared)),
+    );
+    delete(
+        "DELETE FROM sheaf_key WHERE table_id = ANY($1::int8[])",
+        numbers(&mut changes.tables_gone.iter().chain(&changes.keys_cleared)),
+    );
+    save_tables(plan, &changes);
+    save_parts(plan, "sheaf_column (table_id, place, definition)", &changes.columns);
+    save_parts(plan, "sheaf_key (table_id, place, definition)", &changes.keys);
+    save_relationships(plan, &changes);
+    save_others(plan, &changes);
     plan.steps
         .push(Step::run("UPDATE sheaf_catalog SET version = version + 1 WHERE id = 1", Vec::new()));
 }
 
-/// Definitions that belong to tables.
-#[derive(Default)]
-struct Owned {
-    tables: Vec<i64>,
-    places: Vec<i64>,
-    texts: Vec<String>,
+fn save_tables(plan: &mut Plan, changes: &Changes) {
+    let changed = &changes.tables_changed;
+    if !changed.is_empty() {
+        let ids: Vec<i64> = changed.iter().map(|(table, _)| i64::from(table.0)).collect();
+        let texts: Vec<String> = changed.iter().map(|(_, text)| text.clone()).collect();
+        plan.steps.push(Step::run(
+            "UPDATE sheaf_table SET definition = d \
+             FROM unnest($1::int8[], $2::text[]) AS u(t, d) WHERE id = t",
+            vec![Bound::numbers(&ids), Bound::texts(&texts)],
+        ));
+    }
+    if !changes.tables.is_empty() {
+        let ids: Vec<i64> = changes.tables.iter().map(|(table, ..)| i64::from(table.0)).collect();
+        let texts: Vec<String> = changes.tables.iter().map(|(.., text)| text.clone()).collect();
+        plan.steps.push(Step::run(
+            "INSERT INTO sheaf_table (id, place, definition) \
+             SELECT t, (SELECT coalesce(max(place), -1) FROM sheaf_table) + n, d \
+             FROM unnest($1::int8[], $2::text[]) WITH ORDINALITY AS u(t, d, n)",
+            vec![Bound::numbers(&ids), Bound::texts(&texts)],
+        ));
+    }
 }
 
-impl Owned {
-    fn push(&mut self, table: TableId, place: usize, text: String) {
-        self.tables.push(i64::from(table.0));
-        self.places.push(i64::try_from(place).expect("a catalog has fewer definitions than that"));
-        self.texts.push(text);
+fn save_parts(plan: &mut Plan, into: &str, parts: &[Part]) {
+    if parts.is_empty() {
+        return;
     }
+    let tables: Vec<i64> = parts.iter().map(|part| i64::from(part.table.0)).collect();
+    let place = |part: &Part| i64::try_from(part.place).expect("a table has at most 1,000 columns");
+    let places: Vec<i64> = parts.iter().map(place).collect();
+    let texts: Vec<String> = parts.iter().map(|part| part.text.clone()).collect();
+    plan.steps.push(Step::run(
+        format!(
+            "INSERT INTO {into} \
+             SELECT t, p, d FROM unnest($1::int8[], $2::int8[], $3::text[]) AS u(t, p, d)"
+        ),
+        vec![Bound::numbers(&tables), Bound::numbers(&places), Bound::texts(&texts)],
+    ));
+}
 
-    fn save(&self, plan: &mut Plan, into: &str) {
-        if self.texts.is_empty() {
-            return;
-        }
+fn save_relationships(plan: &mut Plan, changes: &Changes) {
+    if !changes.relationships_gone.is_empty() {
         plan.steps.push(Step::run(
-            format!(
-                "INSERT INTO {into} \
-                 SELECT t, p, d FROM unnest($1::int8[], $2::int8[], $3::text[]) AS u(t, p, d)"
-            ),
+            "DELETE FROM sheaf_relationship \
+             WHERE definition::json ->> 'schema_name' = ANY($1::text[])",
+            vec![Bound::texts(&changes.relationships_gone)],
+        ));
+    }
+    let columns = |list: &[(String, String)]| {
+        let (names, texts): (Vec<String>, Vec<String>) = list.iter().cloned().unzip();
+        (names, texts)
+    };
+    if !changes.relationships_changed.is_empty() {
+        let (names, texts) = columns(&changes.relationships_changed);
+        plan.steps.push(Step::run(
+            "UPDATE sheaf_relationship SET definition = d \
+             FROM unnest($1::text[], $2::text[]) AS u(s, d) \
+             WHERE definition::json ->> 'schema_name' = s",
+            vec![Bound::texts(&names), Bound::texts(&texts)],
+        ));
+    }
+    if !changes.relationships.is_empty() {
+        let (_, texts) = columns(&changes.relationships);
+        plan.steps.push(Step::run(
+            "INSERT INTO sheaf_relationship (place, definition) \
+             SELECT (SELECT coalesce(max(place), -1) FROM sheaf_relationship) + n, d \
+             FROM unnest($1::text[]) WITH ORDINALITY AS u(d, n)",
+            vec![Bound::texts(&texts)],
+        ));
+    }
+}
+
+fn save_others(plan: &mut Plan, changes: &Changes) {
+    if !changes.gone.is_empty() {
+        let kinds: Vec<i64> = changes.gone.iter().map(|(kind, _)| *kind as i64).collect();
+        plan.steps.push(Step::run(
+            "DELETE FROM sheaf_definition USING unnest($1::int8[], $2::uuid[]) AS u(k, i) \
+             WHERE kind = k AND id = i",
+            vec![Bound::numbers(&kinds), Bound::ids(changes.gone.iter().map(|(_, id)| id))],
+        ));
+    }
+    if !changes.put.is_empty() {
+        let kinds: Vec<i64> = changes.put.iter().map(|(kind, ..)| *kind as i64).collect();
+        let texts: Vec<String> = changes.put.iter().map(|(.., text)| text.clone()).collect();
+        plan.steps.push(Step::run(
+            "INSERT INTO sheaf_definition (place, kind, id, definition) \
+             SELECT (SELECT coalesce(max(place), -1) FROM sheaf_definition) + n, k, i, d \
+             FROM unnest($1::int8[], $2::uuid[], $3::text[]) WITH ORDINALITY AS u(k, i, d, n) \
+             ON CONFLICT (kind, id) DO UPDATE SET definition = excluded.definition",
             vec![
-                Bound::numbers(&self.tables),
-                Bound::numbers(&self.places),
-                Bound::texts(&self.texts),
+                Bound::numbers(&kinds),
+                Bound::ids(changes.put.iter().map(|(_, id, _)| id)),
+                Bound::texts(&texts),
             ],
         ));
     }

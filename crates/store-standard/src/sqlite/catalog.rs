@@ -5,10 +5,10 @@
 
 use super::error::{engine, statement_failed};
 use super::session::Session;
+use crate::layout::changes::{self, Part};
 use crate::layout::{self, LAYOUT, Texts};
-use model::{Catalog, Table, TableId};
+use model::{Catalog, TableId};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::HashSet;
 use store::{Error, Result};
 
 /// Names of the numbers in `sheaf_meta`.
@@ -33,6 +33,9 @@ CREATE TABLE IF NOT EXISTS sheaf_key (
     PRIMARY KEY (table_number, place), UNIQUE (table_number, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sheaf_relationship (
     place INTEGER PRIMARY KEY, schema_name TEXT NOT NULL UNIQUE, definition TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS sheaf_definition (
+    place INTEGER PRIMARY KEY, kind INTEGER NOT NULL, id TEXT NOT NULL, definition TEXT NOT NULL,
+    UNIQUE (kind, id));
 ";
 
 /// Loads the definitions, making the tables for them in a new database.
@@ -74,71 +77,79 @@ pub(super) fn reserve_row_versions(session: &Session<'_>, up_to: i64) -> rusqlit
     Ok(())
 }
 
-/// Saves what is new in a catalog, and its version. Definitions are only ever added.
+/// Saves what a change made of the definitions, and the new version.
 pub(super) fn save(conn: &Connection, before: &Catalog, after: &Catalog) -> rusqlite::Result<()> {
-    for (place, table) in after.tables().iter().enumerate() {
-        let (columns, keys) = match before.table_by_id(table.id) {
-            Some(before) => (before.columns.len(), before.keys.len()),
-            None => {
-                conn.execute(
-                    "INSERT INTO sheaf_table (place, number, logical_name, definition) \
-                     VALUES (?1, ?2, ?3, ?4)",
-                    params![
-                        index(place),
-                        table.id.0,
-                        &*table.logical_name,
-                        layout::encode_table(table.definition())
-                    ],
-                )?;
-                (0, 0)
-            }
-        };
-        save_parts(conn, table, columns, keys)?;
+    let changes = changes::between(before, after);
+    for table in &changes.tables_gone {
+        conn.execute("DELETE FROM sheaf_table WHERE number = ?1", [table.0])?;
     }
-    let known: HashSet<&str> =
-        before.relationships().iter().map(|relationship| &*relationship.schema_name).collect();
-    for (place, relationship) in after.relationships().iter().enumerate() {
-        if known.contains(&*relationship.schema_name) {
-            continue;
-        }
+    for table in changes.tables_gone.iter().chain(&changes.columns_cleared) {
+        conn.execute("DELETE FROM sheaf_column WHERE table_number = ?1", [table.0])?;
+    }
+    for table in changes.tables_gone.iter().chain(&changes.keys_cleared) {
+        conn.execute("DELETE FROM sheaf_key WHERE table_number = ?1", [table.0])?;
+    }
+    for (table, text) in &changes.tables_changed {
         conn.execute(
-            "INSERT INTO sheaf_relationship (place, schema_name, definition) VALUES (?1, ?2, ?3)",
-            params![
-                index(place),
-                &*relationship.schema_name,
-                layout::encode_relationship(relationship)
-            ],
+            "UPDATE sheaf_table SET definition = ?2 WHERE number = ?1",
+            params![table.0, text],
+        )?;
+    }
+    for (table, name, text) in &changes.tables {
+        conn.execute(
+            "INSERT INTO sheaf_table (place, number, logical_name, definition) \
+             VALUES ((SELECT coalesce(max(place), -1) + 1 FROM sheaf_table), ?1, ?2, ?3)",
+            params![table.0, &**name, text],
+        )?;
+    }
+    save_parts(conn, "sheaf_column", &changes.columns)?;
+    save_parts(conn, "sheaf_key", &changes.keys)?;
+    for name in &changes.relationships_gone {
+        conn.execute("DELETE FROM sheaf_relationship WHERE schema_name = ?1", [name])?;
+    }
+    for (name, text) in &changes.relationships_changed {
+        conn.execute(
+            "UPDATE sheaf_relationship SET definition = ?2 WHERE schema_name = ?1",
+            [name, text],
+        )?;
+    }
+    for (name, text) in &changes.relationships {
+        conn.execute(
+            "INSERT INTO sheaf_relationship (place, schema_name, definition) \
+             VALUES ((SELECT coalesce(max(place), -1) + 1 FROM sheaf_relationship), ?1, ?2)",
+            [name, text],
+        )?;
+    }
+    for (kind, id) in &changes.gone {
+        conn.execute(
+            "DELETE FROM sheaf_definition WHERE kind = ?1 AND id = ?2",
+            params![*kind as i64, id.to_string()],
+        )?;
+    }
+    for (kind, id, text) in &changes.put {
+        conn.execute(
+            "INSERT INTO sheaf_definition (kind, id, definition) VALUES (?1, ?2, ?3) \
+             ON CONFLICT (kind, id) DO UPDATE SET definition = excluded.definition",
+            params![*kind as i64, id.to_string(), text],
         )?;
     }
     set_number(conn, CATALOG_VERSION, after.version().cast_signed())
 }
 
-/// Saves the columns and keys of a table from these places on.
-fn save_parts(
-    conn: &Connection,
-    table: &Table,
-    columns: usize,
-    keys: usize,
-) -> rusqlite::Result<()> {
-    let mut insert = conn.prepare(
-        "INSERT INTO sheaf_column (table_number, place, number, logical_name, definition) \
-         VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
-    for (place, column) in table.columns.iter().enumerate().skip(columns) {
+/// Saves columns or keys.
+fn save_parts(conn: &Connection, table: &str, parts: &[Part]) -> rusqlite::Result<()> {
+    let mut insert = conn.prepare(&format!(
+        "INSERT INTO {table} (table_number, place, number, logical_name, definition) \
+         VALUES (?1, ?2, ?3, ?4, ?5)"
+    ))?;
+    for part in parts {
         insert.execute(params![
-            table.id.0,
-            index(place),
-            column.id.0,
-            &*column.logical_name,
-            layout::encode_column(column)
+            part.table.0,
+            index(part.place),
+            part.number,
+            &*part.logical_name,
+            part.text
         ])?;
-    }
-    for (place, key) in table.keys.iter().enumerate().skip(keys) {
-        conn.execute(
-            "INSERT INTO sheaf_key (table_number, place, number, logical_name, definition) \
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![table.id.0, index(place), key.id, &*key.logical_name, layout::encode_key(key)],
-        )?;
     }
     Ok(())
 }
@@ -157,6 +168,10 @@ fn texts(conn: &Connection) -> rusqlite::Result<Texts> {
         )?,
         keys: parts("SELECT table_number, definition FROM sheaf_key ORDER BY table_number, place")?,
         relationships: list("SELECT definition FROM sheaf_relationship ORDER BY place")?,
+        others: conn
+            .prepare("SELECT kind, definition FROM sheaf_definition ORDER BY place")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?,
     })
 }
 

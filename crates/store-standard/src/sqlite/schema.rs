@@ -7,7 +7,9 @@
 
 use crate::names::{self, LookupTable, Storage};
 use crate::select::scaled;
-use model::{Catalog, ColumnIndex, ColumnKind, KeyIndex, TableDefinition, TableId, TableKind};
+use model::{
+    Catalog, ColumnIndex, ColumnKind, KeyIndex, Table, TableDefinition, TableId, TableKind,
+};
 use std::collections::HashMap;
 use store::{Error, Result};
 
@@ -44,25 +46,61 @@ struct Index {
 /// Errors: [`Error::Schema`] for what SQLite cannot hold.
 pub(super) fn steps(before: &Catalog, after: &Catalog) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
+    for table in before.tables().iter().filter(|table| table.kind == TableKind::Standard) {
+        if after.table_by_id(table.id).is_none() {
+            steps.push(step(format!("DROP TABLE {}", names::table(table.id))));
+        }
+    }
     for table in after.tables().iter().filter(|table| table.kind == TableKind::Standard) {
         let old = before.table_by_id(table.id);
         check_decimals(table.definition(), old.map_or(0, |old| old.columns.len()))?;
         let new = physical(after, table.definition());
-        let old = old.map(|old| physical(before, old.definition()));
-        match &old {
-            None => steps.push(step(create(&new))),
-            Some(old) => steps.extend(extend(old, &new)),
+        let had = old.map(|old| physical(before, old.definition()));
+        let indexes = had.as_ref().map_or(&[][..], |old| &old.indexes);
+        let stays = |index: &Index| new.indexes.iter().any(|new| new.sql == index.sql);
+        let dropped = indexes.iter().filter(|index| !stays(index));
+        steps.extend(dropped.map(|index| step(format!("DROP INDEX {}", index.name))));
+        match (old, &had) {
+            (Some(old), Some(had)) => {
+                steps.extend(forget(before, old, table).map(step));
+                // What a column held goes with it: the rows are written anew without it.
+                let gone = had
+                    .columns
+                    .iter()
+                    .filter(|column| new.columns.iter().all(|new| new.name != column.name));
+                steps.extend(gone.map(|column| {
+                    step(format!("ALTER TABLE {} DROP COLUMN {}", new.name, column.name))
+                }));
+                steps.extend(extend(had, &new));
+            }
+            _ => steps.push(step(create(&new))),
         }
-        let had: HashMap<&str, ()> =
-            old.iter().flat_map(|old| &old.indexes).map(|index| (&*index.name, ())).collect();
+        let known: HashMap<&str, ()> = indexes.iter().map(|index| (&*index.sql, ())).collect();
         steps.extend(
             new.indexes
-                .into_iter()
-                .filter(|index| !had.contains_key(&*index.name))
-                .map(|index| Step { sql: index.sql, key: index.key }),
+                .iter()
+                .filter(|index| !known.contains_key(&*index.sql))
+                .map(|index| Step { sql: index.sql.clone(), key: index.key }),
         );
     }
     Ok(steps)
+}
+
+/// Empties lookups where they point to a table that they lead to no more.
+fn forget<'a>(
+    before: &'a Catalog,
+    old: &'a Table,
+    new: &'a Table,
+) -> impl Iterator<Item = String> + 'a {
+    names::lost_targets(before, old, new).into_iter().map(|(column, tables)| {
+        let (own, of) = (names::column(column), names::lookup_table(column));
+        let numbers: Vec<String> = tables.iter().map(|table| table.0.to_string()).collect();
+        format!(
+            "UPDATE {} SET {own} = NULL, {of} = NULL WHERE {of} IN ({})",
+            names::table(new.id),
+            numbers.join(", ")
+        )
+    })
 }
 
 fn step(sql: String) -> Step {

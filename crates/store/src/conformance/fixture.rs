@@ -6,8 +6,9 @@
 use crate::SchemaOp;
 use model::{
     AlternateKey, Cascade, ChoiceOption, Column, ColumnId, ColumnIndex, ColumnKind, Computed,
-    DateTimeBehavior, Decimal, DeleteAction, Label, LookupKind, LookupTarget, OneToMany, Ownership,
-    RequiredLevel, TableDefinition, TableId, TableKind, TextFormat, Uuid,
+    DateTimeBehavior, Decimal, DeleteAction, Label, LookupKind, LookupTarget, ManyToMany,
+    ManyToManyEnd, OneToMany, Ownership, RequiredLevel, TableDefinition, TableId, TableKind,
+    TextFormat, Uuid,
 };
 
 /// A small readable id: `00000000-0000-0000-0000-00000000002a` for 42.
@@ -75,6 +76,7 @@ pub fn options(values: &[i32]) -> Vec<ChoiceOption> {
         label: Label::english(format!("Option {value}")),
         state: None,
         default_status: None,
+        ..ChoiceOption::default()
     };
     values.iter().map(option).collect()
 }
@@ -113,6 +115,7 @@ pub fn column(schema_name: &str, kind: ColumnKind) -> Column {
         valid_for_create: true,
         valid_for_update: true,
         valid_for_read: true,
+        settings: model::ColumnSettings::default(),
     }
 }
 
@@ -160,9 +163,10 @@ pub fn relationship(
         referencing_column: referencing_column.into(),
         referenced_navigation: schema_name.into(),
         referencing_navigation: referencing_column.into(),
-        cascade: Cascade { delete },
+        cascade: Cascade::on_delete(delete),
         is_custom: true,
         is_hierarchical: false,
+        settings: model::RelationshipSettings::default(),
     }
 }
 
@@ -194,6 +198,7 @@ impl TableBuilder {
             has_activities: false,
             change_tracking: false,
             optimistic_concurrency: true,
+            settings: model::TableSettings::default(),
             columns: Vec::new(),
             primary_key: ColumnIndex(0),
             primary_name: None,
@@ -353,4 +358,35 @@ fn crate_table() -> TableBuilder {
         .computed("ship_Nothing", integer(), |_| Computed::Nothing)
         .key("ship_Tracking", &["ship_trackingno"])
         .key("ship_Slot", &["ship_holder", "ship_count"])
+}
+
+/// A many-to-many relationship `crate_accounts` between `ship_crate` and `account`, with its intersect
+/// table `ship_crate_account`.
+pub fn pair_ops(catalog: &model::Catalog) -> Vec<SchemaOp> {
+    let mut table = TableBuilder::new(catalog.table_number_max() + 1, "ship_crate_account")
+        .column("ship_crateid", lookup("ship_crateid", &["ship_crate"]))
+        .column("accountid", lookup("accountid", &["account"]))
+        .key("ship_crate_account_pair", &["ship_crateid", "accountid"])
+        .build();
+    table.is_intersect = true;
+    for column in table.columns.iter_mut().skip(2) {
+        column.is_indexed = true;
+    }
+    let end = |table: &str, column: &str| ManyToManyEnd {
+        table: table.into(),
+        navigation: "crate_accounts".into(),
+        column: column.into(),
+        menu: model::Menu::default(),
+    };
+    vec![
+        SchemaOp::CreateTable(Box::new(table)),
+        SchemaOp::AddManyToMany(ManyToMany {
+            metadata_id: metadata_id("relationship crate_accounts"),
+            schema_name: "crate_accounts".into(),
+            intersect_table: "ship_crate_account".into(),
+            ends: [end("ship_crate", "ship_crateid"), end("account", "accountid")],
+            is_custom: true,
+            settings: model::RelationshipSettings::default(),
+        }),
+    ]
 }

@@ -1,6 +1,7 @@
 //! The tests of the suite, by subject. Each is listed in [`crate::standard_store_suite!`].
 
 pub mod changes;
+pub mod definitions;
 pub mod deletes;
 pub mod histories;
 pub mod keys;

@@ -129,7 +129,7 @@ fn pointers(state: &State, (table, id): Place, action: DeleteAction) -> Vec<Poin
         return Vec::new();
     };
     let mut found = Vec::new();
-    for relationship in state.catalog.referencing(name) {
+    for relationship in state.catalog.delete_links(name) {
         let relationship: &Arc<OneToMany> = relationship;
         if relationship.cascade.delete != action {
             continue;

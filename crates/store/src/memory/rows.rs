@@ -6,8 +6,8 @@
 
 use crate::alternate::{self, KeyParts};
 use crate::judge::Rows;
-use model::{Catalog, Cell, ColumnIndex, KeyIndex, Table, TableId, Uuid, Value};
-use std::collections::BTreeMap;
+use model::{Catalog, Cell, ColumnIndex, ColumnKind, KeyIndex, Table, TableId, Uuid, Value};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Everything that the store holds.
@@ -34,32 +34,28 @@ pub(super) struct KeyClash {
 }
 
 impl State {
-    /// Takes new definitions over: new columns are null, new keys are built over the rows there are.
+    /// Takes new definitions over: new columns are null, what is dropped goes with its values, and new
+    /// keys are built over the rows there are.
     pub(super) fn adopt(&mut self, catalog: Arc<Catalog>) -> Result<(), KeyClash> {
+        let before = std::mem::replace(&mut self.catalog, catalog.clone());
+        self.tables.retain(|id, _| catalog.table_by_id(*id).is_some());
         for table in catalog.tables() {
             let held = self.tables.entry(table.id).or_default();
-            for row in held.rows.values_mut() {
-                if row.len() < table.columns.len() {
-                    let mut longer = row.to_vec();
-                    longer.resize(table.columns.len(), Value::Null);
-                    *row = longer.into();
-                }
+            let old = before.table_by_id(table.id);
+            if let Some(old) = old.filter(|old| !Arc::ptr_eq(old, table)) {
+                held.rearrange(&before, old, table);
             }
-            for place in held.keys.len()..table.keys.len() {
-                let index = KeyIndex(u16::try_from(place).expect("at most 10 alternate keys"));
-                let mut ids = BTreeMap::new();
-                for (id, row) in &held.rows {
-                    if let Some(parts) = parts(table, index, row)
-                        && ids.insert(parts, *id).is_some()
-                    {
-                        let key_id = table.key(index).id;
-                        return Err(KeyClash { table: table.id, key: index, key_id });
-                    }
-                }
+            let numbers = old.map_or(&[][..], |old| &old.keys).iter().map(|key| key.id);
+            let mut known: BTreeMap<u32, BTreeMap<KeyParts, Uuid>> =
+                numbers.zip(std::mem::take(&mut held.keys)).collect();
+            for (place, key) in table.keys.iter().enumerate() {
+                let ids = match known.remove(&key.id) {
+                    Some(ids) => ids,
+                    None => held.index(table, place)?,
+                };
                 held.keys.push(ids);
             }
         }
-        self.catalog = catalog;
         Ok(())
     }
 
@@ -121,6 +117,46 @@ impl State {
 }
 
 impl TableRows {
+    /// Brings every row from the columns of one definition to those of another.
+    fn rearrange(&mut self, catalog: &Catalog, old: &Table, new: &Table) {
+        let sources: Vec<Option<usize>> = new
+            .columns
+            .iter()
+            .map(|column| old.columns.iter().position(|known| known.id == column.id))
+            .collect();
+        let same = old.columns.len() == new.columns.len()
+            && sources.iter().enumerate().all(|(place, source)| *source == Some(place));
+        let lost = lost_targets(catalog, old, new);
+        if same && lost.is_empty() {
+            return;
+        }
+        for row in self.rows.values_mut() {
+            let moved = sources.iter().enumerate().map(|(place, source)| {
+                let value = source.map_or(Value::Null, |source| row[source].clone());
+                match &value {
+                    Value::Lookup(lookup) if lost.contains(&(place, lookup.table)) => Value::Null,
+                    _ => value,
+                }
+            });
+            *row = moved.collect();
+        }
+    }
+
+    /// Builds an alternate key over the rows there are.
+    fn index(&self, table: &Table, place: usize) -> Result<BTreeMap<KeyParts, Uuid>, KeyClash> {
+        let index = KeyIndex(u16::try_from(place).expect("at most 10 alternate keys"));
+        let mut ids = BTreeMap::new();
+        for (id, row) in &self.rows {
+            if let Some(parts) = parts(table, index, row)
+                && ids.insert(parts, *id).is_some()
+            {
+                let key_id = table.key(index).id;
+                return Err(KeyClash { table: table.id, key: index, key_id });
+            }
+        }
+        Ok(ids)
+    }
+
     fn forget_keys(&mut self, table: &Table, row: &[Value]) {
         for (place, ids) in self.keys.iter_mut().enumerate() {
             let index = KeyIndex(u16::try_from(place).expect("at most 10 alternate keys"));
@@ -129,6 +165,25 @@ impl TableRows {
             }
         }
     }
+}
+
+/// By place of the new column: tables that its lookup led to and leads to no more.
+fn lost_targets(catalog: &Catalog, old: &Table, new: &Table) -> BTreeSet<(usize, TableId)> {
+    let mut lost = BTreeSet::new();
+    for (place, column) in new.columns.iter().enumerate() {
+        let before = old.columns.iter().find(|known| known.id == column.id);
+        let (
+            Some(ColumnKind::Lookup { targets: before, .. }),
+            ColumnKind::Lookup { targets: after, .. },
+        ) = (before.map(|column| &column.kind), &column.kind)
+        else {
+            continue;
+        };
+        let gone =
+            before.iter().filter(|target| after.iter().all(|kept| kept.table != target.table));
+        lost.extend(gone.filter_map(|target| Some((place, catalog.table(&target.table)?.id))));
+    }
+    lost
 }
 
 fn parts(table: &Table, key: KeyIndex, row: &[Value]) -> Option<KeyParts> {

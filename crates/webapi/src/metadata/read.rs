@@ -7,14 +7,19 @@ use crate::fault::{self, Problem};
 use crate::response;
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use model::{Catalog, KeyIndex, MessageName, OneToMany, Table};
+use model::{Catalog, KeyIndex, MessageName, Table};
 use serde_json::json;
 use std::sync::Arc;
 use wire::metadata::{self, Item};
 
 /// The collections of a table that `$expand` can name.
-const COLLECTIONS: [&str; 4] =
-    ["Attributes", "Keys", "ManyToOneRelationships", "OneToManyRelationships"];
+const COLLECTIONS: [&str; 5] = [
+    "Attributes",
+    "Keys",
+    "ManyToOneRelationships",
+    "OneToManyRelationships",
+    "ManyToManyRelationships",
+];
 
 /// Answers a read.
 pub(super) fn answer(attempt: &Attempt<'_>, place: &Place) -> Result<Response<Bytes>, Problem> {
@@ -46,13 +51,20 @@ pub(super) fn answer(attempt: &Attempt<'_>, place: &Place) -> Result<Response<By
         Place::OneToMany(table) => {
             (base(table, "OneToManyRelationships", None), one_to_many(catalog, table), false, true)
         }
+        Place::ManyToMany(table) => (
+            base(table, "ManyToManyRelationships", None),
+            many_to_many(catalog, table),
+            false,
+            true,
+        ),
         Place::Relationships(cast) => {
             let items = catalog.relationships().iter().map(|one| Item::Relationship(one));
-            let items = only(items.collect(), cast.as_deref());
+            let many = catalog.many_to_many().iter().map(|many| Item::ManyToMany(many));
+            let items = only(items.chain(many).collect(), cast.as_deref());
             (cast_base("RelationshipDefinitions", cast.as_deref()), items, false, cast.is_none())
         }
         Place::Relationship(one, cast) => {
-            let items = only(vec![Item::Relationship(one)], cast.as_deref());
+            let items = only(vec![one.item()], cast.as_deref());
             (cast_base("RelationshipDefinitions", cast.as_deref()), items, true, cast.is_none())
         }
     };
@@ -123,13 +135,17 @@ fn keys(table: &Arc<Table>) -> Vec<Item<'_>> {
 
 /// The relationships whose lookup this table has.
 fn many_to_one<'a>(catalog: &'a Catalog, table: &Table) -> Vec<Item<'a>> {
-    let own = |one: &&Arc<OneToMany>| *one.referencing_table == *table.logical_name;
-    catalog.relationships().iter().filter(own).map(|one| Item::Relationship(one)).collect()
+    catalog.referenced_by(&table.logical_name).map(|one| Item::Relationship(one)).collect()
 }
 
 /// The relationships that point to this table.
 fn one_to_many<'a>(catalog: &'a Catalog, table: &Table) -> Vec<Item<'a>> {
     catalog.referencing(&table.logical_name).map(|one| Item::Relationship(one)).collect()
+}
+
+/// The many-to-many relationships that this table is a side of.
+fn many_to_many<'a>(catalog: &'a Catalog, table: &Table) -> Vec<Item<'a>> {
+    catalog.many_to_many_of(&table.logical_name).map(|many| Item::ManyToMany(many)).collect()
 }
 
 /// The items of one type.
@@ -197,6 +213,7 @@ fn one(
                 (0..count).map(|place| Item::Key(table, KeyIndex(place))).collect()
             }
             "ManyToOneRelationships" => many_to_one(catalog, table),
+            "ManyToManyRelationships" => many_to_many(catalog, table),
             _ => one_to_many(catalog, table),
         };
         let (list, _) = list(catalog, &items, &expand.wanted, true)?;
@@ -215,7 +232,7 @@ fn check_expansions(item: &Item<'_>, wanted: &Wanted) -> Result<(), Problem> {
             Item::Table(_) => COLLECTIONS.contains(&&*expand.name),
             // Columns of other kinds in the same collection have them.
             Item::Column(..) => matches!(&*expand.name, "OptionSet" | "GlobalOptionSet"),
-            Item::Key(..) | Item::Relationship(_) => false,
+            Item::Key(..) | Item::Relationship(_) | Item::ManyToMany(_) => false,
         };
         let bare = expand.wanted.filter.is_none() && expand.wanted.expand.is_empty();
         if known && !bare && !matches!(item, Item::Table(_)) {
@@ -224,8 +241,7 @@ fn check_expansions(item: &Item<'_>, wanted: &Wanted) -> Result<(), Problem> {
         }
         if !known {
             return Err(match (item, &*expand.name) {
-                (Item::Table(_), "ManyToManyRelationships" | "Privileges")
-                | (Item::Key(..), "AsyncJob") => {
+                (Item::Table(_), "Privileges") | (Item::Key(..), "AsyncJob") => {
                     Problem::not_implemented(format_args!("Expanding '{}'", expand.name))
                 }
                 _ => fault::of_query(query::Error::UnknownColumn {

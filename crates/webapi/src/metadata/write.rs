@@ -11,6 +11,7 @@ use http::{Method, Response, StatusCode};
 use model::{MessageName, Uuid};
 use pipeline::{Definition, Message, Reply};
 use serde_json::json;
+use wire::metadata::DecodedRelationship;
 
 /// The solution that everything belongs to which names none.
 const DEFAULT_SOLUTION: &str = "Default";
@@ -73,7 +74,11 @@ pub(super) async fn relationship(attempt: &Attempt<'_>) -> Result<Response<Bytes
     check(attempt)?;
     let relationship = wire::metadata::decode_relationship(&attempt.request.body)
         .map_err(|err| refused(err, "RelationshipDefinitions"))?;
-    let made = define(attempt, Definition::CreateRelationship(relationship)).await?;
+    let definition = match relationship {
+        DecodedRelationship::OneToMany(wish) => Definition::CreateRelationship(wish),
+        DecodedRelationship::ManyToMany(wish) => Definition::CreateManyToMany(wish),
+    };
+    let made = define(attempt, definition).await?;
     Ok(address_of(attempt, "RelationshipDefinitions", &made))
 }
 

@@ -138,7 +138,6 @@ async fn what_definitions_cannot_do_is_named() {
     service.refused(&format!("PUT {one}"), "{}", absent).await;
     service.refused(&format!("DELETE {one}"), "", absent).await;
     service.refused(&format!("PATCH {one}"), "{}", (405, "0x80060888", "PATCH")).await;
-    service.refused(&format!("GET {one}/ManyToManyRelationships"), "", absent).await;
     service
         .refused(
             "GET /EntityDefinitions(LogicalName='nope')",
@@ -153,4 +152,99 @@ async fn what_definitions_cannot_do_is_named() {
     service.refused("GET /GlobalOptionSetDefinitions", "", absent).await;
     service.refused("POST /EntityDefinitions", "[]", (400, "0x80048d19", "")).await;
     service.refused("GET /EntityDefinitions?$orderby=x", "", (400, "0x80060888", "$orderby")).await;
+}
+
+const PAIRS: &str = r#"{"@odata.type":"Microsoft.Dynamics.CRM.ManyToManyRelationshipMetadata","SchemaName":"new_crate_account","Entity1LogicalName":"new_crate","Entity2LogicalName":"account","IntersectEntityName":"new_Crate_Accounts","Entity1AssociatedMenuConfiguration":{"Behavior":"UseLabel","Group":"Sales","Order":10,"Label":{"LocalizedLabels":[{"Label":"Holders","LanguageCode":1033}]}}}"#;
+
+#[tokio::test]
+async fn a_many_to_many_relationship_makes_its_intersect_table() {
+    let service = Service::with_crates().await;
+    let made = service.ok("POST /RelationshipDefinitions", PAIRS).await;
+    let prefix = format!("{ORIGIN}{ROOT}/RelationshipDefinitions(");
+    assert!(made.header("odata-entityid").starts_with(&prefix));
+    let by_id = service.ok(&format!("GET /RelationshipDefinitions({})", made.id()), "").await;
+    let one = &by_id.json;
+    assert_eq!(one["@odata.type"], "#Microsoft.Dynamics.CRM.ManyToManyRelationshipMetadata");
+    assert_eq!(one["Entity1IntersectAttribute"], "new_crateid");
+    assert_eq!(one["Entity2IntersectAttribute"], "accountid");
+    assert_eq!(one["Entity1NavigationPropertyName"], "new_crate_account");
+    assert_eq!(one["RelationshipType"], "ManyToManyRelationship");
+    assert_eq!(one["Entity1AssociatedMenuConfiguration"]["Group"], "Sales");
+    let of_account =
+        "GET /EntityDefinitions(LogicalName='account')/ManyToManyRelationships?$select=SchemaName";
+    assert_eq!(service.ok(of_account, "").await.column("SchemaName"), ["new_crate_account"]);
+    let table = "GET /EntityDefinitions(LogicalName='new_crate_accounts')?$select=IsIntersect,EntitySetName,PrimaryIdAttribute&$expand=Attributes($select=LogicalName,AttributeType),Keys";
+    let table = service.ok(table, "").await;
+    assert_eq!(table.json["IsIntersect"], true);
+    assert_eq!(table.json["PrimaryIdAttribute"], "new_crate_accountsid");
+    let columns: Vec<(&str, &str)> = table.json["Attributes"]
+        .as_array()
+        .expect("columns")
+        .iter()
+        .map(|one| (one["LogicalName"].as_str().unwrap(), one["AttributeType"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        columns,
+        [
+            ("new_crate_accountsid", "Uniqueidentifier"),
+            ("new_crateid", "Uniqueidentifier"),
+            ("accountid", "Uniqueidentifier"),
+            ("versionnumber", "BigInt"),
+        ]
+    );
+    let rows = service.ok("GET /new_crate_accountsset?$select=new_crateid,accountid", "").await;
+    assert_eq!(rows.json["value"], json!([]));
+    service.refused("POST /new_crate_accountsset", "{}", (405, "0x80040315", "")).await;
+    service.refused("POST /RelationshipDefinitions", PAIRS, (400, "0x8004432b", "")).await;
+    let expanded = "GET /EntityDefinitions(LogicalName='new_crate')?$select=LogicalName&$expand=ManyToManyRelationships($select=IntersectEntityName)";
+    let expanded = service.ok(expanded, "").await;
+    let name = &expanded.json["ManyToManyRelationships"][0]["IntersectEntityName"];
+    assert_eq!(name, "new_crate_accounts");
+}
+
+#[tokio::test]
+async fn the_two_sides_of_one_table_have_columns_of_their_own() {
+    let service = Service::with_crates().await;
+    let pairs = r#"{"@odata.type":"Microsoft.Dynamics.CRM.ManyToManyRelationshipMetadata","SchemaName":"new_crate_crate","Entity1LogicalName":"new_crate","Entity2LogicalName":"new_crate"}"#;
+    service.ok("POST /RelationshipDefinitions", pairs).await;
+    let got = service.ok("GET /RelationshipDefinitions(SchemaName='new_crate_crate')", "").await;
+    assert_eq!(got.json["Entity1IntersectAttribute"], "new_crateidone");
+    assert_eq!(got.json["Entity2IntersectAttribute"], "new_crateidtwo");
+    assert_eq!(got.json["IntersectEntityName"], "new_crate_crate");
+}
+
+#[tokio::test]
+async fn the_systems_own_pairs_are_there() {
+    let service = Service::empty().await;
+    let cast = "GET /RelationshipDefinitions/Microsoft.Dynamics.CRM.ManyToManyRelationshipMetadata?$select=SchemaName,IntersectEntityName";
+    let got = service.ok(cast, "").await;
+    assert_eq!(
+        got.column("SchemaName"),
+        [
+            "roleprivileges_association",
+            "systemuserroles_association",
+            "teamroles_association",
+            "teammembership_association",
+        ]
+    );
+    service.ok("GET /systemuserrolescollection?$select=systemuserid,roleid", "").await;
+    service
+        .ok("GET /teammemberships?$filter=teamid eq 00000000-0000-0000-0000-000000000001", "")
+        .await;
+}
+
+#[tokio::test]
+async fn what_a_many_to_many_relationship_cannot_be_is_named() {
+    let service = Service::with_crates().await;
+    let post = "POST /RelationshipDefinitions";
+    let unknown = PAIRS.replace("\"account\"", "\"new_nothing\"");
+    service.refused(post, &unknown, (404, "0x80040217", "new_nothing")).await;
+    let taken = PAIRS.replace("new_Crate_Accounts", "new_Crate");
+    service.refused(post, &taken, (400, "0x8004700b", "")).await;
+    let missing = PAIRS.replace("\"Entity2LogicalName\":\"account\",", "");
+    service.refused(post, &missing, (400, "0x80040203", "Entity2LogicalName")).await;
+    let group = PAIRS.replace("Sales", "Nowhere");
+    service.refused(post, &group, (400, "0x80040203", "Nowhere")).await;
+    let intersect = PAIRS.replace("\"account\"", "\"teamroles\"");
+    service.refused(post, &intersect, (405, "0x80040315", "teamroles")).await;
 }

@@ -36,6 +36,12 @@ struct OptionBody {
     state: Option<i32>,
     #[serde(rename = "DefaultStatus", default)]
     default_status: Option<i32>,
+    #[serde(rename = "Description", default)]
+    description: Option<LabelBody>,
+    #[serde(rename = "Color", default)]
+    color: Option<String>,
+    #[serde(rename = "ExternalValue", default)]
+    external_value: Option<String>,
 }
 
 impl OptionSetBody {
@@ -92,6 +98,9 @@ fn option(value: i32, body: OptionBody) -> ChoiceOption {
         label: label::of(body.label),
         state: body.state,
         default_status: body.default_status,
+        description: label::of(body.description),
+        color: body.color.filter(|color| !color.is_empty()).map(Into::into),
+        external_value: body.external_value.filter(|value| !value.is_empty()).map(Into::into),
     }
 }
 
@@ -174,13 +183,26 @@ fn write_option(
     }
     out.extend_from_slice(b"\"Value\":");
     json::integer(out, value);
+    let plain = ChoiceOption::default();
+    let option = extra.map_or(&plain, |(_, option)| option);
+    out.extend_from_slice(b",\"Color\":");
+    optional_text(out, option.color.as_deref());
+    out.extend_from_slice(b",\"IsManaged\":false,\"ExternalValue\":");
+    optional_text(out, option.external_value.as_deref());
     out.extend_from_slice(
-        b",\"Color\":null,\"IsManaged\":false,\"ExternalValue\":null,\"ParentValues\":[],\"Tag\":null,\"IsHidden\":false,\"MetadataId\":null,\"HasChanged\":null,\"Label\":",
+        b",\"ParentValues\":[],\"Tag\":null,\"IsHidden\":false,\"MetadataId\":null,\"HasChanged\":null,\"Label\":",
     );
     label::write(out, label);
     out.extend_from_slice(b",\"Description\":");
-    label::write(out, &Label::default());
+    label::write(out, &option.description);
     out.push(b'}');
+}
+
+fn optional_text(out: &mut Vec<u8>, value: Option<&str>) {
+    match value {
+        Some(value) => json::text(out, value),
+        None => out.extend_from_slice(b"null"),
+    }
 }
 
 fn optional(out: &mut Vec<u8>, value: Option<i32>) {

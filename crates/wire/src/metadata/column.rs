@@ -17,6 +17,14 @@ struct Names {
     type_name: &'static str,
 }
 
+/// The kind under which a column is shown: the two lookups of an intersect table are plain ids.
+pub(super) fn shown(table: &Table, index: ColumnIndex) -> &ColumnKind {
+    match &table.column(index).kind {
+        ColumnKind::Lookup { .. } if table.is_intersect => &ColumnKind::Guid,
+        kind => kind,
+    }
+}
+
 /// The type of the item, without `Microsoft.Dynamics.CRM.`.
 pub(super) fn type_name(kind: &ColumnKind) -> &'static str {
     names(kind).type_name
@@ -59,7 +67,7 @@ fn names(kind: &ColumnKind) -> Names {
 /// The members that every type has, in the order of a read without `$select`.
 const COMMON: &[(&str, Read)] = &[
     ("AttributeOf", |_, _, _| Member::Null),
-    ("AttributeType", |_, _, column| Member::text(Some(names(&column.kind).kind))),
+    ("AttributeType", |table, index, _| Member::text(Some(names(shown(table, index)).kind))),
     ("ColumnNumber", |_, index, _| Member::Integer(i64::from(index.0) + 1)),
     ("DeprecatedVersion", |_, _, _| Member::Null),
     ("IntroducedVersion", |_, _, _| Member::text(Some("1.0.0.0"))),
@@ -98,7 +106,7 @@ const COMMON: &[(&str, Read)] = &[
     }),
     ("MetadataId", |_, _, column| Member::Guid(column.metadata_id)),
     ("HasChanged", |_, _, _| Member::Null),
-    ("AttributeTypeName", |_, _, column| Member::Name(names(&column.kind).kind_name)),
+    ("AttributeTypeName", |table, index, _| Member::Name(names(shown(table, index)).kind_name)),
     ("Description", |_, _, column| Member::Label(&column.description)),
     ("DisplayName", |_, _, column| Member::Label(&column.display_name)),
     ("RequiredLevel", |_, _, column| Member::Required(column.required)),
@@ -237,7 +245,7 @@ pub(super) fn member<'a>(table: &'a Table, index: ColumnIndex, name: &str) -> Op
     if let Some((_, read)) = COMMON.iter().find(|(member, _)| *member == name) {
         return Some(read(table, index, column));
     }
-    let kind = &column.kind;
+    let kind = shown(table, index);
     if expandable(kind).contains(&name) {
         return Some(match name {
             "OptionSet" => Member::Options(table, index),

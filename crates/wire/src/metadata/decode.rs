@@ -1,18 +1,13 @@
 //! The bodies of new definitions.
 //!
-//! Not here: columns (`new_column`). Invariant: a decoded table has exactly one primary name column,
+//! Not here: columns (`new_column`), relationships (`new_relationship`). Invariant: a decoded table has exactly one primary name column,
 //! and that one is a text.
 
 use super::label::{self, LabelBody};
-use super::new_column::{ColumnBody, FlagBody, Path, ValueBody, required};
-use super::relationship::{CASCADES, delete_of};
+use super::new_column::{ColumnBody, FlagBody, Path};
 use crate::error::{Error, Result, cut};
-use model::{
-    Cascade, ColumnKind, DeleteAction, NewColumn, NewKey, NewRelationship, NewTable, Ownership,
-    TableKind,
-};
+use model::{ColumnKind, NewColumn, NewKey, NewTable, Ownership, TableKind};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 /// Tables that one request may make at most.
 const TABLES_MAX: usize = 1_000;
@@ -112,98 +107,6 @@ pub fn decode_key(body: &[u8]) -> Result<NewKey> {
     })
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct LookupBody {
-    #[serde(rename = "SchemaName", default)]
-    schema_name: Option<String>,
-    #[serde(rename = "DisplayName", default)]
-    display_name: Option<LabelBody>,
-    #[serde(rename = "Description", default)]
-    description: Option<LabelBody>,
-    #[serde(rename = "RequiredLevel", default)]
-    required: Option<ValueBody>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct RelationshipBody {
-    #[serde(rename = "@odata.type", default)]
-    type_name: Option<String>,
-    #[serde(rename = "SchemaName", default)]
-    schema_name: Option<String>,
-    #[serde(rename = "ReferencedEntity", default)]
-    referenced_table: Option<String>,
-    #[serde(rename = "ReferencingEntity", default)]
-    referencing_table: Option<String>,
-    #[serde(rename = "ReferencedEntityNavigationPropertyName", default)]
-    referenced_navigation: Option<String>,
-    #[serde(rename = "ReferencingEntityNavigationPropertyName", default)]
-    referencing_navigation: Option<String>,
-    #[serde(rename = "CascadeConfiguration", default)]
-    cascade: Option<BTreeMap<String, Option<String>>>,
-    #[serde(rename = "IsHierarchical", default)]
-    is_hierarchical: Option<bool>,
-    #[serde(rename = "Lookup", default)]
-    lookup: Option<LookupBody>,
-}
-
-/// Reads the body of `POST RelationshipDefinitions`, one-to-many only.
-///
-/// Errors: as [`decode_table`]; [`Error::Unsupported`] for many-to-many and for cascades of other
-/// actions than deletes.
-pub fn decode_relationship(body: &[u8]) -> Result<NewRelationship> {
-    let path = Path("");
-    let body: RelationshipBody = parse(body)?;
-    if let Some(name) = &body.type_name {
-        let name = name.strip_prefix('#').unwrap_or(name);
-        let short = name.strip_prefix("Microsoft.Dynamics.CRM.").unwrap_or(name);
-        match short.strip_prefix("Complex").unwrap_or(short) {
-            "OneToManyRelationshipMetadata" => {}
-            other => {
-                let what = format!("a relationship of type `{}`", cut(other));
-                return Err(Error::Unsupported { what });
-            }
-        }
-    }
-    let cascade = cascade(body.cascade.unwrap_or_default(), path)?;
-    let lookup = body.lookup.ok_or_else(|| path.missing("Lookup"))?;
-    let needed = |given: Option<String>, name: &str| {
-        given.map(Box::<str>::from).ok_or_else(|| path.missing(name))
-    };
-    Ok(NewRelationship {
-        schema_name: needed(body.schema_name, "SchemaName")?,
-        referenced_table: needed(body.referenced_table, "ReferencedEntity")?,
-        referencing_table: needed(body.referencing_table, "ReferencingEntity")?,
-        lookup_schema_name: needed(lookup.schema_name, "Lookup.SchemaName")?,
-        lookup_display_name: label::of(lookup.display_name),
-        lookup_description: label::of(lookup.description),
-        lookup_required: required(lookup.required.as_ref(), Path("Lookup"))?,
-        referenced_navigation: body.referenced_navigation.map(Into::into),
-        referencing_navigation: body.referencing_navigation.map(Into::into),
-        cascade,
-        is_hierarchical: body.is_hierarchical.unwrap_or(false),
-    })
-}
-
-fn cascade(given: BTreeMap<String, Option<String>>, path: Path<'_>) -> Result<Cascade> {
-    let path = path.member("CascadeConfiguration");
-    let mut cascade = Cascade { delete: DeleteAction::RemoveLink };
-    for (name, value) in given {
-        let Some(value) = value else { continue };
-        if name == "Delete" {
-            cascade.delete = delete_of(&value)
-                .ok_or_else(|| Path(&path).bad("Delete", format!("`{}`", cut(&value))))?;
-        } else if CASCADES.contains(&name.as_str()) {
-            if value != "NoCascade" {
-                let what = format!("`{path}.{name}` `{}`", cut(&value));
-                return Err(Error::Unsupported { what });
-            }
-        } else if !name.contains('@') {
-            return Err(Path(&path).bad(&cut(&name), "there is no such action"));
-        }
-    }
-    Ok(cascade)
-}
-
 impl TableBody<'_> {
     fn into_new(self, path: Path<'_>) -> Result<NewTable> {
         if self.is_activity == Some(true) {
@@ -256,13 +159,14 @@ impl TableBody<'_> {
             has_notes: self.has_notes.unwrap_or(false),
             has_activities: self.has_activities.unwrap_or(false),
             change_tracking: self.change_tracking,
+            settings: model::TableSettings::default(),
             columns,
         })
     }
 }
 
 /// Reads a body with one of the structures above.
-fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T> {
+pub(super) fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T> {
     let no_json = |detail: String| Error::NotJson { detail };
     let text = std::str::from_utf8(body).map_err(|err| no_json(err.to_string()))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -6,7 +6,8 @@ use super::{choice, column, key, label, relationship, table};
 use crate::error::{Error, Result, cut};
 use crate::json;
 use model::{
-    ColumnIndex, Decimal, KeyIndex, Label, LocalizedText, OneToMany, RequiredLevel, Table, Uuid,
+    Cascade, ColumnIndex, Decimal, KeyIndex, Label, LocalizedText, ManyToMany, Menu, OneToMany,
+    RequiredLevel, Table, Uuid,
 };
 use std::borrow::Cow;
 
@@ -21,6 +22,8 @@ pub enum Item<'a> {
     Key(&'a Table, KeyIndex),
     /// `OneToManyRelationshipMetadata`
     Relationship(&'a OneToMany),
+    /// `ManyToManyRelationshipMetadata`
+    ManyToMany(&'a ManyToMany),
 }
 
 /// The value of a member.
@@ -61,10 +64,10 @@ pub enum Member<'a> {
     Localized(&'a LocalizedText),
     /// The options of a choice column.
     Options(&'a Table, ColumnIndex),
-    /// Several members whose values are texts.
-    Texted(&'static [(&'static str, &'static str)]),
-    /// What deleting a referenced row does, among actions that are never taken.
-    Cascade(&'static str),
+    /// `CascadeConfiguration`
+    Cascade(Cascade),
+    /// `AssociatedMenuConfiguration`
+    Menu(&'a Menu),
     /// An empty list.
     Nothing,
 }
@@ -102,14 +105,9 @@ impl<'a> Member<'a> {
             (Self::Localized(text), "LanguageCode") => {
                 Some(Self::Integer(i64::from(text.language)))
             }
-            (Self::Texted(members), _) => members
-                .iter()
-                .find(|(member, _)| *member == name)
-                .map(|(_, value)| Self::Text(Cow::Borrowed(value))),
-            (Self::Cascade(delete), "Delete") => Some(Self::Text(Cow::Borrowed(delete))),
-            (Self::Cascade(_), _) if relationship::CASCADES.contains(&name) => {
-                Some(Self::Text(Cow::Borrowed("NoCascade")))
-            }
+            (Self::Cascade(cascade), _) => relationship::cascade_member(*cascade, name)
+                .map(|action| Self::Text(Cow::Borrowed(action))),
+            (Self::Menu(menu), _) => relationship::menu_member(menu, name),
             // A step below nothing is nothing, as in OData.
             (Self::Null, _) => Some(Self::Null),
             _ => None,
@@ -153,16 +151,8 @@ impl<'a> Member<'a> {
             Self::Label(value) => label::write(out, value),
             Self::Localized(text) => label::write_text(out, text),
             Self::Options(table, column) => choice::write(out, table, *column),
-            Self::Texted(members) => {
-                out.push(b'{');
-                for (name, value) in *members {
-                    json::comma(out);
-                    json::name(out, name);
-                    json::text(out, value);
-                }
-                out.push(b'}');
-            }
-            Self::Cascade(delete) => relationship::write_cascade(out, delete),
+            Self::Cascade(cascade) => relationship::write_cascade(out, *cascade),
+            Self::Menu(menu) => relationship::write_menu(out, menu),
             Self::Nothing => out.extend_from_slice(b"[]"),
         }
     }
@@ -195,15 +185,16 @@ impl<'a> Item<'a> {
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Table(_) => "EntityMetadata",
-            Self::Column(table, index) => column::type_name(&table.column(*index).kind),
+            Self::Column(table, index) => column::type_name(column::shown(table, *index)),
             Self::Key(..) => "EntityKeyMetadata",
             Self::Relationship(_) => "OneToManyRelationshipMetadata",
+            Self::ManyToMany(_) => "ManyToManyRelationshipMetadata",
         }
     }
 
     /// Whether it is one of several types of a collection, so that a read names its type.
     pub fn is_derived(&self) -> bool {
-        matches!(self, Self::Column(..) | Self::Relationship(_))
+        matches!(self, Self::Column(..) | Self::Relationship(_) | Self::ManyToMany(_))
     }
 
     /// Its public id.
@@ -213,6 +204,7 @@ impl<'a> Item<'a> {
             Self::Column(table, index) => table.column(*index).metadata_id,
             Self::Key(table, index) => table.key(*index).metadata_id,
             Self::Relationship(relationship) => relationship.metadata_id,
+            Self::ManyToMany(many) => many.metadata_id,
         }
     }
 
@@ -220,17 +212,20 @@ impl<'a> Item<'a> {
     pub fn members(&self) -> Vec<&'static str> {
         match self {
             Self::Table(_) => table::MEMBERS.iter().map(|(name, _)| *name).collect(),
-            Self::Column(table, index) => column::members(&table.column(*index).kind),
+            Self::Column(table, index) => column::members(column::shown(table, *index)),
             Self::Key(..) => key::MEMBERS.iter().map(|(name, _)| *name).collect(),
             Self::Relationship(_) => relationship::MEMBERS.iter().map(|(name, _)| *name).collect(),
+            Self::ManyToMany(_) => {
+                relationship::MANY_MEMBERS.iter().map(|(name, _)| *name).collect()
+            }
         }
     }
 
     /// The members that a read returns only with `$expand`, the collections of a table aside.
     pub fn expandable(&self) -> &'static [&'static str] {
         match self {
-            Self::Column(table, index) => column::expandable(&table.column(*index).kind),
-            Self::Table(_) | Self::Key(..) | Self::Relationship(_) => &[],
+            Self::Column(table, index) => column::expandable(column::shown(table, *index)),
+            Self::Table(_) | Self::Key(..) | Self::Relationship(_) | Self::ManyToMany(_) => &[],
         }
     }
 
@@ -249,6 +244,11 @@ impl<'a> Item<'a> {
             Self::Relationship(relationship) => {
                 let (_, read) = relationship::MEMBERS.iter().find(|(member, _)| *member == name)?;
                 Some(read(relationship))
+            }
+            Self::ManyToMany(many) => {
+                let mut members = relationship::MANY_MEMBERS.iter();
+                let (_, read) = members.find(|(member, _)| *member == name)?;
+                Some(read(many))
             }
         }
     }
@@ -356,6 +356,7 @@ pub fn write_type(out: &mut Vec<u8>, item: &Item<'_>) {
 fn is_of_sibling(item: &Item<'_>, name: &str) -> bool {
     match item {
         Item::Column(..) => column::is_member_of_any(name),
-        Item::Table(_) | Item::Key(..) | Item::Relationship(_) => false,
+        Item::Relationship(_) | Item::ManyToMany(_) => relationship::is_member_of_any(name),
+        Item::Table(_) | Item::Key(..) => false,
     }
 }

@@ -123,6 +123,7 @@ impl ColumnBody<'_> {
             required,
             kind,
             is_primary_name,
+            settings: model::ColumnSettings::default(),
         })
     }
 

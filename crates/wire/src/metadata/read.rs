@@ -191,6 +191,7 @@ pub fn read_table(body: &[u8]) -> Result<TableDefinition> {
         has_activities: body.has_activities.unwrap_or(false),
         change_tracking: body.change_tracking_enabled.unwrap_or(false),
         optimistic_concurrency: body.is_optimistic_concurrency_enabled.unwrap_or(false),
+        settings: model::TableSettings::default(),
         columns,
         primary_key,
         primary_name,
@@ -256,6 +257,7 @@ impl ColumnBody<'_> {
             valid_for_create: self.is_valid_for_create.unwrap_or(true),
             valid_for_update: self.is_valid_for_update.unwrap_or(true),
             valid_for_read: self.is_valid_for_read.unwrap_or(true),
+            settings: model::ColumnSettings::default(),
         })
     }
 

@@ -122,7 +122,10 @@ pub(super) const MEMBERS: &[(&str, Read)] = &[
     ("CanBeInCustomEntityAssociation", |table| {
         managed(!table.is_intersect, "canbeincustomentityassociation")
     }),
-    ("CanBeInManyToMany", |_| managed(false, "canbeinmanytomany")),
+    ("CanBeInManyToMany", |table| {
+        let can = !table.is_intersect && table.kind == TableKind::Standard;
+        managed(can, "canbeinmanytomany")
+    }),
     ("CanBePrimaryEntityInRelationship", |table| {
         managed(!table.is_intersect, "canbeprimaryentityinrelationship")
     }),

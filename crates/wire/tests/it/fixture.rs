@@ -24,6 +24,7 @@ fn options() -> Vec<ChoiceOption> {
         label: Label::english(label),
         state: None,
         default_status: None,
+        ..ChoiceOption::default()
     };
     vec![option(1, "One"), option(2, "Two"), option(5, "Five")]
 }
@@ -69,6 +70,7 @@ fn table(
             valid_for_create: name != "versionnumber",
             valid_for_update: name != "versionnumber",
             valid_for_read: true,
+            settings: model::ColumnSettings::default(),
             schema_name: name.clone().into(),
             logical_name: name.into(),
             kind,
@@ -110,6 +112,7 @@ fn table(
         has_activities: false,
         change_tracking: true,
         optimistic_concurrency: true,
+        settings: model::TableSettings::default(),
         primary_key: ColumnIndex(0),
         primary_name: Some(ColumnIndex(1)),
         columns,
@@ -222,9 +225,10 @@ pub(crate) fn catalog() -> Catalog {
             referencing_column: column.to_lowercase().into(),
             referenced_navigation: name.into(),
             referencing_navigation: column.into(),
-            cascade: Cascade { delete: DeleteAction::RemoveLink },
+            cascade: Cascade::on_delete(DeleteAction::RemoveLink),
             is_custom: true,
             is_hierarchical: false,
+            settings: model::RelationshipSettings::default(),
         })
     };
     let relationships = vec![

@@ -4,8 +4,8 @@ use super::fixture::{catalog, table_of};
 use expect_test::{Expect, expect};
 use model::{Column, ColumnKind, Table, TableDefinition};
 use wire::metadata::{
-    Item, decode_column, decode_key, decode_relationship, decode_table, decode_tables, read_table,
-    write_item, write_typed_item,
+    DecodedRelationship, Item, decode_column, decode_key, decode_relationship, decode_table,
+    decode_tables, read_table, write_item, write_typed_item,
 };
 
 fn column(body: &str, want: &Expect) {
@@ -369,14 +369,16 @@ fn keys_and_relationships_are_decoded() {
                 "Lookup":{{"SchemaName":"new_OrderId","DisplayName":{{"LocalizedLabels":[]}},"RequiredLevel":{{"Value":"Recommended"}}}}}}"##
         );
         let got = match decode_relationship(body.as_bytes()) {
-            Ok(this) => format!(
-                "{} {}->{} {} {:?} {:?} {:?} {:?}",
+            Ok(DecodedRelationship::ManyToMany(_)) => "many to many".to_owned(),
+            Ok(DecodedRelationship::OneToMany(this)) => format!(
+                "{} {}->{} {} {:?} {:?} {:?} {:?} {:?}",
                 this.schema_name,
                 this.referencing_table,
                 this.referenced_table,
                 this.lookup_schema_name,
                 this.lookup_required,
                 this.cascade.delete,
+                this.cascade.assign,
                 this.referencing_navigation,
                 this.is_hierarchical,
             ),
@@ -386,33 +388,47 @@ fn keys_and_relationships_are_decoded() {
     };
     relationship(
         "",
-        expect!["new_order_line new_line->new_order new_OrderId Recommended RemoveLink None false"],
+        expect![
+            "new_order_line new_line->new_order new_OrderId Recommended RemoveLink NoCascade None false"
+        ],
     );
     relationship(
         r#""CascadeConfiguration":{"Assign":"NoCascade","Delete":"Restrict","Merge":null},"IsHierarchical":true,"ReferencingEntityNavigationPropertyName":"x","#,
         expect![[
-            r#"new_order_line new_line->new_order new_OrderId Recommended Restrict Some("x") true"#
+            r#"new_order_line new_line->new_order new_OrderId Recommended Restrict NoCascade Some("x") true"#
         ]],
     );
     relationship(
-        r#""CascadeConfiguration":{"Assign":"Cascade"},"#,
-        expect!["`CascadeConfiguration.Assign` `Cascade` is not supported"],
+        r#""CascadeConfiguration":{"Assign":"UserOwned"},"#,
+        expect![
+            "new_order_line new_line->new_order new_OrderId Recommended RemoveLink UserOwned None false"
+        ],
+    );
+    relationship(
+        r#""CascadeConfiguration":{"Assign":"RemoveLink"},"#,
+        expect!["definition refused at `CascadeConfiguration.Assign`: `RemoveLink`"],
     );
     relationship(
         r#""CascadeConfiguration":{"Delete":"NoCascade"},"#,
-        expect!["new_order_line new_line->new_order new_OrderId Recommended NoCascade None false"],
+        expect![
+            "new_order_line new_line->new_order new_OrderId Recommended NoCascade NoCascade None false"
+        ],
     );
     relationship(
         r#""CascadeConfiguration":{"Delete":"Everything"},"#,
         expect!["definition refused at `CascadeConfiguration.Delete`: `Everything`"],
     );
+    let many = decode_relationship(
+        br##"{"@odata.type":"#Microsoft.Dynamics.CRM.ManyToManyRelationshipMetadata","SchemaName":"new_a_b","Entity1LogicalName":"new_a","Entity2LogicalName":"new_b","IntersectEntityName":"new_ab"}"##,
+    );
+    let Ok(DecodedRelationship::ManyToMany(many)) = many else { panic!("it is many to many") };
+    assert_eq!(many.intersect_table.as_deref(), Some("new_ab"));
+    assert_eq!(many.ends.each_ref().map(|end| &*end.table), ["new_a", "new_b"]);
     assert_eq!(
-        decode_relationship(
-            br##"{"@odata.type":"#Microsoft.Dynamics.CRM.ManyToManyRelationshipMetadata"}"##
-        )
-        .unwrap_err()
-        .to_string(),
-        "a relationship of type `ManyToManyRelationshipMetadata` is not supported"
+        decode_relationship(br##"{"@odata.type":"#Microsoft.Dynamics.CRM.OtherMetadata"}"##)
+            .unwrap_err()
+            .to_string(),
+        "a relationship of type `OtherMetadata` is not supported"
     );
 }
 

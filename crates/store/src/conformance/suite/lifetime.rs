@@ -1,7 +1,7 @@
 //! What outlives the process, and what many tasks at once may count on.
 
 use crate::conformance::Harness;
-use crate::conformance::fixture::{MONEY_MAX, id};
+use crate::conformance::fixture::{self, MONEY_MAX, id};
 use crate::conformance::world::{NOW, USER, World, rows_of, text};
 use crate::{Applied, Error, Reason, Result, WriteOp, WriteSet};
 use model::{Decimal, Uuid, Value};
@@ -33,7 +33,8 @@ async fn apply_patiently(world: &World, op: &WriteOp) -> Result<Applied> {
 }
 
 pub async fn everything_survives_a_reopen<H: Harness>() {
-    let (mut harness, world) = World::open::<H>().await;
+    let (mut harness, mut world) = World::open::<H>().await;
+    world.change(fixture::pair_ops(&world.catalog)).await.expect("a many-to-many relationship");
     world.insert("account", &[(id(21), &[("accountnumber", text("A-1"))])]).await;
     let cells = [
         ("ship_label", text("Ä 🚢")),
@@ -55,6 +56,7 @@ pub async fn everything_survives_a_reopen<H: Harness>() {
         assert_eq!(found.definition(), want.definition());
     }
     assert_eq!(world.catalog.relationships(), catalog.relationships());
+    assert_eq!(world.catalog.many_to_many(), catalog.many_to_many());
     assert_eq!(world.contents_with_versions().await, contents);
     let again = [("ship_trackingno", text("t-1"))];
     let op = WriteOp::Insert(world.inserts(TABLE, &[(id(9), &again)]));

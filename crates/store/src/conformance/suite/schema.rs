@@ -22,7 +22,7 @@ fn add_column(table: &Table, name: &str, kind: ColumnKind) -> SchemaOp {
 }
 
 /// Checks that the stored definitions are these, by value.
-async fn check_definitions(world: &World, want: &Catalog) {
+pub(super) async fn check_definitions(world: &World, want: &Catalog) {
     let stored = world.store.catalog().await.expect("the definitions load");
     assert_eq!(stored.version(), want.version());
     assert_eq!(world.store.catalog_version().await.expect("fine"), want.version());
@@ -30,6 +30,9 @@ async fn check_definitions(world: &World, want: &Catalog) {
     let wanted: Vec<_> = want.tables().iter().map(|table| table.definition()).collect();
     assert_eq!(tables, wanted);
     assert_eq!(stored.relationships(), want.relationships());
+    assert_eq!(stored.many_to_many(), want.many_to_many());
+    assert_eq!(stored.choices(), want.choices());
+    assert_eq!(stored.table_number_max(), want.table_number_max());
 }
 
 pub async fn a_new_table_can_be_written_at_once<H: Harness>() {
