@@ -109,6 +109,26 @@ pub enum Error {
     /// One condition has too many values.
     #[error("a condition has more than {} values", limits::VALUES_MAX)]
     TooManyValues,
+    /// A statement that is no SQL.
+    #[error("malformed SQL: {why}")]
+    Sql {
+        /// What is wrong.
+        why: Box<str>,
+    },
+    /// No such table.
+    #[error("there is no table `{name}`")]
+    UnknownTable {
+        /// What was written.
+        name: Box<str>,
+    },
+    /// The statement is about another table than the address.
+    #[error("the query is about `{name}`, the address about `{table}`")]
+    OtherTable {
+        /// Logical name of the table of the address.
+        table: Box<str>,
+        /// The table of the query.
+        name: Box<str>,
+    },
     /// The page token was not made by this service, or not for this query.
     #[error("the skip token is malformed or belongs to another query")]
     BadSkipToken,

@@ -18,7 +18,7 @@ pub use error::Error;
 pub use crate::listed::{Listed, Output, Told};
 
 use crate::listed::Grouping;
-use crate::odata::limits as shared;
+use crate::odata::{Options, limits as shared};
 use crate::scope::Scope;
 use crate::shape::{GroupOrder, LabelOrder, Rows, Shape};
 use crate::skiptoken::{self, SkipToken, Unfit};
@@ -58,15 +58,6 @@ impl Fetched {
     }
 }
 
-/// How much one query may ask for.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// The greatest page.
-    pub page_size_max: u32,
-    /// The most rows that an aggregate reads; none for any number.
-    pub aggregate_rows_max: Option<u64>,
-}
-
 /// What is collected while the elements are read.
 struct Binder {
     scope: Scope,
@@ -86,14 +77,14 @@ struct Binder {
     is_ordered_by_link: bool,
 }
 
-/// Reads and binds a query about the rows of this table.
+/// Reads and binds a query about the rows of this table. Of the options only their bounds count.
 ///
 /// Errors: the first in the order of the document, but filters and orders of the root after all joins.
 pub fn parse(
     catalog: &Arc<Catalog>,
     table: &Arc<Table>,
     text: &str,
-    bounds: Bounds,
+    options: &Options,
 ) -> Result<Fetched, Error> {
     let root = xml::read(text)?;
     if root.name != "fetch" {
@@ -108,7 +99,7 @@ pub fn parse(
         Some("retained") => true,
         Some(other) => return Err(Error::refused(format!("`datasource` '{other}' in FetchXml"))),
     };
-    let wanted = Wanted::read(&root, bounds.page_size_max.max(1))?;
+    let wanted = Wanted::read(&root, options.page_size_max.max(1))?;
     let count = root.flag("returntotalrecordcount")?;
     if count && is_aggregate {
         return Err(Error::Aggregate { name: "returntotalrecordcount" });
@@ -154,7 +145,7 @@ pub fn parse(
     }
     if is_aggregate {
         let lowered = number(&root, "aggregatelimit")?.map(u64::from);
-        let rows_max = match (lowered, bounds.aggregate_rows_max) {
+        let rows_max = match (lowered, options.aggregate_rows_max) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };

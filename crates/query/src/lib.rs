@@ -13,6 +13,7 @@ pub mod odata;
 mod scope;
 pub mod shape;
 pub mod skiptoken;
+pub mod sql;
 mod tree;
 
 pub use error::Error;

@@ -17,7 +17,7 @@ mod options;
 mod order;
 mod select;
 
-pub use expand::{Choice, Collection, Expanded, Expansion, list_of};
+pub use expand::{Choice, Collection, Expanded, Expansion, List, list_of};
 pub(crate) use filter::leaf::{self, Side, class};
 pub use filter::negate;
 pub(crate) use literal::Literal;
@@ -51,12 +51,18 @@ pub struct Parsed {
 }
 
 impl Parsed {
-    /// Shows a column, too.
-    fn show(&mut self, column: ColumnRef) {
+    /// The place of the column that says whose record a row is; shown, if it is the record's own.
+    fn place_of_parent(&mut self, column: ColumnRef) -> usize {
         let columns = &mut self.query.columns;
         let shown = columns.get(..self.shown).unwrap_or_default();
-        if shown.contains(&column) {
-            return;
+        if let Some(place) = shown.iter().position(|known| *known == column) {
+            return place;
+        }
+        if column.source > 0 {
+            return columns.iter().position(|known| *known == column).unwrap_or_else(|| {
+                columns.push(column);
+                columns.len() - 1
+            });
         }
         // What is not shown yet moves one place on.
         columns.insert(self.shown, column);
@@ -65,6 +71,7 @@ impl Parsed {
         self.version_place.iter_mut().for_each(moved);
         self.expanded.move_places(self.shown);
         self.shown += 1;
+        self.shown - 1
     }
 
     /// The token with which the page after this one is asked for, percent-encoded for a URL.
@@ -116,9 +123,9 @@ pub fn refuse_many(options: &Options) -> Result<(), Error> {
 /// Whose list is read.
 #[derive(Clone, Debug)]
 pub struct Within {
-    /// The lookup of the table that is read.
-    pub lookup: ColumnIndex,
-    /// The table of the record that it points to.
+    /// The list.
+    pub list: List,
+    /// The table of the record that it belongs to.
     pub parent: Arc<Table>,
     /// That record.
     pub id: Uuid,
@@ -126,7 +133,7 @@ pub struct Within {
 
 impl Within {
     fn bind(&self, scope: &mut Scope) -> Result<Filter, Error> {
-        let mut column = ColumnRef::root(self.lookup);
+        let mut column = self.list.parent(scope)?;
         // An id may be there in each of several tables: the join tells which is meant.
         if matches!(&scope.column(column).kind, ColumnKind::Lookup { targets, .. } if targets.len() > 1)
         {
@@ -136,6 +143,20 @@ impl Within {
         let value = Value::Guid(self.id);
         Ok(Filter::Compare { column, compare: crate::Compare::Equal, value })
     }
+}
+
+/// A query that finds a record of a list, if `filter` holds for one: its key.
+pub fn parse_member(
+    catalog: &Arc<Catalog>,
+    within: &Within,
+    filter: Filter,
+) -> Result<Parsed, Error> {
+    let table = &within.list.table;
+    let mut scope = Scope::new(catalog, table);
+    let filter = both(Some(within.bind(&mut scope)?), Some(filter));
+    let paging = Paging { size: 1, after: None, skip: 0, look_ahead: false };
+    let (select, nothing) = (Some(vec![table.primary_key]), Expansion::default());
+    Ok(assemble(scope, select, nothing, filter, order::by_key(table), paging, false, 1))
 }
 
 /// The same for the records of a list: `within` says which are in it.

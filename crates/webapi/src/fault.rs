@@ -475,6 +475,15 @@ pub(crate) fn of_query(error: query::Error) -> Problem {
         Error::NotText => Problem::uri("The request URI is not valid UTF-8 after decoding."),
         Error::Refused { what } => uri(format!("{what} is not supported.")),
         Error::Refusal { text } => uri(text.into()),
+        Error::Sql { why } => Problem::uri("The SQL of the query is malformed.").hint(why),
+        Error::UnknownTable { name } => {
+            uri(format!("The table '{name}' of the query does not exist.")).about_a_name()
+        }
+        Error::OtherTable { table, name } => Problem::new(
+            StatusCode::BAD_REQUEST,
+            code::ENTITIES_DO_NOT_MATCH,
+            format!("The table '{name}' of the query is not the table '{table}' of the request."),
+        ),
         Error::TooDeep => uri(format!(
             "The $filter expression is nested more than {} levels deep.",
             limits::FILTER_DEPTH_MAX

@@ -254,7 +254,7 @@ fn navigation(
         return Ok(Some(Navigation { name, wanted }));
     }
     let Some(list) = query::odata::list_of(catalog, table, &name) else { return Ok(None) };
-    let wanted = match (rest(catalog.table(&list.referencing_table)), &next.key) {
+    let wanted = match (rest(Some(&list.table)), &next.key) {
         ([], None) => Behind::Itself,
         ([], Some(key)) => Behind::Record(key.clone()),
         ([last], None) if last.name == "$count" => Behind::Count,

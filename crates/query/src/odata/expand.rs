@@ -4,15 +4,18 @@
 //! parents of a page at once. Read in two steps: `terms` (the text), then names are bound here.
 //! Source: query.md A10. Invariant: what is expanded is counted before it is read deeper.
 
+mod list;
 mod terms;
 
 use super::{Options, Parsed, filter, limits, order, select};
 use crate::scope::Scope;
 use crate::shape::{PerParent, Rows};
 use crate::{ColumnRef, Error, Paging};
-use model::{Catalog, ColumnIndex, ColumnKind, OneToMany, Table};
+use model::{Catalog, ColumnIndex, ColumnKind, Table};
 use std::sync::Arc;
 use terms::Term;
+
+pub use list::{List, list_of};
 pub(super) use terms::cut;
 
 /// The text for options that a collection does not take where collections are nested, and that a single
@@ -179,20 +182,13 @@ pub(super) fn parse(
 /// Whether a list is expanded below the first level.
 fn has_inner_list(catalog: &Catalog, table: &Table, terms: &[Term<'_>], level: usize) -> bool {
     terms.iter().any(|term| {
-        if let Some(link) = list_of(catalog, table, term.name) {
-            let inner = catalog.table(&link.referencing_table);
-            return level > 0
-                || inner.is_some_and(|inner| has_inner_list(catalog, inner, &term.inner, 1));
+        if let Some(list) = list_of(catalog, table, term.name) {
+            return level > 0 || has_inner_list(catalog, &list.table, &term.inner, 1);
         }
         targets(catalog, table, term.name)
             .iter()
             .any(|inner| has_inner_list(catalog, inner, &term.inner, level + 1))
     })
-}
-
-/// The relationship of a collection-valued navigation property of a table.
-pub fn list_of<'c>(catalog: &'c Catalog, table: &Table, name: &str) -> Option<&'c Arc<OneToMany>> {
-    catalog.referencing(&table.logical_name).find(|link| *link.referenced_navigation == *name)
 }
 
 /// The tables behind a single-valued navigation property.
@@ -218,8 +214,8 @@ impl Binder<'_> {
             let catalog = Arc::clone(&scope.catalog);
             let table = Arc::clone(scope.source(source));
             match list_of(&catalog, &table, term.name) {
-                Some(link) if table.navigation(term.name).is_none() => {
-                    all.collections.push(self.collection(scope, link, term)?);
+                Some(list) if table.navigation(term.name).is_none() => {
+                    all.collections.push(self.collection(scope, &list, term)?);
                 }
                 _ => all.singles.push(self.single(scope, source, term)?),
             }
@@ -290,20 +286,17 @@ impl Binder<'_> {
         Ok(Expanded { navigation: name.into(), choices, only_link: term.only_link })
     }
 
-    /// The records whose lookup points to the row.
-    fn collection(
-        &self,
-        scope: &Scope,
-        link: &OneToMany,
-        term: &Term<'_>,
-    ) -> Result<Collection, Error> {
-        let name = term.name;
+    /// The records of a list.
+    fn collection(&self, scope: &Scope, list: &List, term: &Term<'_>) -> Result<Collection, Error> {
+        let (name, table) = (term.name, &list.table);
         if term.only_link {
             return Err(Error::Refusal { text: ONLY_LOOKUP_LINKS.into() });
         }
-        let missing = || Error::refused(format!("$expand of `{name}`, whose table is not there,"));
-        let table = scope.catalog.table(&link.referencing_table).ok_or_else(missing)?;
-        let parent = table.index_of(&link.referencing_column).ok_or_else(missing)?;
+        if self.is_nested && list.is_many_to_many() {
+            return Err(Error::refused(format!(
+                "$expand of the many-to-many relationship `{name}` beside nested lists"
+            )));
+        }
         let mut own = Options::default();
         own.page_size_max = self.options.page_size_max;
         for (option, value) in &term.options {
@@ -325,6 +318,7 @@ impl Binder<'_> {
             own.put(option, value);
         }
         let mut inside = Scope::new(&scope.catalog, table);
+        let parent = list.parent(&mut inside)?;
         let select = select::parse(table, own.get("$select"))?;
         let filter = filter::parse(&mut inside, &own)?;
         let order = order::parse(&mut inside, &own)?;
@@ -335,16 +329,14 @@ impl Binder<'_> {
             false => own.top()?.unwrap_or(most).min(most),
         };
         let paging = Paging { size, after: None, skip: 0, look_ahead: true };
-        // The children of a 1:N carry their foreign key.
-        let parent = ColumnRef::root(parent);
         let mut parsed =
             super::assemble(inside, select, expansion, filter, order, paging, false, 1);
-        parsed.show(parent);
-        let parent_place = parsed.query.columns.iter().position(|column| *column == parent);
+        // The children of a 1:N carry their foreign key.
+        let parent_place = parsed.place_of_parent(parent);
         let options = term.options.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         Ok(Collection {
             navigation: name.into(),
-            parent_place: parent_place.ok_or_else(missing)?,
+            parent_place,
             parsed: Box::new(parsed),
             size,
             paged: self.is_nested,

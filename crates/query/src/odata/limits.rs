@@ -26,6 +26,10 @@ pub const ORDER_KEYS_MAX: usize = 32;
 pub const GROUP_KEYS_MAX: usize = 32;
 /// Aggregates of one query (our own: each is worked out for every group).
 pub const AGGREGATES_MAX: usize = 100;
+/// Columns of one SELECT (our own: a table has no more).
+pub const SELECTED_MAX: usize = 1_000;
+/// Rows that a page may leave out.
+pub const SKIPPED_ROWS_MAX: u32 = 50_000;
 /// UTF-16 units that the text columns of `$orderby` may hold together (our own: the next page's
 /// address carries their values and must stay below [`URL_CHARACTERS_MAX`]).
 pub const ORDER_TEXT_UNITS_MAX: u32 = 6_000;

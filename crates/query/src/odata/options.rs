@@ -104,10 +104,13 @@ impl Options {
             if is_fetch && honoured.contains(&FETCH_XML) {
                 continue;
             }
+            if honoured.contains(&name) {
+                continue;
+            }
             if is_fetch || LANGUAGES.contains(&name) {
                 return Err(Error::refused(format!("query option `{name}`")));
             }
-            if !name.starts_with('$') || honoured.contains(&name) {
+            if !name.starts_with('$') {
                 continue;
             }
             return Err(match name {

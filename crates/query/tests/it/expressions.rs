@@ -137,8 +137,8 @@ fn a_query_prints_as_fetch_xml_that_binds_to_the_same_filter() {
     let queries = expression::parse(text).expect("a query");
     let want = expression::bind(&catalog, &queries[0], NOW).expect("bound").filter;
     let fetch = expression::to_fetch(&queries);
-    let bounds = query::fetch::Bounds { page_size_max: 10, aggregate_rows_max: None };
-    let got = query::fetch::parse(&catalog, &table, &fetch, bounds).expect("FetchXML");
+    let options = query::odata::Options::default();
+    let got = query::fetch::parse(&catalog, &table, &fetch, &options).expect("FetchXML");
     let got = got.listed.query.filter;
     assert_eq!(got, want, "{fetch}");
 }

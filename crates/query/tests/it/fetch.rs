@@ -2,13 +2,12 @@
 
 use crate::sample;
 use proptest::prelude::*;
-use query::fetch::{self, Bounds, Error, Fetched};
+use query::fetch::{self, Error, Fetched};
 use query::{Filter, JoinKind, odata};
 
 fn parse(text: &str) -> Result<Fetched, Error> {
     let (catalog, table) = sample::catalog();
-    let bounds = Bounds { page_size_max: 5_000, aggregate_rows_max: None };
-    fetch::parse(&catalog, &table, text, bounds)
+    fetch::parse(&catalog, &table, text, &odata::Options::default())
 }
 
 fn entity(inside: &str) -> String {

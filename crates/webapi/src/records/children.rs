@@ -166,10 +166,12 @@ impl<'a> Around<'a, '_> {
         let mut rows: HashMap<Uuid, Vec<&'a [Value]>> = HashMap::new();
         for row in family.page.rows(inside.query.columns.len()) {
             // A lookup to several tables may hold the id of another table's record.
-            if let Some(Value::Lookup(parent)) = row.get(collection.parent_place)
-                && parent.table == table.id
-            {
-                rows.entry(parent.id).or_default().push(row);
+            match row.get(collection.parent_place) {
+                Some(Value::Lookup(parent)) if parent.table == table.id => {
+                    rows.entry(parent.id).or_default().push(row);
+                }
+                Some(Value::Guid(parent)) => rows.entry(*parent).or_default().push(row),
+                _ => {}
             }
         }
         let most = usize::try_from(collection.size).unwrap_or(usize::MAX);

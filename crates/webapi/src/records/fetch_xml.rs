@@ -10,7 +10,7 @@ use crate::response;
 use bytes::Bytes;
 use http::Response;
 use model::Table;
-use query::fetch::{self, Bounds};
+use query::fetch;
 use query::odata::limits;
 use std::sync::Arc;
 
@@ -23,11 +23,8 @@ pub(super) async fn page(
     let (request, catalog) = (attempt.request, &attempt.context.catalog);
     request.options.refuse_except(&["fetchXml", "$count"]).map_err(fault::of_query)?;
     let counted = request.options.count().map_err(fault::of_query)?;
-    let bounds = Bounds {
-        page_size_max: request.options.page_size_max,
-        aggregate_rows_max: request.options.aggregate_rows_max,
-    };
-    let mut fetched = fetch::parse(catalog, table, text, bounds).map_err(fault::of_fetch)?;
+    let mut fetched =
+        fetch::parse(catalog, table, text, &request.options).map_err(fault::of_fetch)?;
     let query = &mut fetched.listed.query;
     if counted {
         if query.shape.groups().is_some_and(|groups| !groups.aggregates.is_empty()) {

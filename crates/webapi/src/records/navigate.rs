@@ -11,8 +11,8 @@ use crate::response;
 use crate::route::{Address, Behind, Navigation};
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use model::{MessageName, OneToMany, Table, TargetKey, Value};
-use query::odata::{self, Within};
+use model::{MessageName, TargetKey, Value};
+use query::odata::{self, List, Within};
 use std::sync::Arc;
 
 /// `/set(key)/nav…`
@@ -42,47 +42,50 @@ pub(crate) async fn navigated(
     }
     let list = odata::list_of(catalog, table, &navigation.name);
     let list = list.ok_or_else(|| Problem::no_segment(&navigation.name))?;
-    records(attempt, address, list, &navigation.wanted).await
+    records(attempt, address, list, navigation).await
 }
 
 /// What is wanted of the records of a list.
 async fn records(
     attempt: &Attempt<'_>,
     address: &Address,
-    list: &OneToMany,
-    wanted: &Behind,
+    list: List,
+    navigation: &Navigation,
 ) -> Result<Response<Bytes>, Stop> {
     let (catalog, options) = (&attempt.context.catalog, &attempt.request.options);
-    let found = catalog.table(&list.referencing_table);
-    let lookup = found.and_then(|table| table.index_of(&list.referencing_column));
-    let Some((table, lookup)) = found.zip(lookup) else { return Err(Stop::Stale) };
+    let table = Arc::clone(&list.table);
+    let path = |end: &str| {
+        let mut path = String::new();
+        wire::reference::write(&mut path, &address.table, &address.key);
+        format!("{path}/{}{end}", navigation.name)
+    };
     // 404 where the record is not there.
     let key = property::value_of(attempt, address, address.table.primary_key).await?;
     let Some(parent) = key.as_id() else { return Err(address.missing().into()) };
-    let within = Within { lookup, parent: Arc::clone(&address.table), id: parent };
-    match wanted {
+    let within = Within { list, parent: Arc::clone(&address.table), id: parent };
+    match &navigation.wanted {
         Behind::Count => {
-            let parsed = odata::parse_count(catalog, table, options, Some(&within));
+            let parsed = odata::parse_count(catalog, &table, options, Some(&within));
             read::number(attempt, parsed.map_err(fault::of_query)?).await
         }
         Behind::Record(key) => {
-            let payload = Payload::of(MessageName::Retrieve, table);
-            let key = wire::reference::parse_key(key, table, catalog)
+            let payload = Payload::of(MessageName::Retrieve, &table);
+            let key = wire::reference::parse_key(key, &table, catalog)
                 .map_err(|err| fault::of_wire(err, payload))?;
-            let of = Address { table: Arc::clone(table), key };
-            match property::value_of(attempt, &of, lookup).await? {
-                Value::Lookup(to) if (to.table, to.id) == (address.table.id, parent) => {
-                    read::one(attempt, &of).await
-                }
-                _ => Err(of.missing().into()),
+            let of = Address { table, key };
+            let member = odata::parse_member(catalog, &within, of.filter());
+            let member = member.map_err(fault::of_query)?;
+            if read::many(attempt, member.query).await?.rows == 0 {
+                return Err(of.missing().into());
             }
+            read::one(attempt, &of).await
         }
-        Behind::Links => links(attempt, table, &within, &path(address, list, "/$ref")).await,
+        Behind::Links => links(attempt, &within, &path("/$ref")).await,
         Behind::Itself | Behind::Property(_) => {
             odata::refuse_many(options).map_err(fault::of_query)?;
-            let parsed = odata::parse_within(catalog, table, options, Some(&within));
+            let parsed = odata::parse_within(catalog, &table, options, Some(&within));
             let parsed = parsed.map_err(fault::of_query)?;
-            read::list(attempt, &parsed, &path(address, list, "")).await
+            read::list(attempt, &parsed, &path("")).await
         }
     }
 }
@@ -90,11 +93,11 @@ async fn records(
 /// The addresses of the records of a list.
 async fn links(
     attempt: &Attempt<'_>,
-    table: &Arc<Table>,
     within: &Within,
     path: &str,
 ) -> Result<Response<Bytes>, Stop> {
     let (catalog, request) = (&attempt.context.catalog, attempt.request);
+    let table = &within.list.table;
     let honoured = ["$filter", "$orderby", "$top", "$skiptoken"];
     request.options.refuse_except(&honoured).map_err(fault::of_query)?;
     let parsed = odata::parse_within(catalog, table, &request.options, Some(within))
@@ -114,11 +117,4 @@ async fn links(
     let mut response = response::json(StatusCode::OK, body);
     read::put_applied(attempt, &mut response, parsed.query.paging.size);
     Ok(response)
-}
-
-/// The address of a list, below the root.
-fn path(address: &Address, list: &OneToMany, end: &str) -> String {
-    let mut path = String::new();
-    wire::reference::write(&mut path, &address.table, &address.key);
-    format!("{path}/{}{end}", list.referenced_navigation)
 }

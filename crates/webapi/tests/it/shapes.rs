@@ -508,3 +508,226 @@ async fn paths_lead_through_navigation_properties() {
     }
     service.refused(&format!("{list}?$skip=1"), "", (400, "0x80060888", "$skip")).await;
 }
+
+#[tokio::test]
+async fn pairs_are_lists_of_both_sides() {
+    let service = with_rows().await;
+    let pairs = r#"{"@odata.type":"Microsoft.Dynamics.CRM.ManyToManyRelationshipMetadata","SchemaName":"new_crate_account","Entity1LogicalName":"new_crate","Entity2LogicalName":"account","IntersectEntityName":"new_Crate_Accounts"}"#;
+    service.ok("POST /RelationshipDefinitions", pairs).await;
+    let crates = service.ok("GET /new_crates?$orderby=new_label", "").await.column("new_crateid");
+    let accounts = service.ok("GET /accounts?$orderby=name", "").await.column("accountid");
+    let catalog = service.pipeline.catalog();
+    let many = catalog.many_to_many().iter().find(|many| *many.schema_name == *"new_crate_account");
+    let many = many.expect("it was made");
+    let table = catalog.table(&many.intersect_table).expect("it was made").clone();
+    let value = |table: &str, id: &str| {
+        let table = catalog.table(table).expect("it is there").id;
+        model::Value::Lookup(model::LookupValue { table, id: id.parse().expect("an id") })
+    };
+    let row = |number: u128, one: usize, other: usize| {
+        let values = [value("new_crate", &crates[one]), value("account", &accounts[other])];
+        let cells = many.ends.iter().zip(values).map(|(end, value)| model::Cell {
+            column: table.index_of(&end.column).expect("it has both columns"),
+            value,
+        });
+        let id = model::Uuid::from_u128(number);
+        store::writes::InsertRow { id, cells: cells.collect(), binds: Vec::new() }
+    };
+    let rows = vec![row(1, 0, 0), row(2, 1, 0), row(3, 0, 1)];
+    let insert = store::writes::Insert { table: table.clone(), constants: Vec::new(), rows };
+    let ops = vec![store::WriteOp::Insert(insert)];
+    let (now, user) = (model::Timestamp(0), service.pipeline.organization().administrator);
+    let writes = store::WriteSet { catalog: catalog.clone(), now, user, ops };
+    store::StandardStore::apply(&*service.store, writes).await.expect("the pairs are fine");
+    let navigation = &many.ends[1].navigation;
+    let head = format!(
+        "GET /accounts?$select=name&$orderby=name&$expand={navigation}($select=new_label;$orderby=new_label desc;$expand=new_Holder($select=name))"
+    );
+    let page = service.ok(&head, "").await;
+    assert_eq!(lists(&page, navigation), [vec!["c2", "c1"], vec!["c1"], vec![]]);
+    let child = &page.json["value"][0][&**navigation][0];
+    let keys: Vec<&String> = child.as_object().expect("a record").keys().collect();
+    assert_eq!(keys, ["@odata.etag", "new_Holder", "new_crateid", "new_label"]);
+    let list = format!("GET /accounts({})/{navigation}", accounts[0]);
+    let page = service.ok(&format!("{list}?$filter=new_weight gt 10"), "").await;
+    assert_eq!(page.column("new_label"), ["c2"]);
+    assert_eq!(service.ok(&format!("{list}/$count"), "").await.text, "2");
+    service.ok(&format!("{list}({})", crates[0]), "").await;
+    service.refused(&format!("{list}({})", crates[2]), "", (404, "0x80040217", "")).await;
+    let nested = format!("GET /accounts?$expand=account_parent_account($expand={navigation})");
+    service.refused(&nested, "", (400, "0x80060888", "many-to-many")).await;
+    // The other way, through FetchXML: the pairs in between.
+    let text = format!(
+        "<fetch><entity name='new_crate'><attribute name='new_label'/><order attribute='new_label'/>\
+         <link-entity name='{}' from='{}' to='new_crateid' intersect='true'>\
+         <link-entity name='account' from='accountid' to='{}' alias='a'><filter>\
+         <condition attribute='name' operator='eq' value='B'/></filter></link-entity></link-entity>\
+         </entity></fetch>",
+        table.logical_name, many.ends[0].column, many.ends[1].column
+    );
+    let page = service.ok(&format!("GET /new_crates?fetchXml={}", encoded(&text)), "").await;
+    assert_eq!(page.column("new_label"), ["c1"]);
+}
+
+fn sql(text: &str) -> String {
+    format!("GET /new_crates?sql={}", encoded(text))
+}
+
+#[tokio::test]
+async fn statements_select_rows() {
+    let service = with_rows().await;
+    let check = async |text: &str, want: &[&str]| {
+        let statement = format!("SELECT new_label FROM new_crate{text}");
+        let page = service.ok(&sql(&statement), "").await;
+        assert_eq!(page.column("new_label"), want, "{text}");
+    };
+    check(" ORDER BY new_label DESC", &["c5", "c4", "c3", "c2", "c1"]).await;
+    check(" WHERE new_weight > 20 AND NOT (new_label = 'C4') ORDER BY NEW_LABEL", &["c3", "c5"])
+        .await;
+    check(" WHERE new_weight BETWEEN 20 AND 30 ORDER BY new_label", &["c2", "c3"]).await;
+    check(" WHERE new_weight NOT BETWEEN 20 AND 40 ORDER BY new_label", &["c1", "c5"]).await;
+    check(
+        " WHERE new_weight IN (10, 50) OR new_label LIKE '%3' ORDER BY new_label",
+        &["c1", "c3", "c5"],
+    )
+    .await;
+    check(
+        " WHERE new_weight NOT IN (10, 50) AND new_label NOT LIKE '%3' ORDER BY new_label",
+        &["c2", "c4"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn statements_join_group_and_page() {
+    let service = with_rows().await;
+    // Aliases, brackets, quotes; the key is added.
+    let text = "select TOP 2 c.[new_label] AS label, \"a\".name AS holder, c.new_holder \
+        FROM New_Crate c INNER JOIN account a ON c.new_holder = a.accountid \
+        WHERE a.name <> 'B' AND c.new_price >= 1.25 ORDER BY a.name, label DESC";
+    let page = service.ok(&format!("{}{ANNOTATED}", sql(text)), "").await;
+    assert_eq!(page.column("label"), ["c3", "c2"]);
+    assert_eq!(page.column("holder"), ["A", "A"]);
+    let row = &page.json["value"][0];
+    assert!(row["new_crateid"].is_string() && row["_new_holder_value"].is_string(), "{row}");
+    assert_eq!(row["label@OData.Community.Display.V1.AttributeName"], "new_label");
+    assert!(page.json.get("@odata.nextLink").is_none());
+    let left = "SELECT new_label FROM new_crate LEFT OUTER JOIN account AS a ON new_crate.new_holder = a.accountid WHERE a.accountid IS NULL";
+    assert_eq!(service.ok(&sql(left), "").await.column("new_label"), ["c5"]);
+    assert_eq!(
+        rows(&service, &sql("SELECT new_color, COUNT(*) AS n, SUM(new_weight) AS w FROM new_crate GROUP BY new_color ORDER BY n DESC")).await,
+        json!([{"n": 3, "w": 120}, {"new_color": 2, "n": 2, "w": 30}])
+    );
+    assert_eq!(
+        rows(&service, &sql("SELECT COUNT(DISTINCT new_color) AS d, COUNT(new_color) AS c, AVG(new_weight) AS a, MIN(new_price) AS l, MAX(new_price) AS g FROM new_crate")).await,
+        json!([{"d": 1, "c": 2, "a": 30, "l": 1.25, "g": 5.25}])
+    );
+    assert_eq!(
+        rows(&service, &sql("SELECT DISTINCT new_color FROM new_crate ORDER BY new_color")).await,
+        json!([{}, {"new_color": 2}])
+    );
+    let skipped =
+        "SELECT new_label FROM new_crate ORDER BY new_label OFFSET 1 ROWS FETCH NEXT 2 ROWS ONLY";
+    assert_eq!(service.ok(&sql(skipped), "").await.column("new_label"), ["c2", "c3"]);
+    // Pages: both cookies move on, and `TOP` ends the chain.
+    for (text, want) in [
+        ("SELECT new_label FROM new_crate ORDER BY new_label", &["c1", "c2", "c3", "c4", "c5"][..]),
+        ("SELECT TOP 3 new_label FROM new_crate ORDER BY new_label", &["c1", "c2", "c3"]),
+        (
+            "SELECT DISTINCT new_label FROM new_crate ORDER BY new_label",
+            &["c1", "c2", "c3", "c4", "c5"],
+        ),
+        ("SELECT new_label FROM new_crate ORDER BY new_label OFFSET 2 ROWS", &["c3", "c4", "c5"]),
+        (
+            "SELECT DISTINCT new_label FROM new_crate ORDER BY new_label OFFSET 2 ROWS",
+            &["c3", "c4", "c5"],
+        ),
+    ] {
+        let prefer = "\nPrefer: odata.maxpagesize=2";
+        let (mut found, mut cookies) = (Vec::new(), Vec::new());
+        let mut head = sql(text);
+        loop {
+            let page = service.ok(&format!("{head}{prefer}"), "").await;
+            found.extend(page.column("new_label"));
+            let Some(link) = page.json["@odata.nextLink"].as_str() else { break };
+            let cookie = decoded(link.split("$skiptoken=").nth(1).expect("a token"));
+            let inner =
+                cookie.split("pagingcookie=\"").nth(1).and_then(|text| text.split('"').next());
+            let number =
+                cookie.split("pagenumber=\"").nth(1).and_then(|text| text.split('"').next());
+            cookies.push((inner.expect("one").to_owned(), number.expect("one").to_owned()));
+            assert!(cookies.len() < 9, "{text}");
+            head = format!("GET {}", link.replace(ORIGIN, ""));
+        }
+        assert_eq!(found, want, "{text}");
+        let all = cookies.len();
+        cookies.dedup_by(|one, other| one.0 == other.0 || one.1 == other.1);
+        assert_eq!(cookies.len(), all, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_statement_does_not_say_is_named() {
+    let service = Service::with_crates().await;
+    for (text, want) in [
+        ("", "malformed"),
+        ("SELECT", "malformed"),
+        ("SELECT * FROM new_crate", "`*`"),
+        ("SELECT new_label FROM new_crate; SELECT new_label FROM new_crate", "more than one"),
+        ("DELETE FROM new_crate", "any statement but SELECT"),
+        ("UPDATE new_crate SET new_label = 'x'", "any statement but SELECT"),
+        ("SELECT new_label FROM new_crate UNION SELECT new_label FROM new_crate", "UNION"),
+        ("WITH a AS (SELECT new_label FROM new_crate) SELECT new_label FROM a", "WITH"),
+        (
+            "SELECT new_label FROM new_crate RIGHT JOIN account ON new_holder = account.accountid",
+            "RIGHT JOIN",
+        ),
+        ("SELECT new_label FROM new_crate CROSS JOIN account", "CROSS JOIN"),
+        ("SELECT new_label FROM new_crate, account", "several tables"),
+        (
+            "SELECT new_label, COUNT(*) AS n FROM new_crate GROUP BY new_label HAVING COUNT(*) > 1",
+            "HAVING",
+        ),
+        ("SELECT new_label, COUNT(*) AS n FROM new_crate", "`new_label` beside aggregates"),
+        ("SELECT COUNT(*) FROM new_crate", "without an alias"),
+        ("SELECT UPPER(new_label) AS u FROM new_crate", "function `upper`"),
+        ("SELECT new_weight + 1 AS w FROM new_crate", "arithmetic"),
+        ("SELECT CASE WHEN new_weight > 1 THEN 1 END AS w FROM new_crate", "CASE"),
+        (
+            "SELECT new_label FROM new_crate WHERE new_holder IN (SELECT accountid FROM account)",
+            "sub-query",
+        ),
+        (
+            "SELECT new_label FROM new_crate WHERE EXISTS (SELECT accountid FROM account)",
+            "sub-query",
+        ),
+        ("SELECT new_label FROM new_crate WHERE new_label = NULL", "IS NULL"),
+        ("SELECT new_label FROM new_crate WHERE LEN(new_label) > 1", "function `LEN`"),
+        ("SELECT new_label FROM (SELECT new_label FROM new_crate) x", "a table that is no name"),
+        ("SELECT new_label FROM new_crate LIMIT 5", "LIMIT"),
+        ("SELECT absent FROM new_crate", "'absent'"),
+        ("SELECT SUM(new_label) AS s FROM new_crate", "SUM(new_label)"),
+        ("SELECT new_label FROM new_crate WITH (NOLOCK)", "option of table"),
+        ("SELECT new_label INTO x FROM new_crate", "INTO"),
+        (
+            "SELECT new_label FROM new_crate JOIN account ON new_crate.new_label = account.accountid",
+            "joining column",
+        ),
+        ("SELECT new_label FROM new_crate JOIN absent ON new_holder = absent.x", "'absent'"),
+        ("SELECT ROW_NUMBER() OVER (ORDER BY new_label) AS n FROM new_crate", "row_number"),
+        (
+            "SELECT createdon FROM new_crate c JOIN account a ON c.new_holder = a.accountid",
+            "several tables have",
+        ),
+        ("SELECT new_label FROM new_crate WHERE new_weight = 'x'", "Edm.Int32"),
+    ] {
+        service.refused(&sql(text), "", (400, "0x80060888", want)).await;
+    }
+    let other = sql("SELECT name FROM account");
+    service.refused(&other, "", (400, "0x80041128", "'account'")).await;
+    service.refused(&format!("{}&$top=1", sql("x")), "", (400, "0x80060888", "$top")).await;
+    for option in ["savedQuery", "userQuery"] {
+        let head = format!("GET /accounts?{option}=11111111-2222-4333-8444-555555555501");
+        service.refused(&head, "", (501, "0x80040219", option)).await;
+    }
+}
