@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Remove(Remove),
     /// Creates, lists and shows tables.
     Table(Table),
+    /// Manages the users of a service's store: who may ask for tokens.
+    User(User),
 }
 
 /// Which service, and who calls.
@@ -52,9 +54,17 @@ pub(crate) struct Connection {
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Address and port to listen on; port 0 picks a free one
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
-    pub(crate) listen: SocketAddr,
+    /// Address and port to listen on, several times if wished; port 0 picks a free one. They speak TLS
+    /// where --tls is given and --listen-tls is not [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Vec<SocketAddr>,
+    /// Address and port to listen on with TLS, several times if wished
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen_tls: Vec<SocketAddr>,
+    /// Who is let in: off lets everybody in as administrator, on loopback alone; on wants a token with
+    /// every request [default: off on loopback, on elsewhere]
+    #[arg(long, value_enum)]
+    pub(crate) auth: Option<Auth>,
     /// Directory of the embedded database; it is created when missing [default: ./sheaf-data]
     #[arg(long, value_name = "DIR", conflicts_with = "store")]
     pub(crate) data: Option<PathBuf>,
@@ -64,15 +74,24 @@ pub(crate) struct Serve {
     /// Where rows of elastic tables live: a directory, or postgres://… [default: beside the others]
     #[arg(long, value_name = "DIR|URL")]
     pub(crate) elastic_store: Option<String>,
-    /// Configuration, TOML: `[unavailable]` takes messages from tables
+    /// Configuration, TOML: `[auth]` says whose tokens are accepted, `[unavailable]` takes messages
+    /// from tables
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Service protection limits: off, dataverse, or a TOML file; sizes and times hold under `off`, too
     #[arg(long, default_value = "off", value_name = "off|dataverse|FILE")]
     pub(crate) limits: String,
-    /// TLS: off, dev, or certificate and key files (only `off` for now)
-    #[arg(long, default_value = "off", value_name = "off|dev|CERT,KEY")]
-    pub(crate) tls: String,
+    /// TLS: off, dev (a development authority of its own, whose file clients can trust), or PEM files
+    /// of certificate and key, which SIGHUP reads anew
+    #[arg(long, default_value = "off", value_name = "off|dev|CERT,KEY", value_parser = tls)]
+    pub(crate) tls: TlsChoice,
+    /// Where the development authority is kept [default: tls in the data directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tls_dir: Option<PathBuf>,
+    /// Name or address that the development certificate holds for besides localhost and those that are
+    /// listened on, several times if wished
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tls_name: Vec<String>,
     /// Name of this node, where several share a store: answers carry an affinity cookie
     #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) node: Option<String>,
@@ -286,6 +305,116 @@ pub(crate) struct TableShow {
     pub(crate) connection: Connection,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct User {
+    #[command(subcommand)]
+    pub(crate) command: UserCommand,
+}
+
+/// The store whose users are meant. A directory must not be in use by a running service.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct UserStore {
+    /// Directory of the embedded database [default: ./sheaf-data]
+    #[arg(long, value_name = "DIR", conflicts_with = "store")]
+    pub(crate) data: Option<PathBuf>,
+    /// PostgreSQL database instead of the embedded one
+    #[arg(long, value_name = "postgres://…")]
+    pub(crate) store: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Makes an application user, and shows its first secret.
+    Add(UserAdd),
+    /// Makes, lists and removes secrets.
+    Secret(UserSecret),
+    /// Lists all users.
+    List(UserStore),
+    /// Keeps a user out.
+    Disable(UserNamed),
+    /// Lets a user in again.
+    Enable(UserNamed),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserAdd {
+    /// What the user is called
+    pub(crate) name: String,
+    /// Its application id, which is its client id; a new one where nothing is said
+    #[arg(long, value_name = "GUID")]
+    pub(crate) application_id: Option<String>,
+    #[command(flatten)]
+    pub(crate) store: UserStore,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserNamed {
+    /// Name, systemuserid or application id
+    pub(crate) user: String,
+    #[command(flatten)]
+    pub(crate) store: UserStore,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserSecret {
+    #[command(subcommand)]
+    pub(crate) command: UserSecretCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserSecretCommand {
+    /// Makes a further secret, and shows it this once.
+    Add(UserSecretAdd),
+    /// Lists a user's secrets by id; the secrets themselves are not kept.
+    List(UserNamed),
+    /// Removes a secret, and the user's refresh tokens.
+    Remove(UserSecretRemove),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserSecretAdd {
+    #[command(flatten)]
+    pub(crate) named: UserNamed,
+    /// Days after which it holds no longer
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub(crate) days: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserSecretRemove {
+    #[command(flatten)]
+    pub(crate) named: UserNamed,
+    /// Id of the secret
+    #[arg(long, value_name = "GUID")]
+    pub(crate) id: String,
+}
+
+/// Whether tokens count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Auth {
+    Off,
+    On,
+}
+
+/// Which certificates there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TlsChoice {
+    Off,
+    Development,
+    Files { certificates: PathBuf, key: PathBuf },
+}
+
+fn tls(text: &str) -> Result<TlsChoice, String> {
+    match (text, text.split_once(',')) {
+        ("off", _) => Ok(TlsChoice::Off),
+        ("dev", _) => Ok(TlsChoice::Development),
+        (_, Some((certificates, key))) if !certificates.is_empty() && !key.is_empty() => {
+            Ok(TlsChoice::Files { certificates: certificates.into(), key: key.into() })
+        }
+        _ => Err("give off, dev, or the files of certificate and key with a comma between".into()),
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Progress {
     Auto,
@@ -386,6 +515,15 @@ mod tests {
             "sheaf serve --limits limits.toml",
             "sheaf serve --data d --elastic-store e",
             "sheaf serve",
+            "sheaf serve --listen 127.0.0.1:1 --listen [::1]:2 --listen-tls 0.0.0.0:3 --tls dev --tls-dir t --tls-name a --tls-name b --auth on",
+            "sheaf serve --tls cert.pem,key.pem --auth off",
+            "sheaf user add loader --application-id 11111111-2222-3333-4444-555555555555 --data d",
+            "sheaf user secret add loader --days 90 --store postgres://x",
+            "sheaf user secret list loader",
+            "sheaf user secret remove loader --id 11111111-2222-3333-4444-555555555555",
+            "sheaf user list --data d",
+            "sheaf user disable loader",
+            "sheaf user enable loader",
             "sheaf demo --exit --rows 10",
         ] {
             let parsed = Sheaf::try_parse_from(line.split(' '));
@@ -403,6 +541,9 @@ mod tests {
             "sheaf remove contact a.csv --filter x",
             "sheaf serve --data d --store postgres://x",
             "sheaf serve --node=",
+            "sheaf serve --tls cert.pem",
+            "sheaf serve --auth maybe",
+            "sheaf user secret add loader --days 0",
         ] {
             assert!(Sheaf::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

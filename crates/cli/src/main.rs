@@ -18,9 +18,11 @@ mod serve;
 mod set;
 mod signal;
 mod table;
+#[cfg(feature = "serve")]
+mod user;
 
 #[cfg(not(feature = "serve"))]
-use absent::{demo, serve};
+use absent::{demo, serve, user};
 
 use args::{Command, Sheaf};
 use clap::Parser;
@@ -29,6 +31,8 @@ use demo::demo;
 #[cfg(feature = "serve")]
 use serve::serve;
 use std::process::ExitCode;
+#[cfg(feature = "serve")]
+use user::user;
 
 /// Half again as fast as the system's at the many small texts of a load.
 #[global_allocator]
@@ -77,6 +81,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Get(args) => get::get(args).await,
         Command::Remove(args) => remove::remove(args).await,
         Command::Table(args) => table::table(args).await,
+        Command::User(args) => user(args).await,
     }
 }
 

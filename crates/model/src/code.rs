@@ -186,12 +186,16 @@ codes! {
     PAYLOAD_ERROR = 0x8004_8d19, "InvalidPayload";
     /// The service is busy.
     SERVER_BUSY = 0x8004_a001, "ServerBusy";
+    /// The user is disabled.
+    SYSTEM_USER_DISABLED = 0x8004_a112, "SystemUserDisabled";
     /// A bulk delete that does not come again daily.
     BULK_DELETE_RECURRENCE_NOT_DAILY = 0x8004_d2a0, "BulkDeleteRecurrenceNotDaily";
     /// A bulk delete whose interval is not 1 to 365 days.
     BULK_DELETE_INTERVAL_OUT_OF_RANGE = 0x8004_d2a1, "BulkDeleteIntervalOutOfRange";
     /// A recurrence pattern that cannot be read.
     INVALID_RECURRENCE_PATTERN = 0x8004_e100, "InvalidRecurrencePattern";
+    /// The user has no role.
+    USER_NOT_ASSIGNED_ROLES = 0x8004_2f09, "UserNotAssignedRoles";
     /// Something still refers to the component.
     CANNOT_DELETE_IN_USE_COMPONENT = 0x8004_f01f, "CannotDeleteInUseComponent";
     /// The record's version differs.
@@ -224,4 +228,6 @@ codes! {
     THROTTLING_BURST_REQUEST_LIMIT_EXCEEDED = 0x8007_2322, "ThrottlingBurstRequestLimitExceededError";
     /// Too many requests of a user at once.
     THROTTLING_CONCURRENCY_LIMIT_EXCEEDED = 0x8007_2326, "ThrottlingConcurrencyLimitExceededError";
+    /// The bearer is no user of the organisation.
+    USER_NOT_MEMBER_OF_ORG = 0x8007_2560, "UserNotMemberOfOrg";
 }

@@ -47,6 +47,28 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
+/// The fault of a bearer whom no user is known by.
+pub(crate) fn not_a_member() -> Fault {
+    Fault::new(code::USER_NOT_MEMBER_OF_ORG, "The user is not a member of the organization.")
+}
+
+/// The fault of a user who is kept out.
+pub(crate) fn user_disabled(id: Uuid) -> Fault {
+    Fault::new(code::SYSTEM_USER_DISABLED, format!("The user with id={id} has been disabled."))
+}
+
+/// The fault of a user who asks for what is the administrator's.
+pub(crate) fn not_an_administrator(id: Uuid) -> Fault {
+    let text = format!("Principal user (Id={id}, type=8) is not a system administrator.");
+    Fault::new(code::PRIVILEGE_DENIED, text)
+}
+
+/// The fault of a store without one of the service's own tables or columns.
+pub(crate) fn no_system_table(table: &str) -> Fault {
+    Fault::new(code::UNEXPECTED, "An unexpected error occurred.")
+        .with_log(format!("the store's table `{table}` is missing or not as this version makes it"))
+}
+
 /// The fault of a service that was given no store for elastic tables.
 pub(crate) fn no_elastic_store() -> Fault {
     Fault::new(code::NOT_SUPPORTED, "This action is not supported.")

@@ -4,14 +4,17 @@
 //! In reading order: `message` (in and out), `run` (the rim), `write` and `check` (targets to one
 //! operation), `joined` (several writes as one set), `elastic` (targets to independent writes), `job`
 //! and `steer` (background jobs as rows), `define` (schema), `seed` (system tables), `available`
-//! (messages that are taken from tables), `fault` (store errors to codes), `ids`.
+//! (messages that are taken from tables), `identity` (who a token speaks of), `credential` (what the
+//! service keeps to tell who calls), `fault` (store errors to codes), `ids`.
 //! Not here: HTTP, JSON, engines.
 
 mod available;
 mod check;
+mod credential;
 mod define;
 mod elastic;
 mod fault;
+mod identity;
 mod ids;
 pub mod job;
 mod joined;
@@ -22,6 +25,8 @@ mod steer;
 mod write;
 
 pub use available::UnavailableError;
+pub use credential::{Credential, CredentialKind, Looked};
+pub use identity::{Claims, User, Wanted};
 pub use message::{Condition, Definition, Message, Read, Reply, Write};
 pub use run::{Context, Error, Organization, Pipeline, Stores};
 pub use seed::can_delete;

@@ -8,6 +8,7 @@ mod elastic;
 use crate::available::{self, Unavailable};
 use crate::define;
 use crate::fault;
+use crate::identity;
 use crate::ids::IdSource;
 use crate::joined::{self, Joined};
 use crate::message::{Definition, Message, Read, Reply, Write};
@@ -20,7 +21,7 @@ use model::{
     Value,
 };
 use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, RwLock};
 use store::elastic::ElasticStore;
 use store::{Applied, RowOutcome, StandardStore, WriteOp, WriteSet};
@@ -31,13 +32,29 @@ pub struct Pipeline {
     elastic: Option<Arc<dyn ElasticStore>>,
     /// The highest version that a write to an elastic table got.
     elastic_version: AtomicI64,
-    catalog: ArcSwap<Catalog>,
+    definitions: ArcSwap<Definitions>,
+    /// Rises when rows were written that say who somebody is.
+    pub(crate) identities: AtomicU64,
     organization: Organization,
     ids: IdSource,
     /// Owners and currencies seen so far. Their rows are never deleted, so what is here stays true.
     principals: RwLock<Principals>,
     /// Messages that the configuration took from tables.
     pub(crate) unavailable: Unavailable,
+}
+
+/// One version of the definitions.
+struct Definitions {
+    /// What is stored.
+    whole: Arc<Catalog>,
+    /// What callers may name.
+    shown: Arc<Catalog>,
+}
+
+impl Definitions {
+    fn new(whole: Arc<Catalog>) -> Self {
+        Self { shown: seed::kept::shown(&whole), whole }
+    }
 }
 
 /// Where rows lie.
@@ -138,7 +155,8 @@ impl Pipeline {
             store,
             elastic,
             elastic_version: AtomicI64::new(0),
-            catalog: ArcSwap::new(catalog),
+            definitions: ArcSwap::from_pointee(Definitions::new(catalog)),
+            identities: AtomicU64::new(0),
             organization: seed::organization(id),
             ids,
             principals: RwLock::default(),
@@ -150,9 +168,14 @@ impl Pipeline {
         &*self.store
     }
 
-    /// The newest definitions that this node has seen.
+    /// The newest definitions that this node has seen, as far as callers may name them.
     pub fn catalog(&self) -> Arc<Catalog> {
-        self.catalog.load_full()
+        self.definitions.load().shown.clone()
+    }
+
+    /// The same with the tables that the service keeps for itself.
+    pub(crate) fn whole_catalog(&self) -> Arc<Catalog> {
+        self.definitions.load().whole.clone()
     }
 
     /// The organisation's ids.
@@ -160,10 +183,19 @@ impl Pipeline {
         self.organization
     }
 
+    /// The same for definitions as callers see them: a change of definitions is one of all of them.
+    pub(crate) fn whole_of(&self, shown: &Catalog) -> Result<Arc<Catalog>, Error> {
+        let whole = self.whole_catalog();
+        match whole.version() == shown.version() {
+            true => Ok(whole),
+            false => Err(Error::StaleCatalog),
+        }
+    }
+
     /// Loads the definitions anew if the stored ones have moved on; tells whether they had.
     pub async fn refresh(&self) -> Result<bool, Error> {
         let stored = self.store.catalog_version().await.map_err(fault::of_engine)?;
-        if stored == self.catalog.load().version() {
+        if stored == self.definitions.load().whole.version() {
             return Ok(false);
         }
         let catalog = self.store.catalog().await.map_err(fault::of_engine)?;
@@ -234,6 +266,7 @@ impl Pipeline {
         named.sort_unstable();
         named.dedup();
         let principals = self.principals(context, &named).await?;
+        let about_users = messages.iter().any(|message| identity::concerns(&message.table));
         let mut set = Joined::default();
         for (place, message) in messages.into_iter().enumerate() {
             let name = message.name;
@@ -253,7 +286,11 @@ impl Pipeline {
             }
         }
         let Joined { ops, writes, .. } = set;
-        match self.apply(context, ops).await {
+        let applied = self.apply(context, ops).await;
+        if about_users {
+            self.identities_changed();
+        }
+        match applied {
             Ok(applied) => Ok(Reply::Written(
                 writes.iter().flat_map(|write| write.outcomes(&applied.ops[write.op])).collect(),
             )),
@@ -287,7 +324,8 @@ impl Pipeline {
 
     async fn define(&self, context: &Context, definition: Definition) -> Result<Reply, Error> {
         self.refuse_elastic_without_store(&definition)?;
-        let plan = define::plan(context, self.organization, &self.ids, definition)?;
+        let mut plan = define::plan(context, self.organization, &self.ids, definition)?;
+        plan.change.catalog = self.whole_of(&context.catalog)?;
         let made = plan.made;
         let table = plan.table;
         match self.store.change(plan.change).await {
@@ -305,8 +343,10 @@ impl Pipeline {
 
     /// Keeps the newest definitions; a slower request never brings older ones back.
     fn install(&self, catalog: Arc<Catalog>) {
-        self.catalog.rcu(|known| {
-            if known.version() < catalog.version() { catalog.clone() } else { known.clone() }
+        let newer = Arc::new(Definitions::new(catalog));
+        self.definitions.rcu(|known| match known.whole.version() < newer.whole.version() {
+            true => newer.clone(),
+            false => known.clone(),
         });
     }
 

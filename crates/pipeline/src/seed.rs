@@ -1,9 +1,11 @@
 //! The system tables and the rows that every organisation starts with.
 //!
-//! In reading order: [`tables`] (definitions), [`rows`] (rows), this file (one schema change of all).
+//! In reading order: [`tables`] (definitions), [`kept`] (the one that callers never see), [`rows`]
+//! (rows), this file (one schema change of all).
 //! Source: the seed tables of `metadata.md`. Invariant: everything here is derived from the
 //! organisation's id, so that two nodes that start at once plan the same change.
 
+pub(crate) mod kept;
 pub(crate) mod rows;
 mod tables;
 
@@ -36,6 +38,7 @@ pub(crate) fn plan(
         ops.push(SchemaOp::CreateTable(Box::new(definition.clone())));
     }
     ops.extend(missing_relationships(&Catalog::default(), &definitions));
+    ops.push(SchemaOp::CreateTable(Box::new(kept::table())));
     let rows = rows::all(&bound, &definitions, organization, now);
     SchemaChange { catalog, ops, rows, now, user: organization.administrator }
 }
@@ -103,6 +106,9 @@ pub(crate) fn upgrade(
     let relationships: Vec<SchemaOp> =
         missing_relationships(catalog, &definitions).filter(has_lookup).collect();
     ops.extend(relationships);
+    if catalog.table(kept::TABLE).is_none() {
+        ops.push(SchemaOp::CreateTable(Box::new(kept::table())));
+    }
     if ops.is_empty() {
         return None;
     }
@@ -165,7 +171,8 @@ pub(crate) fn writable(table: &TableDefinition) -> Writable {
         | "asyncoperation"
         | "bulkdeleteoperation"
         | "bulkdeletefailure"
-        | "privilege" => Writable::ReadOnly,
+        | "privilege"
+        | kept::TABLE => Writable::ReadOnly,
         _ => Writable::Fully,
     }
 }
@@ -194,7 +201,9 @@ mod tests {
         let whole = |definitions: &[TableDefinition]| {
             let mut ops: Vec<SchemaOp> = definitions
                 .iter()
-                .map(|table| SchemaOp::CreateTable(Box::new(table.clone())))
+                .cloned()
+                .chain([kept::table()])
+                .map(|table| SchemaOp::CreateTable(Box::new(table)))
                 .collect();
             ops.extend(missing_relationships(&Catalog::default(), definitions));
             Arc::new(store::apply_ops(&Catalog::default(), &ops).expect("the seed is sound"))
@@ -205,6 +214,15 @@ mod tests {
             .find(|table| &*table.logical_name == crate::job::JOB)
             .expect("the seed has jobs");
         jobs.columns.retain(|column| !column.logical_name.starts_with("sheaf_"));
+        // Columns are named by their place, which has moved.
+        let place = jobs.columns.iter().position(|column| &*column.logical_name == "ownerid");
+        let place =
+            model::ColumnIndex(place.and_then(|place| u16::try_from(place).ok()).expect("owned"));
+        for column in &mut jobs.columns {
+            if let Some(model::Computed::OwnerIn { owner, .. }) = &mut column.computed {
+                *owner = place;
+            }
+        }
         let change = upgrade(&whole(&definitions), organization, now).expect("five are missing");
         assert_eq!(change.ops.len(), 5);
         for op in change.ops {

@@ -68,7 +68,7 @@ pub fn parse(
     let statement = read(text)?;
     let mut binder = Binder::new(Scope::new(catalog, table));
     let parts = select::parts(&statement)?;
-    binder.tables(&parts.from)?;
+    binder.tables(parts.from)?;
     let filter = parts.selection.map(|expression| binder.filter(expression)).transpose()?;
     binder.items(parts.projection, &parts.group_by)?;
     binder.order(parts.order_by)?;

@@ -3,13 +3,17 @@
 //! ```toml
 //! [unavailable]                      # messages that tables do not have, by logical name
 //! account = ["CreateMultiple"]
+//!
+//! [auth]                             # who is let in: see `auth::settings`
 //! ```
 //!
 //! Not here: what the names mean (`pipeline`). Invariant: a key that is not known refuses to start.
 
+use crate::auth::settings::AuthConfig;
 use crate::options::Error;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 
 /// What the configuration file says.
@@ -18,6 +22,10 @@ use std::path::Path;
 pub struct Config {
     /// Per table, by logical name, the messages that are not available for it.
     pub unavailable: BTreeMap<String, Vec<String>>,
+    /// Which tokens are accepted.
+    pub auth: AuthConfig,
+    /// Addresses of proxies whose `X-Forwarded-Proto` and `-Host` count, besides this machine.
+    pub forwarded_from: Vec<IpAddr>,
 }
 
 impl Config {

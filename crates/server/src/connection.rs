@@ -5,6 +5,7 @@
 //! that hangs up nor the deadline of a request stops anything half-way.
 
 use crate::admission::Admission;
+use crate::auth::{Auth, Refusal, issuer};
 use crate::clock;
 use crate::options::Options;
 use bytes::{Bytes, BytesMut};
@@ -19,19 +20,24 @@ use model::{Caller, Uuid};
 use pipeline::Pipeline;
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use webapi::{Settings, WebApi};
+use webapi::{Challenge, Settings, WebApi};
 
 /// Bytes of a refused body that are read and thrown away, so that the client sees the answer.
 const DRAIN_BYTES_MAX: usize = 1 << 20;
 /// How long a refused body is drained.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long a client may take to agree on keys.
+const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a client may take for a request's head.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long a client may take for the next piece of a request's body.
@@ -45,6 +51,9 @@ pub(crate) struct Shared {
     pipeline: Arc<Pipeline>,
     messages: TaskTracker,
     admission: Arc<Admission>,
+    auth: Auth,
+    /// Proxies whose word counts on how the service was addressed, besides this machine.
+    forwarded_from: Vec<IpAddr>,
     body_bytes_max: usize,
     /// How long a request may take; zero for no limit.
     request_time_max: Duration,
@@ -53,7 +62,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(pipeline: Arc<Pipeline>, options: &Options) -> Self {
+    pub(crate) fn new(pipeline: Arc<Pipeline>, auth: Auth, options: &Options) -> Self {
         let limits = options.limits;
         let mut settings = Settings {
             body_bytes_max: limits.message_bytes,
@@ -73,6 +82,8 @@ impl Shared {
             pipeline,
             messages: TaskTracker::new(),
             admission: Admission::new(limits.facets),
+            auth,
+            forwarded_from: options.config.forwarded_from.clone(),
             body_bytes_max: limits.message_bytes,
             request_time_max: limits.request_time,
             budget: Arc::new(Semaphore::new(budget.min(Semaphore::MAX_PERMITS))),
@@ -84,6 +95,11 @@ impl Shared {
         self.pipeline.clone()
     }
 
+    /// Who asks.
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.auth
+    }
+
     /// Takes no further messages; answers what to wait for.
     pub(crate) fn close(&self) -> &TaskTracker {
         self.messages.close();
@@ -91,15 +107,46 @@ impl Shared {
     }
 }
 
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    pub(crate) tls: bool,
+}
+
 /// Serves a connection until it ends or the service stops.
-pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, stop: CancellationToken) {
+pub(crate) async fn serve(
+    stream: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    peer: Peer,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) {
     // Answers are small and wanted at once; without this they wait for the peer's acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
+    let Some(acceptor) = acceptor else { return talk(stream, peer, shared, stop).await };
+    let agreed = tokio::select! {
+        agreed = tokio::time::timeout(HANDSHAKE_TIME_MAX, acceptor.accept(stream)) => agreed,
+        () = stop.cancelled() => return,
+    };
+    match agreed {
+        Ok(Ok(stream)) => talk(stream, peer, shared, stop).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a client did not agree on TLS"),
+        Err(_) => tracing::debug!("a client took too long to agree on TLS"),
+    }
+}
+
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    peer: Peer,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) {
     let service = service_fn(move |request| {
         let shared = shared.clone();
-        async move { Ok::<_, Infallible>(answer(shared, request).await) }
+        async move { Ok::<_, Infallible>(answer(shared, peer, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -119,15 +166,36 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, stop: Cancella
     }
 }
 
-async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(
+    shared: Arc<Shared>,
+    peer: Peer,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
     let request_id = clock::request_id();
-    match request.uri().path() {
-        "/health" => return text(StatusCode::OK, "ok"),
-        "/usage" => return shared.api.usage(request_id, request.method()).map(Full::new),
-        _ => {}
+    let path = request.uri().path();
+    if path == "/health" {
+        return text(StatusCode::OK, "ok");
+    }
+    let is_trusted = peer.address.is_loopback() || shared.forwarded_from.contains(&peer.address);
+    let origin = origin(request.headers(), peer.tls, is_trusted);
+    let own = shared.auth.issuer().and_then(|own| Some((own, own.endpoint(path)?)));
+    if let Some((own, endpoint)) = own {
+        return give_token(own, &endpoint, request, &origin).await.map(Full::new);
     }
     let (head, body) = request.into_parts();
-    let caller = shared.caller(&head);
+    let caller = match shared.auth.caller(&head.headers, &origin).await {
+        Ok(caller) => caller,
+        Err(refusal) => {
+            refuse(&head.headers, body).await;
+            return shared.refused(request_id, refusal, &head.headers, &origin).map(Full::new);
+        }
+    };
+    if head.uri.path() == "/usage" {
+        if let Err(fault) = shared.pipeline.only_administrators(&caller) {
+            return shared.api.forbidden(request_id, fault, &head.headers).map(Full::new);
+        }
+        return shared.api.usage(request_id, &head.method).map(Full::new);
+    }
     let admitted = match shared.admission.admit(caller) {
         Ok(admitted) => admitted,
         Err(refusal) => {
@@ -139,7 +207,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Ful
     let deadline = shared.deadline();
     let mut response = match read(&shared, &head.headers, body, request_id, deadline).await {
         Ok((body, permit)) => {
-            let incoming = shared.incoming(head, body, caller, request_id);
+            let incoming = incoming(head, body, caller, origin, request_id);
             let runner = shared.clone();
             // What the request holds is given back when its message has ended, not when somebody stops
             // waiting for it.
@@ -176,34 +244,69 @@ async fn within<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -
 }
 
 impl Shared {
-    /// Who asks: as long as no identity is configured, everybody is the one administrator.
-    fn caller(&self, _head: &Parts) -> Caller {
-        self.pipeline.organization().caller()
+    /// The answer to a caller who is not let in.
+    fn refused(
+        &self,
+        request_id: Uuid,
+        refusal: Refusal,
+        headers: &HeaderMap,
+        origin: &str,
+    ) -> Response<Bytes> {
+        match refusal {
+            Refusal::Unauthorized { rejected } => {
+                let (authorization_uri, resource_id) = self.auth.challenge(origin);
+                let challenge = Challenge {
+                    authorization_uri: &authorization_uri,
+                    resource_id: &resource_id,
+                    rejected,
+                };
+                self.api.unauthorized(request_id, &challenge)
+            }
+            Refusal::Fault(fault) => self.api.forbidden(request_id, *fault, headers),
+            Refusal::Busy => self.api.busy(request_id),
+        }
     }
 
     /// When the request that begins now must have been answered.
     fn deadline(&self) -> Option<Instant> {
         (!self.request_time_max.is_zero()).then(|| Instant::now() + self.request_time_max)
     }
+}
 
-    fn incoming(
-        &self,
-        head: Parts,
-        body: Bytes,
-        caller: Caller,
-        request_id: Uuid,
-    ) -> webapi::Incoming {
-        webapi::Incoming {
-            method: head.method,
-            target: head.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
-            origin: origin(&head.headers),
-            headers: head.headers,
-            body,
-            caller,
-            now: clock::now(),
-            request_id,
-        }
+fn incoming(
+    head: Parts,
+    body: Bytes,
+    caller: Caller,
+    origin: String,
+    request_id: Uuid,
+) -> webapi::Incoming {
+    webapi::Incoming {
+        method: head.method,
+        target: head.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
+        origin,
+        headers: head.headers,
+        body,
+        caller,
+        now: clock::now(),
+        request_id,
     }
+}
+
+/// Answers a request to the built-in issuer. Its bodies are small; a larger one is cut off and then wrong.
+async fn give_token(
+    issuer: &issuer::Issuer,
+    endpoint: &issuer::Endpoint,
+    request: Request<Incoming>,
+    origin: &str,
+) -> Response<Bytes> {
+    let (head, body) = request.into_parts();
+    let body = http_body_util::Limited::new(body, issuer::BODY_BYTES_MAX).collect();
+    let body = match tokio::time::timeout(BODY_PIECE_TIME_MAX, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) | Err(_) => Bytes::new(),
+    };
+    let query = head.uri.query().unwrap_or_default();
+    issuer.answer(endpoint, &head.method, query, &head.headers, &body, origin).await
 }
 
 /// Reads a body under both limits and the deadline; answers a response where one of them is hit.
@@ -286,14 +389,15 @@ async fn drain(mut body: Incoming) {
     drop(tokio::time::timeout(DRAIN_TIME_MAX, read).await);
 }
 
-/// Scheme and host as the client addressed the service, proxies in between included.
-fn origin(headers: &HeaderMap) -> String {
+/// Scheme and host as the client addressed the service; what a trusted proxy says of it counts.
+fn origin(headers: &HeaderMap, tls: bool, is_trusted: bool) -> String {
     let first = |name: &str| {
         let value = headers.get(name)?.to_str().ok()?;
         value.split(',').next().map(str::trim).filter(|value| !value.is_empty())
     };
-    let scheme = first("x-forwarded-proto").unwrap_or("http");
-    let host = first("x-forwarded-host").or_else(|| first("host")).unwrap_or("localhost");
+    let forwarded = |name: &str| first(name).filter(|_| is_trusted);
+    let scheme = forwarded("x-forwarded-proto").unwrap_or(if tls { "https" } else { "http" });
+    let host = forwarded("x-forwarded-host").or_else(|| first("host")).unwrap_or("localhost");
     format!("{scheme}://{host}")
 }
 

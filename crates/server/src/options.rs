@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::limits::Limits;
+use crate::tls::Tls;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,8 +10,12 @@ use std::time::Duration;
 /// What is served, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Address and port; port 0 picks a free one.
-    pub listen: SocketAddr,
+    /// Where it listens, in this order.
+    pub listen: Vec<Listen>,
+    /// Certificates, where an address speaks TLS.
+    pub tls: Option<Tls>,
+    /// Whether tokens count.
+    pub auth: AuthMode,
     /// Where rows live.
     pub store: StoreChoice,
     /// Where rows of elastic tables live; beside the others when nothing is said.
@@ -27,6 +32,26 @@ pub struct Options {
     pub config: Config,
 }
 
+/// An address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Address and port; port 0 picks a free one.
+    pub address: SocketAddr,
+    /// It speaks TLS.
+    pub tls: bool,
+}
+
+/// Whether tokens count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthMode {
+    /// Off where only loopback is listened on, on elsewhere.
+    ByAddress,
+    /// Everybody is the system administrator: for development, on loopback alone.
+    Off,
+    /// Every request needs a token.
+    On,
+}
+
 /// Where rows live.
 #[derive(Clone, Debug)]
 pub enum StoreChoice {
@@ -40,7 +65,9 @@ impl Options {
     /// Defaults for an address and a store.
     pub fn new(listen: SocketAddr, store: StoreChoice) -> Self {
         Self {
-            listen,
+            listen: vec![Listen { address: listen, tls: false }],
+            tls: None,
+            auth: AuthMode::ByAddress,
             store,
             elastic: None,
             limits: Limits::OFF,
@@ -55,9 +82,9 @@ impl Options {
 /// Why the service did not start or broke off.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Everybody is administrator as long as no identity is configured.
+    /// Without authentication everybody is administrator.
     #[error(
-        "refusing to listen on {0}: no identity is configured, so every caller would be the system administrator; listen on a loopback address such as 127.0.0.1:8080 and put an authenticating proxy in front"
+        "refusing to listen on {0} with `--auth off`: every caller would be the system administrator; leave `--auth off` away, or listen on a loopback address such as 127.0.0.1:8080"
     )]
     NotLoopback(SocketAddr),
     /// The address cannot be had.
@@ -67,6 +94,29 @@ pub enum Error {
         address: SocketAddr,
         /// Why.
         source: std::io::Error,
+    },
+    /// An address is to speak TLS, and there is no certificate.
+    #[error("{0} is to speak TLS: say `--tls dev` or `--tls CERTIFICATE,KEY`")]
+    NoCertificate(SocketAddr),
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up: {why}")]
+    Tls {
+        /// Why.
+        why: String,
+    },
+    /// A certificate or key cannot be used.
+    #[error("{} cannot be used for TLS: {why}", path.display())]
+    TlsFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The `[auth]` section cannot be honoured.
+    #[error("the configuration of `[auth]` cannot be honoured: {why}")]
+    Auth {
+        /// What is wrong.
+        why: String,
     },
     /// The limits cannot be read.
     #[error("cannot read the limits file `{file}`")]

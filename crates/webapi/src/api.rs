@@ -13,7 +13,7 @@ use crate::{Settings, batch, bulk, bulk_delete, functions, metadata, records, re
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::{Method, Response, StatusCode};
-use model::{Caller, Timestamp, Uuid};
+use model::{Caller, Fault, Timestamp, Uuid};
 use pipeline::{Context, Message, Pipeline, Reply};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -204,6 +204,19 @@ impl WebApi {
             "Bearer authorization_uri={authorization_uri}, resource_id={resource_id}{error}"
         );
         self.early(request_id, Problem::unauthorized(text, *rejected))
+    }
+
+    /// The caller is known, and not let in.
+    pub fn forbidden(
+        &self,
+        request_id: Uuid,
+        fault: Fault,
+        headers: &HeaderMap,
+    ) -> Response<Bytes> {
+        let annotations = request::preferences(headers).include_annotations;
+        let mut response = Problem::from(fault).response(request_id, annotations.as_ref());
+        response::finish(&mut response, &self.settings, request_id, Some(headers));
+        response
     }
 
     /// An answer before the request was read.

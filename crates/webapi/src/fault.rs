@@ -415,7 +415,10 @@ fn status_of(fault: &Fault) -> StatusCode {
         code::CANNOT_DELETE_DUE_TO_ASSOCIATION | code::INVALID_OPERATION | code::NOT_SUPPORTED => {
             StatusCode::METHOD_NOT_ALLOWED
         }
-        code::PRIVILEGE_DENIED => StatusCode::FORBIDDEN,
+        code::PRIVILEGE_DENIED
+        | code::SYSTEM_USER_DISABLED
+        | code::USER_NOT_ASSIGNED_ROLES
+        | code::USER_NOT_MEMBER_OF_ORG => StatusCode::FORBIDDEN,
         code::INVALID_USER_AUTH | code::REQUEST_IS_NOT_AUTHENTICATED => StatusCode::UNAUTHORIZED,
         code::REQUEST_LENGTH_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
         code::NOT_IMPLEMENTED => StatusCode::NOT_IMPLEMENTED,
@@ -475,15 +478,9 @@ pub(crate) fn of_query(error: query::Error) -> Problem {
         Error::NotText => Problem::uri("The request URI is not valid UTF-8 after decoding."),
         Error::Refused { what } => uri(format!("{what} is not supported.")),
         Error::Refusal { text } => uri(text.into()),
-        Error::Sql { why } => Problem::uri("The SQL of the query is malformed.").hint(why),
-        Error::UnknownTable { name } => {
-            uri(format!("The table '{name}' of the query does not exist.")).about_a_name()
+        Error::Sql { .. } | Error::UnknownTable { .. } | Error::OtherTable { .. } => {
+            of_statement(error)
         }
-        Error::OtherTable { table, name } => Problem::new(
-            StatusCode::BAD_REQUEST,
-            code::ENTITIES_DO_NOT_MATCH,
-            format!("The table '{name}' of the query is not the table '{table}' of the request."),
-        ),
         Error::TooDeep => uri(format!(
             "The $filter expression is nested more than {} levels deep.",
             limits::FILTER_DEPTH_MAX
@@ -517,5 +514,22 @@ pub(crate) fn of_query(error: query::Error) -> Problem {
             code::INVALID_PAGING_COOKIE,
             "The paging cookie in $skiptoken is malformed or belongs to another query.",
         ),
+    }
+}
+
+/// A statement of SQL that was not understood.
+fn of_statement(error: query::Error) -> Problem {
+    use query::Error;
+    match error {
+        Error::Sql { why } => Problem::uri("The SQL of the query is malformed.").hint(why),
+        Error::UnknownTable { name } => {
+            Problem::uri(format!("The table '{name}' of the query does not exist.")).about_a_name()
+        }
+        Error::OtherTable { table, name } => Problem::new(
+            StatusCode::BAD_REQUEST,
+            code::ENTITIES_DO_NOT_MATCH,
+            format!("The table '{name}' of the query is not the table '{table}' of the request."),
+        ),
+        _ => Problem::unexpected(),
     }
 }

@@ -3,8 +3,7 @@
 use crate::house::{Home, House};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use server::{Error, Facets, Limits, Options, Server, StoreChoice};
-use std::net::SocketAddr;
+use server::{Facets, Limits};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -45,14 +44,6 @@ async fn a_body_over_the_limit_is_refused_and_the_client_sees_why() {
     let (status, answer) = house.json(Method::POST, "accounts", &body).await;
     assert_eq!(status, 413);
     assert_eq!(answer["error"]["code"], "0x8004418a");
-}
-
-#[tokio::test]
-async fn without_an_identity_only_loopback_addresses_are_served() {
-    let directory = tempfile::TempDir::new().expect("a temporary directory");
-    let store = StoreChoice::Directory(directory.path().to_owned());
-    let started = Server::start(Options::new(SocketAddr::from(([0, 0, 0, 0], 0)), store)).await;
-    assert!(matches!(started, Err(Error::NotLoopback(_))));
 }
 
 #[tokio::test]

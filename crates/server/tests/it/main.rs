@@ -1,5 +1,6 @@
 //! The service over real sockets, on the embedded store.
 
+mod auth;
 mod availability;
 mod batch;
 mod conformance;

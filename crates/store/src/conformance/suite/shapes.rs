@@ -32,8 +32,9 @@ async fn check(world: &World, query: &BoundQuery, want: &[&[Value]]) {
     assert_eq!(rows_of(query, &page), want, "{:?}", query.shape);
 }
 
-pub async fn groups_add_up_exactly<H: Harness>() {
-    let (_harness, world) = World::open::<H>().await;
+/// Crates of size 1 with the largest numbers, and of size 2 with small ones.
+async fn large_numbers<H: Harness>() -> (H, World) {
+    let (harness, world) = World::open::<H>().await;
     let row = |count: i32, price: &str, ratio: &str, total: i64| {
         [
             ("ship_count", Value::Integer(count)),
@@ -62,6 +63,11 @@ pub async fn groups_add_up_exactly<H: Harness>() {
             ],
         )
         .await;
+    (harness, world)
+}
+
+pub async fn groups_add_up_exactly<H: Harness>() {
+    let (_harness, world) = large_numbers::<H>().await;
     let by = |name: &str| column(&world, name);
     let query = grouped(
         &world,
