@@ -5,7 +5,8 @@
 //! operation), `joined` (several writes as one set), `elastic` (targets to independent writes), `job`
 //! and `steer` (background jobs as rows), `define` (schema), `seed` (system tables), `available`
 //! (messages that are taken from tables), `identity` (who a token speaks of), `credential` (what the
-//! service keeps to tell who calls), `fault` (store errors to codes), `ids`.
+//! service keeps to tell who calls), `settings` (of callers, for
+//! queries), `fault` (store errors to codes), `ids`.
 //! Not here: HTTP, JSON, engines.
 
 mod available;
@@ -21,6 +22,7 @@ mod joined;
 mod message;
 mod run;
 mod seed;
+mod settings;
 mod steer;
 mod write;
 

@@ -235,7 +235,12 @@ impl Pipeline {
             Message::ReadPartition(Read { query, .. }, partition) => {
                 self.read_elastic(context, &query, Some(&partition)).await
             }
-            Message::Read(Read { query, .. }) => self.read(&query).await.map(Reply::Page),
+            Message::Read(Read { query, .. }) => {
+                if query.reads().any(|table| table.kind == TableKind::Elastic) {
+                    return Err(fault::no_links().into());
+                }
+                self.read(&query).await.map(Reply::Page)
+            }
             Message::Define(definition) => self.define(context, definition).await,
         }
     }

@@ -1,7 +1,8 @@
 //! FetchXML: from the text of a query to a bound query.
 //!
 //! In reading order: [`parse`] (paging and assembly), `link` (tables that are joined), `condition`
-//! (filters), `aggregate` (groups), `xml` (below them). What is not honoured is refused by name.
+//! (filters), `related` (links that are conditions), `aggregate` (groups), `xml` (below them). What is not
+//! honoured is refused by name.
 //! Source: query.md B. Not here: HTTP, codes, OData.
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
@@ -11,6 +12,7 @@ mod condition;
 mod error;
 pub mod limits;
 mod link;
+mod related;
 mod xml;
 
 pub use error::Error;
@@ -22,8 +24,10 @@ use crate::odata::{Options, limits as shared};
 use crate::scope::Scope;
 use crate::shape::{GroupOrder, LabelOrder, Rows, Shape};
 use crate::skiptoken::{self, SkipToken, Unfit};
-use crate::{BoundQuery, ColumnRef, Order, Page, Paging, label};
+use crate::{BoundQuery, ColumnRef, Filter, Order, Page, Paging, label};
+use condition::one_or;
 use model::{Catalog, ColumnKind, Table};
+use related::Outside;
 use std::collections::HashSet;
 use std::sync::Arc;
 use xml::Element;
@@ -63,6 +67,10 @@ struct Binder {
     scope: Scope,
     /// Alias of each link-entity, by source.
     aliases: Vec<(Box<str>, u16)>,
+    /// The places around the condition about other rows that is being read, outermost first.
+    outside: Vec<Outside>,
+    /// Conditions that links of the present place are, until its filter is put together.
+    semi_joins: Vec<Filter>,
     columns: Vec<ColumnRef>,
     outputs: Vec<Output>,
     names: HashSet<Box<str>>,
@@ -119,8 +127,10 @@ pub fn parse(
         return Err(Error::OtherTable { table: table.logical_name.clone(), name: name.into() });
     }
     let mut binder = Binder {
-        scope: Scope::new(catalog, table),
+        scope: Scope::new(catalog, table, &options.context),
         aliases: Vec::new(),
+        outside: Vec::new(),
+        semi_joins: Vec::new(),
         columns: Vec::new(),
         outputs: Vec::new(),
         names: HashSet::new(),
@@ -134,9 +144,11 @@ pub fn parse(
     };
     let all = binder.columns_of(entity, 0, "")?;
     let (filters, orders) = binder.links_of(entity, 0)?;
+    let semi_joins = std::mem::take(&mut binder.semi_joins);
     let filter = binder.filters(&filters, 0)?;
+    let filter = one_or(filter.into_iter().chain(semi_joins).collect(), Filter::And);
     // Long-term storage holds nothing.
-    let filter = if is_retained { Some(crate::Filter::Or(Vec::new())) } else { filter };
+    let filter = if is_retained { Some(Filter::Or(Vec::new())) } else { filter };
     for (order, source) in orders {
         match is_aggregate {
             true => binder.order_groups(order, by_value)?,
@@ -235,6 +247,16 @@ fn unknown(element: &Element, parent: &Element) -> Error {
     Error::UnknownElement { name, parent }
 }
 
+/// The column of a source with this logical name.
+fn column_of(scope: &Scope, source: u16, name: &str) -> Result<ColumnRef, Error> {
+    let table = scope.source(source);
+    let column = table.index_of(name).ok_or_else(|| Error::UnknownColumn {
+        table: table.logical_name.clone(),
+        name: name.into(),
+    })?;
+    Ok(ColumnRef { source, column })
+}
+
 impl Binder {
     /// The output columns of an element; tells whether all were asked for.
     fn columns_of(&mut self, element: &Element, source: u16, prefix: &str) -> Result<bool, Error> {
@@ -305,12 +327,7 @@ impl Binder {
 
     /// The column of a source with this logical name.
     fn column(&self, source: u16, name: &str) -> Result<ColumnRef, Error> {
-        let table = self.scope.source(source);
-        let column = table.index_of(name).ok_or_else(|| Error::UnknownColumn {
-            table: table.logical_name.clone(),
-            name: name.into(),
-        })?;
-        Ok(ColumnRef { source, column })
+        column_of(&self.scope, source, name)
     }
 
     /// The source of a link-entity by its alias.
@@ -387,7 +404,7 @@ impl Binder {
             }
             groups.counts_rows = rows_max.is_some();
         }
-        let Scope { catalog, table, joins } = self.scope;
+        let Scope { catalog, table, joins, .. } = self.scope;
         let query = BoundQuery {
             catalog,
             table,
@@ -407,7 +424,7 @@ impl Binder {
     /// Puts everything together: the key, the version and a total order are added.
     fn finish(
         mut self,
-        filter: Option<crate::Filter>,
+        filter: Option<Filter>,
         all: bool,
         bare: bool,
         count: bool,
@@ -446,7 +463,7 @@ impl Binder {
             return Err(Error::CookieOfOtherOrder);
         }
         let (paging, page_number) = wanted.paging(&self.scope, &self.order)?;
-        let Scope { catalog, table, joins } = self.scope;
+        let Scope { catalog, table, joins, .. } = self.scope;
         let query = BoundQuery {
             catalog,
             table,

@@ -152,7 +152,7 @@ pub fn parse_member(
     filter: Filter,
 ) -> Result<Parsed, Error> {
     let table = &within.list.table;
-    let mut scope = Scope::new(catalog, table);
+    let mut scope = Scope::new(catalog, table, &crate::Context::default());
     let filter = both(Some(within.bind(&mut scope)?), Some(filter));
     let paging = Paging { size: 1, after: None, skip: 0, look_ahead: false };
     let (select, nothing) = (Some(vec![table.primary_key]), Expansion::default());
@@ -167,7 +167,7 @@ pub fn parse_within(
     within: Option<&Within>,
 ) -> Result<Parsed, Error> {
     let select = select::parse(table, options.get("$select"))?;
-    let mut scope = Scope::new(catalog, table);
+    let mut scope = Scope::new(catalog, table, &options.context);
     let within = within.map(|within| within.bind(&mut scope)).transpose()?;
     let filter = both(within, filter::parse(&mut scope, options)?);
     let order = order::parse(&mut scope, options)?;
@@ -196,7 +196,7 @@ pub fn parse_single(
     let select = select::parse(table, options.get("$select"))?;
     let paging = Paging { size: 1, after: None, skip: 0, look_ahead: false };
     let order = order::by_key(table);
-    let mut scope = Scope::new(catalog, table);
+    let mut scope = Scope::new(catalog, table, &options.context);
     let expanded = expand::parse(&mut scope, options, options.get("$expand"))?;
     Ok(assemble(scope, select, expanded, Some(filter), order, paging, false, 1))
 }
@@ -209,7 +209,7 @@ pub fn parse_count(
     within: Option<&Within>,
 ) -> Result<Parsed, Error> {
     options.refuse_except(&["$filter"])?;
-    let mut scope = Scope::new(catalog, table);
+    let mut scope = Scope::new(catalog, table, &options.context);
     let within = within.map(|within| within.bind(&mut scope)).transpose()?;
     let filter = both(within, filter::parse(&mut scope, options)?);
     let select = Some(vec![table.primary_key]);
@@ -268,7 +268,7 @@ fn assemble(
         place_of(key.column);
     }
     expanded.place(&scope, &mut place_of);
-    let Scope { catalog, table, joins } = scope;
+    let Scope { catalog, table, joins, .. } = scope;
     let query = BoundQuery {
         catalog,
         table,

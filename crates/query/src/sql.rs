@@ -66,7 +66,7 @@ pub fn parse(
     text: &str,
 ) -> Result<Selected, Error> {
     let statement = read(text)?;
-    let mut binder = Binder::new(Scope::new(catalog, table));
+    let mut binder = Binder::new(Scope::new(catalog, table, &options.context));
     let parts = select::parts(&statement)?;
     binder.tables(parts.from)?;
     let filter = parts.selection.map(|expression| binder.filter(expression)).transpose()?;
@@ -205,7 +205,7 @@ impl Binder {
         let cut = Cut::new(parts.rows, wanted.clamp(1, most), page_number);
         let after = token.map(|token| token.after);
         let paging = Paging { size: cut.size, after, skip, look_ahead: cut.remaining != Some(0) };
-        let Scope { catalog, table, joins } = self.scope;
+        let Scope { catalog, table, joins, .. } = self.scope;
         let query = BoundQuery {
             catalog,
             table,
@@ -284,7 +284,7 @@ impl Binder {
         if let Rows::Groups(groups) = &mut rows {
             groups.counts_rows = is_counted;
         }
-        let Scope { catalog, table, joins } = self.scope;
+        let Scope { catalog, table, joins, .. } = self.scope;
         let query = BoundQuery {
             catalog,
             table,

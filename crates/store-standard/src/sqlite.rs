@@ -15,6 +15,7 @@ pub(crate) mod dialect;
 mod error;
 mod exact;
 mod execute;
+mod functions;
 mod queue;
 mod reader;
 mod schema;

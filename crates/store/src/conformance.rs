@@ -2,7 +2,8 @@
 //!
 //! An engine implements [`Harness`] and calls [`crate::standard_store_suite!`] once in its tests: the
 //! macro lists every test, so that no engine can leave one out. `SHEAF_CASES` is the number of random
-//! cases per random test (a few by default), `SHEAF_SEED` another seed for them.
+//! cases per random test (a few by default), `SHEAF_SEED` another seed for them, `SHEAF_QUERIES` the
+//! number of queries of each case of random queries.
 //! Not here: what an engine promises beyond the contract (statement counts, speed, crashes).
 
 pub mod elastic;
@@ -167,6 +168,9 @@ macro_rules! standard_store_suite {
             }
             random_queries {
                 random_queries_agree_with_the_evaluator
+            }
+            cases {
+                query_cases_agree
             }
         }
     };

@@ -250,10 +250,27 @@ impl WebApi {
             let attempt = Attempt { pipeline: &self.pipeline, request, context };
             match dispatch(&attempt).await {
                 Ok(response) => return Ok(response),
+                Err(Stop::Problem(problem)) if problem.needs_settings => {
+                    self.put_settings(request).await?;
+                }
                 Err(stop) => self.renew(stop).await?,
             }
         }
         Err(Problem::busy())
+    }
+
+    /// Reads what the caller has set, for a query that asks for it.
+    async fn put_settings(&self, request: &Request) -> Result<(), Problem> {
+        let context = self.context(request.caller, request.now);
+        match self.pipeline.settings(&context).await {
+            // Only the first ones count: a request sees one state.
+            Ok(settings) => drop(request.options.context.settings.set(settings)),
+            Err(pipeline::Error::StaleCatalog) => {
+                self.pipeline.refresh().await.map_err(refused)?;
+            }
+            Err(error) => return Err(refused(error)),
+        }
+        Ok(())
     }
 
     /// The newest snapshot for a request.

@@ -109,7 +109,8 @@ fn new_job(attempt: &Attempt<'_>) -> Result<NewJob, Problem> {
         return Err(Problem::argument("'QuerySet' must hold at least one query."));
     };
     for query in &parsed {
-        let bound = expression::bind(&attempt.context.catalog, query, attempt.context.now)
+        let asked = &attempt.request.options.context;
+        let bound = expression::bind(&attempt.context.catalog, query, asked)
             .map_err(refused::of_expression)?;
         let table = &bound.table;
         if !pipeline::can_delete(table) {

@@ -12,6 +12,7 @@ use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
 use model::{Caller, Timestamp, Uuid};
 use query::odata::{Options, limits};
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use wire::etag::{self, ETag};
 use wire::headers;
@@ -112,6 +113,13 @@ pub(crate) fn read(incoming: Incoming, prefer: Prefer, bounds: Bounds) -> Result
     options.page_size = prefer.max_page_size;
     options.page_size_max = bounds.page_size_max;
     options.aggregate_rows_max = bounds.aggregate_rows_max;
+    // The settings are read when a query asks for them.
+    options.context = query::Context {
+        now,
+        user: caller.user,
+        business_unit: caller.business_unit,
+        settings: OnceLock::new(),
+    };
     check_headers(&headers, caller)?;
     let parameters = parameters::read(&headers, options.get("tag"))?;
     if !body.is_empty() {

@@ -206,11 +206,16 @@ fn not_about_one_value(filter: &Filter) -> Option<Fault> {
     match filter {
         Filter::And(all) | Filter::Or(all) => all.iter().find_map(not_about_one_value),
         Filter::CompareColumns { .. } => Some(fault::no_column_comparison()),
-        Filter::Exists(_) | Filter::CompareOuter { .. } => Some(fault::no_links()),
+        Filter::Exists(_) | Filter::CompareOuter { .. } | Filter::Hierarchy(_) => {
+            Some(fault::no_links())
+        }
         Filter::Compare { .. }
         | Filter::IsNull { .. }
         | Filter::In { .. }
-        | Filter::Text { .. } => None,
+        | Filter::Text { .. }
+        | Filter::Like { .. }
+        | Filter::Ranges { .. }
+        | Filter::Choices { .. } => None,
     }
 }
 

@@ -42,7 +42,7 @@ pub fn parse(
 ) -> Result<Grouped, Error> {
     options.refuse_except(&["$apply", "$orderby", "$top", "$skiptoken"])?;
     let text = options.get("$apply").unwrap_or_default();
-    let mut scope = Scope::new(catalog, table);
+    let mut scope = Scope::new(catalog, table, &options.context);
     let steps = cut(text, '/')?;
     let Some((last, before)) = steps.split_last() else { return Err(bad(text)) };
     let mut filters = Vec::with_capacity(before.len());
@@ -83,7 +83,7 @@ pub fn parse(
     if let Rows::Groups(groups) = &mut rows {
         groups.counts_rows = true;
     }
-    let Scope { catalog, table, joins } = scope;
+    let Scope { catalog, table, joins, .. } = scope;
     let query = BoundQuery {
         catalog,
         table,

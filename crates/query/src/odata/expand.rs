@@ -317,7 +317,7 @@ impl Binder<'_> {
             }
             own.put(option, value);
         }
-        let mut inside = Scope::new(&scope.catalog, table);
+        let mut inside = Scope::new(&scope.catalog, table, &scope.context);
         let parent = list.parent(&mut inside)?;
         let select = select::parse(table, own.get("$select"))?;
         let filter = filter::parse(&mut inside, &own)?;

@@ -2,8 +2,8 @@
 //!
 //! Not here: what an option means. Invariant: no name stands twice.
 
-use crate::Error;
 use crate::odata::limits;
+use crate::{Context, Error};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
@@ -17,6 +17,8 @@ pub struct Options {
     pub page_size_max: u32,
     /// The most rows that one aggregate may read; none for any number.
     pub aggregate_rows_max: Option<u64>,
+    /// When is asked, and by whom.
+    pub context: Context,
 }
 
 impl Default for Options {
@@ -26,6 +28,7 @@ impl Default for Options {
             page_size: None,
             page_size_max: limits::PAGE_SIZE_MAX,
             aggregate_rows_max: None,
+            context: Context::default(),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::Binder;
 use super::names::unwrapped;
 use crate::odata::limits;
 use crate::odata::{Literal, Side, leaf, negate};
-use crate::{ColumnRef, Compare, Error, Filter, Match};
+use crate::{ColumnRef, Compare, Error, Filter, operator};
 use sqlparser::ast::{self, BinaryOperator, Expr, InTarget, UnaryOperator};
 
 fn refused(what: impl std::fmt::Display) -> Error {
@@ -99,7 +99,10 @@ impl Binder {
                 let Some(Literal::Text(pattern)) = literal(pattern) else {
                     return Err(refused("LIKE with anything but a text"));
                 };
-                let like = self.like(column, &pattern)?;
+                if !leaf::is_text(&self.scope.column(column).kind) {
+                    return Err(refused("LIKE of a column that holds no text"));
+                }
+                let like = operator::like(column, operator::Place::Whole, &pattern);
                 Ok(if *negated { negate(like) } else { like })
             }
             Expr::Exists { .. } | Expr::Subquery(_) => Err(refused("a sub-query")),
@@ -164,34 +167,5 @@ fn flipped(compare: Compare) -> Compare {
         Compare::GreaterOrEqual => Compare::LessOrEqual,
         Compare::Less => Compare::Greater,
         Compare::LessOrEqual => Compare::GreaterOrEqual,
-    }
-}
-
-impl Binder {
-    /// A pattern: wild cards at its ends, or none.
-    fn like(&self, column: ColumnRef, pattern: &str) -> Result<Filter, Error> {
-        let (start, rest) = match pattern.strip_prefix('%') {
-            Some(rest) => (true, rest),
-            None => (false, pattern),
-        };
-        let (end, middle) = match rest.strip_suffix('%') {
-            Some(middle) => (true, middle),
-            None => (false, rest),
-        };
-        let text = Literal::Text(middle.to_owned());
-        let definition = self.scope.column(column);
-        let matches = match (start, end) {
-            (true, true) => Match::Contains,
-            (true, false) if middle.is_empty() => Match::Contains,
-            (true, false) => Match::EndsWith,
-            (false, true) => Match::StartsWith,
-            (false, false) => {
-                // The checks of a pattern, and then the text that it stands for.
-                leaf::matches(definition, column, Match::Contains, "LIKE", &text)?;
-                let plain = Literal::Text(leaf::unescaped(middle)?);
-                return leaf::compare(definition, column, Compare::Equal, &plain, Side::Left);
-            }
-        };
-        leaf::matches(definition, column, matches, "LIKE", &text)
     }
 }

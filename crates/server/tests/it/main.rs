@@ -7,6 +7,7 @@ mod conformance;
 mod elastic;
 mod house;
 mod jobs;
+mod laws;
 mod limits;
 mod messages;
 mod shutdown;

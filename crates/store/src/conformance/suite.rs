@@ -1,5 +1,6 @@
 //! The tests of the suite, by subject. Each is listed in [`crate::standard_store_suite!`].
 
+pub mod cases;
 pub mod changes;
 pub mod definitions;
 pub mod deletes;
