@@ -174,6 +174,8 @@ fn kind(kind: &ColumnKind) -> String {
             format!("lookup({})", names.join(", "))
         }
         ColumnKind::TableName => "table name".to_owned(),
+        ColumnKind::File { .. } => "file".to_owned(),
+        ColumnKind::Image { .. } => "image".to_owned(),
     }
 }
 

@@ -40,7 +40,7 @@ impl Converter {
     /// Prepares a column. `catalog` holds the tables that its lookups point to.
     pub fn new(column: &Column, catalog: &Catalog) -> Self {
         let kind = match &column.kind {
-            ColumnKind::Guid => Kind::Guid,
+            ColumnKind::Guid | ColumnKind::File { .. } | ColumnKind::Image { .. } => Kind::Guid,
             ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName => Kind::Text,
             ColumnKind::Integer { .. } => Kind::Integer,
             ColumnKind::BigInt => Kind::BigInt,

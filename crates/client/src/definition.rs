@@ -165,6 +165,15 @@ fn kind(kind: &ColumnKind) -> (&'static str, Json) {
         ColumnKind::Status { .. } => ("Status", json!({})),
         ColumnKind::Lookup { .. } => ("Lookup", json!({})),
         ColumnKind::TableName => ("EntityName", json!({})),
+        ColumnKind::File { max_size_kb } => ("File", json!({"MaxSizeInKB": max_size_kb})),
+        ColumnKind::Image { max_size_kb, can_store_full_image, is_primary } => (
+            "Image",
+            json!({
+                "MaxSizeInKB": max_size_kb,
+                "CanStoreFullImage": can_store_full_image,
+                "IsPrimaryImage": is_primary,
+            }),
+        ),
     }
 }
 

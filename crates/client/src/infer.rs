@@ -305,6 +305,7 @@ impl Inference {
                 required: RequiredLevel::None,
                 kind,
                 is_primary_name: false,
+                global_choice: None,
                 settings: model::ColumnSettings::default(),
             });
             kept.push(header.as_str());
@@ -405,6 +406,7 @@ fn name_records(
         required: RequiredLevel::None,
         kind: ColumnKind::Text { max_length: TEXT_LEAST, format: TextFormat::Text },
         is_primary_name: true,
+        global_choice: None,
         settings: model::ColumnSettings::default(),
     });
 }

@@ -1,9 +1,10 @@
 //! What a caller asks for when it creates schema: before names, ids and system columns are added.
 
 use crate::{
-    Cascade, ColumnKind, ColumnSettings, Label, Menu, Ownership, RelationshipSettings,
-    RequiredLevel, TableKind, TableSettings,
+    Cascade, ChoiceOption, ColumnKind, ColumnSettings, Label, Menu, Ownership,
+    RelationshipSettings, RequiredLevel, TableKind, TableSettings,
 };
+use uuid::Uuid;
 
 /// A table as a caller asks for it.
 #[derive(Clone, Debug)]
@@ -49,8 +50,32 @@ pub struct NewColumn {
     pub kind: ColumnKind,
     /// This column names the record.
     pub is_primary_name: bool,
-    /// What is kept beside; times are given by the service.
+    /// The global choice that it is bound to; `kind` then holds no options yet.
+    pub global_choice: Option<GlobalChoiceKey>,
+    /// What is kept beside; times and the global choice are given by the service.
     pub settings: ColumnSettings,
+}
+
+/// How a caller names a global choice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GlobalChoiceKey {
+    /// By its metadata id.
+    Id(Uuid),
+    /// By its name.
+    Name(Box<str>),
+}
+
+/// A global choice as a caller asks for it.
+#[derive(Clone, Debug)]
+pub struct NewGlobalChoice {
+    /// Unique name with prefix.
+    pub name: Box<str>,
+    /// Display name.
+    pub display_name: Label,
+    /// Description.
+    pub description: Label,
+    /// The options.
+    pub options: Vec<ChoiceOption>,
 }
 
 /// An alternate key as a caller asks for it.

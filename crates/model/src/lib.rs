@@ -22,7 +22,10 @@ pub use caller::Caller;
 pub use catalog::{Catalog, Definitions};
 pub use choice::{ChoiceOption, GlobalChoice};
 pub use code::ErrorCode;
-pub use define::{NewColumn, NewKey, NewManyToMany, NewManyToManyEnd, NewRelationship, NewTable};
+pub use define::{
+    GlobalChoiceKey, NewColumn, NewGlobalChoice, NewKey, NewManyToMany, NewManyToManyEnd,
+    NewRelationship, NewTable,
+};
 pub use fault::{Failure, Fault};
 pub use fold::{fold, fold_part};
 pub use label::{Label, LocalizedText};

@@ -90,8 +90,6 @@ pub struct TableSettings {
     pub column_number_max: u32,
     /// The highest number that an alternate key ever had; see [`TableDefinition::next_key_id`].
     pub key_number_max: u32,
-    /// Logical name of the image column that stands for a record.
-    pub primary_image: Option<Box<str>>,
 }
 
 impl TableDefinition {
@@ -300,13 +298,29 @@ pub enum ColumnKind {
     },
     /// The logical name of a table.
     TableName,
+    /// A file: the value is the id of what is stored. Its name stands in the column `<name>_name`.
+    File {
+        /// Largest file, in units of 1,024 bytes.
+        max_size_kb: u32,
+    },
+    /// An image: the value is the id of what is stored, and a reader gets the thumbnail. Beside it stand
+    /// `<name>_timestamp`, `<name>_url` and `<name>id`.
+    Image {
+        /// Largest image, in units of 1,024 bytes.
+        max_size_kb: u32,
+        /// The image itself is kept beside its thumbnail.
+        can_store_full_image: bool,
+        /// It stands for the record; one per table.
+        is_primary: bool,
+    },
 }
 
 impl ColumnKind {
     /// The type under which the Web API knows the column.
     pub fn edm_type(&self) -> &'static str {
         match self {
-            Self::Guid | Self::Lookup { .. } => "Edm.Guid",
+            Self::Guid | Self::Lookup { .. } | Self::File { .. } => "Edm.Guid",
+            Self::Image { .. } => "Edm.Binary",
             Self::Text { .. } | Self::Memo { .. } | Self::MultiChoice { .. } | Self::TableName => {
                 "Edm.String"
             }

@@ -23,6 +23,10 @@ pub enum MessageName {
     UpsertMultiple,
     /// Records of an elastic table are deleted.
     DeleteMultiple,
+    /// Pairs of a many-to-many relationship are made.
+    Associate,
+    /// Pairs of a many-to-many relationship are taken apart.
+    Disassociate,
     /// One record is read.
     Retrieve,
     /// Records are read.
@@ -41,6 +45,8 @@ impl MessageName {
             Self::UpdateMultiple => "UpdateMultiple",
             Self::UpsertMultiple => "UpsertMultiple",
             Self::DeleteMultiple => "DeleteMultiple",
+            Self::Associate => "Associate",
+            Self::Disassociate => "Disassociate",
             Self::Retrieve => "Retrieve",
             Self::RetrieveMultiple => "RetrieveMultiple",
         }

@@ -5,8 +5,10 @@
 //! tables), `elastic` (what elastic tables have of their own, and what they refuse).
 //! Source: `metadata.md` 4 to 8.
 
+mod choices;
 pub(crate) mod columns;
 mod elastic;
+mod files;
 pub(crate) mod many_to_many;
 mod names;
 pub(crate) mod system;
@@ -292,7 +294,7 @@ fn new_table(
         has_activities: wish.has_activities,
         change_tracking: wish.change_tracking.unwrap_or(true),
         optimistic_concurrency: true,
-        settings: model::TableSettings::default(),
+        settings: wish.settings,
         columns,
         primary_key,
         primary_name: None,
@@ -333,8 +335,9 @@ fn check_column_count(table: &TableDefinition) -> Result<(), Fault> {
 fn add_column(
     table: &mut TableDefinition,
     fresh: &Fresh<'_>,
-    wish: NewColumn,
+    mut wish: NewColumn,
 ) -> Result<ColumnIndex, Fault> {
+    choices::bind(&fresh.context.catalog, &mut wish)?;
     names::check(&wish.schema_name, "Attribute")?;
     let logical_name = wish.schema_name.to_lowercase();
     if table.columns.iter().any(|column| *column.logical_name == *logical_name) {
@@ -350,20 +353,36 @@ fn add_column(
     column.description = wish.description;
     column.required = wish.required;
     column.is_custom = true;
-    column.metadata_id = fresh.id();
+    column.settings = wish.settings;
+    fresh.name_column(&mut column);
     let is_money = matches!(column.kind, ColumnKind::Money { .. });
-    let name = table.logical_name.clone();
-    let place = push(&mut table.columns, &name, column.clone());
+    let first = table.columns.len();
+    let place = push_next(table, column.clone());
+    files::companions(table, &column);
     if is_money {
         let twin = format!("{}_Base", column.schema_name);
         let mut base = computed(&twin, "", column.kind.clone(), Computed::CopyOf { column: place });
         let label = column.display_name.shown().unwrap_or(&column.schema_name);
         base.display_name = Label::english(format!("{label} (Base)"));
-        base.is_custom = true;
-        push(&mut table.columns, &name, base);
+        push_next(table, base);
         add_currency(table);
     }
+    for companion in table.columns.iter_mut().skip(first + 1) {
+        companion.is_custom = companion.logical_name.starts_with(&*column.logical_name);
+        fresh.name_column(companion);
+    }
     Ok(place)
+}
+
+/// Adds a column with the next number of a table that may have lost some.
+fn push_next(table: &mut TableDefinition, column: Column) -> ColumnIndex {
+    let number = table.next_column_id();
+    let name = table.logical_name.clone();
+    let place = push(&mut table.columns, &name, column);
+    if let Some(column) = table.columns.last_mut() {
+        column.id = number;
+    }
+    place
 }
 
 /// The first money column of a table brings the record's currency and its rate.
@@ -372,12 +391,11 @@ fn add_currency(table: &mut TableDefinition) {
     if has {
         return;
     }
-    let name = table.logical_name.clone();
     let targets = [("transactioncurrency", "transactioncurrencyid")];
     let currency =
         columns::column("TransactionCurrencyId", "Currency", lookup(LookupKind::Plain, &targets));
-    push(&mut table.columns, &name, currency);
-    push(&mut table.columns, &name, read_only("ExchangeRate", "Exchange Rate", decimal(10)));
+    push_next(table, currency);
+    push_next(table, read_only("ExchangeRate", "Exchange Rate", decimal(10)));
 }
 
 /// What a column may not be.
@@ -424,7 +442,13 @@ fn check_kind(table: TableKind, wish: &NewColumn) -> Result<(), Fault> {
             }
         }
         ColumnKind::MultiChoice { options } => {
-            check_options(name, options.iter().map(|option| option.value))
+            check_options(name, options.iter().map(|option| option.value))?;
+            match wish.settings.default_option {
+                Some(default) if !options.iter().any(|option| option.value == default) => refuse(
+                    format!("Attribute {name}: the default {default} is not among its options."),
+                ),
+                _ => Ok(()),
+            }
         }
         ColumnKind::State { .. }
         | ColumnKind::Status { .. }
@@ -468,7 +492,8 @@ fn new_column(
     let place = add_column(&mut definition, fresh, wish)?;
     check_column_count(&definition)?;
     let made = definition.columns[usize::from(place.0)].metadata_id;
-    let brought_currency = definition.columns.len() > before + 2;
+    let brought_currency = table.index_of("transactioncurrencyid").is_none()
+        && definition.columns.iter().any(|one| &*one.logical_name == "transactioncurrencyid");
     let added = definition.columns.drain(before..);
     ops.extend(
         added.map(|column| SchemaOp::AddColumn { table: table.id, column: Box::new(column) }),
@@ -531,7 +556,7 @@ fn new_key(table: &Table, fresh: &Fresh<'_>, wish: NewKey) -> Result<AlternateKe
         ));
     }
     Ok(AlternateKey {
-        id: table.keys.iter().map(|key| key.id).max().unwrap_or(0) + 1,
+        id: table.next_key_id(),
         metadata_id: fresh.id(),
         logical_name,
         schema_name: wish.schema_name,
@@ -587,12 +612,13 @@ fn new_relationship(
     column.is_custom = true;
     // A lookup that cascades follow is indexed: deleting a row must not scan the tables that point to it.
     column.is_indexed = true;
-    column.metadata_id = fresh.id();
-    push(&mut definition.columns, &referencing.logical_name, column);
+    fresh.name_column(&mut column);
+    push_next(&mut definition, column);
     check_column_count(&definition)?;
     let column = definition.columns.pop().expect("just pushed");
     ops.push(SchemaOp::AddColumn { table: referencing.id, column: Box::new(column) });
     let metadata_id = fresh.id();
+    let now = Some(fresh.context.now);
     ops.push(SchemaOp::AddRelationship(OneToMany {
         metadata_id,
         referenced_table: referenced.logical_name.clone(),
@@ -607,7 +633,11 @@ fn new_relationship(
         cascade,
         is_custom: true,
         is_hierarchical: wish.is_hierarchical,
-        settings: wish.settings,
+        settings: model::RelationshipSettings {
+            created_on: now,
+            modified_on: now,
+            ..wish.settings
+        },
     }));
     Ok(metadata_id)
 }
@@ -667,6 +697,7 @@ pub(crate) mod tests {
                 required: RequiredLevel::None,
                 kind: columns::text(100),
                 is_primary_name: true,
+                global_choice: None,
                 settings: model::ColumnSettings::default(),
             }],
         }
@@ -716,6 +747,7 @@ pub(crate) mod tests {
             required: RequiredLevel::None,
             kind: columns::money(),
             is_primary_name: false,
+            global_choice: None,
             settings: model::ColumnSettings::default(),
         };
         add_column(&mut table, &fresh, price).expect("a plain column");

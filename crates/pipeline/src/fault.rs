@@ -191,6 +191,7 @@ impl Shape {
                     .collect(),
             ),
             WriteOp::Delete(op) => (&op.table, op.rows.iter().map(|_| Vec::new()).collect()),
+            WriteOp::Fill(op) => (&op.table, op.rows.iter().map(|_| Vec::new()).collect()),
         };
         let in_key = |index: ColumnIndex| table.keys.iter().any(|key| key.columns.contains(&index));
         let keys = if table.keys.is_empty() {
@@ -223,7 +224,9 @@ pub(crate) fn of_rejections(message: MessageName, shape: &Shape, rows: Vec<Rejec
     }
     let mut fault = of_failures(message, failures);
     match first {
-        Some(Rejection { index, reason: Reason::DuplicateKey { key }, .. }) => {
+        Some(Rejection { index, reason: Reason::DuplicateKey { key }, .. })
+            if message != MessageName::Associate =>
+        {
             fault.hint = None;
             for (name, value) in duplicate_details(shape, index, key) {
                 fault = fault.with_detail(name, value);
@@ -286,6 +289,13 @@ fn failure(message: MessageName, shape: &Shape, row: Rejection) -> Failure {
                 format!("{name} With Id = {id} Does Not Exist")
             };
             (code::OBJECT_DOES_NOT_EXIST, text, None)
+        }
+        Reason::KeyMissing if message == MessageName::Disassociate => {
+            let text = "The records are not associated: their link Does Not Exist".to_owned();
+            (code::OBJECT_DOES_NOT_EXIST, text, None)
+        }
+        Reason::DuplicateKey { .. } if message == MessageName::Associate => {
+            (code::DUPLICATE_RECORD, "Cannot insert duplicate key.".to_owned(), None)
         }
         Reason::KeyMissing => {
             let text =

@@ -9,7 +9,7 @@ use crate::fault::{self, Shape};
 use crate::write::Planned;
 use model::{Failure, Fault, MessageName, Uuid};
 use std::collections::HashSet;
-use store::writes::{Insert, Update, WriteOp};
+use store::writes::{Fill, Insert, Update, WriteOp};
 use store::{Rejection, RowKey, RowOutcome};
 
 /// Operations, and which of their rows are whose.
@@ -19,6 +19,8 @@ pub(crate) struct Joined {
     pub(crate) writes: Vec<Joint>,
     /// The records that the last operation changes.
     changed: HashSet<Uuid>,
+    /// What completes rows in the end: one operation per table.
+    fills: Vec<Fill>,
 }
 
 /// One write: where its rows are.
@@ -37,7 +39,14 @@ impl Joined {
     /// Adds the next write.
     pub(crate) fn push(&mut self, name: MessageName, planned: Planned) {
         let shape = Shape::of(&planned);
-        let Planned { op, target_of_row, row_of_target, refused: _ } = planned;
+        let Planned { op, target_of_row, row_of_target, refused: _, fill } = planned;
+        if let Some(fill) = fill {
+            // What a table's rows are completed with is the same for all of them.
+            match self.fills.iter_mut().find(|known| known.table.id == fill.table.id) {
+                Some(known) => known.rows.extend(fill.rows),
+                None => self.fills.push(fill),
+            }
+        }
         let rows = target_of_row.len();
         let first = match (self.ops.last_mut(), op) {
             (Some(WriteOp::Insert(last)), WriteOp::Insert(next)) if inserts_join(last, &next) => {
@@ -64,6 +73,15 @@ impl Joined {
         };
         let op = self.ops.len() - 1;
         self.writes.push(Joint { name, op, first, rows, row_of_target, shape });
+    }
+}
+
+impl Joined {
+    /// All operations, and where the rows of each write are.
+    pub(crate) fn finish(self) -> (Vec<WriteOp>, Vec<Joint>) {
+        let Self { mut ops, writes, fills, .. } = self;
+        ops.extend(fills.into_iter().map(WriteOp::Fill));
+        (ops, writes)
     }
 }
 

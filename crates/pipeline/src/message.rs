@@ -6,7 +6,7 @@ use model::{
 };
 use query::{BoundQuery, Page};
 use std::sync::Arc;
-use store::RowOutcome;
+use store::{Deleted, RowOutcome};
 
 /// One message.
 #[derive(Clone, Debug)]
@@ -24,8 +24,23 @@ pub enum Message {
     /// The same in one partition of an elastic table: its effective name, which is the text of the id
     /// for a record without a partition.
     ReadPartition(Read, Box<str>),
+    /// Begin to follow the changes of a table, or go on: answers the version that divides them.
+    Follow(Arc<Table>),
+    /// The rows that were deleted from a followed table.
+    Deleted(DeletedRows),
     /// A change of definitions.
     Define(Definition),
+}
+
+/// Rows that were deleted from a followed table and are not there again.
+#[derive(Clone, Debug)]
+pub struct DeletedRows {
+    /// The table.
+    pub table: Arc<Table>,
+    /// Only those above this version.
+    pub after: i64,
+    /// So many at most, the lowest versions first.
+    pub rows_max: u32,
 }
 
 /// A message that writes a slice of targets of one table.
@@ -94,6 +109,10 @@ pub enum Reply {
     /// Some targets of a bulk message on an elastic table were not written; the others were. One
     /// outcome per target, in order.
     Partly(Vec<Result<RowOutcome, Failure>>),
+    /// The version up to which every read that begins from now on sees all changes.
+    Followed(i64),
+    /// Deleted rows, ascending by version.
+    Deleted(Vec<Deleted>),
     /// The rows.
     Page(Page),
     /// Metadata ids of what was made, in order.

@@ -8,10 +8,11 @@ mod elastic;
 use crate::available::{self, Unavailable};
 use crate::define;
 use crate::fault;
+use crate::follow;
 use crate::identity;
 use crate::ids::IdSource;
 use crate::joined::{self, Joined};
-use crate::message::{Definition, Message, Read, Reply, Write};
+use crate::message::{Definition, DeletedRows, Message, Read, Reply, Write};
 use crate::seed;
 use crate::write::{self, Principals};
 use crate::{job, steer};
@@ -241,6 +242,16 @@ impl Pipeline {
                 }
                 self.read(&query).await.map(Reply::Page)
             }
+            Message::Follow(table) => {
+                follow::refuse_unfollowed(&table)?;
+                let version = self.store.follow(&context.catalog, table.id).await;
+                version.map(Reply::Followed).map_err(not_about_rows)
+            }
+            Message::Deleted(DeletedRows { table, after, rows_max }) => {
+                follow::refuse_unfollowed(&table)?;
+                let rows = self.store.deleted(&context.catalog, table.id, after, rows_max).await;
+                rows.map(Reply::Deleted).map_err(not_about_rows)
+            }
             Message::Define(definition) => self.define(context, definition).await,
         }
     }
@@ -290,7 +301,7 @@ impl Pipeline {
                 return Err(self.refuse_values(context, set, refused).await);
             }
         }
-        let Joined { ops, writes, .. } = set;
+        let (ops, writes) = set.finish();
         let applied = self.apply(context, ops).await;
         if about_users {
             self.identities_changed();

@@ -19,8 +19,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use store::RowKey;
 use store::writes::{
-    Delete, DeleteRow, Insert, InsertRow, Update, UpdateRow, Upsert, UpsertCondition, UpsertRow,
-    WriteOp,
+    Delete, DeleteRow, Fill, Insert, InsertRow, Update, UpdateRow, Upsert, UpsertCondition,
+    UpsertRow, WriteOp,
 };
 
 /// One operation, and which target each of its rows came from.
@@ -33,6 +33,8 @@ pub(crate) struct Planned {
     pub(crate) row_of_target: Vec<usize>,
     /// The targets whose values are refused, ascending. Their rows hold no values and must not be kept.
     pub(crate) refused: Vec<Failure>,
+    /// What completes its rows once they are written.
+    pub(crate) fill: Option<Fill>,
 }
 
 /// A row per target, and the targets whose values are refused.
@@ -90,6 +92,7 @@ pub(crate) fn plan(
         target_of_row: (0..count).collect(),
         row_of_target: (0..count).collect(),
         refused,
+        fill: None,
     };
     match name {
         MessageName::Create | MessageName::CreateMultiple => {
@@ -97,16 +100,25 @@ pub(crate) fn plan(
             let constants = insert_constants(&table, organization, context.caller, context.now);
             Ok(one_to_one(WriteOp::Insert(Insert { table, constants, rows }), refused))
         }
-        MessageName::Update | MessageName::UpdateMultiple => plan.updates(table.clone(), targets),
+        MessageName::Update | MessageName::UpdateMultiple => {
+            plan.updates(table.clone(), targets).map(|planned| plan.completed(planned))
+        }
         MessageName::Upsert | MessageName::UpsertMultiple => {
             let Drafted { rows, refused } = plan.upserts(targets, ids, condition);
             let insert_constants =
                 insert_constants(&table, organization, context.caller, context.now);
             let update_constants = update_constants(&table, context.caller, context.now);
+            let table = table.clone();
             let op = Upsert { table, insert_constants, update_constants, rows };
-            Ok(one_to_one(WriteOp::Upsert(op), refused))
+            Ok(plan.completed(one_to_one(WriteOp::Upsert(op), refused)))
         }
-        MessageName::Delete => {
+        // A pair is a row of the table that holds them.
+        MessageName::Associate => {
+            let Drafted { rows, refused } = plan.inserts(targets, ids)?;
+            let op = Insert { table, constants: Vec::new(), rows };
+            Ok(one_to_one(WriteOp::Insert(op), refused))
+        }
+        MessageName::Delete | MessageName::Disassociate => {
             let rows = plan.deletes(targets)?;
             Ok(one_to_one(WriteOp::Delete(Delete { table, rows }), Vec::new()))
         }
@@ -157,6 +169,11 @@ pub(crate) fn named_principals(message: &Write) -> Vec<LookupValue> {
 pub(crate) fn refuse_by_table(message: &Write, authority: Authority) -> Result<(), Fault> {
     let Write { name, table, targets, .. } = message;
     let name = *name;
+    if matches!(name, MessageName::Associate | MessageName::Disassociate) {
+        // Privileges of roles have a depth besides: actions of their own make them.
+        let takes_pairs = table.is_intersect && &*table.logical_name != "roleprivileges";
+        return if takes_pairs { Ok(()) } else { Err(unavailable(name, table)) };
+    }
     let creates =
         !matches!(name, MessageName::Update | MessageName::UpdateMultiple | MessageName::Delete);
     let refused = match seed::writable(table) {
@@ -166,12 +183,7 @@ pub(crate) fn refuse_by_table(message: &Write, authority: Authority) -> Result<(
         Writable::ReadOnly => authority == Authority::Caller,
     };
     if refused && name != MessageName::DeleteMultiple {
-        return Err(Fault::new(code::NOT_SUPPORTED, "This action is not supported.").with_hint(
-            format!(
-                "`{name}` is not available for table `{}`; the service keeps its rows",
-                table.logical_name
-            ),
-        ));
+        return Err(unavailable(name, table));
     }
     if name == MessageName::Update
         && !table.optimistic_concurrency
@@ -180,6 +192,13 @@ pub(crate) fn refuse_by_table(message: &Write, authority: Authority) -> Result<(
         return Err(fault::concurrency_not_enabled(table));
     }
     Ok(())
+}
+
+fn unavailable(name: MessageName, table: &Table) -> Fault {
+    Fault::new(code::NOT_SUPPORTED, "This action is not supported.").with_hint(format!(
+        "`{name}` is not available for table `{}`; the service keeps its rows",
+        table.logical_name
+    ))
 }
 
 impl Columns {
@@ -265,7 +284,41 @@ impl<'a> Plan<'a> {
         }
         let constants = update_constants(&table, self.context.caller, self.context.now);
         let op = WriteOp::Update(Update { table, constants, rows });
-        Ok(Planned { op, target_of_row, row_of_target, refused })
+        Ok(Planned { op, target_of_row, row_of_target, refused, fill: None })
+    }
+
+    /// Adds that rows which get money and have no currency get the base currency.
+    fn completed(&self, planned: Planned) -> Planned {
+        let mut prepared = Prepared::default();
+        self.default_currency(&mut prepared);
+        let (table, cells) = (planned.op.table().clone(), prepared.insert_cells);
+        if cells.is_empty() {
+            return planned;
+        }
+        let wants = |cells: &[Cell], binds: &[Bind]| {
+            let is_money = |cell: &Cell| {
+                let kind = &self.table.column(cell.column).kind;
+                matches!(kind, ColumnKind::Money { .. }) && !cell.value.is_null()
+            };
+            let is_currency = |column: ColumnIndex| Some(column) == self.columns.currency;
+            cells.iter().any(is_money)
+                && !cells.iter().any(|cell| is_currency(cell.column))
+                && !binds.iter().any(|bind| is_currency(bind.column))
+        };
+        let rows: Vec<RowKey> = match &planned.op {
+            WriteOp::Update(op) => {
+                let wanting = op.rows.iter().filter(|row| wants(&row.cells, &row.binds));
+                wanting.map(|row| row.key.clone()).collect()
+            }
+            // A new row gets it with its other values.
+            WriteOp::Upsert(op) => {
+                let wanting = op.rows.iter().filter(|row| wants(&row.cells, &row.binds));
+                wanting.filter_map(|row| row.key.clone()).collect()
+            }
+            WriteOp::Insert(_) | WriteOp::Delete(_) | WriteOp::Fill(_) => Vec::new(),
+        };
+        let fill = (!rows.is_empty()).then_some(Fill { table, cells, rows });
+        Planned { fill, ..planned }
     }
 
     fn upserts(
@@ -567,6 +620,10 @@ pub(crate) fn insert_constants(
             }
             (_, ColumnKind::Boolean { default, .. }) => Value::Boolean(*default),
             (_, ColumnKind::Choice { default: Some(default), .. }) => Value::Integer(*default),
+            (_, ColumnKind::MultiChoice { .. }) => match column.settings.default_option {
+                Some(default) => Value::Choices(Box::new([default])),
+                None => continue,
+            },
             (_, ColumnKind::State { options }) => match options.first() {
                 Some(state) => Value::Integer(state.value),
                 None => continue,

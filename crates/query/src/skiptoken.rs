@@ -321,7 +321,7 @@ impl Reader<'_> {
                 let range = Timestamp::MIN.date()..=Timestamp::MAX.date();
                 Value::Date(range.contains(&day).then_some(day)?)
             }
-            (9, ColumnKind::Guid) => Value::Guid(self.guid()?),
+            (9, ColumnKind::Guid | ColumnKind::File { .. }) => Value::Guid(self.guid()?),
             _ => return None,
         })
     }

@@ -1,6 +1,8 @@
 //! The configuration file: TOML.
 //!
 //! ```toml
+//! allowed-origins = ["https://app.example"]   # pages of these origins may call; "*" for all
+//!
 //! [unavailable]                      # messages that tables do not have, by logical name
 //! account = ["CreateMultiple"]
 //!
@@ -22,6 +24,9 @@ use std::path::Path;
 pub struct Config {
     /// Per table, by logical name, the messages that are not available for it.
     pub unavailable: BTreeMap<String, Vec<String>>,
+    /// Origins whose pages may call: `https://app.example`, or `*` for all.
+    #[serde(rename = "allowed-origins")]
+    pub allowed_origins: Vec<String>,
     /// Which tokens are accepted.
     pub auth: AuthConfig,
     /// Addresses of proxies whose `X-Forwarded-Proto` and `-Host` count, besides this machine.
@@ -33,9 +38,24 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| Error::Unreadable { path: path.into(), source })?;
-        toml::from_str(&text)
-            .map_err(|source| Error::Configuration { path: path.into(), source: Box::new(source) })
+        let config: Self = toml::from_str(&text).map_err(|source| Error::Configuration {
+            path: path.into(),
+            source: Box::new(source),
+        })?;
+        match config.allowed_origins.iter().find(|origin| !is_origin(origin)) {
+            Some(origin) => Err(Error::Origin { path: path.into(), origin: origin.clone() }),
+            None => Ok(config),
+        }
     }
+}
+
+/// `*`, or scheme, host and port as browsers send them: lower case, without a path.
+fn is_origin(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    text == "*"
+        || rest.is_some_and(|host| {
+            !host.is_empty() && !host.contains(['/', '?', '#', ' ']) && host == host.to_lowercase()
+        })
 }
 
 #[cfg(test)]
@@ -57,6 +77,17 @@ mod tests {
                 assert!(error.contains(want), "{text}: {error}");
             }
             (read, want) => panic!("{text}: is {read:?}, should be {want:?}"),
+        }
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_send_them() {
+        for origin in ["*", "https://app.example", "http://localhost:3000"] {
+            assert!(is_origin(origin), "{origin}");
+        }
+        for other in ["", "app.example", "https://", "https://app.example/", "https://App.example"]
+        {
+            assert!(!is_origin(other), "{other}");
         }
     }
 

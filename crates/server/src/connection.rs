@@ -69,6 +69,7 @@ impl Shared {
             request_time_max: limits.request_time,
             aggregate_rows_max: limits.aggregate_rows,
             node: options.node.clone(),
+            allowed_origins: options.config.allowed_origins.clone(),
             ..Settings::default()
         };
         if limits.facets.concurrent > 0 {
@@ -183,6 +184,22 @@ async fn answer(
         return give_token(own, &endpoint, request, &origin).await.map(Full::new);
     }
     let (head, body) = request.into_parts();
+    if let Some(response) = shared.api.preflight(&head.method, &head.headers, request_id) {
+        return response.map(Full::new);
+    }
+    let sent = head.headers.clone();
+    let mut response = answer_call(&shared, (head, body), origin, request_id).await;
+    shared.api.allow_origin(&mut response, &sent);
+    response
+}
+
+/// Answers a request that calls the API.
+async fn answer_call(
+    shared: &Arc<Shared>,
+    (head, body): (Parts, Incoming),
+    origin: String,
+    request_id: Uuid,
+) -> Response<Full<Bytes>> {
     let caller = match shared.auth.caller(&head.headers, &origin).await {
         Ok(caller) => caller,
         Err(refusal) => {
@@ -205,10 +222,10 @@ async fn answer(
     };
     let remaining = admitted.remaining;
     let deadline = shared.deadline();
-    let mut response = match read(&shared, &head.headers, body, request_id, deadline).await {
+    let mut response = match read(shared, &head.headers, body, request_id, deadline).await {
         Ok((body, permit)) => {
             let incoming = incoming(head, body, caller, origin, request_id);
-            let runner = shared.clone();
+            let runner = Arc::clone(shared);
             // What the request holds is given back when its message has ended, not when somebody stops
             // waiting for it.
             let message = shared.messages.spawn(async move {

@@ -159,6 +159,17 @@ pub enum Error {
         /// Why, with line and column.
         source: Box<toml::de::Error>,
     },
+    /// What the configuration allows to call is no origin.
+    #[error(
+        "the configuration {} allows `{origin}`, which is no origin; write it as `https://app.example`",
+        path.display()
+    )]
+    Origin {
+        /// The file.
+        path: PathBuf,
+        /// As it stands there.
+        origin: String,
+    },
     /// The configuration cannot be honoured.
     #[error("the configuration cannot be honoured")]
     Unavailable(#[from] pipeline::UnavailableError),

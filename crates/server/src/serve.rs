@@ -26,6 +26,8 @@ use tokio_util::task::TaskTracker;
 
 /// How often rows whose time to live is over are removed.
 const EXPIRE_EVERY: Duration = Duration::from_secs(5);
+/// How often deleted rows are forgotten that nobody can ask for any more.
+const FORGET_EVERY: Duration = Duration::from_secs(3_600);
 /// Rows that are removed at once, so that writes wait shortly.
 const EXPIRED_ROWS_MAX: usize = 10_000;
 
@@ -113,6 +115,7 @@ impl Server {
         let stop = CancellationToken::new();
         let workers = workers::start(&self.shared.pipeline(), &self.options, &stop);
         connections.spawn(expire(self.elastic, stop.clone()));
+        connections.spawn(forget(self.shared.pipeline(), stop.clone()));
         if let Some(certificates) = self.certificates {
             connections.spawn(certificates.keep(stop.clone()));
         }
@@ -217,6 +220,19 @@ async fn open_elastic(choice: &StoreChoice, beside: bool) -> Result<Arc<dyn Elas
         StoreChoice::Directory(directory) => LsmStore::open(directory).map_err(failed)?,
         StoreChoice::Postgres(url) => PostgresElasticStore::open(url).await.map_err(failed)?,
     })
+}
+
+/// Forgets deleted rows that nobody can ask for any more, until `stop`.
+async fn forget(pipeline: Arc<Pipeline>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(FORGET_EVERY) => {}
+        }
+        if let Err(fault) = pipeline.forget_deleted(clock::now()).await {
+            tracing::warn!(code = %fault.code, log = fault.log, "forgetting deleted rows failed");
+        }
+    }
 }
 
 /// Removes rows whose time to live is over, until `stop`. Readers do not see them before, either.

@@ -220,8 +220,6 @@ struct TableSettingsForm {
     column_number_max: u32,
     #[serde(default)]
     key_number_max: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    primary_image: Option<Box<str>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -359,6 +357,16 @@ enum ColumnKindForm {
         targets: Vec<LookupTarget>,
     },
     TableName,
+    File {
+        max_size_kb: u32,
+    },
+    Image {
+        max_size_kb: u32,
+        #[serde(default)]
+        can_store_full_image: bool,
+        #[serde(default)]
+        is_primary: bool,
+    },
 }
 
 #[derive(Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 //! Nodes keep nothing: any number of them share one database. A write set is one transaction of one
 //! or two flights ([`Counters`] counts them); a page is one flight. In reading order: `connection`
 //! (sessions and flights), `transaction`, `execute` (the quick and the careful way), `known`, `write`,
-//! `cascade`, `read`, `schema`.
+//! `cascade`, `read`, `follow`, `pieces`, `schema`.
 //! Not here: the rules of a write (`store::judge`), the text of queries (`select`).
 //! Invariant: only SQL that PostgreSQL's kin take, too: no extensions, no temporary tables, no advisory
 //! locks.
@@ -15,7 +15,9 @@ mod dialect;
 mod encode;
 mod error;
 mod execute;
+mod follow;
 mod known;
+mod pieces;
 mod read;
 mod schema;
 mod transaction;
@@ -24,11 +26,11 @@ mod write;
 use async_trait::async_trait;
 use connection::{Connections, Session, Step};
 use error::{Error, Fault, engine};
-use model::Catalog;
+use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use store::{Applied, Result, SchemaChange, StandardStore, WriteSet};
+use store::{Applied, Deleted, Piece, Result, SchemaChange, StandardStore, WriteSet};
 use transaction::{Author, Transaction};
 
 pub use connection::Counters;
@@ -58,6 +60,7 @@ impl PostgresStore {
             let connections = Connections::new(url)?;
             let mut session = connections.session().await?;
             schema::open(&mut session).await?;
+            follow::open(&mut session).await?;
             drop(session);
             Ok::<_, Error>(Arc::new(Self { connections, catalog: Mutex::new(None) }))
         };
@@ -279,5 +282,94 @@ impl StandardStore for PostgresStore {
             pause(attempt).await;
         }
         Err(store::Error::Busy)
+    }
+
+    async fn follow(&self, catalog: &Catalog, table: TableId) -> Result<i64> {
+        const DOING: &str = "following a table";
+        let (bound, actual) = (catalog.version(), self.catalog_version().await?);
+        let found = catalog.table_by_id(table).filter(|_| bound == actual);
+        let Some(table) = found else { return Err(store::Error::StaleCatalog { bound, actual }) };
+        let bound = version_bound(catalog);
+        for attempt in 0..ATTEMPTS_MAX {
+            let mut session =
+                self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+            match follow::follow(&mut session, bound, table).await {
+                Ok(done) => return Ok(done),
+                Err(error) => match next(&mut session, catalog, error, DOING).await {
+                    Next::Again { .. } => {}
+                    Next::GiveUp(error) => return Err(error),
+                },
+            }
+            drop(session);
+            pause(attempt).await;
+        }
+        Err(store::Error::Busy)
+    }
+
+    async fn deleted(
+        &self,
+        catalog: &Catalog,
+        table: TableId,
+        after: i64,
+        rows_max: u32,
+    ) -> Result<Vec<Deleted>> {
+        const DOING: &str = "reading deleted rows";
+        let Some(table) = catalog.table_by_id(table) else { return Ok(Vec::new()) };
+        let bound = version_bound(catalog);
+        for attempt in 0..ATTEMPTS_MAX {
+            let mut session =
+                self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+            match follow::deleted(&mut session, bound, (table, after, rows_max)).await {
+                Ok(done) => return Ok(done),
+                Err(error) => match next(&mut session, catalog, error, DOING).await {
+                    Next::Again { .. } => {}
+                    Next::GiveUp(error) => return Err(error),
+                },
+            }
+            drop(session);
+            pause(attempt).await;
+        }
+        Err(store::Error::Busy)
+    }
+
+    async fn forget_deleted(&self, before: Timestamp) -> Result<()> {
+        const DOING: &str = "forgetting deleted rows";
+        let mut session = self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+        follow::forget(&mut session, before).await.map_err(|error| error.give_up(DOING))
+    }
+
+    async fn put_piece(&self, piece: Piece) -> Result<()> {
+        const DOING: &str = "keeping a piece of a file";
+        let mut session = self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+        pieces::put(&mut session, &piece).await.map_err(|error| error.give_up(DOING))
+    }
+
+    async fn piece(&self, file: Uuid, name: &str) -> Result<Option<Vec<u8>>> {
+        const DOING: &str = "reading a piece of a file";
+        let mut session = self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+        pieces::read(&mut session, file, name).await.map_err(|error| error.give_up(DOING))
+    }
+
+    async fn piece_sizes(&self, file: Uuid) -> Result<Vec<(Box<str>, u64)>> {
+        const DOING: &str = "reading the sizes of pieces";
+        let mut session = self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+        pieces::sizes(&mut session, file).await.map_err(|error| error.give_up(DOING))
+    }
+
+    async fn forget_pieces(
+        &self,
+        catalog: &Catalog,
+        named_by: &[(TableId, ColumnIndex)],
+        before: Timestamp,
+    ) -> Result<()> {
+        const DOING: &str = "forgetting pieces of files";
+        let (bound, actual) = (catalog.version(), self.catalog_version().await?);
+        if bound != actual {
+            return Err(store::Error::StaleCatalog { bound, actual });
+        }
+        let mut session = self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+        pieces::forget(&mut session, catalog, named_by, before)
+            .await
+            .map_err(|error| error.give_up(DOING))
     }
 }

@@ -3,7 +3,7 @@
 //! In reading order: `options`, this file (the store and its threads), `queue` (how work reaches them),
 //! `connection` and `session` (a database connection and its prepared statements), `writer` (groups of
 //! messages under one commit), `execute` (one operation), `diagnose` (which rows failed), `schema` and
-//! `catalog` (definitions), `reader` (pages).
+//! `catalog` (definitions), `follow` (deleted rows that are remembered), `pieces` (of files), `reader` (pages).
 //! Not here: what differs from PostgreSQL in query text (`dialect`), the rules of refusal (`store::judge`).
 //! Invariant: only the writer thread writes, and this process is the only one that has the file open.
 
@@ -15,7 +15,9 @@ pub(crate) mod dialect;
 mod error;
 mod exact;
 mod execute;
+mod follow;
 mod functions;
+mod pieces;
 mod queue;
 mod reader;
 mod schema;
@@ -25,7 +27,7 @@ mod writer;
 use crate::select;
 use async_trait::async_trait;
 use error::engine;
-use model::Catalog;
+use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use queue::Queue;
 use session::Counts;
@@ -36,7 +38,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use store::{Applied, Error, Result, SchemaChange, StandardStore, WriteSet};
+use store::{Applied, Deleted, Error, Piece, Result, SchemaChange, StandardStore, WriteSet};
 use tokio::sync::oneshot;
 
 /// The database file in the data directory.
@@ -89,6 +91,7 @@ struct Shared {
     catalog: RwLock<Arc<Catalog>>,
     writes: Queue<writer::Job>,
     reads: Queue<reader::Job>,
+    pieces: Queue<pieces::Job>,
     counts: Arc<Counts>,
 }
 
@@ -129,15 +132,19 @@ impl SqliteStore {
         let file = path.join(FILE);
         let conn = connection::open_writer(&file, options.synchronous)?;
         let catalog = catalog::load(&conn)?;
+        let followed = follow::open(&conn)?;
+        pieces::open(&conn)?;
         let shared = Arc::new(Shared {
             catalog: RwLock::new(Arc::new(catalog)),
             writes: Queue::new(options.write_queue_max),
             reads: Queue::new(options.read_queue_max),
+            pieces: Queue::new(options.read_queue_max),
             counts: Arc::new(Counts::default()),
         });
         let mut threads = Vec::new();
         let checkpoints = checkpoint::start(&file, options.synchronous, &mut threads)?;
-        threads.push(writer::start(conn, shared.clone(), checkpoints, options.group_rows_max)?);
+        let group_rows_max = options.group_rows_max;
+        threads.push(writer::start(conn, shared.clone(), checkpoints, group_rows_max, followed)?);
         let readers = options.readers.map_or_else(
             || std::thread::available_parallelism().map_or(4, NonZeroUsize::get).max(2),
             NonZeroUsize::get,
@@ -145,6 +152,7 @@ impl SqliteStore {
         for _ in 0..readers {
             threads.push(reader::start(&file, shared.clone(), options.read_time_max)?);
         }
+        threads.push(pieces::start(&file, shared.clone())?);
         Ok(Arc::new(Self { shared, threads: Mutex::new(threads), lock: Mutex::new(Some(lock)) }))
     }
 
@@ -159,6 +167,7 @@ impl SqliteStore {
     pub fn close(&self) {
         self.shared.writes.close();
         self.shared.reads.close();
+        self.shared.pieces.close();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
@@ -222,6 +231,63 @@ impl StandardStore for SqliteStore {
         };
         self.shared.reads.push(job).map_err(queue::Refused::into_error)?;
         result.await.map_err(engine("waiting for a reader"))?
+    }
+
+    async fn follow(&self, catalog: &Catalog, table: TableId) -> Result<i64> {
+        let bound = catalog.version();
+        self.write(|answer| writer::Job::Follow { bound, table, answer }).await
+    }
+
+    async fn deleted(
+        &self,
+        catalog: &Catalog,
+        table: TableId,
+        after: i64,
+        rows_max: u32,
+    ) -> Result<Vec<Deleted>> {
+        self.shared.check_version(catalog)?;
+        let (answer, result) = oneshot::channel();
+        let job = reader::Job {
+            page: follow::select(catalog, table, after, rows_max),
+            count: None,
+            size: usize::try_from(rows_max).unwrap_or(usize::MAX),
+            answer,
+        };
+        self.shared.reads.push(job).map_err(queue::Refused::into_error)?;
+        let page = result.await.map_err(engine("waiting for a reader"))??;
+        Ok(follow::rows(&page))
+    }
+
+    async fn put_piece(&self, piece: Piece) -> Result<()> {
+        self.write(|answer| writer::Job::PutPiece { piece: Box::new(piece), answer }).await
+    }
+
+    async fn piece(&self, file: Uuid, name: &str) -> Result<Option<Vec<u8>>> {
+        let (answer, result) = oneshot::channel();
+        let job = pieces::Job::Read { file, name: name.into(), answer };
+        self.shared.pieces.push(job).map_err(queue::Refused::into_error)?;
+        result.await.map_err(engine("waiting for a piece"))?
+    }
+
+    async fn piece_sizes(&self, file: Uuid) -> Result<Vec<(Box<str>, u64)>> {
+        let (answer, result) = oneshot::channel();
+        let job = pieces::Job::Sizes { file, answer };
+        self.shared.pieces.push(job).map_err(queue::Refused::into_error)?;
+        result.await.map_err(engine("waiting for the sizes of pieces"))?
+    }
+
+    async fn forget_pieces(
+        &self,
+        catalog: &Catalog,
+        named_by: &[(TableId, ColumnIndex)],
+        before: Timestamp,
+    ) -> Result<()> {
+        let (bound, named_by) = (catalog.version(), named_by.to_vec());
+        self.write(|answer| writer::Job::ForgetPieces { bound, named_by, before, answer }).await
+    }
+
+    async fn forget_deleted(&self, before: Timestamp) -> Result<()> {
+        self.write(|answer| writer::Job::Forget { before, answer }).await
     }
 }
 

@@ -62,6 +62,7 @@ macro_rules! standard_store_suite {
                 binds_by_alternate_key_point_to_the_row
                 a_lookup_may_point_to_a_row_of_the_same_operation
                 an_update_to_null_empties_the_column
+                rows_are_completed_where_they_are_empty
             }
             refusals {
                 a_lookup_to_no_row_is_refused
@@ -136,6 +137,15 @@ macro_rules! standard_store_suite {
                 stale_definitions_are_refused
                 definitions_load_as_they_were_made
             }
+            follow {
+                deleted_rows_of_a_followed_table_are_remembered
+                rows_that_go_with_another_are_remembered
+                a_row_that_is_there_again_is_not_deleted
+                what_is_forgotten_is_gone
+                a_refused_delete_is_not_remembered
+                following_is_bound_to_definitions
+                no_change_is_lost_under_concurrent_writes
+            }
             definitions {
                 pairs_go_with_either_side
                 a_pair_stands_once_and_both_sides_exist
@@ -145,6 +155,11 @@ macro_rules! standard_store_suite {
                 a_lookup_that_loses_a_target_is_emptied_there
                 changed_definitions_load_as_they_were_changed
                 what_others_depend_on_stays
+            }
+            pieces {
+                pieces_of_files_read_back
+                pieces_survive_a_reopen
+                pieces_that_no_row_names_are_forgotten
             }
             lifetime {
                 everything_survives_a_reopen

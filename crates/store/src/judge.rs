@@ -61,6 +61,8 @@ pub fn judge(rows: &impl Rows, op: &WriteOp) -> Vec<Result<Resolved, Rejection>>
         WriteOp::Update(op) => (&op.table, update_drafts(rows, op)),
         WriteOp::Upsert(op) => (&op.table, upsert_drafts(rows, op)),
         WriteOp::Delete(op) => (&op.table, delete_drafts(rows, op)),
+        // It writes where it can, and nothing stands against it.
+        WriteOp::Fill(_) => return Vec::new(),
     };
     let inserted: HashSet<Uuid> = drafts
         .iter()

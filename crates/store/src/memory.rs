@@ -10,11 +10,11 @@ mod rows;
 
 use crate::judge::{Resolved, judge};
 use crate::{
-    Applied, Error, Reason, Rejection, Result, RowOutcome, SchemaChange, SchemaOp, StandardStore,
-    WriteOp, WriteSet, apply_ops,
+    Applied, Deleted, Error, Piece, Reason, Rejection, Result, RowOutcome, SchemaChange, SchemaOp,
+    StandardStore, WriteOp, WriteSet, apply_ops,
 };
 use async_trait::async_trait;
-use model::{Catalog, Timestamp, Uuid};
+use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use rows::State;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -86,6 +86,69 @@ impl StandardStore for MemoryStore {
         check_version(&state, &query.catalog)?;
         Ok(query::evaluate_joined(query, |table| state.rows_of(table.id)))
     }
+
+    async fn follow(&self, catalog: &Catalog, table: TableId) -> Result<i64> {
+        let mut held = self.lock();
+        check_version(&held, catalog)?;
+        let mut next = State::clone(&held);
+        next.follow(table);
+        let version = next.version();
+        *held = Arc::new(next);
+        Ok(version)
+    }
+
+    async fn deleted(
+        &self,
+        catalog: &Catalog,
+        table: TableId,
+        after: i64,
+        rows_max: u32,
+    ) -> Result<Vec<Deleted>> {
+        let state = self.lock().clone();
+        check_version(&state, catalog)?;
+        let rows_max = usize::try_from(rows_max).unwrap_or(usize::MAX);
+        Ok(state.deleted(table, after).take(rows_max).collect())
+    }
+
+    async fn put_piece(&self, piece: Piece) -> Result<()> {
+        let mut held = self.lock();
+        let mut next = State::clone(&held);
+        next.put_piece(piece);
+        *held = Arc::new(next);
+        Ok(())
+    }
+
+    async fn piece(&self, file: Uuid, name: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.lock().piece(file, name).map(|piece| piece.bytes.clone()))
+    }
+
+    async fn piece_sizes(&self, file: Uuid) -> Result<Vec<(Box<str>, u64)>> {
+        let state = self.lock().clone();
+        let size = |piece: &Arc<Piece>| (piece.name.clone(), piece.bytes.len() as u64);
+        Ok(state.pieces(file).map(size).collect())
+    }
+
+    async fn forget_pieces(
+        &self,
+        catalog: &Catalog,
+        named_by: &[(TableId, ColumnIndex)],
+        before: Timestamp,
+    ) -> Result<()> {
+        let mut held = self.lock();
+        check_version(&held, catalog)?;
+        let mut next = State::clone(&held);
+        next.forget_pieces(named_by, before);
+        *held = Arc::new(next);
+        Ok(())
+    }
+
+    async fn forget_deleted(&self, before: Timestamp) -> Result<()> {
+        let mut held = self.lock();
+        let mut next = State::clone(&held);
+        next.forget_deleted(before);
+        *held = Arc::new(next);
+        Ok(())
+    }
 }
 
 fn check_version(state: &State, bound: &Catalog) -> Result<()> {
@@ -117,11 +180,15 @@ fn run_op(
     author: Author,
     op: &WriteOp,
 ) -> Result<Vec<RowOutcome>, Vec<Rejection>> {
+    if let WriteOp::Fill(op) = op {
+        state.fill(op);
+        return Ok(Vec::new());
+    }
     let mut verdicts = judge(&*state, op);
     let table = op.table();
     let consequences = match op {
         WriteOp::Delete(_) => Some(cascade::of_delete(state, table, &mut verdicts)),
-        WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_) => None,
+        WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_) | WriteOp::Fill(_) => None,
     };
     let mut passed = Vec::with_capacity(verdicts.len());
     let mut failed = Vec::new();

@@ -2,7 +2,7 @@
 
 use crate::{Applied, Result, SchemaChange, WriteSet};
 use async_trait::async_trait;
-use model::Catalog;
+use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use std::sync::Arc;
 
@@ -34,4 +34,66 @@ pub trait StandardStore: Send + Sync + 'static {
 
     /// Reads a page from one snapshot of committed rows.
     async fn read(&self, query: &BoundQuery) -> Result<Page>;
+
+    /// Divides the changes of a table: answers a version such that every read which begins from now on
+    /// sees all changes up to it. A change above it may be seen, too.
+    ///
+    /// The first call for a table begins to follow it: from then on its deleted rows are remembered. So
+    /// whoever reads the table after a call, and later what is above the version that it answered, misses
+    /// nothing; some changes come twice.
+    async fn follow(&self, catalog: &Catalog, table: TableId) -> Result<i64>;
+
+    /// The rows of a followed table that were deleted above a version and are not there again: at most this
+    /// many, ascending by version.
+    async fn deleted(
+        &self,
+        catalog: &Catalog,
+        table: TableId,
+        after: i64,
+        rows_max: u32,
+    ) -> Result<Vec<Deleted>>;
+
+    /// Forgets the rows that were deleted before a time.
+    async fn forget_deleted(&self, before: Timestamp) -> Result<()>;
+
+    /// Keeps a piece of a file; one of the same name is replaced. Durable before it is answered.
+    ///
+    /// Pieces stand apart from rows and transactions: a file begins to exist with the row that names it.
+    async fn put_piece(&self, piece: Piece) -> Result<()>;
+
+    /// The bytes of a piece; none if it is not there.
+    async fn piece(&self, file: Uuid, name: &str) -> Result<Option<Vec<u8>>>;
+
+    /// The names of all pieces of a file with their sizes in bytes, by name.
+    async fn piece_sizes(&self, file: Uuid) -> Result<Vec<(Box<str>, u64)>>;
+
+    /// Forgets the pieces that were put before a time, of files that no row names in one of these columns.
+    async fn forget_pieces(
+        &self,
+        catalog: &Catalog,
+        named_by: &[(TableId, ColumnIndex)],
+        before: Timestamp,
+    ) -> Result<()>;
+}
+
+/// A row that was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    /// Its primary key.
+    pub id: Uuid,
+    /// The version that its delete got.
+    pub version: i64,
+}
+
+/// A piece of a file: a few megabytes at most, so that a file of any size takes little memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The file.
+    pub file: Uuid,
+    /// Its name within the file.
+    pub name: Box<str>,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// When it was put.
+    pub at: Timestamp,
 }

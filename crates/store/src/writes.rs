@@ -68,6 +68,8 @@ pub enum WriteOp {
     Upsert(Upsert),
     /// Deletes, with what hangs on them.
     Delete(Delete),
+    /// Values for columns that are still empty.
+    Fill(Fill),
 }
 
 impl WriteOp {
@@ -78,6 +80,7 @@ impl WriteOp {
             Self::Update(op) => &op.table,
             Self::Upsert(op) => &op.table,
             Self::Delete(op) => &op.table,
+            Self::Fill(op) => &op.table,
         }
     }
 }
@@ -189,6 +192,19 @@ pub struct DeleteRow {
     pub key: RowKey,
     /// The version that it must have.
     pub expected_version: Option<i64>,
+}
+
+/// Values for rows that have nothing in the first of these columns; all other rows stay as they are, and
+/// a row that is not there is passed over. It completes rows that the same set has written, so it gives no
+/// new version and has no outcomes.
+#[derive(Clone, Debug)]
+pub struct Fill {
+    /// The table.
+    pub table: Arc<Table>,
+    /// The values, at least one, of stored columns; lookups with one target table only.
+    pub cells: Vec<Cell>,
+    /// Which rows.
+    pub rows: Vec<RowKey>,
 }
 
 /// How a row is named.

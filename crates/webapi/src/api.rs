@@ -9,7 +9,7 @@ use crate::limits::{Refusal, Remaining};
 use crate::request::{self, Bounds, Request};
 use crate::route::{self, Route};
 use crate::usage::Usage;
-use crate::{Settings, batch, bulk, bulk_delete, functions, metadata, records, response};
+use crate::{Settings, batch, bulk, bulk_delete, cors, functions, metadata, records, response};
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::{Method, Response, StatusCode};
@@ -92,9 +92,12 @@ pub(crate) struct Attempt<'a> {
 
 impl Attempt<'_> {
     pub(crate) async fn run(&self, message: Message) -> Result<Reply, Stop> {
-        if let Message::Write(write) = &message {
-            self.request.items.fetch_add(write.targets.len() as u64, Relaxed);
-        }
+        let written: usize = match &message {
+            Message::Write(write) => write.targets.len(),
+            Message::WriteAll(writes) => writes.iter().map(|write| write.targets.len()).sum(),
+            _ => 0,
+        };
+        self.request.items.fetch_add(written as u64, Relaxed);
         Ok(self.pipeline.run(&self.context, message).await?)
     }
 
@@ -117,6 +120,9 @@ impl WebApi {
         let head_only = incoming.method == Method::HEAD;
         let prefer = request::preferences(&headers);
         let annotations = prefer.include_annotations.clone();
+        if let Some(response) = self.preflight(&incoming.method, &headers, request_id) {
+            return response;
+        }
         let answer = if incoming.body.len() > self.settings.body_bytes_max {
             Err(Problem::too_large(self.settings.body_bytes_max))
         } else if let Some(version) = batch::version_of(&incoming.target) {
@@ -134,6 +140,24 @@ impl WebApi {
             response::drop_body(&mut response);
         }
         response
+    }
+
+    /// The answer to a browser that asks whether a page of another origin may call. It carries no
+    /// token, so it comes before anybody asks for one. None for any other request.
+    pub fn preflight(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        request_id: Uuid,
+    ) -> Option<Response<Bytes>> {
+        let mut response = cors::preflight(&self.settings, method, headers)?;
+        response::finish(&mut response, &self.settings, request_id, Some(headers));
+        Some(response)
+    }
+
+    /// Lets the page that asked see an answer that was made before the request was read.
+    pub fn allow_origin<B>(&self, response: &mut Response<B>, headers: &HeaderMap) {
+        cors::allow(response, &self.settings, headers);
     }
 
     /// 413: the body is larger than the settings allow.
@@ -312,6 +336,10 @@ async fn dispatch(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
         Route::Link(address, navigation) => records::link(attempt, &address, &navigation).await,
         Route::Navigated(address, navigation) => {
             records::navigated(attempt, &address, &navigation).await
+        }
+        Route::Members(address, members) => records::replace(attempt, &address, &members).await,
+        Route::MemberLinks(address, members, member) => {
+            records::member_links(attempt, &address, &members, member.as_ref()).await
         }
         Route::Bulk(table, message) => bulk::prepare(attempt, &table, message)?.run(attempt).await,
         Route::Metadata(place) => metadata::answer(attempt, place).await,

@@ -38,7 +38,7 @@ pub(crate) fn prepare(
         MessageName::DeleteMultiple => Shown::Deleted,
         _ => Shown::Nothing,
     };
-    Ok(Prepared { write, shown })
+    Ok(Prepared::of_write(write, shown))
 }
 
 /// Keeps the versions that are to be compared (bulk.md 3.3).

@@ -3,6 +3,7 @@
 //! Source: webapi.md 2 and 20.
 
 use crate::api::{Attempt, Stop};
+use crate::arguments::Arguments;
 use crate::cosmos;
 use crate::fault::{self, Problem};
 use crate::response;
@@ -18,6 +19,9 @@ use std::sync::Arc;
 /// What `RetrieveVersion` answers: the platform's version that the contract describes, then ours.
 const VERSION: &str =
     concat!("9.2.", env!("CARGO_PKG_VERSION_MINOR"), ".", env!("CARGO_PKG_VERSION_PATCH"));
+
+/// The one language there is.
+const ENGLISH: i32 = 1033;
 
 /// Tables that one `RetrieveTotalRecordCount` may name.
 const COUNTED_TABLES_MAX: usize = 100;
@@ -52,22 +56,42 @@ pub(crate) async fn call(
         return Err(attempt.only("GET, HEAD").into());
     }
     attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
-    let arguments = arguments.trim();
-    if !arguments.is_empty() && matches!(function, Function::WhoAmI | Function::RetrieveVersion) {
-        return Err(bad_arguments(function).into());
+    if function == Function::ExecuteCosmosSqlQuery {
+        return cosmos::call(attempt, arguments.trim()).await;
     }
+    let known: &[&str] = match function {
+        Function::RetrieveCurrentOrganization => &["AccessType"],
+        Function::RetrieveTotalRecordCount => &["EntityNames"],
+        _ => &[],
+    };
+    let arguments = Arguments::read(arguments, &attempt.request.options)
+        .filter(|arguments| arguments.are_among(known))
+        .ok_or_else(|| bad_arguments(function))?;
     match function {
         Function::WhoAmI => Ok(who_am_i(attempt)),
         Function::RetrieveVersion => Ok(ok(&json!({
             "@odata.context": context(attempt, function),
             "Version": VERSION,
         }))),
-        Function::RetrieveCurrentOrganization => organization(attempt).await,
+        Function::RetrieveAvailableLanguages => Ok(ok(&json!({
+            "@odata.context": context(attempt, function),
+            "LocaleIds": [ENGLISH],
+        }))),
+        Function::RetrieveCurrentOrganization => {
+            if !matches!(
+                arguments.get("AccessType").as_str(),
+                Some("Default" | "Internet" | "Intranet")
+            ) {
+                return Err(bad_arguments(function).into());
+            }
+            organization(attempt).await
+        }
         Function::RetrieveTotalRecordCount => {
-            let names = entity_names(attempt, arguments)?;
+            let names = entity_names(&arguments)?;
             total_record_count(attempt, &names).await
         }
-        Function::ExecuteCosmosSqlQuery => cosmos::call(attempt, arguments).await,
+        // Answered above: its parameters are read by itself.
+        Function::ExecuteCosmosSqlQuery => Err(Problem::unexpected().into()),
     }
 }
 
@@ -75,6 +99,7 @@ fn name(function: Function) -> &'static str {
     match function {
         Function::WhoAmI => "WhoAmI",
         Function::RetrieveVersion => "RetrieveVersion",
+        Function::RetrieveAvailableLanguages => "RetrieveAvailableLanguages",
         Function::RetrieveCurrentOrganization => "RetrieveCurrentOrganization",
         Function::RetrieveTotalRecordCount => "RetrieveTotalRecordCount",
         Function::ExecuteCosmosSqlQuery => "ExecuteCosmosSqlQuery",
@@ -128,33 +153,25 @@ async fn organization(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
             "UniqueName": name,
             "State": "Enabled",
             "Endpoints": {
-                "Count": 1,
+                "Count": 3,
                 "IsReadOnly": false,
-                "Keys": ["WebApplication"],
-                "Values": [format!("{origin}/")],
+                "Keys": ["WebApplication", "OrganizationService", "OrganizationDataService"],
+                "Values": [
+                    format!("{origin}/"),
+                    format!("{origin}/XRMServices/2011/Organization.svc"),
+                    format!("{origin}/XRMServices/2011/OrganizationData.svc"),
+                ],
             },
         },
     })))
 }
 
-/// The tables that the argument names: `EntityNames=['account']`, `["account"]` or an alias.
-fn entity_names(attempt: &Attempt<'_>, arguments: &str) -> Result<Vec<String>, Problem> {
+/// The tables that the argument names.
+fn entity_names(arguments: &Arguments) -> Result<Vec<String>, Problem> {
     let bad = || bad_arguments(Function::RetrieveTotalRecordCount);
-    let (parameter, value) = arguments.split_once('=').ok_or_else(bad)?;
-    if parameter.trim() != "EntityNames" {
-        return Err(bad());
-    }
-    let value = value.trim();
-    let list = match value.starts_with('@') {
-        true => attempt.request.options.get(value).ok_or_else(bad)?,
-        false => value,
-    };
-    let inside = list.trim().strip_prefix('[').and_then(|list| list.strip_suffix(']'));
-    let names: Vec<String> = inside
-        .ok_or_else(bad)?
-        .split(',')
-        .map(|name| name.trim().trim_matches(['\'', '"']).to_owned())
-        .collect();
+    let listed = arguments.get("EntityNames").as_array().ok_or_else(bad)?;
+    let names = listed.iter().map(|name| name.as_str().map(str::to_owned));
+    let names: Vec<String> = names.collect::<Option<_>>().ok_or_else(bad)?;
     if names.len() > COUNTED_TABLES_MAX {
         return Err(Problem::argument(format!(
             "RetrieveTotalRecordCount takes at most {COUNTED_TABLES_MAX} tables."
@@ -209,7 +226,11 @@ async fn rows_of(attempt: &Attempt<'_>, table: &Arc<Table>) -> Result<u64, Stop>
     let read = Message::Read(Read { name: MessageName::RetrieveMultiple, query });
     match attempt.run(read).await? {
         Reply::Page(page) => Ok(page.count.unwrap_or_default()),
-        Reply::Written(_) | Reply::Partly(_) | Reply::Defined(_) => {
+        Reply::Written(_)
+        | Reply::Partly(_)
+        | Reply::Followed(_)
+        | Reply::Deleted(_)
+        | Reply::Defined(_) => {
             tracing::error!("a read was answered with something else than a page");
             Err(Problem::unexpected().into())
         }

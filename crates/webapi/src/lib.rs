@@ -11,9 +11,11 @@
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 mod api;
+mod arguments;
 mod batch;
 mod bulk;
 mod bulk_delete;
+mod cors;
 mod cosmos;
 mod fault;
 mod functions;

@@ -1,15 +1,20 @@
 //! Records by their addresses: read, write, delete.
 //!
-//! In reading order: `read` (one record, a page, a count), `write` (create, PATCH, delete),
-//! `property` (single values), `link` (`$ref` of a lookup), `names` (what lookups are called),
-//! `navigate` (through navigation properties), `children` (lists inside), `fetch_xml`, `apply` and `sql`
-//! (other query languages, answered by `listed`), `partition` (elastic tables). Not here: bulk actions.
+//! In reading order: `read` (one record, a page, a count), `children` (lists inside records),
+//! `changes` (what has changed since), `write` (create, PATCH, delete),
+//! `deep` (a create with what it brings along), `property` (single values), `link` (`$ref` of a lookup), `members` (`$ref` of a
+//! collection), `navigate` (reading through navigation properties), `names` (what lookups are called),
+//! `fetch_xml`, `apply` and `sql` (other query languages, answered by `listed`),
+//! `partition` (elastic tables). Not here: bulk actions.
 
 mod apply;
+mod changes;
 mod children;
+mod deep;
 mod fetch_xml;
 mod link;
 mod listed;
+mod members;
 mod names;
 mod navigate;
 mod partition;
@@ -19,6 +24,7 @@ mod sql;
 mod write;
 
 pub(crate) use link::link;
+pub(crate) use members::{Members, member_links, replace};
 pub(crate) use names::first_name;
 pub(crate) use navigate::navigated;
 pub(crate) use partition::addressed;
@@ -62,7 +68,16 @@ pub(crate) async fn record(
 }
 
 /// A request that writes records, understood but not run. Errors: it does something else.
-pub(crate) fn prepare(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, Problem> {
+///
+/// Awaits a read where a link is to be taken away, and nothing else.
+pub(crate) async fn prepare(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, Stop> {
+    if let Route::MemberLinks(address, members, member) = route {
+        return members::prepare(attempt, address, members, member.as_ref()).await;
+    }
+    Ok(prepare_at_once(attempt, route)?)
+}
+
+fn prepare_at_once(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, Problem> {
     let method = &attempt.request.method;
     match route {
         Route::Collection(table) if *method == Method::POST => write::create(attempt, table),
@@ -74,6 +89,10 @@ pub(crate) fn prepare(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, 
         Route::Record(_) => Err(attempt.only("GET, HEAD, PATCH, PUT, DELETE")),
         Route::Property(address, column) => property::prepare(attempt, address, *column),
         Route::Link(address, navigation) => link::prepare(attempt, address, navigation),
+        Route::MemberLinks(..) => Err(Problem::unexpected()),
+        Route::Members(..) => {
+            Err(Problem::not_implemented("Replacing the members of a collection in a change set"))
+        }
         Route::Bulk(table, message) => bulk::prepare(attempt, table, *message),
         Route::Count(_)
         | Route::RawProperty(..)

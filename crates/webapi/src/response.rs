@@ -4,6 +4,7 @@
 //! Invariant: every response that leaves the crate went through [`finish`].
 
 use crate::Settings;
+use crate::cors;
 use crate::limits::{Remaining, grouped_seconds};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -16,7 +17,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json; odata.meta
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "Preference-Applied,OData-EntityId,Location,ETag,OData-Version,Content-Encoding,\
-     Transfer-Encoding,Content-Length,Retry-After,REQ_ID",
+     Transfer-Encoding,Content-Length,Retry-After,REQ_ID,x-ms-service-request-id,\
+     x-ms-chunk-size,x-ms-file-name,x-ms-file-size,Content-Disposition",
 );
 
 /// A JSON answer.
@@ -115,6 +117,9 @@ pub(crate) fn finish(
         let name = Uuid::new_v5(&Uuid::NAMESPACE_DNS, node.as_bytes()).simple();
         let cookie = format!("ARRAffinity={name}; path=/; secure; HttpOnly");
         headers.append(header::SET_COOKIE, value(&cookie));
+    }
+    if let Some(sent) = request {
+        cors::allow(response, settings, sent);
     }
 }
 

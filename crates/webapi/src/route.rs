@@ -6,6 +6,7 @@
 use crate::fault::{self, Payload, Problem};
 use crate::metadata::Place;
 use crate::path::Segment;
+use crate::records::Members;
 use crate::request::Request;
 use http::Method;
 use model::{
@@ -32,6 +33,10 @@ pub(crate) enum Route {
     Link(Address, String),
     /// What lies behind a navigation property of a record; read only.
     Navigated(Address, Navigation),
+    /// The members of a collection-valued navigation property.
+    Members(Address, Members),
+    /// The links of a collection-valued navigation property, or the link to one member.
+    MemberLinks(Address, Members, Option<TargetKey>),
     /// A bulk action.
     Bulk(Arc<Table>, MessageName),
     /// Definitions.
@@ -80,6 +85,7 @@ pub(crate) enum Behind {
 pub(crate) enum Function {
     WhoAmI,
     RetrieveVersion,
+    RetrieveAvailableLanguages,
     RetrieveCurrentOrganization,
     RetrieveTotalRecordCount,
     ExecuteCosmosSqlQuery,
@@ -89,14 +95,17 @@ pub(crate) enum Function {
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// First segments that the platform has and this service has not yet.
-const ABSENT: [&str; 33] = [
+const ABSENT: [&str; 36] = [
     "$metadata",
     "GlobalOptionSetDefinitions",
     "ManagedPropertyDefinitions",
     "RetrieveMetadataChanges",
     "RetrieveAllEntities",
     "RetrieveEntity",
-    "RetrieveAvailableLanguages",
+    "Merge",
+    "Assign",
+    "AssociateEntities",
+    "DisassociateEntities",
     "RetrievePrincipalAccess",
     "RetrieveAadUserRoles",
     "InitializeFrom",
@@ -157,6 +166,7 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
     let function = match short {
         "WhoAmI" => Function::WhoAmI,
         "RetrieveVersion" => Function::RetrieveVersion,
+        "RetrieveAvailableLanguages" => Function::RetrieveAvailableLanguages,
         "RetrieveCurrentOrganization" => Function::RetrieveCurrentOrganization,
         "RetrieveTotalRecordCount" => Function::RetrieveTotalRecordCount,
         "ExecuteCosmosSqlQuery" => Function::ExecuteCosmosSqlQuery,
@@ -217,14 +227,21 @@ fn of_table(
     if is_read && let Some(navigation) = navigation(next, rest, table, catalog)? {
         return Ok(Route::Navigated(address, navigation));
     }
-    let links = catalog.referencing(&table.logical_name);
-    let navigation = table.navigation(&next.name).is_some()
-        || links.into_iter().any(|link| *link.referenced_navigation == *next.name);
-    if navigation {
-        let what = match rest.first() {
-            Some(last) if last.name == "$ref" => "Associating by '$ref' through",
-            _ => "Addressing through",
-        };
+    let members = Members::of(catalog, table, &next.name);
+    if let (Some(members), [last]) = (&members, rest)
+        && last.name == "$ref"
+    {
+        let key = next.key.as_ref().map(|key| {
+            wire::reference::parse_key(key, members.table(), catalog)
+                .map_err(|err| fault::of_wire(err, Payload::of(MessageName::Retrieve, table)))
+        });
+        return Ok(Route::MemberLinks(address, members.clone(), key.transpose()?));
+    }
+    if let (Some(members), None, []) = (&members, &next.key, rest) {
+        return Ok(Route::Members(address, members.clone()));
+    }
+    if table.navigation(&next.name).is_some() || members.is_some() {
+        let what = "Addressing through";
         return Err(Problem::not_implemented(format_args!(
             "{what} the navigation property '{}'",
             next.name
@@ -357,5 +374,5 @@ impl Address {
 
 /// Whether a single value of this column can be written through its own address.
 pub(crate) fn is_plain(kind: &ColumnKind) -> bool {
-    !matches!(kind, ColumnKind::Lookup { .. } | ColumnKind::Guid)
+    !matches!(kind, ColumnKind::Lookup { .. })
 }

@@ -19,6 +19,8 @@ pub struct Settings {
     pub aggregate_rows_max: Option<u64>,
     /// The name of this node, where there are several: answers carry an affinity cookie.
     pub node: Option<String>,
+    /// Origins whose pages may call, as browsers name them; `*` for all. Empty: none.
+    pub allowed_origins: Vec<String>,
 }
 
 /// No client gains by more requests at once than the platform's concurrency limit.
@@ -36,6 +38,7 @@ impl Default for Settings {
             request_time_max: Duration::from_secs(240),
             aggregate_rows_max: None,
             node: None,
+            allowed_origins: Vec::new(),
         }
     }
 }

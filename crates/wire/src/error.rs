@@ -104,6 +104,14 @@ pub enum Error {
         /// The navigation property.
         property: String,
     },
+    /// [9] New records lie too deep in each other.
+    #[error("navigation property `{property}` lies too deep")]
+    NestedTooDeep {
+        /// The item's place.
+        index: Option<usize>,
+        /// The navigation property.
+        property: String,
+    },
     /// [9] A collection-valued navigation property is bound.
     #[error("`{property}@odata.bind` binds a collection")]
     CollectionBind {
@@ -253,6 +261,7 @@ impl Error {
             | Self::DuplicateProperty { index, .. }
             | Self::UnknownNavigation { index, .. }
             | Self::DeepInsert { index, .. }
+            | Self::NestedTooDeep { index, .. }
             | Self::CollectionBind { index, .. }
             | Self::BadLiteral { index, .. }
             | Self::NavigationValue { index, .. }
@@ -286,6 +295,7 @@ impl Error {
             | Self::DuplicateProperty { property, .. }
             | Self::UnknownNavigation { property, .. }
             | Self::DeepInsert { property, .. }
+            | Self::NestedTooDeep { property, .. }
             | Self::CollectionBind { property, .. }
             | Self::BadLiteral { property, .. }
             | Self::NavigationValue { property, .. }
@@ -311,6 +321,7 @@ impl Error {
             Self::UnknownProperty { .. } | Self::DuplicateProperty { .. } => 8,
             Self::UnknownNavigation { .. }
             | Self::DeepInsert { .. }
+            | Self::NestedTooDeep { .. }
             | Self::CollectionBind { .. } => 9,
             Self::BadLiteral { .. }
             | Self::NavigationValue { .. }
@@ -339,6 +350,7 @@ impl Error {
             | Self::DuplicateProperty { index, .. }
             | Self::UnknownNavigation { index, .. }
             | Self::DeepInsert { index, .. }
+            | Self::NestedTooDeep { index, .. }
             | Self::CollectionBind { index, .. }
             | Self::BadLiteral { index, .. }
             | Self::NavigationValue { index, .. }

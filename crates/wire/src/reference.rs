@@ -195,7 +195,7 @@ fn key_value(table: &Table, catalog: &Catalog, column: ColumnIndex, text: &str) 
             "false" => Some(Value::Boolean(false)),
             _ => None,
         },
-        ColumnKind::MultiChoice { .. } => None,
+        ColumnKind::MultiChoice { .. } | ColumnKind::File { .. } | ColumnKind::Image { .. } => None,
         ColumnKind::Integer { .. }
         | ColumnKind::BigInt
         | ColumnKind::Decimal { .. }

@@ -6,6 +6,7 @@
 
 mod body;
 mod decode;
+mod deep;
 mod encode;
 mod property;
 
@@ -13,6 +14,7 @@ use crate::error::Result;
 use model::{Catalog, MessageName, Table, Target};
 use std::sync::Arc;
 
+pub use deep::{NESTING_MAX, Nested, NewRecord, Pairs};
 pub use encode::{encode, encode_record};
 
 /// The body of a bulk action.
@@ -64,4 +66,12 @@ pub fn decode(
 /// the target's key.
 pub fn decode_record(body: &[u8], table: &Arc<Table>, catalog: &Catalog) -> Result<Target> {
     body::record(body, table, catalog)
+}
+
+/// Reads the body of a single create with the new records that it brings along (deep insert) and the
+/// records there are that it links to itself (`nav@odata.bind` with a list).
+///
+/// Otherwise as [`decode_record`]. Cost: a nested record is read once per level that it lies deep.
+pub fn decode_new(body: &[u8], table: &Arc<Table>, catalog: &Catalog) -> Result<NewRecord> {
+    body::new_record(body, table, catalog, 0)
 }

@@ -34,6 +34,7 @@ async fn with_pings() -> House {
             required: RequiredLevel::None,
             kind: model::ColumnKind::Text { max_length: 10, format: TextFormat::Text },
             is_primary_name: true,
+            global_choice: None,
             settings: model::ColumnSettings::default(),
         }],
     };

@@ -4,7 +4,7 @@
 
 use super::columns::{column, push};
 use model::{
-    AlternateKey, Cascade, ColumnKind, DeleteAction, Fault, Label, NewColumn, Table,
+    AlternateKey, Cascade, ColumnKind, DeleteAction, Fault, IntegerFormat, Label, NewColumn, Table,
     TableDefinition, TableKind, TextFormat, Uuid, code,
 };
 
@@ -44,6 +44,10 @@ pub(super) fn check_kind(table: TableKind, wish: &NewColumn) -> Result<(), Fault
     let what = match &wish.kind {
         ColumnKind::Money { .. } => "money",
         ColumnKind::MultiChoice { .. } => "multi-select choice",
+        ColumnKind::File { .. } | ColumnKind::Image { .. } => "file or image",
+        ColumnKind::Integer { .. } if wish.settings.integer_format != IntegerFormat::None => {
+            "formatted whole number"
+        }
         ColumnKind::State { .. } | ColumnKind::Status { .. } => "state or status",
         _ => return Ok(()),
     };

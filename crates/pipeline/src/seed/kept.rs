@@ -33,15 +33,12 @@ pub(crate) fn shown(catalog: &Arc<Catalog>) -> Arc<Catalog> {
     if catalog.table(TABLE).is_none() {
         return catalog.clone();
     }
-    let tables = catalog.tables().iter().filter(|table| !is_kept(&table.logical_name));
     let related =
-        |one: &&Arc<OneToMany>| !is_kept(&one.referencing_table) && !is_kept(&one.referenced_table);
-    let relationships = catalog.relationships().iter().filter(related);
-    Arc::new(Catalog::new(
-        catalog.version(),
-        tables.cloned().collect(),
-        relationships.cloned().collect(),
-    ))
+        |one: &Arc<OneToMany>| !is_kept(&one.referencing_table) && !is_kept(&one.referenced_table);
+    let mut shown = catalog.definitions().clone();
+    shown.tables.retain(|table| !is_kept(&table.logical_name));
+    shown.relationships.retain(related);
+    Arc::new(Catalog::of(catalog.version(), shown))
 }
 
 /// Its definition.

@@ -30,6 +30,7 @@ fn ping() -> NewTable {
             required: RequiredLevel::None,
             kind: model::ColumnKind::Text { max_length: 10, format: TextFormat::Text },
             is_primary_name: true,
+            global_choice: None,
             settings: model::ColumnSettings::default(),
         }],
     }

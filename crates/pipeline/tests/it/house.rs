@@ -157,6 +157,7 @@ fn crate_table() -> NewTable {
         required: RequiredLevel::None,
         kind,
         is_primary_name,
+        global_choice: None,
         settings: model::ColumnSettings::default(),
     };
     let text = |max_length| ColumnKind::Text { max_length, format: TextFormat::Text };

@@ -139,15 +139,17 @@ impl Literal {
                 ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName,
                 Self::Text(text),
             ) => Fit::Exact(Value::text(text.as_str())),
-            (ColumnKind::Guid | ColumnKind::Lookup { .. }, Self::Guid(id)) => {
-                Fit::Exact(Value::Guid(*id))
-            }
-            (ColumnKind::Guid | ColumnKind::Lookup { .. }, Self::Text(text)) => {
-                match guid(text.trim()) {
-                    Some(id) => Fit::Exact(Value::Guid(id)),
-                    None => return Ok(None),
-                }
-            }
+            (
+                ColumnKind::Guid | ColumnKind::Lookup { .. } | ColumnKind::File { .. },
+                Self::Guid(id),
+            ) => Fit::Exact(Value::Guid(*id)),
+            (
+                ColumnKind::Guid | ColumnKind::Lookup { .. } | ColumnKind::File { .. },
+                Self::Text(text),
+            ) => match guid(text.trim()) {
+                Some(id) => Fit::Exact(Value::Guid(id)),
+                None => return Ok(None),
+            },
             (ColumnKind::Boolean { .. }, Self::Boolean(yes)) => Fit::Exact(Value::Boolean(*yes)),
             (ColumnKind::Boolean { .. }, Self::Number(text)) if text == "0" || text == "1" => {
                 Fit::Exact(Value::Boolean(text == "1"))
@@ -226,6 +228,8 @@ fn number(kind: &ColumnKind, text: &str) -> Number {
         | ColumnKind::DateTime { .. }
         | ColumnKind::MultiChoice { .. }
         | ColumnKind::Lookup { .. }
+        | ColumnKind::File { .. }
+        | ColumnKind::Image { .. }
         | ColumnKind::TableName => return Number::OtherColumn,
     };
     // Too large for a decimal is beyond what any of these columns holds; too small is refused.

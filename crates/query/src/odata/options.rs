@@ -94,6 +94,14 @@ impl Options {
         self.named.iter().find(|(known, _)| &**known == name).map(|(_, value)| value.as_str())
     }
 
+    /// The same options, but with this value for one of them; without it where there is none.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Option<&str>) -> Self {
+        self.named.retain(|(known, _)| &**known != name);
+        self.named.extend(value.map(|value| (name.into(), value.to_owned())));
+        self
+    }
+
     /// Names and values, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.named.iter().map(|(name, value)| (&**name, value.as_str()))

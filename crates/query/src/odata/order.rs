@@ -86,7 +86,9 @@ fn column(scope: &mut Scope, name: &str, text_units: &mut u32) -> Result<ColumnR
             }
             return Ok(index);
         }
+        ColumnKind::Image { .. } => "image",
         ColumnKind::Guid
+        | ColumnKind::File { .. }
         | ColumnKind::Integer { .. }
         | ColumnKind::BigInt
         | ColumnKind::Decimal { .. }

@@ -92,6 +92,12 @@ fn a_kind() -> impl Strategy<Value = ColumnKind> {
             ColumnKind::Lookup { kind, targets }
         }),
         Just(ColumnKind::TableName),
+        any::<u32>().prop_map(|max_size_kb| ColumnKind::File { max_size_kb }),
+        (any::<u32>(), any::<[bool; 2]>()).prop_map(|(max_size_kb, flags)| ColumnKind::Image {
+            max_size_kb,
+            can_store_full_image: flags[0],
+            is_primary: flags[1],
+        }),
     ]
 }
 

@@ -9,6 +9,7 @@ use super::connection::Step;
 use super::decode;
 use super::encode::Bound;
 use super::error::{Error, Fault, engine};
+use super::follow;
 use super::known::{Lock, id_and_version};
 use super::transaction::{Author, Transaction};
 use super::write;
@@ -230,6 +231,7 @@ fn steps(
     for (table, ids) in by_table {
         if let Some(table) = catalog.table_by_id(table) {
             steps.push(write::delete(table, ids.iter()));
+            steps.push(follow::remember(table.id, author.now, ids.iter())?);
         }
     }
     Ok(steps)

@@ -125,6 +125,14 @@ impl Bound {
         Self { kind: Type::TEXT, bytes: Some(text.as_bytes().into()) }
     }
 
+    pub(super) fn id(id: Uuid) -> Self {
+        Self { kind: Type::UUID, bytes: Some(id.as_bytes().as_slice().into()) }
+    }
+
+    pub(super) fn bytes(bytes: &[u8]) -> Self {
+        Self { kind: Type::BYTEA, bytes: Some(bytes.into()) }
+    }
+
     pub(super) fn int4(number: i32) -> Self {
         Self { kind: Type::INT4, bytes: Some(number.to_be_bytes().as_slice().into()) }
     }

@@ -23,7 +23,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use store::alternate::KeyParts;
 use store::judge::{Resolved, judge};
-use store::writes::{Insert, is_checked};
+use store::writes::{Fill, Insert, is_checked};
 use store::{Rejection, RowKey, RowOutcome, WriteOp, alternate};
 use tokio_postgres::Row;
 
@@ -73,6 +73,10 @@ pub(super) async fn quickly(
         for op in phase {
             let op_outcomes = match op {
                 WriteOp::Insert(op) => insert_quickly(transaction, catalog, &mut known, op)?,
+                WriteOp::Fill(op) => {
+                    add_fill(transaction, catalog, &known, op)?;
+                    Vec::new()
+                }
                 op => {
                     let table = table_of(op);
                     let mut verdicts = judge(&Seen::new(&known, table.id, lock_of(op)), op);
@@ -107,6 +111,20 @@ pub(super) async fn carefully(
     let mut outcomes = Vec::with_capacity(ops.len());
     for (place, op) in ops.iter().enumerate() {
         let table = table_of(op);
+        if let WriteOp::Fill(fill) = op {
+            let mut wishes = Wishes::default();
+            wish(&mut wishes, op);
+            let mut known = Known::default();
+            if !wishes.is_empty() {
+                let mut reads = wishes.into_reads(catalog)?;
+                let steps = std::mem::take(&mut reads.steps);
+                let answers = transaction.fly("looking for rows to complete", steps).await?;
+                known.learn(reads, &answers)?;
+            }
+            add_fill(transaction, catalog, &known, fill)?;
+            outcomes.push(Vec::new());
+            continue;
+        }
         let mut verdicts = judge_fully(transaction, catalog, op).await?;
         let deletes = consequences(transaction, catalog, author, op, &mut verdicts).await?;
         let rows = passed(verdicts)
@@ -138,7 +156,8 @@ fn phase_length(ops: &[WriteOp]) -> usize {
     for (place, op) in ops.iter().enumerate() {
         let own = table_of(op).id;
         let deletes = matches!(op, WriteOp::Delete(_));
-        let reads_own = !matches!(op, WriteOp::Insert(_));
+        // A row to complete was there before the operation that has changed it, under the same key.
+        let reads_own = !matches!(op, WriteOp::Insert(_) | WriteOp::Fill(_));
         let waits = (reads_own && written.contains(&own))
             || deletes
             || bound_tables(op).any(|table| written.contains(&table))
@@ -180,6 +199,13 @@ fn wish(wishes: &mut Wishes, op: &WriteOp) {
             }
         }
     }
+    if let WriteOp::Upsert(op) = op
+        && op.rows.iter().all(|row| row.key.is_none())
+        && let Some(first) = op.rows.first()
+    {
+        // Nothing is looked for; but versions are taken behind a lock on the table (`follow`).
+        wishes.row(table.id, lock, first.new_id);
+    }
     if moves_keys(op) {
         wishes.want_values();
     }
@@ -194,7 +220,7 @@ fn moves_keys(op: &WriteOp) -> bool {
         cells.iter().any(|cell| is_key(cell.column)) || binds.iter().any(|bind| is_key(bind.column))
     };
     match op {
-        WriteOp::Insert(_) | WriteOp::Delete(_) => false,
+        WriteOp::Insert(_) | WriteOp::Delete(_) | WriteOp::Fill(_) => false,
         WriteOp::Update(op) => {
             any(&op.constants, &[]) || op.rows.iter().any(|row| any(&row.cells, &row.binds))
         }
@@ -277,6 +303,24 @@ fn insert_quickly(
     Ok(op.rows.iter().map(|row| RowOutcome { id: row.id, created: true }).collect())
 }
 
+/// Adds the step that completes rows.
+fn add_fill(
+    transaction: &mut Transaction<'_>,
+    catalog: &Catalog,
+    known: &Known,
+    op: &Fill,
+) -> Result<(), Error> {
+    let ids = op.rows.iter().filter_map(|key| match key {
+        RowKey::Id(id) => Some(*id),
+        RowKey::Alternate(key) => known.find(op.table.id, key.key, &alternate::parts_of_key(key)?),
+    });
+    let ids: Vec<Uuid> = ids.collect();
+    if let Some(step) = write::fill(catalog, op, &ids)? {
+        transaction.add(step);
+    }
+    Ok(())
+}
+
 fn resolve(known: &Known, bind: &Bind) -> Result<Cell, Error> {
     let parts = alternate::parts_of_key(&bind.key).ok_or(Error::Doubt)?;
     let id = known.find(bind.table.id, bind.key.key, &parts).ok_or(Error::Doubt)?;
@@ -324,7 +368,9 @@ async fn consequences(
         WriteOp::Delete(op) => {
             cascade::of_delete(transaction, catalog, author, &op.table, verdicts).await
         }
-        WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_) => Ok(Vec::new()),
+        WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_) | WriteOp::Fill(_) => {
+            Ok(Vec::new())
+        }
     }
 }
 
@@ -451,12 +497,15 @@ fn table_of(op: &WriteOp) -> &Arc<Table> {
         WriteOp::Update(op) => &op.table,
         WriteOp::Upsert(op) => &op.table,
         WriteOp::Delete(op) => &op.table,
+        WriteOp::Fill(op) => &op.table,
     }
 }
 
 fn lock_of(op: &WriteOp) -> Lock {
     match op {
-        WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_) => Lock::Change,
+        WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_) | WriteOp::Fill(_) => {
+            Lock::Change
+        }
         WriteOp::Delete(_) => Lock::Delete,
     }
 }
@@ -464,7 +513,7 @@ fn lock_of(op: &WriteOp) -> Lock {
 /// How many rows need a version before it is known which of them are new.
 fn changed_max(op: &WriteOp) -> usize {
     match op {
-        WriteOp::Insert(_) | WriteOp::Delete(_) => 0,
+        WriteOp::Insert(_) | WriteOp::Delete(_) | WriteOp::Fill(_) => 0,
         WriteOp::Update(op) => op.rows.len(),
         WriteOp::Upsert(op) => op.rows.len(),
     }
@@ -476,6 +525,10 @@ fn keys_of(op: &WriteOp) -> Vec<&RowKey> {
         WriteOp::Update(op) => op.rows.iter().map(|row| &row.key).collect(),
         WriteOp::Upsert(op) => op.rows.iter().filter_map(|row| row.key.as_ref()).collect(),
         WriteOp::Delete(op) => op.rows.iter().map(|row| &row.key).collect(),
+        // What is named by its id needs no look.
+        WriteOp::Fill(op) => {
+            op.rows.iter().filter(|key| matches!(key, RowKey::Alternate(_))).collect()
+        }
     }
 }
 
@@ -484,7 +537,7 @@ fn binds_of(op: &WriteOp) -> Vec<&Bind> {
         WriteOp::Insert(op) => op.rows.iter().flat_map(|row| &row.binds).collect(),
         WriteOp::Update(op) => op.rows.iter().flat_map(|row| &row.binds).collect(),
         WriteOp::Upsert(op) => op.rows.iter().flat_map(|row| &row.binds).collect(),
-        WriteOp::Delete(_) => Vec::new(),
+        WriteOp::Delete(_) | WriteOp::Fill(_) => Vec::new(),
     }
 }
 
@@ -508,7 +561,7 @@ fn lookups_of(op: &WriteOp) -> impl Iterator<Item = LookupValue> {
             .chain(&op.insert_constants)
             .chain(&op.update_constants)
             .collect(),
-        WriteOp::Delete(_) => Vec::new(),
+        WriteOp::Delete(_) | WriteOp::Fill(_) => Vec::new(),
     };
     checked_lookups(table_of(op), cells.into_iter()).collect::<Vec<_>>().into_iter()
 }

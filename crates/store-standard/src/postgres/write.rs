@@ -14,6 +14,7 @@ use crate::names::{self, Storage};
 use model::{Catalog, Cell, ColumnIndex, Table, Uuid, Value, fold};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use store::writes::Fill;
 
 /// Sets of columns that get an UPDATE each; with more of them, one UPDATE with a mask per column.
 const COLUMN_SETS_MAX: usize = 8;
@@ -263,6 +264,32 @@ pub(super) fn set_all<'a>(
     let table = names::table(table.id);
     let text = format!("UPDATE {table} SET {sets} WHERE {id} = ANY($1::uuid[])");
     Ok(Step::run(text, params))
+}
+
+/// One UPDATE of the rows that have nothing in the first of the columns; none where there are no rows.
+pub(super) fn fill(catalog: &Catalog, op: &Fill, ids: &[Uuid]) -> Result<Option<Step>, Error> {
+    let (table, Some(first)) = (&op.table, op.cells.first()) else { return Ok(None) };
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    let (id, _) = id_and_version(table);
+    let mut params = vec![Bound::ids(ids.iter())];
+    let mut sets = String::new();
+    for cell in &op.cells {
+        for target in targets_of(catalog, table, cell.column, 0, true) {
+            let param = target.scalar(&cell.value);
+            params.push(param.map_err(|fault| engine("encoding rows to complete", fault))?);
+            let glue = if sets.is_empty() { "" } else { ", " };
+            write!(sets, "{glue}{} = ${}::{}", target.name, params.len(), target.form.name())
+                .expect(TEXT);
+        }
+    }
+    let text = format!(
+        "UPDATE {} SET {sets} WHERE {id} = ANY($1::uuid[]) AND {} IS NULL",
+        names::table(table.id),
+        names::column(table.column(first.column).id)
+    );
+    Ok(Some(Step::run(text, params)))
 }
 
 /// One physical column that is written.

@@ -13,7 +13,7 @@ mod rows;
 
 use super::error::Halt;
 use super::session::Session;
-use model::{Catalog, Cell, KeyIndex, Timestamp, Uuid};
+use model::{Catalog, Cell, KeyIndex, TableId, Timestamp, Uuid};
 use rows::{Draft, Kind};
 use std::collections::{HashMap, HashSet};
 use store::alternate::{self, KeyParts};
@@ -28,6 +28,8 @@ pub(super) struct Work<'w, 'c> {
     pub(super) session: &'w Session<'c>,
     pub(super) catalog: &'w Catalog,
     pub(super) versions: &'w mut Versions,
+    /// Tables whose deleted rows are remembered.
+    pub(super) followed: &'w HashSet<TableId>,
     /// The time of the message.
     pub(super) now: Timestamp,
     /// Who writes.
@@ -57,6 +59,7 @@ pub(super) fn execute(work: &mut Work<'_, '_>, op: &WriteOp) -> Result<Vec<RowOu
         WriteOp::Update(op) => update(work, op),
         WriteOp::Upsert(op) => upsert(work, op),
         WriteOp::Delete(op) => delete::delete(work, op),
+        WriteOp::Fill(op) => resolve::fill(work, op).map(|()| Vec::new()),
     }
 }
 

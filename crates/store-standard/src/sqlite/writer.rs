@@ -13,14 +13,16 @@ use super::checkpoint::Checkpoints;
 use super::error::{Halt, engine, is_refusal, malformed, statement_failed};
 use super::execute::{Versions, Work, execute};
 use super::session::Session;
-use super::{catalog, diagnose, schema};
-use model::{Catalog, Timestamp, Uuid};
+use super::{catalog, diagnose, follow, pieces, schema};
+use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
 use rusqlite::Connection;
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use store::{
-    Applied, Error, Reason, Rejection, Result, SchemaChange, SchemaOp, WriteOp, WriteSet, apply_ops,
+    Applied, Error, Piece, Reason, Rejection, Result, SchemaChange, SchemaOp, WriteOp, WriteSet,
+    apply_ops,
 };
 use tokio::sync::oneshot;
 
@@ -32,7 +34,33 @@ const FAILURES_MAX: u32 = 4;
 /// Work for the writer.
 pub(super) enum Job {
     Apply(Apply),
-    Change { change: Box<SchemaChange>, answer: oneshot::Sender<Result<Arc<Catalog>>> },
+    Change {
+        change: Box<SchemaChange>,
+        answer: oneshot::Sender<Result<Arc<Catalog>>>,
+    },
+    /// Follow a table, bound to this version of the definitions.
+    Follow {
+        bound: u64,
+        table: TableId,
+        answer: oneshot::Sender<Result<i64>>,
+    },
+    /// Forget what was deleted before a time.
+    Forget {
+        before: Timestamp,
+        answer: oneshot::Sender<Result<()>>,
+    },
+    /// Keep a piece of a file.
+    PutPiece {
+        piece: Box<Piece>,
+        answer: oneshot::Sender<Result<()>>,
+    },
+    /// Forget old pieces of files that no row names, bound to this version of the definitions.
+    ForgetPieces {
+        bound: u64,
+        named_by: Vec<(TableId, ColumnIndex)>,
+        before: Timestamp,
+        answer: oneshot::Sender<Result<()>>,
+    },
 }
 
 /// One message.
@@ -47,6 +75,7 @@ pub(super) fn start(
     shared: Arc<Shared>,
     checkpoints: Checkpoints,
     group_rows_max: usize,
+    followed: HashSet<TableId>,
 ) -> Result<JoinHandle<()>> {
     checkpoints.watch(&mut conn).map_err(statement_failed)?;
     let reserved = catalog::row_version_reserved(&conn).map_err(statement_failed)?;
@@ -61,6 +90,7 @@ pub(super) fn start(
                 failures: 0,
                 checkpoints,
                 group_rows_max,
+                followed,
             };
             writer.run();
         })
@@ -76,6 +106,8 @@ struct Writer<'c> {
     failures: u16,
     checkpoints: Checkpoints,
     group_rows_max: usize,
+    /// Tables whose deleted rows are remembered.
+    followed: HashSet<TableId>,
 }
 
 /// A message that did not pass: the place of the operation, and why.
@@ -108,6 +140,27 @@ impl Writer<'_> {
                 let group = self.group(first);
                 self.apply(group);
             }
+            Job::Follow { bound, table, answer } => {
+                let result = self.follow(bound, table);
+                send(answer, result);
+            }
+            Job::PutPiece { piece, answer } => {
+                let result = pieces::put(&self.session, &piece).map_err(statement_failed);
+                send(answer, result);
+            }
+            Job::ForgetPieces { bound, named_by, before, answer } => {
+                let actual = self.catalog.version();
+                let result = match bound == actual {
+                    true => pieces::forget(&self.session, &self.catalog, &named_by, before)
+                        .map_err(statement_failed),
+                    false => Err(Error::StaleCatalog { bound, actual }),
+                };
+                send(answer, result);
+            }
+            Job::Forget { before, answer } => {
+                let result = follow::forget(&self.session, before).map_err(statement_failed);
+                send(answer, result);
+            }
         }
     }
 
@@ -118,7 +171,7 @@ impl Writer<'_> {
         let fits = |rows: usize| {
             move |job: &Job| match job {
                 Job::Apply(apply) => rows + row_count(&apply.writes.ops) <= self.group_rows_max,
-                Job::Change { .. } => false,
+                _ => false,
             }
         };
         while let Some(Job::Apply(next)) = self.shared.writes.pop_if(fits(rows)) {
@@ -168,6 +221,20 @@ impl Writer<'_> {
         for (apply, result) in group.into_iter().zip(results) {
             send(apply.answer, result);
         }
+    }
+
+    /// Follows a table; answers the version of the last commit.
+    fn follow(&mut self, bound: u64, table: TableId) -> Result<i64> {
+        let actual = self.catalog.version();
+        let found = self.catalog.table_by_id(table).filter(|_| bound == actual).cloned();
+        let Some(table) = found else { return Err(Error::StaleCatalog { bound, actual }) };
+        if !self.followed.contains(&table.id) {
+            self.session.run("BEGIN IMMEDIATE").map_err(statement_failed)?;
+            follow::begin(&self.session, &table).map_err(statement_failed)?;
+            self.session.commit().map_err(statement_failed)?;
+            self.followed.insert(table.id);
+        }
+        Ok(self.versions.last)
     }
 
     fn remember(&mut self, failed: bool) {
@@ -258,8 +325,14 @@ impl Writer<'_> {
         (now, user): (Timestamp, Uuid),
         ops: &[WriteOp],
     ) -> Result<Applied, Stop> {
-        let mut work =
-            Work { session: &self.session, catalog, versions: &mut self.versions, now, user };
+        let mut work = Work {
+            session: &self.session,
+            catalog,
+            versions: &mut self.versions,
+            followed: &self.followed,
+            now,
+            user,
+        };
         let mut applied = Applied { ops: Vec::with_capacity(ops.len()) };
         for (place, op) in ops.iter().enumerate() {
             applied.ops.push(execute(&mut work, op).map_err(|halt| (place, halt))?);
@@ -388,6 +461,7 @@ fn row_count(ops: &[WriteOp]) -> usize {
             WriteOp::Update(op) => op.rows.len(),
             WriteOp::Upsert(op) => op.rows.len(),
             WriteOp::Delete(op) => op.rows.len(),
+            WriteOp::Fill(op) => op.rows.len(),
         })
         .sum()
 }

@@ -68,7 +68,7 @@ pub(super) fn carry_out(state: &mut State, author: Author, consequences: Consequ
     let catalog = state.catalog.clone();
     for (table, id) in consequences.deleted {
         if let Some(table) = catalog.table_by_id(table) {
-            state.remove(table, id);
+            state.remove(table, id, author.now);
         }
     }
     let users = catalog.table("systemuser").map(|table| table.id);

@@ -6,7 +6,11 @@
 
 use crate::alternate::{self, KeyParts};
 use crate::judge::Rows;
-use model::{Catalog, Cell, ColumnIndex, ColumnKind, KeyIndex, Table, TableId, Uuid, Value};
+use crate::writes::Fill;
+use crate::{Deleted, Piece, RowKey};
+use model::{
+    Catalog, Cell, ColumnIndex, ColumnKind, KeyIndex, Table, TableId, Timestamp, Uuid, Value,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,6 +21,12 @@ pub(super) struct State {
     tables: BTreeMap<TableId, TableRows>,
     /// The last row version that was given.
     version: i64,
+    /// Tables whose deleted rows are remembered.
+    followed: BTreeSet<TableId>,
+    /// Deleted rows of such tables, by the version of their delete.
+    deleted: BTreeMap<(TableId, i64), (Uuid, Timestamp)>,
+    /// Pieces of files, by file and name.
+    pieces: BTreeMap<(Uuid, Box<str>), Arc<Piece>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -86,12 +96,90 @@ impl State {
         self.put(table, id, row, cells);
     }
 
+    /// Keeps a piece of a file.
+    pub(super) fn put_piece(&mut self, piece: Piece) {
+        self.pieces.insert((piece.file, piece.name.clone()), Arc::new(piece));
+    }
+
+    /// A piece of a file.
+    pub(super) fn piece(&self, file: Uuid, name: &str) -> Option<&Arc<Piece>> {
+        self.pieces.get(&(file, name.into()))
+    }
+
+    /// The pieces of a file, by name.
+    pub(super) fn pieces(&self, file: Uuid) -> impl Iterator<Item = &Arc<Piece>> {
+        self.pieces
+            .range((file, Box::default())..)
+            .take_while(move |((of, _), _)| *of == file)
+            .map(|(_, piece)| piece)
+    }
+
+    /// Forgets old pieces of files that no row names.
+    pub(super) fn forget_pieces(&mut self, named_by: &[(TableId, ColumnIndex)], before: Timestamp) {
+        let named: BTreeSet<Uuid> = named_by
+            .iter()
+            .flat_map(|(table, column)| {
+                self.rows_of(*table).filter_map(|row| row[usize::from(column.0)].as_id())
+            })
+            .collect();
+        self.pieces.retain(|(file, _), piece| named.contains(file) || piece.at >= before);
+    }
+
+    /// Completes rows that have nothing in the first of the columns.
+    pub(super) fn fill(&mut self, op: &Fill) {
+        let Some(first) = op.cells.first() else { return };
+        for key in &op.rows {
+            let id = match key {
+                RowKey::Id(id) => Some(*id),
+                RowKey::Alternate(key) => alternate::parts_of_key(key)
+                    .and_then(|parts| self.find(&op.table, key.key, &parts)),
+            };
+            let held = self.tables.entry(op.table.id).or_default();
+            let Some(row) = id.and_then(|id| held.rows.get_mut(&id)) else { continue };
+            if row[usize::from(first.column.0)].is_null() {
+                let mut filled = row.to_vec();
+                for cell in &op.cells {
+                    filled[usize::from(cell.column.0)] = cell.value.clone();
+                }
+                *row = filled.into();
+            }
+        }
+    }
+
     /// Takes a row away.
-    pub(super) fn remove(&mut self, table: &Table, id: Uuid) {
+    pub(super) fn remove(&mut self, table: &Table, id: Uuid, now: Timestamp) {
         let held = self.tables.entry(table.id).or_default();
         if let Some(row) = held.rows.remove(&id) {
             held.forget_keys(table, &row);
+            if self.followed.contains(&table.id) {
+                self.version += 1;
+                self.deleted.insert((table.id, self.version), (id, now));
+            }
         }
+    }
+
+    /// Begins to remember the deleted rows of a table.
+    pub(super) fn follow(&mut self, table: TableId) {
+        self.followed.insert(table);
+    }
+
+    /// The last row version that was given.
+    pub(super) fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// The rows that were deleted above a version and are not there again.
+    pub(super) fn deleted(&self, table: TableId, after: i64) -> impl Iterator<Item = Deleted> {
+        let rows = self.tables.get(&table).map(|held| &held.rows);
+        self.deleted
+            .range((table, after.saturating_add(1))..=(table, i64::MAX))
+            .map(|((_, version), (id, _))| Deleted { id: *id, version: *version })
+            .filter(move |deleted| rows.is_none_or(|rows| !rows.contains_key(&deleted.id)))
+    }
+
+    /// Forgets what was deleted before a time.
+    pub(super) fn forget_deleted(&mut self, before: Timestamp) {
+        self.deleted.retain(|_, (_, at)| *at >= before);
     }
 
     fn put(&mut self, table: &Table, id: Uuid, mut row: Vec<Value>, cells: Vec<Cell>) {

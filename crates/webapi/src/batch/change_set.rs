@@ -42,7 +42,8 @@ struct Ready {
     request: Request,
     shown: Shown,
     table: Arc<Table>,
-    targets: usize,
+    /// Its write that is answered, among those of all operations.
+    write: usize,
 }
 
 impl Batch<'_> {
@@ -89,23 +90,30 @@ impl Batch<'_> {
     ) -> Result<Vec<Response<Bytes>>, Failed> {
         let mut known = Known::default();
         let mut ready = Vec::with_capacity(operations.len());
-        let mut writes = Vec::with_capacity(operations.len());
+        let mut writes: Vec<Write> = Vec::with_capacity(operations.len());
+        // Per write: the operation that it belongs to.
+        let mut places: Vec<usize> = Vec::with_capacity(operations.len());
         for (place, operation) in operations.iter().enumerate() {
             let (request, prepared) = self
                 .understand(operation, &known, context)
-                .map_err(|problem| Failed { place, stop: problem.into() })?;
-            let Prepared { write, shown } = prepared;
+                .await
+                .map_err(|stop| Failed { place, stop })?;
             if let Some(id) = operation.content_id {
-                known.extend(subject(&write).map(|address| (id.to_owned(), address)));
+                known.extend(subject(&prepared.write).map(|address| (id.to_owned(), address)));
             }
-            let (table, targets) = (Arc::clone(&write.table), write.targets.len());
-            ready.push(Ready { request, shown, table, targets });
-            writes.push(write);
+            let table = Arc::clone(&prepared.write.table);
+            let (own, answered, shown) = prepared.into_writes();
+            ready.push(Ready { request, shown, table, write: writes.len() + answered });
+            places.extend(own.iter().map(|_| place));
+            writes.extend(own);
         }
-        let outcomes = self.write(context, writes).await?;
+        let outcomes = self.write(context, writes).await.map_err(|failed| {
+            let place = places.get(failed.place).copied().unwrap_or_default();
+            Failed { place, ..failed }
+        })?;
         let mut responses = Vec::with_capacity(ready.len());
-        for (one, outcomes) in ready.iter().zip(&outcomes) {
-            debug_assert_eq!(one.targets, outcomes.len(), "one outcome per target");
+        for one in &ready {
+            let outcomes = outcomes.get(one.write).map_or(&[][..], Vec::as_slice);
             let attempt = self.of(&one.request, context);
             responses.push(one.shown.answer(&attempt, &one.table, outcomes).await);
         }
@@ -117,18 +125,18 @@ impl Batch<'_> {
     }
 
     /// Everything that can be checked without rows. A new record gets its id.
-    fn understand(
+    async fn understand(
         &self,
         operation: &Operation<'_>,
         known: &Known,
         context: &Context,
-    ) -> Result<(Request, Prepared), Problem> {
+    ) -> Result<(Request, Prepared), Stop> {
         if [Method::GET.as_str(), Method::HEAD.as_str()].contains(&operation.method) {
-            return Err(Problem::uri("GET requests are not allowed in a change set."));
+            return Err(Problem::uri("GET requests are not allowed in a change set.").into());
         }
         let request = self.request(operation, known)?;
         let route = route::resolve(&request, &context.catalog)?;
-        let mut prepared = records::prepare(&self.of(&request, context), &route)?;
+        let mut prepared = records::prepare(&self.of(&request, context), &route).await?;
         if prepared.write.name == MessageName::Create
             && let [target] = prepared.write.targets.as_mut_slice()
             && target.key == TargetKey::None
@@ -192,7 +200,7 @@ impl Batch<'_> {
                 let problem = fault::partly(name, outcomes);
                 Err(Failed { place: place_of(None), stop: problem.into() })
             }
-            Ok(Reply::Page(_) | Reply::Defined(_)) => {
+            Ok(Reply::Followed(_) | Reply::Deleted(_) | Reply::Page(_) | Reply::Defined(_)) => {
                 tracing::error!("a change set was not answered with outcomes");
                 let stop = Problem::unexpected().into();
                 Err(Failed { place: place_of(None), stop })

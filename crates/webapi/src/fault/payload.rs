@@ -97,6 +97,10 @@ pub(crate) fn of_wire(error: Error, payload: Payload<'_>) -> Problem {
             };
             (code::INVALID_ARGUMENT, text)
         }
+        Error::NestedTooDeep { property, .. } => (code::INVALID_ARGUMENT, format!(
+            "The records in '{property}' are nested more than {} levels deep.",
+            wire::targets::NESTING_MAX
+        )),
         Error::CollectionBind { property, .. } => (
             code::INVALID_ARGUMENT,
             format!("Binding the collection '{property}' is not supported in {}.", payload.message),

@@ -104,7 +104,11 @@ fn refused(error: wire::Error, set: &str) -> Problem {
 async fn define(attempt: &Attempt<'_>, definition: Definition) -> Result<Vec<Uuid>, Stop> {
     match attempt.run(Message::Define(definition)).await? {
         Reply::Defined(made) => Ok(made),
-        Reply::Written(_) | Reply::Partly(_) | Reply::Page(_) => {
+        Reply::Written(_)
+        | Reply::Partly(_)
+        | Reply::Followed(_)
+        | Reply::Deleted(_)
+        | Reply::Page(_) => {
             tracing::error!("a definition was not answered with ids");
             Err(Problem::unexpected().into())
         }

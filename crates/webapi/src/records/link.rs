@@ -1,10 +1,9 @@
 //! The link of a lookup: `/set(key)/nav/$ref`. Setting it is an update of the lookup.
 //!
-//! Source: webapi.md 19, clients.md 4.8. Not here: links through collections; they are refused by name
-//! (`route`).
+//! Source: webapi.md 19, clients.md 4.8. Not here: links of collections (`members`).
 
 use super::property;
-use super::write::{Prepared, Shown};
+use super::write::{Prepared, Shown, expected_version};
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Payload, Problem};
 use crate::response;
@@ -43,9 +42,18 @@ pub(crate) async fn link(
 
 /// `{"@odata.id":"accounts(…)"}`
 #[derive(Deserialize)]
-struct Reference {
+pub(super) struct Reference {
     #[serde(rename = "@odata.id")]
-    id: String,
+    pub(super) id: String,
+}
+
+impl Reference {
+    /// Reads the body of a request that links.
+    pub(super) fn read(attempt: &Attempt<'_>, payload: Payload<'_>) -> Result<Self, Problem> {
+        serde_json::from_slice(&attempt.request.body).map_err(|err| {
+            fault::of_wire(wire::Error::NotJson { detail: err.to_string() }, payload)
+        })
+    }
 }
 
 /// `PUT` and `DELETE` of `/set(key)/nav/$ref`
@@ -58,12 +66,7 @@ pub(super) fn prepare(
     let payload = Payload::of(MessageName::Update, table);
     attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
     let to = match attempt.request.method {
-        Method::PUT => {
-            let body: Reference = serde_json::from_slice(&attempt.request.body).map_err(|err| {
-                fault::of_wire(wire::Error::NotJson { detail: err.to_string() }, payload)
-            })?;
-            serde_json::Value::from(body.id)
-        }
+        Method::PUT => serde_json::Value::from(Reference::read(attempt, payload)?.id),
         Method::DELETE => serde_json::Value::Null,
         _ => return Err(attempt.only("GET, HEAD, PUT, DELETE")),
     };
@@ -72,5 +75,6 @@ pub(super) fn prepare(
     let mut target = wire::targets::decode_record(record.as_bytes(), table, catalog)
         .map_err(|err| fault::of_wire(err, payload))?;
     target.key = address.key.clone();
+    target.expected_version = expected_version(attempt, table)?;
     Ok(Prepared::of_one(table, MessageName::Update, target, Shown::Nothing))
 }

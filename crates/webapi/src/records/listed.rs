@@ -13,7 +13,7 @@ use model::{MessageName, code};
 use query::Page;
 use query::listed::{Listed, Told};
 use query::odata::limits;
-use wire::record::{Output, PageFrame, Writer};
+use wire::record::{Changes, Output, PageFrame, Writer};
 
 /// How the next page is asked for.
 #[derive(Clone, Copy, Default)]
@@ -70,6 +70,7 @@ pub(super) async fn answer(
         next_link: next.link,
         paging_cookie: next.cookie,
         metadata_version: Some(catalog.version()),
+        changes: Changes::default(),
     };
     let shown: Vec<Output<'_>> = outputs
         .iter()

@@ -126,6 +126,10 @@ pub(crate) async fn first_name(
             Value::Text(name) => Some(name),
             _ => None,
         }),
-        Reply::Written(_) | Reply::Partly(_) | Reply::Defined(_) => None,
+        Reply::Written(_)
+        | Reply::Partly(_)
+        | Reply::Followed(_)
+        | Reply::Deleted(_)
+        | Reply::Defined(_) => None,
     })
 }

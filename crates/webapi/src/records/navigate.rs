@@ -23,7 +23,7 @@ pub(crate) async fn navigated(
 ) -> Result<Response<Bytes>, Stop> {
     let (table, catalog) = (&address.table, &attempt.context.catalog);
     if let Some((column, _)) = table.navigation(&navigation.name) {
-        let value = property::value_of(attempt, address, column).await?;
+        let value = property::fetch_alone(attempt, address, column).await?;
         let Value::Lookup(lookup) = value else {
             return Ok(response::empty(StatusCode::NO_CONTENT));
         };
@@ -60,7 +60,7 @@ async fn records(
         format!("{path}/{}{end}", navigation.name)
     };
     // 404 where the record is not there.
-    let key = property::value_of(attempt, address, address.table.primary_key).await?;
+    let key = property::fetch_alone(attempt, address, address.table.primary_key).await?;
     let Some(parent) = key.as_id() else { return Err(address.missing().into()) };
     let within = Within { list, parent: Arc::clone(&address.table), id: parent };
     match &navigation.wanted {

@@ -2,7 +2,7 @@
 //!
 //! Source: webapi.md 13.4 and 14.6. Lookups are read as `_x_value` and not written here.
 
-use super::write::{Prepared, Shown};
+use super::write::{Prepared, Shown, expected_version};
 use super::{partition, read};
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Payload, Problem};
@@ -48,6 +48,10 @@ pub(crate) fn prepare(
     column: ColumnIndex,
 ) -> Result<Prepared, Problem> {
     let table = &address.table;
+    // A lookup is written through its navigation property, and ids do not change.
+    if !is_plain(&table.column(column).kind) || column == table.primary_key {
+        return Err(attempt.only("GET, HEAD"));
+    }
     let mut target = match attempt.request.method {
         Method::PUT => {
             let body: ValueBody<'_> = serde_json::from_slice(&attempt.request.body)
@@ -66,13 +70,8 @@ pub(crate) fn prepare(
         _ => return Err(attempt.only("GET, HEAD, PUT, DELETE")),
     };
     attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
-    if !is_plain(&table.column(column).kind) {
-        return Err(Problem::not_implemented(format_args!(
-            "Writing the single value '{}'",
-            table.value_name(column)
-        )));
-    }
     target.key = address.key.clone();
+    target.expected_version = expected_version(attempt, table)?;
     Ok(Prepared::of_one(table, MessageName::Update, target, Shown::Nothing))
 }
 
@@ -115,11 +114,11 @@ pub(super) async fn fetch(
     column: ColumnIndex,
 ) -> Result<Value, Stop> {
     attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
-    value_of(attempt, address, column).await
+    fetch_alone(attempt, address, column).await
 }
 
-/// The same, whatever options the request has.
-pub(super) async fn value_of(
+/// The value of one column of a record, whatever the options of the request are for.
+pub(super) async fn fetch_alone(
     attempt: &Attempt<'_>,
     address: &Address,
     column: ColumnIndex,

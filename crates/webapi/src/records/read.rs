@@ -1,7 +1,7 @@
 //! Reading records: one, a page of them, their number.
 
 use super::children::{self, Family};
-use super::{apply, fetch_xml, names, partition, sql};
+use super::{apply, changes, fetch_xml, names, partition, sql};
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Problem};
 use crate::request::Guard;
@@ -17,7 +17,7 @@ use query::odata::{self, Expansion, Parsed, limits};
 use query::{BoundQuery, Page};
 use std::sync::Arc;
 use wire::etag::ETag;
-use wire::record::PageFrame;
+use wire::record::{Changes, PageFrame};
 
 /// `GET /set`
 pub(super) async fn page(
@@ -25,8 +25,8 @@ pub(super) async fn page(
     table: &Arc<Table>,
 ) -> Result<Response<Bytes>, Stop> {
     let request = attempt.request;
-    if request.prefer.track_changes {
-        return Err(Problem::not_implemented("The preference 'odata.track-changes'").into());
+    if let Some(chain) = changes::asked_for(attempt)? {
+        return changes::page(attempt, table, chain).await;
     }
     partition::refuse_links(attempt, table)?;
     if let Some(text) = request.options.fetch_xml() {
@@ -71,6 +71,7 @@ pub(super) async fn list(
         next_link: next_link.as_deref(),
         paging_cookie: None,
         metadata_version: Some(attempt.context.catalog.version()),
+        changes: Changes::default(),
     };
     let names = names_of(attempt, parsed, &page, &families).await?;
     let mut body = Vec::new();
@@ -92,7 +93,7 @@ pub(super) fn put_applied(attempt: &Attempt<'_>, response: &mut Response<Bytes>,
 }
 
 /// The names of all records that a page and the lists inside it point to.
-async fn names_of(
+pub(super) async fn names_of(
     attempt: &Attempt<'_>,
     parsed: &Parsed,
     page: &Page,
@@ -171,6 +172,9 @@ pub(crate) async fn count(
     if attempt.request.method != Method::GET {
         return Err(attempt.only("GET, HEAD").into());
     }
+    if let Some(token) = attempt.request.options.get("$deltatoken") {
+        return changes::count(attempt, table, token).await;
+    }
     partition::refuse_links(attempt, table)?;
     let parsed =
         odata::parse_count(&attempt.context.catalog, table, &attempt.request.options, None)
@@ -214,7 +218,11 @@ pub(super) async fn many(attempt: &Attempt<'_>, query: BoundQuery) -> Result<Pag
 pub(crate) async fn page_of(attempt: &Attempt<'_>, message: Message) -> Result<Page, Stop> {
     match attempt.run(message).await? {
         Reply::Page(page) => Ok(page),
-        Reply::Written(_) | Reply::Partly(_) | Reply::Defined(_) => {
+        Reply::Written(_)
+        | Reply::Partly(_)
+        | Reply::Followed(_)
+        | Reply::Deleted(_)
+        | Reply::Defined(_) => {
             tracing::error!("a read was answered with something else than a page");
             Err(Problem::unexpected().into())
         }
@@ -245,7 +253,7 @@ fn put_version(response: &mut Response<Bytes>, kind: TableKind, version: Option<
 }
 
 /// The context URL of a page: `…#accounts(name,primarycontactid(fullname))`.
-fn context(attempt: &Attempt<'_>, parsed: &Parsed) -> String {
+pub(super) fn context(attempt: &Attempt<'_>, parsed: &Parsed) -> String {
     let (root, table) = (&attempt.request.root, &parsed.query.table);
     let select = parsed.select.as_deref();
     if parsed.expanded.is_empty() {
@@ -303,6 +311,16 @@ pub(super) fn next_link(
     address: &str,
     token: &str,
 ) -> Result<String, Problem> {
+    link_with(attempt, address, "$skiptoken", token)
+}
+
+/// The address of a list with this token, percent-encoded, in place of the one that it had.
+pub(super) fn link_with(
+    attempt: &Attempt<'_>,
+    address: &str,
+    option: &str,
+    token: &str,
+) -> Result<String, Problem> {
     let request = attempt.request;
     let query = request.query.strip_suffix('/').unwrap_or(&request.query);
     let kept: Vec<&str> = query
@@ -310,7 +328,8 @@ pub(super) fn next_link(
         .filter(|part| {
             let name = part.split('=').next().unwrap_or_default();
             let name = percent_decode_str(name).decode_utf8_lossy();
-            !name.is_empty() && name.replace('+', " ").trim() != "$skiptoken"
+            let name = name.replace('+', " ");
+            !name.is_empty() && !["$skiptoken", "$deltatoken"].contains(&name.trim())
         })
         .collect();
     let mut link = format!("{}{address}?", request.root);
@@ -318,7 +337,8 @@ pub(super) fn next_link(
         link.push_str(part);
         link.push('&');
     }
-    link.push_str("$skiptoken=");
+    link.push_str(option);
+    link.push('=');
     link.push_str(token);
     if link.len() > limits::URL_CHARACTERS_MAX {
         return Err(Problem::uri(format!(

@@ -4,7 +4,7 @@
 //! Invariant: what the answer needs is checked before anything is written; after the write only a
 //! read may fail, and then the answer is the one without a body.
 
-use super::{partition, read};
+use super::{deep, partition, read};
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Payload, Problem};
 use crate::request::Guard;
@@ -23,7 +23,11 @@ const NO_VERSION: i64 = i64::MIN;
 
 /// A write that is understood and checked as far as that goes without rows, and how it is answered.
 pub(crate) struct Prepared {
+    /// Writes that come before it, in the same transaction: records that it points to.
+    pub(crate) before: Vec<Write>,
     pub(crate) write: Write,
+    /// Writes that come after it: records that point to it.
+    pub(crate) after: Vec<Write>,
     pub(crate) shown: Shown,
 }
 
@@ -44,9 +48,15 @@ pub(crate) enum Shown {
 /// `POST /set`
 pub(crate) fn create(attempt: &Attempt<'_>, table: &Arc<Table>) -> Result<Prepared, Problem> {
     check_options(attempt, table)?;
-    let target = decode(attempt, table, MessageName::Create)?;
-    let in_body = partition::of_target(table, &target);
-    Ok(Prepared::of_one(table, MessageName::Create, target, Shown::Made(in_body)))
+    let catalog = &attempt.context.catalog;
+    let record = wire::targets::decode_new(&attempt.request.body, table, catalog)
+        .map_err(|err| fault::of_wire(err, Payload::of(MessageName::Create, table)))?;
+    let in_body = partition::of_target(table, &record.target);
+    let shown = Shown::Made(in_body);
+    if record.nested.is_empty() {
+        return Ok(Prepared::of_one(table, MessageName::Create, record.target, shown));
+    }
+    Ok(deep::prepare(attempt, record, shown))
 }
 
 /// `PATCH /set(key)`, and `PUT`.
@@ -88,21 +98,34 @@ pub(crate) fn change(attempt: &Attempt<'_>, address: &Address) -> Result<Prepare
 pub(crate) fn delete(attempt: &Attempt<'_>, address: &Address) -> Result<Prepared, Problem> {
     attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
     let table = &address.table;
-    let expected_version = match attempt.request.if_match {
+    let expected_version = expected_version(attempt, table)?;
+    let key = partition::scoped(attempt, address).key.clone();
+    let target = Target { key, expected_version, ..Target::default() };
+    Ok(Prepared::of_one(table, MessageName::Delete, target, Shown::Deleted))
+}
+
+/// The version that a record which is there in any case must have.
+pub(super) fn expected_version(
+    attempt: &Attempt<'_>,
+    table: &Table,
+) -> Result<Option<i64>, Problem> {
+    let request = attempt.request;
+    let version = match request.if_match {
         Guard::None | Guard::Tag(ETag::Any) => None,
         Guard::Blank => return Err(Problem::version_missing()),
         Guard::Tag(ETag::Version(version)) => Some(version),
         Guard::Tag(ETag::Other) => Some(NO_VERSION),
     };
-    if expected_version.is_some() && !table.optimistic_concurrency {
+    if version.is_some() && !table.optimistic_concurrency {
         return Err(Problem::concurrency_not_enabled(table));
     }
-    if let Guard::Tag(_) | Guard::Blank = attempt.request.if_none_match {
-        return Err(Problem::not_implemented("The header 'If-None-Match' on DELETE"));
+    if let Guard::Tag(_) | Guard::Blank = request.if_none_match {
+        return Err(Problem::not_implemented(format_args!(
+            "The header 'If-None-Match' on {} of '{}'",
+            request.method, request.uri
+        )));
     }
-    let key = partition::scoped(attempt, address).key.clone();
-    let target = Target { key, expected_version, ..Target::default() };
-    Ok(Prepared::of_one(table, MessageName::Delete, target, Shown::Deleted))
+    Ok(version)
 }
 
 impl Prepared {
@@ -114,19 +137,45 @@ impl Prepared {
         shown: Shown,
     ) -> Self {
         let (table, targets) = (Arc::clone(table), vec![target]);
-        Self { write: Write { name, table, targets, condition: Condition::Any }, shown }
+        Self::of_write(Write { name, table, targets, condition: Condition::Any }, shown)
+    }
+
+    /// A write that stands alone.
+    pub(crate) fn of_write(write: Write, shown: Shown) -> Self {
+        Self { before: Vec::new(), write, after: Vec::new(), shown }
+    }
+
+    /// All of its writes in order, and the place of the one that is answered.
+    pub(crate) fn into_writes(self) -> (Vec<Write>, usize, Shown) {
+        let Self { before: mut writes, write, after, shown } = self;
+        let place = writes.len();
+        writes.push(write);
+        writes.extend(after);
+        (writes, place, shown)
     }
 
     /// Runs it and answers.
     pub(crate) async fn run(self, attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
-        let Self { write, shown } = self;
+        let (mut writes, place, shown) = self.into_writes();
+        let counts: Vec<usize> = writes.iter().map(|write| write.targets.len()).collect();
+        let first: usize = counts.iter().take(place).sum();
+        let Some(write) = writes.get(place) else { return Err(Problem::unexpected().into()) };
         let (name, table, count) = (write.name, Arc::clone(&write.table), write.targets.len());
-        match attempt.run(Message::Write(write)).await? {
-            Reply::Written(outcomes) if outcomes.len() == count => {
-                return Ok(shown.answer(attempt, &table, &outcomes).await);
+        let message = match (writes.len(), writes.pop()) {
+            (1, Some(write)) => Message::Write(write),
+            (_, last) => Message::WriteAll(writes.into_iter().chain(last).collect()),
+        };
+        match attempt.run(message).await? {
+            Reply::Written(outcomes) if outcomes.len() == counts.iter().sum::<usize>() => {
+                let own = outcomes.get(first..first + count).unwrap_or_default();
+                return Ok(shown.answer(attempt, &table, own).await);
             }
             Reply::Partly(outcomes) => return Err(shown.partly(attempt, name, &table, outcomes)),
-            Reply::Written(_) | Reply::Page(_) | Reply::Defined(_) => {}
+            Reply::Written(_)
+            | Reply::Followed(_)
+            | Reply::Deleted(_)
+            | Reply::Page(_)
+            | Reply::Defined(_) => {}
         }
         tracing::error!(%name, "a write was not answered with one outcome per target");
         Err(Problem::unexpected().into())

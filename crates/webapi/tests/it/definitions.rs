@@ -248,3 +248,70 @@ async fn what_a_many_to_many_relationship_cannot_be_is_named() {
     let intersect = PAIRS.replace("\"account\"", "\"teamroles\"");
     service.refused(post, &intersect, (405, "0x80040315", "teamroles")).await;
 }
+
+fn column(kind: &str, name: &str, more: &str) -> String {
+    format!(
+        r#"{{"@odata.type":"Microsoft.Dynamics.CRM.{kind}AttributeMetadata","SchemaName":"{name}","DisplayName":{{"LocalizedLabels":[{{"Label":"{name}","LanguageCode":1033}}]}}{more}}}"#
+    )
+}
+
+#[tokio::test]
+async fn files_and_images_have_their_columns_beside_them() {
+    let service = Service::with_crates().await;
+    let post = "POST /EntityDefinitions(LogicalName='new_crate')/Attributes";
+    service.ok(post, &column("File", "new_Scan", "")).await;
+    let image = r#","MaxSizeInKB":500,"CanStoreFullImage":true,"IsPrimaryImage":true"#;
+    service.ok(post, &column("Image", "new_Photo", image)).await;
+    let base = "GET /EntityDefinitions(LogicalName='new_crate')/Attributes";
+    let file = service.ok(&format!("{base}(LogicalName='new_scan')"), "").await;
+    assert_eq!(file.json["@odata.type"], "#Microsoft.Dynamics.CRM.FileAttributeMetadata");
+    assert_eq!(file.json["AttributeType"], "Virtual");
+    assert_eq!(file.json["AttributeTypeName"]["Value"], "FileType");
+    assert_eq!(file.json["MaxSizeInKB"], 32_768);
+    let image = service
+        .ok(
+            &format!(
+                "{base}(LogicalName='new_photo')/Microsoft.Dynamics.CRM.ImageAttributeMetadata"
+            ),
+            "",
+        )
+        .await;
+    assert_eq!(image.json["MaxSizeInKB"], 500);
+    assert_eq!(image.json["CanStoreFullImage"], true);
+    let table = "GET /EntityDefinitions(LogicalName='new_crate')?$select=PrimaryImageAttribute";
+    assert_eq!(service.ok(table, "").await.json["PrimaryImageAttribute"], "new_photo");
+    let row =
+        service.ok("POST /new_crates\nPrefer: return=representation", r#"{"new_label":"A"}"#).await;
+    for name in ["new_scan", "new_scan_name", "new_photo_timestamp", "new_photo_url", "new_photoid"]
+    {
+        assert_eq!(row.json.get(name), Some(&Value::Null), "{name}");
+    }
+    let scan = r#"{"new_scan":"00000000-0000-0000-0000-000000000001"}"#;
+    service.refused("POST /new_crates", scan, (400, "0x80048d19", "")).await;
+    let large = column("File", "new_Huge", r#","MaxSizeInKB":10485761"#);
+    service.refused(post, &large, (400, "0x80040203", "MaxSizeInKB")).await;
+}
+
+#[tokio::test]
+async fn flags_and_formats_of_columns_are_kept() {
+    let service = Service::with_crates().await;
+    let post = "POST /EntityDefinitions(LogicalName='new_crate')/Attributes";
+    let more = r#","Format":"Duration","IsSecured":true,"IsAuditEnabled":{"Value":true},"IsValidForAdvancedFind":{"Value":false}"#;
+    service.ok(post, &column("Integer", "new_Minutes", more)).await;
+    let base = "GET /EntityDefinitions(LogicalName='new_crate')/Attributes";
+    let got = service.ok(&format!("{base}(LogicalName='new_minutes')"), "").await;
+    assert_eq!(got.json["Format"], "Duration");
+    assert_eq!(got.json["IsSecured"], true);
+    assert_eq!(got.json["IsAuditEnabled"]["Value"], true);
+    assert_eq!(got.json["IsValidForAdvancedFind"]["Value"], false);
+    assert_eq!(got.json["CreatedOn"], "2023-11-14T22:13:20Z");
+    let unknown = column("Integer", "new_Other", r#","Format":"Weeks""#);
+    service.refused(post, &unknown, (400, "0x80040203", "Weeks")).await;
+    service.ok(post, &column("Memo", "new_Story", r#","FormatName":{"Value":"RichText"}"#)).await;
+    let got = service.ok(&format!("{base}(LogicalName='new_story')"), "").await;
+    assert_eq!(got.json["FormatName"]["Value"], "RichText");
+    let tags = r#","DefaultFormValue":2,"OptionSet":{"Options":[{"Value":1},{"Value":2}]}"#;
+    service.ok(post, &column("MultiSelectPicklist", "new_Tags", tags)).await;
+    let row = service.ok("POST /new_crates\nPrefer: return=representation", "{}").await;
+    assert_eq!(row.json["new_tags"], "2");
+}

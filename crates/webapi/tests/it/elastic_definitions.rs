@@ -117,11 +117,14 @@ async fn what_elastic_tables_do_not_have_is_refused_at_definition() {
 }
 
 #[tokio::test]
-async fn whole_numbers_with_a_format_are_refused() {
+async fn whole_numbers_with_a_format_and_files_are_refused() {
     let service = with_pings().await;
     let duration = attribute("Integer", "new_Minutes", r#","Format":"Duration""#);
-    let answer = service.send(&format!("POST {PING}/Attributes"), &duration).await;
-    assert_eq!(answer.status, 501, "{}", answer.text);
+    for column in [duration, attribute("File", "new_Scan", ""), attribute("Image", "new_Face", "")]
+    {
+        let no = (405, "0x80040315", "This action is not supported.");
+        service.refused(&format!("POST {PING}/Attributes"), &column, no).await;
+    }
 }
 
 #[tokio::test]

@@ -103,7 +103,6 @@ async fn what_is_not_there_yet_is_named() {
         ("GET /$metadata".to_owned(), "$metadata"),
         ("GET /RetrieveMetadataChanges(Query=@p)".to_owned(), "RetrieveMetadataChanges"),
         (format!("PATCH /new_crates({id})/new_Holder"), "'new_Holder'"),
-        (format!("POST /accounts({id})/new_account_crate/$ref"), "$ref"),
         ("GET /new_crates/Microsoft.Dynamics.CRM.account".to_owned(), "type cast"),
         ("GET /new_crates\nCallerObjectId: 1".to_owned(), "CallerObjectId"),
         (format!("GET /new_crates\nMSCRMCallerID: {id}"), "MSCRMCallerID"),

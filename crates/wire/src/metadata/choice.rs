@@ -5,7 +5,7 @@
 use super::label::{self, LabelBody};
 use crate::error::{Error, Result};
 use crate::json;
-use model::{ChoiceOption, ColumnIndex, ColumnKind, Label, Table};
+use model::{ChoiceOption, ColumnIndex, ColumnKind, GlobalChoiceKey, Label, Table};
 use serde::Deserialize;
 
 /// The first value that an option without one gets: prefix 10000 of the default publisher.
@@ -18,6 +18,10 @@ const OPTIONS_MAX: usize = 10_000;
 pub(super) struct OptionSetBody {
     #[serde(rename = "IsGlobal", default)]
     is_global: Option<bool>,
+    #[serde(rename = "Name", default)]
+    name: Option<String>,
+    #[serde(rename = "MetadataId", default)]
+    metadata_id: Option<String>,
     #[serde(rename = "Options", default)]
     options: Option<Vec<OptionBody>>,
     #[serde(rename = "TrueOption", default)]
@@ -45,11 +49,23 @@ struct OptionBody {
 }
 
 impl OptionSetBody {
+    /// Whether it is a reference to a global choice.
+    pub(super) fn is_global(&self) -> bool {
+        self.is_global == Some(true)
+    }
+
+    /// The global choice that it refers to.
+    pub(super) fn key(&self) -> Option<GlobalChoiceKey> {
+        let id = self.metadata_id.as_deref().and_then(crate::literal::guid);
+        let name = self.name.as_deref().filter(|name| !name.is_empty());
+        match name {
+            Some(name) => Some(GlobalChoiceKey::Name(name.into())),
+            None => id.map(GlobalChoiceKey::Id),
+        }
+    }
+
     /// The options of a new choice. An option without a value gets the next free one.
     pub(super) fn into_new_options(self, member: &str) -> Result<Vec<ChoiceOption>> {
-        if self.is_global == Some(true) {
-            return Err(Error::Unsupported { what: "a global option set (`IsGlobal`)".into() });
-        }
         let bodies = self.options.unwrap_or_default();
         let bad = |why: String| Error::BadDefinition { member: format!("{member}.Options"), why };
         if bodies.len() > OPTIONS_MAX {

@@ -3,9 +3,10 @@
 //! Not here: companion columns (`<lookup>name`): they are not listed.
 
 use super::member::Member;
-use super::table::NO_TIME;
+use super::table::time;
 use model::{
-    Column, ColumnIndex, ColumnKind, DateTimeBehavior, LookupKind, RequiredLevel, Table, TextFormat,
+    Column, ColumnIndex, ColumnKind, DateTimeBehavior, IntegerFormat, LookupKind, RequiredLevel,
+    Table, TextFormat,
 };
 
 type Read = for<'a> fn(&'a Table, ColumnIndex, &'a Column) -> Member<'a>;
@@ -60,6 +61,8 @@ fn names(kind: &ColumnKind) -> Names {
             ("Owner", "OwnerType", "LookupAttributeMetadata")
         }
         ColumnKind::TableName => ("EntityName", "EntityNameType", "EntityNameAttributeMetadata"),
+        ColumnKind::File { .. } => ("Virtual", "FileType", "FileAttributeMetadata"),
+        ColumnKind::Image { .. } => ("Virtual", "ImageType", "ImageAttributeMetadata"),
     };
     Names { kind, kind_name, type_name }
 }
@@ -82,7 +85,7 @@ const COMMON: &[(&str, Read)] = &[
     ("CanBeSecuredForRead", |_, _, _| Member::Boolean(false)),
     ("CanBeSecuredForCreate", |_, _, _| Member::Boolean(false)),
     ("CanBeSecuredForUpdate", |_, _, _| Member::Boolean(false)),
-    ("IsSecured", |_, _, _| Member::Boolean(false)),
+    ("IsSecured", |_, _, column| Member::Boolean(column.settings.is_secured)),
     ("IsRetrievable", |_, _, column| Member::Boolean(column.valid_for_read)),
     ("IsFilterable", |_, _, column| Member::Boolean(column.valid_for_read)),
     ("IsSearchable", |_, _, _| Member::Boolean(false)),
@@ -97,8 +100,8 @@ const COMMON: &[(&str, Read)] = &[
     ("IsLogical", |_, _, column| Member::Boolean(column.computed.is_some())),
     ("IsDataSourceSecret", |_, _, _| Member::Boolean(false)),
     ("InheritsFrom", |_, _, _| Member::Null),
-    ("CreatedOn", |_, _, _| Member::text(Some(NO_TIME))),
-    ("ModifiedOn", |_, _, _| Member::text(Some(NO_TIME))),
+    ("CreatedOn", |_, _, column| time(column.settings.created_on)),
+    ("ModifiedOn", |_, _, column| time(column.settings.modified_on)),
     ("SourceType", |_, _, _| Member::Integer(0)),
     ("AutoNumberFormat", |_, _, column| match column.kind {
         ColumnKind::Text { .. } => Member::text(Some("")),
@@ -110,13 +113,18 @@ const COMMON: &[(&str, Read)] = &[
     ("Description", |_, _, column| Member::Label(&column.description)),
     ("DisplayName", |_, _, column| Member::Label(&column.display_name)),
     ("RequiredLevel", |_, _, column| Member::Required(column.required)),
-    ("IsAuditEnabled", |_, _, _| managed(false, "canmodifyauditsettings")),
+    ("IsAuditEnabled", |_, _, column| {
+        changeable(column.settings.is_audited, "canmodifyauditsettings")
+    }),
     ("IsGlobalFilterEnabled", |_, _, _| managed(false, "canmodifyglobalfiltersettings")),
     ("IsSortableEnabled", |_, _, _| managed(true, "canmodifyissortablesettings")),
     ("IsCustomizable", |_, _, _| managed(true, "iscustomizable")),
     ("IsRenameable", |_, _, _| managed(false, "isrenameable")),
     ("IsValidForAdvancedFind", |_, _, column| {
-        managed(column.valid_for_read, "canmodifysearchsettings")
+        changeable(
+            column.valid_for_read && column.settings.advanced_find,
+            "canmodifysearchsettings",
+        )
     }),
     ("CanModifyAdditionalSettings", |_, _, _| managed(false, "canmodifyadditionalsettings")),
     ("Settings", |_, _, _| Member::Nothing),
@@ -149,14 +157,19 @@ const SPECIAL: &[&str] = &[
     "YomiOf",
     "OptionSet",
     "GlobalOptionSet",
-    // Of types that no column here has, but that clients select in mixed collections.
     "MaxSizeInKB",
     "IsPrimaryImage",
     "CanStoreFullImage",
+    "MaxHeight",
+    "MaxWidth",
 ];
 
 const fn managed<'a>(value: bool, name: &'static str) -> Member<'a> {
     Member::Managed { value, can_be_changed: false, name }
+}
+
+const fn changeable<'a>(value: bool, name: &'static str) -> Member<'a> {
+    Member::Managed { value, can_be_changed: true, name }
 }
 
 /// The members that only a kind of column has, in order.
@@ -212,6 +225,10 @@ fn special(kind: &ColumnKind) -> &'static [&'static str] {
         | ColumnKind::Status { .. } => &["DefaultFormValue", "FormulaDefinition", "SourceTypeMask"],
         ColumnKind::Lookup { .. } => &["Targets", "Format"],
         ColumnKind::TableName => &["DefaultFormValue", "IsEntityReferenceStored"],
+        ColumnKind::File { .. } => &["MaxSizeInKB"],
+        ColumnKind::Image { .. } => {
+            &["MaxSizeInKB", "CanStoreFullImage", "IsPrimaryImage", "MaxHeight", "MaxWidth"]
+        }
         ColumnKind::Guid => &[],
     }
 }
@@ -256,8 +273,14 @@ pub(super) fn member<'a>(table: &'a Table, index: ColumnIndex, name: &str) -> Op
         return None;
     }
     Some(match name {
-        "Format" => format(kind),
+        "Format" => match kind {
+            ColumnKind::Integer { .. } => {
+                Member::text(integer_format_name(column.settings.integer_format))
+            }
+            kind => format(kind),
+        },
         "FormatName" => match kind {
+            ColumnKind::Memo { .. } if column.settings.is_rich_text => Member::Name("RichText"),
             ColumnKind::Text { format, .. } => Member::Name(format_name(*format)),
             ColumnKind::Memo { json: true, .. } => Member::Name("Json"),
             _ => Member::Name("TextArea"),
@@ -285,10 +308,31 @@ pub(super) fn member<'a>(table: &'a Table, index: ColumnIndex, name: &str) -> Op
         "DefaultFormValue" => match kind {
             ColumnKind::Choice { default, .. } => Member::Integer(default.unwrap_or(-1).into()),
             ColumnKind::TableName => Member::Null,
+            ColumnKind::MultiChoice { .. } => {
+                Member::Integer(column.settings.default_option.unwrap_or(-1).into())
+            }
             _ => Member::Integer(-1),
         },
         "DateTimeBehavior" => match kind {
             ColumnKind::DateTime { behavior, .. } => Member::Name(behavior_name(*behavior)),
+            _ => Member::Null,
+        },
+        "MaxSizeInKB" => match kind {
+            ColumnKind::File { max_size_kb } | ColumnKind::Image { max_size_kb, .. } => {
+                Member::Integer((*max_size_kb).into())
+            }
+            _ => Member::Null,
+        },
+        // Of the thumbnail.
+        "MaxHeight" | "MaxWidth" => Member::Integer(144),
+        "CanStoreFullImage" => match kind {
+            ColumnKind::Image { can_store_full_image, .. } => {
+                Member::Boolean(*can_store_full_image)
+            }
+            _ => Member::Null,
+        },
+        "IsPrimaryImage" => match kind {
+            ColumnKind::Image { is_primary, .. } => Member::Boolean(*is_primary),
             _ => Member::Null,
         },
         "Targets" => match kind {
@@ -313,6 +357,23 @@ fn format<'a>(kind: &ColumnKind) -> Member<'a> {
         ColumnKind::DateTime { .. } => Member::text(Some("DateOnly")),
         _ => Member::text(Some("None")),
     }
+}
+
+const INTEGER_FORMATS: [(&str, IntegerFormat); 5] = [
+    ("None", IntegerFormat::None),
+    ("Duration", IntegerFormat::Duration),
+    ("TimeZone", IntegerFormat::TimeZone),
+    ("Language", IntegerFormat::Language),
+    ("Locale", IntegerFormat::Locale),
+];
+
+fn integer_format_name(format: IntegerFormat) -> Option<&'static str> {
+    INTEGER_FORMATS.iter().find(|(_, known)| *known == format).map(|(name, _)| *name)
+}
+
+/// The format of a whole number by its name on the wire.
+pub(super) fn integer_format_of(name: &str) -> Option<IntegerFormat> {
+    INTEGER_FORMATS.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
 }
 
 fn length<'a>(kind: &ColumnKind, factor: i64) -> Member<'a> {

@@ -112,9 +112,6 @@ impl TableBody<'_> {
         if self.is_activity == Some(true) {
             return Err(Error::Unsupported { what: "a new activity table (`IsActivity`)".into() });
         }
-        if FlagBody::is_on(self.is_audited.as_ref()) {
-            return Err(Error::Unsupported { what: "auditing (`IsAuditEnabled`)".into() });
-        }
         let kind = match self.table_type.as_deref() {
             None | Some("Standard") => TableKind::Standard,
             Some("Elastic") => TableKind::Elastic,
@@ -159,7 +156,10 @@ impl TableBody<'_> {
             has_notes: self.has_notes.unwrap_or(false),
             has_activities: self.has_activities.unwrap_or(false),
             change_tracking: self.change_tracking,
-            settings: model::TableSettings::default(),
+            settings: model::TableSettings {
+                is_audited: FlagBody::is_on(self.is_audited.as_ref()),
+                ..model::TableSettings::default()
+            },
             columns,
         })
     }

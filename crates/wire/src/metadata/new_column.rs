@@ -4,11 +4,14 @@
 //! its type; what a column of ours cannot be is refused by name.
 
 use super::choice::OptionSetBody;
-use super::column::{behavior_of, format_of, required_of};
+use super::column::{behavior_of, format_of, integer_format_of, required_of};
 use super::label::{self, LabelBody};
 use crate::error::{Error, Result, cut};
 use crate::literal;
-use model::{ColumnKind, DateTimeBehavior, Decimal, NewColumn, RequiredLevel, TextFormat};
+use model::{
+    ColumnKind, ColumnSettings, DateTimeBehavior, Decimal, GlobalChoiceKey, NewColumn,
+    RequiredLevel, TextFormat,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -61,6 +64,14 @@ pub(super) struct ColumnBody<'a> {
     option_set: Option<OptionSetBody>,
     #[serde(rename = "GlobalOptionSet@odata.bind", default)]
     global_option_set: Option<String>,
+    #[serde(rename = "MaxSizeInKB", default)]
+    max_size_kb: Option<i64>,
+    #[serde(rename = "CanStoreFullImage", default)]
+    can_store_full_image: Option<bool>,
+    #[serde(rename = "IsPrimaryImage", default)]
+    is_primary_image: Option<bool>,
+    #[serde(rename = "IsValidForAdvancedFind", default)]
+    advanced_find: Option<FlagBody>,
 }
 
 /// `{"Value":"Text"}`
@@ -112,10 +123,12 @@ impl ColumnBody<'_> {
         let schema_name = self.schema_name.clone().ok_or_else(|| path.missing("SchemaName"))?;
         let required = required(self.required.as_ref(), path)?;
         let is_primary_name = self.is_primary_name == Some(true);
+        let settings = self.settings(path)?;
+        let global_choice = self.global_choice(path)?;
         let display_name = label::of(self.display_name);
         let description = label::of(self.description);
         let this = Self { display_name: None, description: None, ..self };
-        let kind = this.into_kind(path)?;
+        let kind = this.into_kind(path, global_choice.is_some())?;
         Ok(NewColumn {
             schema_name: schema_name.into(),
             display_name,
@@ -123,27 +136,50 @@ impl ColumnBody<'_> {
             required,
             kind,
             is_primary_name,
-            settings: model::ColumnSettings::default(),
+            global_choice,
+            settings,
         })
     }
 
     fn refuse_what_is_not_there(&self, path: Path<'_>) -> Result<()> {
-        if self.is_secured == Some(true) {
-            return Err(path.unsupported("IsSecured", "true"));
-        }
-        if FlagBody::is_on(self.is_audited.as_ref()) {
-            return Err(path.unsupported("IsAuditEnabled", "true"));
-        }
         if let Some(source) = self.source_type.filter(|source| *source != 0) {
             return Err(path.unsupported("SourceType", &source.to_string()));
         }
         if let Some(format) = self.auto_number.as_ref().filter(|format| !format.is_empty()) {
             return Err(path.unsupported("AutoNumberFormat", format));
         }
-        if let Some(set) = &self.global_option_set {
-            return Err(path.unsupported("GlobalOptionSet@odata.bind", set));
-        }
         Ok(())
+    }
+
+    fn settings(&self, path: Path<'_>) -> Result<ColumnSettings> {
+        let default = ColumnSettings::default();
+        let is_whole = self.short_type(path)? == "Integer";
+        let is_memo = self.short_type(path)? == "Memo";
+        let is_multiple = self.short_type(path)? == "MultiSelectPicklist";
+        let memo_format = self.format_name.as_ref().and_then(|name| name.value.as_deref());
+        Ok(ColumnSettings {
+            is_secured: self.is_secured.unwrap_or(false),
+            is_audited: FlagBody::is_on(self.is_audited.as_ref()),
+            advanced_find: self.advanced_find.as_ref().and_then(|flag| flag.value).unwrap_or(true),
+            integer_format: match self.format.as_deref().filter(|_| is_whole) {
+                None => default.integer_format,
+                Some(name) => integer_format_of(name)
+                    .ok_or_else(|| path.bad("Format", format!("`{}`", cut(name))))?,
+            },
+            is_rich_text: is_memo && memo_format == Some("RichText"),
+            default_option: self.default_form_value.filter(|value| is_multiple && *value != -1),
+            ..default
+        })
+    }
+
+    /// The global choice that the column is bound to: by a bind, or by an option set that is global.
+    fn global_choice(&self, path: Path<'_>) -> Result<Option<GlobalChoiceKey>> {
+        if let Some(bind) = &self.global_option_set {
+            let bad = || path.bad("GlobalOptionSet@odata.bind", format!("`{}`", cut(bind)));
+            return global_choice_of(bind).map(Some).ok_or_else(bad);
+        }
+        let set = self.option_set.as_ref().filter(|set| set.is_global());
+        Ok(set.map(|set| set.key().ok_or_else(|| path.missing("OptionSet.Name"))).transpose()?)
     }
 
     /// `String`, `Memo` and so on: from `@odata.type`, else from `AttributeType`.
@@ -156,7 +192,7 @@ impl ColumnBody<'_> {
         self.kind.clone().ok_or_else(|| path.missing("@odata.type"))
     }
 
-    fn into_kind(self, path: Path<'_>) -> Result<ColumnKind> {
+    fn into_kind(self, path: Path<'_>, is_global: bool) -> Result<ColumnKind> {
         let short = self.short_type(path)?;
         match short.as_str() {
             "String" => {
@@ -168,7 +204,6 @@ impl ColumnBody<'_> {
                 Ok(ColumnKind::Memo { max_length, json: self.memo_is_json(path)? })
             }
             "Integer" => {
-                self.no_format(path)?;
                 let min = self.whole(path, "MinValue", self.min, i32::MIN)?;
                 let max = self.whole(path, "MaxValue", self.max, i32::MAX)?;
                 in_order(path, min <= max)?;
@@ -198,6 +233,13 @@ impl ColumnBody<'_> {
                 Ok(ColumnKind::Boolean { default, true_label, false_label })
             }
             "DateTime" => self.date_time(path),
+            "Picklist" | "MultiSelectPicklist" if is_global => {
+                let default = self.default_form_value.filter(|value| *value != -1);
+                Ok(match short.as_str() {
+                    "Picklist" => ColumnKind::Choice { options: Vec::new(), default },
+                    _ => ColumnKind::MultiChoice { options: Vec::new() },
+                })
+            }
             "Picklist" => {
                 let default = self.default_form_value.filter(|value| *value != -1);
                 let options = self
@@ -212,15 +254,26 @@ impl ColumnBody<'_> {
                 Ok(ColumnKind::Choice { options, default })
             }
             "MultiSelectPicklist" => {
-                if let Some(value) = self.default_form_value.filter(|value| *value != -1) {
-                    return Err(path.unsupported("DefaultFormValue", &value.to_string()));
-                }
+                let default = self.default_form_value.filter(|value| *value != -1);
                 let options = self
                     .option_set
                     .unwrap_or_default()
                     .into_new_options(&path.member("OptionSet"))?;
+                if let Some(value) = default
+                    && options.iter().all(|option| option.value != value)
+                {
+                    return Err(path.bad("DefaultFormValue", format!("no option is {value}")));
+                }
                 Ok(ColumnKind::MultiChoice { options })
             }
+            "File" => {
+                Ok(ColumnKind::File { max_size_kb: self.max_size(path, FILE_KB_MAX, 32_768)? })
+            }
+            "Image" => Ok(ColumnKind::Image {
+                max_size_kb: self.max_size(path, IMAGE_KB_MAX, 10_240)?,
+                can_store_full_image: self.can_store_full_image.unwrap_or(false),
+                is_primary: self.is_primary_image.unwrap_or(false),
+            }),
             "Lookup" | "Customer" => Err(path.bad(
                 "@odata.type",
                 "a lookup is made by its relationship, at `RelationshipDefinitions`",
@@ -251,17 +304,18 @@ impl ColumnBody<'_> {
     fn memo_is_json(&self, path: Path<'_>) -> Result<bool> {
         let name = self.format_name.as_ref().and_then(|name| name.value.as_deref());
         match name.or(self.format.as_deref()) {
-            None | Some("TextArea" | "Text") => Ok(false),
+            None | Some("TextArea" | "Text" | "RichText") => Ok(false),
             Some("Json") => Ok(true),
             Some(other) => Err(path.unsupported("FormatName", other)),
         }
     }
 
-    fn no_format(&self, path: Path<'_>) -> Result<()> {
-        match self.format.as_deref() {
-            None | Some("None") => Ok(()),
-            Some(other) => Err(path.unsupported("Format", other)),
-        }
+    fn max_size(&self, path: Path<'_>, most: u32, default: u32) -> Result<u32> {
+        let Some(given) = self.max_size_kb else { return Ok(default) };
+        u32::try_from(given)
+            .ok()
+            .filter(|size| (1..=most).contains(size))
+            .ok_or_else(|| path.bad("MaxSizeInKB", format!("{given} is not within 1 and {most}")))
     }
 
     fn precision(&self, path: Path<'_>, most: u8, default: u8) -> Result<u8> {
@@ -344,6 +398,22 @@ impl ColumnBody<'_> {
         };
         Ok(ColumnKind::DateTime { behavior, with_time })
     }
+}
+
+/// Largest file and image, in units of 1,024 bytes.
+const FILE_KB_MAX: u32 = 10_485_760;
+const IMAGE_KB_MAX: u32 = 30_720;
+
+/// The global choice of a bind: `/GlobalOptionSetDefinitions(guid)` or `…(Name='x')`, also absolute.
+pub(super) fn global_choice_of(bind: &str) -> Option<GlobalChoiceKey> {
+    let (_, key) = bind.rsplit_once("GlobalOptionSetDefinitions(")?;
+    let key = key.strip_suffix(')')?.trim();
+    if let Some(id) = literal::guid(key.strip_prefix("MetadataId=").unwrap_or(key)) {
+        return Some(GlobalChoiceKey::Id(id));
+    }
+    let name = key.strip_prefix("Name=").unwrap_or(key);
+    let name = name.strip_prefix('\'')?.strip_suffix('\'')?;
+    Some(GlobalChoiceKey::Name(name.replace("''", "'").into()))
 }
 
 /// The widest range of a Double column.

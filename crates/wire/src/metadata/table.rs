@@ -4,7 +4,7 @@
 //! rows. Members of features that are not there read as switched off.
 
 use super::member::Member;
-use model::{Ownership, Table, TableKind, Uuid};
+use model::{ColumnKind, Ownership, Table, TableKind, Timestamp, Uuid};
 use std::borrow::Cow;
 
 /// A member's name and how it is read.
@@ -13,8 +13,13 @@ type Read = for<'a> fn(&'a Table) -> Member<'a>;
 /// The data provider of elastic tables.
 const ELASTIC_PROVIDER: Uuid = Uuid::from_u128(0x1d9b_de74_9ebd_4da9_8ff5_aa74_945b_9f74);
 
-/// When definitions were made: not kept.
-pub(super) const NO_TIME: &str = "1900-01-01T00:00:00Z";
+/// When a definition was made or changed; 1900 stands for those of the service's own making and of older
+/// stores, as it does on the platform for system tables.
+pub(super) fn time<'a>(at: Option<Timestamp>) -> Member<'a> {
+    at.map_or(Member::text(Some("1900-01-01T00:00:00Z")), |at| {
+        Member::Text(Cow::Owned(at.to_string()))
+    })
+}
 
 const fn managed<'a>(value: bool, name: &'static str) -> Member<'a> {
     Member::Managed { value, can_be_changed: false, name }
@@ -26,7 +31,7 @@ pub(super) const MEMBERS: &[(&str, Read)] = &[
     ("AutoRouteToOwnerQueue", |_| Member::Boolean(false)),
     ("ChangeTrackingEnabled", |table| Member::Boolean(table.change_tracking)),
     ("CollectionSchemaName", |table| Member::text(Some(&table.collection_schema_name))),
-    ("CreatedOn", |_| Member::text(Some(NO_TIME))),
+    ("CreatedOn", |table| time(table.settings.created_on)),
     ("DataProviderId", |table| match table.kind {
         TableKind::Standard => Member::Null,
         TableKind::Elastic => Member::Guid(ELASTIC_PROVIDER),
@@ -83,7 +88,7 @@ pub(super) const MEMBERS: &[(&str, Read)] = &[
     ("LogicalName", |table| Member::text(Some(&table.logical_name))),
     ("MetadataId", |table| Member::Guid(table.metadata_id)),
     ("MobileOfflineFilters", |_| Member::Null),
-    ("ModifiedOn", |_| Member::text(Some(NO_TIME))),
+    ("ModifiedOn", |table| time(table.settings.modified_on)),
     ("ObjectTypeCode", |table| Member::Integer(i64::from(table.object_type_code))),
     ("OwnerId", |_| Member::Null),
     ("OwnerIdType", |_| Member::Null),
@@ -97,7 +102,12 @@ pub(super) const MEMBERS: &[(&str, Read)] = &[
     }),
     ("OwningBusinessUnit", |_| Member::Null),
     ("PrimaryIdAttribute", |table| Member::text(Some(table.primary_key_name()))),
-    ("PrimaryImageAttribute", |_| Member::Null),
+    ("PrimaryImageAttribute", |table| {
+        let is = |column: &&model::Column| {
+            matches!(column.kind, ColumnKind::Image { is_primary: true, .. })
+        };
+        Member::text(table.columns.iter().find(is).map(|column| &*column.logical_name))
+    }),
     ("PrimaryNameAttribute", |table| {
         let name = table.primary_name.map(|index| &*table.column(index).logical_name);
         Member::text(name)
@@ -142,7 +152,11 @@ pub(super) const MEMBERS: &[(&str, Read)] = &[
         managed(false, "canenablesynctoexternalsearchindex")
     }),
     ("CanModifyAdditionalSettings", |_| managed(false, "canmodifyadditionalsettings")),
-    ("IsAuditEnabled", |_| managed(false, "canmodifyauditsettings")),
+    ("IsAuditEnabled", |table| Member::Managed {
+        value: table.settings.is_audited,
+        can_be_changed: true,
+        name: "canmodifyauditsettings",
+    }),
     ("IsConnectionsEnabled", |_| managed(false, "canmodifyconnectionsettings")),
     ("IsCustomizable", |table| managed(!table.is_intersect, "iscustomizable")),
     ("IsDuplicateDetectionEnabled", |_| managed(false, "canmodifyduplicatedetectionsettings")),

@@ -102,6 +102,19 @@ pub struct PageFrame<'a> {
     pub paging_cookie: Option<&'a str>,
     /// The version of the definitions, for its annotation.
     pub metadata_version: Option<u64>,
+    /// What a page of changes has besides.
+    pub changes: Changes<'a>,
+}
+
+/// What a page of changes has besides the rows that changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Changes<'a> {
+    /// `@odata.deltaLink`, on the last page.
+    pub delta_link: Option<&'a str>,
+    /// The context of a row that was deleted: `…#accounts/$deletedEntity`.
+    pub deleted_context: &'a str,
+    /// The rows that were deleted; they stand behind the others.
+    pub deleted: &'a [Uuid],
 }
 
 impl<'a> Writer<'a> {
@@ -397,7 +410,19 @@ pub fn write_page<'r>(
         writer.members(out, row);
         out.push(b'}');
     }
+    for id in frame.changes.deleted {
+        json::comma(out);
+        out.extend_from_slice(b"{\"@odata.context\":");
+        json::text(out, frame.changes.deleted_context);
+        out.extend_from_slice(b",\"id\":");
+        json::guid(out, *id);
+        out.extend_from_slice(b",\"reason\":\"deleted\"}");
+    }
     out.push(b']');
+    if let Some(link) = frame.changes.delta_link {
+        out.extend_from_slice(b",\"@odata.deltaLink\":");
+        json::text(out, link);
+    }
     if let Some(link) = frame.next_link {
         out.extend_from_slice(b",\"@odata.nextLink\":");
         json::text(out, link);

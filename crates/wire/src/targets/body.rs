@@ -6,7 +6,7 @@
 
 use super::decode::{Decoder, Envelope, shown};
 use super::property::Property;
-use super::{ConcurrencyBehavior, TargetList};
+use super::{ConcurrencyBehavior, NewRecord, TargetList};
 use crate::error::{Error, Result, cut};
 use crate::literal;
 use model::{Catalog, MessageName, Table, Target};
@@ -35,6 +35,19 @@ pub(super) fn record(body: &[u8], table: &Arc<Table>, catalog: &Catalog) -> Resu
     let mut decoder = Decoder::new(None, table, catalog);
     let target = parse(body, RecordSeed { decoder: &mut decoder })?;
     decoder.finish_body(target)
+}
+
+/// Reads a new record that lies this deep in others.
+pub(super) fn new_record(
+    body: &[u8],
+    table: &Arc<Table>,
+    catalog: &Catalog,
+    depth: usize,
+) -> Result<NewRecord> {
+    let mut decoder = Decoder::nesting(table, catalog, depth);
+    let target = parse(body, RecordSeed { decoder: &mut decoder })?;
+    let nested = decoder.take_nested();
+    decoder.finish_body(NewRecord { table: Arc::clone(table), target, nested })
 }
 
 /// Runs a seed over the whole body. Text is checked first, so that strings which nobody reads are

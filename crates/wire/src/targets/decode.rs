@@ -3,6 +3,8 @@
 //! Not here: the shape of the body (`body`), types of values (`literal`), references (`reference`).
 //! Invariant: of the errors of a body the first one of the lowest row is kept.
 
+use super::body;
+use super::deep::{NESTING_MAX, Nested, Nesting, NewRecord, Pairs};
 use super::property::{Property, classify};
 use crate::error::{Error, Result, cut};
 use crate::etag::{self, ETag};
@@ -12,6 +14,8 @@ use model::{
     Bind, Catalog, Cell, ColumnIndex, ColumnKind, LookupValue, MessageName, Table, TableKind,
     Target, TargetKey, Value, partition,
 };
+use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// How `@odata.type` names a table.
@@ -35,6 +39,8 @@ pub(super) struct Decoder<'a> {
     cells: usize,
     /// The first property of the record that is no annotation.
     first_column: String,
+    /// What the record brings along; none where it may not.
+    nesting: Option<Nesting>,
 }
 
 /// What one record says besides its columns.
@@ -63,7 +69,19 @@ impl<'a> Decoder<'a> {
             stamps: vec![0; table.columns.len()],
             cells: 0,
             first_column: String::new(),
+            nesting: None,
         }
+    }
+
+    /// Reads one new record, which lies this deep in others and may bring others along.
+    pub(super) fn nesting(table: &'a Arc<Table>, catalog: &'a Catalog, depth: usize) -> Self {
+        let nesting = Some(Nesting { depth, ..Nesting::default() });
+        Self { nesting, ..Self::new(None, table, catalog) }
+    }
+
+    /// What the record brought along.
+    pub(super) fn take_nested(&mut self) -> Vec<Nested> {
+        self.nesting.take().map(|nesting| nesting.found).unwrap_or_default()
     }
 
     /// An empty record with room for as many cells as the last one had.
@@ -156,7 +174,12 @@ impl<'a> Decoder<'a> {
                     target.cells.push(Cell { column, value: Value::Null });
                 }
             }
+            Property::Navigation(column, nav) if self.may_nest(raw) => {
+                self.take_parent(place, column, nav, raw, target);
+            }
+            Property::Collection if self.may_nest(raw) => self.take_children(place, raw),
             Property::Navigation(..) | Property::Collection => self.refuse_record(place, raw),
+            Property::CollectionBind if self.nesting.is_some() => self.take_links(place, raw),
             Property::CollectionBind => {
                 let property = self.base_name(place);
                 self.report(Error::CollectionBind { index: self.place(), property });
@@ -319,6 +342,170 @@ impl<'a> Decoder<'a> {
             }
             TargetKey::Alternate(key) => target.binds.push(Bind { column, table, key }),
             TargetKey::None => {}
+        }
+    }
+
+    /// Whether this is a record or a list, and such may stand here.
+    fn may_nest(&self, raw: &str) -> bool {
+        self.nesting.is_some() && matches!(raw.as_bytes().first(), Some(b'{' | b'['))
+    }
+
+    /// `nav: {…}`: a new record that this one will point to.
+    fn take_parent(
+        &mut self,
+        place: usize,
+        column: ColumnIndex,
+        nav: usize,
+        raw: &str,
+        target: &mut Target,
+    ) {
+        if self.stamp(column) {
+            self.report_duplicate(place);
+            return;
+        }
+        let ColumnKind::Lookup { targets, .. } = &self.table.column(column).kind else { return };
+        let Some(named) = targets.get(nav) else { return };
+        let same = targets.iter().filter(|target| target.navigation == named.navigation).count();
+        let table = self.catalog.table(&named.table).filter(|_| same == 1);
+        let (Some(table), true) = (table, raw.starts_with('{')) else {
+            self.refuse_record(place, raw);
+            return;
+        };
+        debug_assert!(target.cells.iter().all(|cell| cell.column != column));
+        if let Some(record) = self.nested(place, table, raw) {
+            self.found(Nested::Parent { column, record });
+        }
+    }
+
+    /// `nav: [{…}]`: new records that will point to this one.
+    fn take_children(&mut self, place: usize, raw: &str) {
+        let name = self.name(place);
+        if self.repeats(&name) {
+            self.report_duplicate(place);
+            return;
+        }
+        let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(raw) else {
+            let (index, literal) = (self.place(), shown(raw));
+            self.report(Error::NavigationValue { index, property: name, literal });
+            return;
+        };
+        let pairs = Pairs::of(self.catalog, self.table, &name);
+        let child = self.child(&name);
+        let Some(table) = child.map(|(table, _)| table).or(pairs.as_ref().map(|it| &it.members))
+        else {
+            self.refuse_record(place, raw);
+            return;
+        };
+        let mut records = Vec::with_capacity(items.len());
+        for item in items {
+            if !item.get().starts_with('{') {
+                let (index, literal) = (self.place(), shown(item.get()));
+                self.report(Error::NavigationValue { index, property: name, literal });
+                return;
+            }
+            let Some(record) = self.nested(place, table, item.get()) else { return };
+            let Some((_, column)) = child else {
+                records.push(record);
+                continue;
+            };
+            let own = &record.target;
+            let points = own.cells.iter().any(|cell| cell.column == column)
+                || own.binds.iter().any(|bind| bind.column == column)
+                || record.nested.iter().any(|nested| nested.is_parent(column));
+            if points {
+                // It says itself where it points to, and its place says so, too.
+                let property = table.value_name(column).to_owned();
+                self.report(Error::DuplicateProperty { index: self.place(), property });
+                return;
+            }
+            records.push(record);
+        }
+        match (child, pairs) {
+            (Some((_, column)), _) => self.found(Nested::Children { column, records }),
+            (None, Some(pairs)) => self.found(Nested::Paired { pairs, records }),
+            (None, None) => {}
+        }
+    }
+
+    /// `nav@odata.bind: ["/contacts(…)"]`: records there are that will point to this one.
+    fn take_links(&mut self, place: usize, raw: &str) {
+        let (index, name) = (self.place(), self.base_name(place));
+        let Ok(items) = serde_json::from_str::<Vec<Cow<'_, str>>>(raw) else {
+            self.report(Error::BadReference { index, text: cut(raw) });
+            return;
+        };
+        let pairs = Pairs::of(self.catalog, self.table, &name);
+        let child = self.child(&name);
+        let table = child.map(|(table, _)| table).or(pairs.as_ref().map(|it| &it.members));
+        let Some(table) = table.map(Arc::clone) else {
+            self.report(Error::CollectionBind { index, property: name });
+            return;
+        };
+        let mut keys = Vec::with_capacity(items.len());
+        for item in &items {
+            match reference::parse(item, self.catalog) {
+                Ok((named, key)) if named.id == table.id => keys.push(key),
+                Ok((other, _)) => {
+                    let table = other.logical_name.clone();
+                    self.report(Error::ReferenceTable { index, property: name, table });
+                    return;
+                }
+                Err(error) => {
+                    self.report(error.at(index));
+                    return;
+                }
+            }
+        }
+        match (child, pairs) {
+            (Some((_, column)), _) => self.found(Nested::Links { table, column, keys }),
+            (None, Some(pairs)) => self.found(Nested::PairLinks { pairs, keys }),
+            (None, None) => {}
+        }
+    }
+
+    /// The table whose lookup column is the other side of a collection.
+    fn child(&self, navigation: &str) -> Option<(&'a Arc<Table>, ColumnIndex)> {
+        let relationship = self
+            .catalog
+            .referencing(&self.table.logical_name)
+            .find(|relationship| &*relationship.referenced_navigation == navigation)?;
+        let table = self.catalog.table(&relationship.referencing_table)?;
+        Some((table, table.index_of(&relationship.referencing_column)?))
+    }
+
+    fn nested(&mut self, place: usize, table: &Arc<Table>, raw: &str) -> Option<NewRecord> {
+        let depth = self.nesting.as_ref().map_or(0, |nesting| nesting.depth) + 1;
+        if depth > NESTING_MAX {
+            let property = self.name(place);
+            self.report(Error::NestedTooDeep { index: self.place(), property });
+            return None;
+        }
+        if table.kind == TableKind::Elastic || self.table.kind == TableKind::Elastic {
+            self.report(Error::Unsupported { what: "Deep insert with elastic tables".to_owned() });
+            return None;
+        }
+        match body::new_record(raw.as_bytes(), table, self.catalog, depth) {
+            Ok(record) => Some(record),
+            Err(error) => {
+                self.report(error);
+                None
+            }
+        }
+    }
+
+    /// Whether this collection was given before in the record.
+    fn repeats(&mut self, name: &str) -> bool {
+        let Some(nesting) = &mut self.nesting else { return false };
+        let repeats = nesting.collections.iter().any(|known| known == name);
+        if !repeats {
+            nesting.collections.push(name.to_owned());
+        }
+        repeats
+    }
+
+    fn found(&mut self, nested: Nested) {
+        if let Some(nesting) = &mut self.nesting {
+            nesting.found.push(nested);
         }
     }
 

@@ -89,4 +89,5 @@ fn is_collection(name: &str, table: &Table, catalog: &Catalog) -> bool {
     catalog
         .referencing(&table.logical_name)
         .any(|relationship| &*relationship.referenced_navigation == name)
+        || catalog.many_to_many_by_navigation(&table.logical_name, name).is_some()
 }

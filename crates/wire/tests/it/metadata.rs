@@ -125,7 +125,7 @@ fn columns_take_their_own_members() {
         "Picklist",
         r#""DefaultFormValue":100000001,"OptionSet":{"IsGlobal":false,"Options":[{"Value":100000000,"Label":{"LocalizedLabels":[]}},{"Label":{"LocalizedLabels":[{"Label":"B","LanguageCode":1033}]}}]}"#,
         &expect![[
-            r#"new_X None None Choice { options: [ChoiceOption { value: 100000000, label: Label { texts: [] }, state: None, default_status: None }, ChoiceOption { value: 100000001, label: Label { texts: [LocalizedText { language: 1033, text: "B" }] }, state: None, default_status: None }], default: Some(100000001) }"#
+            r#"new_X None None Choice { options: [ChoiceOption { value: 100000000, label: Label { texts: [] }, state: None, default_status: None, description: Label { texts: [] }, color: None, external_value: None }, ChoiceOption { value: 100000001, label: Label { texts: [LocalizedText { language: 1033, text: "B" }] }, state: None, default_status: None, description: Label { texts: [] }, color: None, external_value: None }], default: Some(100000001) }"#
         ]],
     );
 }
@@ -227,31 +227,32 @@ fn a_column_needs_a_name_and_a_type_of_its_own() {
 
 #[test]
 fn what_is_not_there_is_refused_by_name() {
-    typed("File", "", &expect!["a column of type `File` is not supported"]);
-    typed("Image", "", &expect!["a column of type `Image` is not supported"]);
+    typed("Hologram", "", &expect!["a column of type `Hologram` is not supported"]);
+    typed("File", "", &expect!["new_X None None File { max_size_kb: 32768 }"]);
+    typed(
+        "Image",
+        r#""MaxSizeInKB":30721"#,
+        &expect!["definition refused at `MaxSizeInKB`: 30721 is not within 1 and 30720"],
+    );
     typed(
         "Picklist",
         r#""GlobalOptionSet@odata.bind":"/GlobalOptionSetDefinitions(x)""#,
-        &expect!["`GlobalOptionSet@odata.bind` `/GlobalOptionSetDefinitions(x)` is not supported"],
+        &expect![
+            "definition refused at `GlobalOptionSet@odata.bind`: `/GlobalOptionSetDefinitions(x)`"
+        ],
     );
     typed(
         "Picklist",
         r#""OptionSet":{"IsGlobal":true}"#,
-        &expect!["a global option set (`IsGlobal`) is not supported"],
+        &expect!["definition refused at `OptionSet.Name`: it is missing"],
     );
     typed(
         "String",
         r#""AutoNumberFormat":"{SEQNUM:4}""#,
         &expect!["`AutoNumberFormat` `{SEQNUM:4}` is not supported"],
     );
-    typed("String", r#""IsSecured":true"#, &expect!["`IsSecured` `true` is not supported"]);
     typed("String", r#""SourceType":1"#, &expect!["`SourceType` `1` is not supported"]);
-    typed("Integer", r#""Format":"Duration""#, &expect!["`Format` `Duration` is not supported"]);
-    typed(
-        "String",
-        r#""IsAuditEnabled":{"Value":true}"#,
-        &expect!["`IsAuditEnabled` `true` is not supported"],
-    );
+    typed("Integer", r#""Format":"Weeks""#, &expect!["definition refused at `Format`: `Weeks`"]);
     typed(
         "String",
         r#""IsAuditEnabled":{"Value":false}"#,

@@ -6,7 +6,7 @@ use model::{Catalog, ColumnIndex, Date, Decimal, LookupValue, Table, Timestamp, 
 use std::collections::HashMap;
 use wire::prefer::AnnotationFilter;
 use wire::record::{
-    PageFrame, Writer, context, context_of_one, read_ids, read_one, read_page, write_ids,
+    Changes, PageFrame, Writer, context, context_of_one, read_ids, read_one, read_page, write_ids,
     write_one, write_page,
 };
 
@@ -175,6 +175,7 @@ fn a_page_has_context_counts_rows_and_link() {
         next_link: Some("https://h/next"),
         paging_cookie: None,
         metadata_version: Some(9),
+        changes: Changes::default(),
     };
     let rows = [
         vec![Value::text("a"), Value::Guid(id(A)), Value::BigInt(1)],

@@ -12,6 +12,7 @@ use wire::targets::{decode, decode_record, encode, encode_record};
 /// Any value that a column can hold, null included.
 fn value(catalog: &Catalog, table: &Table, column: ColumnIndex) -> BoxedStrategy<Value> {
     let typed: BoxedStrategy<Value> = match &table.column(column).kind {
+        ColumnKind::File { .. } | ColumnKind::Image { .. } => Just(Value::Null).boxed(),
         ColumnKind::Guid => any::<u128>().prop_map(|id| Value::Guid(Uuid::from_u128(id))).boxed(),
         ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName => {
             "[^\\x00]{1,20}".prop_map(Value::text).boxed()

@@ -136,7 +136,7 @@ pub(crate) mod class {
     /// The class of a column; multi-select columns have none.
     pub(crate) fn of(column: &Column) -> Option<Class> {
         Some(match column.kind {
-            ColumnKind::Guid => Class::Guid,
+            ColumnKind::Guid | ColumnKind::File { .. } => Class::Guid,
             ColumnKind::Lookup { .. } => Class::Lookup,
             ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName => {
                 Class::Text
@@ -151,7 +151,7 @@ pub(crate) mod class {
             ColumnKind::Boolean { .. } => Class::Boolean,
             ColumnKind::DateTime { behavior: DateTimeBehavior::DateOnly, .. } => Class::Date,
             ColumnKind::DateTime { .. } => Class::DateTime,
-            ColumnKind::MultiChoice { .. } => return None,
+            ColumnKind::MultiChoice { .. } | ColumnKind::Image { .. } => return None,
         })
     }
 

@@ -6,6 +6,7 @@
 use super::{Work, check_versions, resolve};
 use crate::names;
 use crate::sqlite::error::Halt;
+use crate::sqlite::follow;
 use crate::sqlite::session::Session;
 use model::{Catalog, Cell, ColumnIndex, DeleteAction, OneToMany, Table, TableId, Uuid, Value};
 use resolve::{blobs, id_at};
@@ -47,6 +48,10 @@ pub(super) fn delete(work: &mut Work<'_, '_>, op: &Delete) -> Result<Vec<RowOutc
         let mut statement = work.session.statement(&sql)?;
         statement.raw_bind_parameter(1, sorted_blobs(ids))?;
         statement.raw_execute()?;
+        drop(statement);
+        if work.followed.contains(&table.id) {
+            follow::remember(work.session, work.versions, (table.id, work.now), ids)?;
+        }
     }
     Ok(ids.into_iter().map(|id| RowOutcome { id, created: false }).collect())
 }

@@ -21,6 +21,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use store::RowKey;
+use store::writes::Fill;
 
 /// The lookups that the binds of an operation have become.
 pub(super) struct Binds {
@@ -100,6 +101,35 @@ pub(super) fn ids<'a>(
         }
     }
     Ok(ids)
+}
+
+/// Completes rows that have nothing in the first of the columns.
+pub(super) fn fill(work: &Work<'_, '_>, op: &Fill) -> Result<(), Halt> {
+    let Some(first) = op.cells.first() else { return Ok(()) };
+    let ids = ids(work, &op.table, op.rows.iter().map(Some))?;
+    let ids: Vec<Uuid> = ids.into_iter().flatten().collect();
+    let table = op.table.definition();
+    let name = |column: ColumnIndex| names::column(op.table.column(column).id);
+    let mut sets = Vec::with_capacity(op.cells.len());
+    let mut params = Vec::with_capacity(op.cells.len());
+    for cell in &op.cells {
+        let param = key_param(work.catalog, &op.table, cell.column, &cell.value);
+        params.push(param.ok_or(Halt::Refused)?);
+        sets.push(format!("{} = ?{}", name(cell.column), params.len()));
+    }
+    let sql = format!(
+        "UPDATE {} SET {} WHERE {} IN (SELECT value FROM rarray(?{})) AND {} IS NULL",
+        names::table(table.id),
+        sets.join(", "),
+        name(table.primary_key),
+        params.len() + 1,
+        name(first.column)
+    );
+    let mut statement = work.session.statement(&sql)?;
+    bind(&mut statement, &params)?;
+    statement.raw_bind_parameter(params.len() + 1, blobs(&ids))?;
+    statement.raw_execute()?;
+    Ok(())
 }
 
 /// The versions of those of these rows that exist.

@@ -27,6 +27,7 @@ impl Waiting {
             catalog: RwLock::new(Arc::new(catalog)),
             writes: Queue::new(64),
             reads: Queue::new(1),
+            pieces: Queue::new(1),
             counts: Arc::default(),
         });
         let mut this = Self { directory, shared, answers: Vec::new() };
@@ -48,6 +49,7 @@ impl Waiting {
             catalog: RwLock::new(this.shared.catalog()),
             writes: Queue::new(64),
             reads: Queue::new(1),
+            pieces: Queue::new(1),
             counts: Arc::default(),
         });
         this
@@ -85,7 +87,13 @@ impl Waiting {
         let checkpoints = checkpoint::start(&file, Synchronous::Normal, &mut threads);
         let checkpoints = checkpoints.expect("the thread starts");
         self.shared.writes.close();
-        let writer = start(conn, self.shared.clone(), checkpoints, group_rows_max);
+        let writer = start(
+            conn,
+            self.shared.clone(),
+            checkpoints,
+            group_rows_max,
+            std::collections::HashSet::new(),
+        );
         threads.push(writer.expect("the thread starts"));
         for thread in threads {
             thread.join().expect("the thread ends well");

@@ -204,7 +204,9 @@ async fn write_rows(world: &World, text: &str) -> Contents {
 fn value(world: &World, table: &Table, column: &str, text: &str) -> Value {
     let place = table.index_of(column).unwrap_or_else(|| panic!("no column `{column}`"));
     match &table.column(place).kind {
-        ColumnKind::Guid => Value::Guid(uuid(text)),
+        ColumnKind::Guid | ColumnKind::File { .. } | ColumnKind::Image { .. } => {
+            Value::Guid(uuid(text))
+        }
         ColumnKind::Lookup { targets, .. } => match text.split_once(':') {
             Some((table, number)) => world.to(table, uuid(number)),
             None => world.to(&targets[0].table, uuid(text)),

@@ -258,3 +258,43 @@ pub async fn an_update_to_null_empties_the_column<H: Harness>() {
     let given = row.iter().filter(|value| !value.is_null()).count();
     assert_eq!(given, 2, "only id and version of {} are left", table.logical_name);
 }
+
+pub async fn rows_are_completed_where_they_are_empty<H: Harness>() {
+    let (_harness, world) = three::<H>().await;
+    world.update(TABLE, &[(id(2), &[("ship_note", text("own"))])]).await;
+    let mut versions = Vec::new();
+    for number in 1..=3 {
+        versions.push((number, world.value(TABLE, id(number), "versionnumber").await));
+    }
+    let table = world.catalog.table(TABLE).expect("it is there").clone();
+    let cell = |name, value| model::Cell { column: world.column(TABLE, name), value };
+    let fill = |rows| {
+        WriteOp::Fill(writes::Fill {
+            table: table.clone(),
+            cells: vec![cell("ship_note", text("given")), cell("ship_count", Value::Integer(7))],
+            rows,
+        })
+    };
+    let rows = vec![
+        RowKey::Id(id(1)),
+        RowKey::Id(id(2)),
+        RowKey::Id(id(99)),
+        by_tracking(&world, "t-3"),
+        by_tracking(&world, "T-99"),
+    ];
+    let applied = world.run(fill(rows)).await;
+    assert_eq!(applied.ops, [Vec::<RowOutcome>::new()]);
+    check(&world, id(1), &[("ship_note", text("given")), ("ship_count", Value::Integer(7))]).await;
+    check(&world, id(2), &[("ship_note", text("own")), ("ship_count", Value::Integer(2))]).await;
+    check(&world, id(3), &[("ship_note", text("given")), ("ship_count", Value::Integer(7))]).await;
+    for (number, before) in versions {
+        let after = world.value(TABLE, id(number), "versionnumber").await;
+        assert_eq!(after, before, "completing a row is no change of its own");
+    }
+    // What is written before in the same set is seen, whatever it was named by.
+    let update = world.updates(TABLE, &[(id(1), &[("ship_note", Value::Null)])]);
+    let ops = vec![WriteOp::Update(update), fill(vec![RowKey::Id(id(1))])];
+    world.apply(ops).await.expect("nothing stands against it");
+    check(&world, id(1), &[("ship_note", text("given"))]).await;
+    world.run(fill(Vec::new())).await;
+}
