@@ -98,10 +98,14 @@ fn prepare_at_once(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, Pro
         | Route::RawProperty(..)
         | Route::Navigated(..)
         | Route::Service
+        | Route::Model
         | Route::Function(..) => Err(attempt.only("GET, HEAD")),
-        Route::Metadata(_) | Route::CreateEntities => {
+        Route::Metadata(_) | Route::Operation(..) => {
             Err(Problem::not_implemented("Changing definitions in a change set"))
         }
         Route::BulkDelete => Err(Problem::not_implemented("BulkDelete in a change set")),
+        Route::Share(_) | Route::Rights(..) => {
+            Err(Problem::not_implemented("Changing rights in a change set"))
+        }
     }
 }

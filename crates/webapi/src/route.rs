@@ -4,10 +4,11 @@
 //! Invariant: what the platform has and this service has not is told apart from what neither has.
 
 use crate::fault::{self, Payload, Problem};
-use crate::metadata::Place;
+use crate::metadata::{Operation, Place};
 use crate::path::Segment;
 use crate::records::Members;
 use crate::request::Request;
+use crate::rights::{Bound, Sharing};
 use http::Method;
 use model::{
     Catalog, ColumnIndex, ColumnKind, MessageName, Table, TableKind, TargetKey, partition,
@@ -19,6 +20,8 @@ use std::sync::Arc;
 pub(crate) enum Route {
     /// The list of entity sets.
     Service,
+    /// `$metadata`
+    Model,
     /// The records of a table.
     Collection(Arc<Table>),
     /// Their number.
@@ -43,10 +46,14 @@ pub(crate) enum Route {
     Metadata(Place),
     /// An unbound function, with what stands in its parentheses.
     Function(Function, String),
-    /// The unbound action that makes tables.
-    CreateEntities,
+    /// An unbound operation on definitions, with what stands in its parentheses.
+    Operation(Operation, String),
     /// The unbound action that starts a bulk delete.
     BulkDelete,
+    /// An unbound action that shares a record.
+    Share(Sharing),
+    /// An operation on one user, team or role, with what stands in its parentheses.
+    Rights(Address, Bound, String),
 }
 
 /// Which record, and how the caller wrote it.
@@ -95,11 +102,7 @@ pub(crate) enum Function {
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// First segments that the platform has and this service has not yet.
-const ABSENT: [&str; 36] = [
-    "$metadata",
-    "GlobalOptionSetDefinitions",
-    "ManagedPropertyDefinitions",
-    "RetrieveMetadataChanges",
+const ABSENT: [&str; 16] = [
     "RetrieveAllEntities",
     "RetrieveEntity",
     "Merge",
@@ -115,33 +118,7 @@ const ABSENT: [&str; 36] = [
     "InitializeFileBlocksDownload",
     "DownloadBlock",
     "DeleteFile",
-    "GrantAccess",
-    "ModifyAccess",
-    "RevokeAccess",
-    "InsertOptionValue",
-    "UpdateOptionValue",
-    "DeleteOptionValue",
-    "OrderOption",
-    "InsertStatusValue",
-    "UpdateStateValue",
-    "PublishXml",
-    "PublishAllXml",
-    "CreateCustomerRelationships",
-    "CreatePolymorphicLookupAttribute",
-    "ReactivateEntityKey",
-    "CanBeReferenced",
-    "CanBeReferencing",
     "principals",
-];
-
-/// Bound operations that the platform has and this service has not yet.
-const ABSENT_BOUND: [&str; 6] = [
-    "RetrieveUserPrivileges",
-    "AddMembersTeam",
-    "RemoveMembersTeam",
-    "AddPrivilegesRole",
-    "ReplacePrivilegesRole",
-    "RemovePrivilegeRole",
 ];
 
 /// Finds what a request names.
@@ -154,8 +131,19 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
         return of_table(first, rest, table, catalog, is_read);
     }
     match &*first.name {
+        "$metadata" if first.key.is_none() => {
+            end(rest)?;
+            return Ok(Route::Model);
+        }
         "EntityDefinitions" => {
             return crate::metadata::tables(first, rest, catalog).map(Route::Metadata);
+        }
+        "GlobalOptionSetDefinitions" => {
+            return crate::metadata::choices(first, rest, catalog).map(Route::Metadata);
+        }
+        "ManagedPropertyDefinitions" if first.key.is_none() => {
+            end(rest)?;
+            return Ok(Route::Metadata(Place::ManagedProperties));
         }
         "RelationshipDefinitions" => {
             return crate::metadata::relationships(first, rest, catalog).map(Route::Metadata);
@@ -163,6 +151,10 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
         _ => {}
     }
     let short = first.name.strip_prefix(NAMESPACE).unwrap_or(&first.name);
+    if let Some(operation) = Operation::named(short) {
+        end(rest)?;
+        return Ok(Route::Operation(operation, first.key.clone().unwrap_or_default()));
+    }
     let function = match short {
         "WhoAmI" => Function::WhoAmI,
         "RetrieveVersion" => Function::RetrieveVersion,
@@ -170,13 +162,14 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
         "RetrieveCurrentOrganization" => Function::RetrieveCurrentOrganization,
         "RetrieveTotalRecordCount" => Function::RetrieveTotalRecordCount,
         "ExecuteCosmosSqlQuery" => Function::ExecuteCosmosSqlQuery,
-        "CreateEntities" if first.key.is_none() => {
-            end(rest)?;
-            return Ok(Route::CreateEntities);
-        }
         "BulkDelete" if first.key.is_none() => {
             end(rest)?;
             return Ok(Route::BulkDelete);
+        }
+        _ if first.key.is_none() && Sharing::named(short).is_some() => {
+            end(rest)?;
+            let sharing = Sharing::named(short).unwrap_or(Sharing::Grant);
+            return Ok(Route::Share(sharing));
         }
         _ if ABSENT.contains(&short) => {
             return Err(Problem::not_implemented(format_args!("The resource '{short}'")));
@@ -205,7 +198,12 @@ fn of_table(
     let address = Address { table: Arc::clone(table), key };
     let rest = own_cast(rest, table);
     let Some((next, rest)) = rest.split_first() else { return Ok(Route::Record(address)) };
-    if next.name.starts_with(NAMESPACE) {
+    if let Some(short) = next.name.strip_prefix(NAMESPACE) {
+        if let Some(operation) = Bound::named(short, table) {
+            end(rest)?;
+            let arguments = next.key.clone().unwrap_or_default();
+            return Ok(Route::Rights(address, operation, arguments));
+        }
         return Err(bound(&next.name, catalog));
     }
     if next.key.is_none()
@@ -321,9 +319,6 @@ fn bound(name: &str, catalog: &Catalog) -> Problem {
     let short = name.strip_prefix(NAMESPACE).unwrap_or(name);
     if catalog.table(short).is_some() {
         return Problem::not_implemented(format_args!("The type cast '{name}'"));
-    }
-    if ABSENT_BOUND.contains(&short) {
-        return Problem::not_implemented(format_args!("The operation '{name}'"));
     }
     Problem::no_segment(name)
 }

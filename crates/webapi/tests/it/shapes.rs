@@ -537,7 +537,7 @@ async fn pairs_are_lists_of_both_sides() {
     let insert = store::writes::Insert { table: table.clone(), constants: Vec::new(), rows };
     let ops = vec![store::WriteOp::Insert(insert)];
     let (now, user) = (model::Timestamp(0), service.pipeline.organization().administrator);
-    let writes = store::WriteSet { catalog: catalog.clone(), now, user, ops };
+    let writes = store::WriteSet { catalog: catalog.clone(), now, user, ops, checks: Vec::new() };
     store::StandardStore::apply(&*service.store, writes).await.expect("the pairs are fine");
     let navigation = &many.ends[1].navigation;
     let head = format!(
