@@ -639,6 +639,7 @@ impl Pipeline {
             order: vec![Order { column: key, descending: false }],
             paging: Paging { size: PRINCIPALS_PER_QUERY, after: None, skip: 0, look_ahead: false },
             count_max: None,
+            shape: query::Shape::default(),
         };
         let page = self.read(&query).await?;
         Ok(page.cells.iter().filter_map(Value::as_id).collect())
@@ -735,6 +736,7 @@ fn existence(query: &BoundQuery) -> Option<BoundQuery> {
         order: vec![Order { column: key, descending: false }],
         paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
         count_max: None,
+        shape: query::Shape::default(),
         ..query.clone()
     })
 }
@@ -767,6 +769,7 @@ fn principals_query(context: &Context, table: &Arc<Table>, lookups: &[LookupValu
         order: vec![Order { column: key, descending: false }],
         paging: Paging { size: PRINCIPALS_PER_QUERY, after: None, skip: 0, look_ahead: false },
         count_max: None,
+        shape: query::Shape::default(),
     }
 }
 
@@ -789,6 +792,7 @@ async fn organization_id(
         order: vec![Order { column: key, descending: false }],
         paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
         count_max: None,
+        shape: query::Shape::default(),
     };
     let page = store.read(&query).await?;
     page.cells.first().and_then(Value::as_id).ok_or_else(|| missing("organization"))
