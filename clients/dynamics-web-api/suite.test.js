@@ -304,6 +304,32 @@ describe("links", () => {
     assert.equal((await lookup())._new_crateid_value, null);
   });
 
+  test("records are linked many to many", async () => {
+    await api.createRelationship({
+      data: {
+        "@odata.type": "Microsoft.Dynamics.CRM.ManyToManyRelationshipMetadata",
+        SchemaName: "new_crate_bottle_tasted",
+        Entity1LogicalName: "new_crate",
+        Entity2LogicalName: "new_bottle",
+        IntersectEntityName: "new_crate_bottle_tasted",
+        Entity1AssociatedMenuConfiguration: { Behavior: "UseCollectionName", Group: "Details", Order: 10000 },
+        Entity2AssociatedMenuConfiguration: { Behavior: "UseCollectionName", Group: "Details", Order: 10000 },
+      },
+    });
+    const many = { collection: "new_crates", primaryKey: crate, relationshipName: "new_crate_bottle_tasted" };
+    await api.associate({ ...many, relatedCollection: "new_bottles", relatedKey: bottle });
+    const tasted = () =>
+      api.retrieve({
+        collection: "new_crates",
+        key: crate,
+        select: ["new_name"],
+        expand: [{ property: "new_crate_bottle_tasted", select: ["new_name"] }],
+      });
+    assert.equal((await tasted()).new_crate_bottle_tasted[0].new_name, "bottle");
+    await api.disassociate({ ...many, relatedKey: bottle });
+    assert.deepEqual((await tasted()).new_crate_bottle_tasted, []);
+  });
+
   test("what a lookup points to is read with its record", async () => {
     await api.update({
       collection: "new_bottles",
@@ -321,6 +347,30 @@ describe("links", () => {
     assert.equal(record._new_crateid_value_Formatted, "crate");
     assert.equal(record._new_crateid_value_LogicalName, "new_crate");
     assert.equal(record._new_crateid_value_NavigationProperty, "new_CrateId");
+    const there = await api.retrieve({ collection: "new_bottles", key: bottle, navigationProperty: "new_CrateId" });
+    assert.equal(there.new_crateid, crate);
+  });
+
+  test("records behind a collection are read with their record", async () => {
+    await api.associate({
+      collection: "new_crates",
+      primaryKey: crate,
+      relationshipName: "new_crate_bottle",
+      relatedCollection: "new_bottles",
+      relatedKey: bottle,
+    });
+    const property = "new_crate_bottle";
+    const record = await api.retrieve({
+      collection: "new_crates",
+      key: crate,
+      expand: [{ property, select: ["new_name"], filter: "startswith(new_name,'b')", orderBy: ["new_name"], top: 5 }],
+    });
+    assert.deepEqual(
+      record.new_crate_bottle.map((row) => row.new_name),
+      ["bottle"],
+    );
+    const there = await api.retrieve({ collection: "new_crates", key: crate, navigationProperty: property });
+    assert.equal(there.value[0].new_bottleid, bottle);
   });
 });
 
@@ -382,6 +432,15 @@ describe("queries", () => {
     assert.ok(count >= 25);
   });
 
+  test("rows are grouped", async () => {
+    const result = await api.retrieveMultiple({
+      collection: "new_crates",
+      apply: `filter(${mine})/groupby((new_size),aggregate($count as rows,new_count with sum as bottles))`,
+    });
+    const bySize = Object.fromEntries(result.value.map((row) => [row.new_size, [row.rows, row.bottles]]));
+    assert.deepEqual(bySize, { 1000: [13, 26], 1001: [12, 24] });
+  });
+
   test("a long query travels as a batch", async () => {
     const any = Array.from({ length: 120 }, (_, number) => `new_code eq '${code(number)}'`).join(" or ");
     assert.ok(any.length > 2000);
@@ -421,7 +480,7 @@ describe("queries", () => {
     assert.equal(top.value.length, 3);
   });
 
-  test("FetchXML follows links", async () => {
+  test("FetchXML follows links and groups", async () => {
     const crates = await api.retrieveMultiple({ collection: "new_crates", filter: `new_code eq '${code(3)}'` });
     const bind = `/new_crates(${crates.value[0].new_crateid})`;
     await api.create({ collection: "new_bottles", data: { new_name: "linked", "new_CrateId@odata.bind": bind } });
@@ -432,6 +491,21 @@ describe("queries", () => {
     assert.deepEqual(
       linked.value.map((row) => [row.new_code, row["b.new_name"]]),
       [[code(3), "linked"]],
+    );
+    const grouped = await api.fetch({
+      collection: "new_crates",
+      fetchXml:
+        '<fetch aggregate="true"><entity name="new_crate">' +
+        '<attribute name="new_size" groupby="true" alias="size"/>' +
+        '<attribute name="new_crateid" aggregate="count" alias="rows"/>' +
+        '<filter><condition attribute="new_code" operator="like" value="q%"/></filter></entity></fetch>',
+    });
+    assert.deepEqual(
+      grouped.value.map((row) => [row.size, row.rows]).sort(),
+      [
+        [1000, 13],
+        [1001, 12],
+      ],
     );
   });
 });

@@ -17,9 +17,10 @@ from azure.identity import ClientSecretCredential
 from azure.identity.aio import ClientSecretCredential as AsyncClientSecretCredential
 from PowerPlatform.Dataverse.aio import AsyncDataverseClient
 from PowerPlatform.Dataverse.client import DataverseClient
-from PowerPlatform.Dataverse.core.errors import HttpError, MetadataError
+from PowerPlatform.Dataverse.core.errors import HttpError, MetadataError, ValidationError
 from PowerPlatform.Dataverse.models import UpsertItem, col
 from PowerPlatform.Dataverse.models.filters import raw
+from PowerPlatform.Dataverse.models.query_builder import ExpandOption
 from PowerPlatform.Dataverse.models.relationship import ManyToManyRelationshipMetadata
 
 URL = os.environ["SHEAF_URL"]
@@ -255,6 +256,20 @@ class Queries(unittest.TestCase):
         frame = self.mine().select("new_name", "new_hours").count().page_size(10).execute().to_dataframe()
         self.assertEqual(frame["new_hours"].sum(), 300)
 
+    def test_the_builder_expands(self):
+        project = CLIENT.records.create("new_Project", {"new_Name": "with tasks"})
+        bind = {"new_ProjectId@odata.bind": f"/new_projects({project})"}
+        CLIENT.records.create("new_Task", [{"new_Name": f"t{n}", "new_Hours": n, **bind} for n in range(3)])
+        (relation,) = [
+            one["SchemaName"]
+            for one in CLIENT.tables.list_table_relationships("new_Project")
+            if one.get("ReferencingEntity") == "new_task"
+        ]
+        option = ExpandOption(relation).select("new_name").filter("new_hours gt 0").order_by("new_name").top(5)
+        query = CLIENT.query.builder("new_Project").where(col("new_projectid") == project).expand(option)
+        row = query.execute().first()
+        self.assertEqual([task["new_name"] for task in row[relation]], ["t1", "t2"])
+
     def test_lists_and_their_pages(self):
         filter = f"new_notes eq '{self.mark}'"
         rows = CLIENT.records.list("new_Project", filter=filter, select=["new_name"], orderby=["new_name desc"], top=2)
@@ -271,13 +286,49 @@ class Queries(unittest.TestCase):
         pages = CLIENT.query.fetchxml(xml).execute_pages()
         self.assertEqual([len(page) for page in pages], [10, 10, 5])
 
-    def test_fetchxml_joins(self):
+    def test_fetchxml_joins_and_groups(self):
+        xml = f"""<fetch aggregate="true"><entity name="new_project">
+            <attribute name="new_priority" groupby="true" alias="priority"/>
+            <attribute name="new_hours" aggregate="sum" alias="hours"/>
+            <attribute name="new_projectid" aggregate="count" alias="rows"/>
+            <filter><condition attribute="new_notes" operator="eq" value="{self.mark}"/></filter>
+            <order alias="hours"/></entity></fetch>"""
+        rows = CLIENT.query.fetchxml(xml).execute()
+        self.assertEqual([(r["priority"], r["hours"], r["rows"]) for r in rows], [(2, 144, 12), (1, 156, 13)])
         xml = f"""<fetch top="1"><entity name="new_project"><attribute name="new_name"/>
             <link-entity name="systemuser" from="systemuserid" to="owninguser" alias="u">
               <attribute name="fullname"/></link-entity>
             <filter><condition attribute="new_notes" operator="eq" value="{self.mark}"/></filter></entity></fetch>"""
         (row,) = CLIENT.query.fetchxml(xml).execute()
         self.assertIn("u.fullname", row)
+
+    def test_sql_is_read(self):
+        where = f"new_notes = '{self.mark}'"
+        rows = CLIENT.query.sql(f"SELECT TOP 2 new_name, new_hours FROM new_project WHERE {where} ORDER BY new_name DESC")
+        self.assertEqual([(row["new_name"], row["new_hours"]) for row in rows], [("p24", 24), ("p23", 23)])
+        rows = CLIENT.query.sql(
+            f"SELECT new_priority, COUNT(*) as n, SUM(new_hours) as h FROM new_project WHERE {where} "
+            "GROUP BY new_priority ORDER BY new_priority"
+        )
+        self.assertEqual([(row["n"], row["h"]) for row in rows], [(13, 156), (12, 144)])
+        rows = CLIENT.query.sql(
+            "SELECT p.new_name, u.fullname FROM new_project p INNER JOIN systemuser u ON p.owninguser = u.systemuserid "
+            f"WHERE p.{where} AND p.new_name LIKE 'p0%' AND p.new_hours IN (1, 2, 30) AND p.new_hours BETWEEN 1 AND 9"
+        )
+        self.assertEqual(sorted(row["new_name"] for row in rows), ["p01", "p02"])
+        rows = CLIENT.query.sql(f"SELECT DISTINCT new_priority FROM new_project WHERE {where}")
+        self.assertEqual(len(rows), 2)
+        rows = CLIENT.query.sql(
+            f"SELECT new_name FROM new_project WHERE {where} ORDER BY new_name OFFSET 20 ROWS FETCH NEXT 10 ROWS ONLY"
+        )
+        self.assertEqual([row["new_name"] for row in rows], [f"p{n}" for n in range(20, 25)])
+        self.assertIn("new_hours", [column["name"] for column in CLIENT.query.sql_columns("new_project")])
+        with self.assertRaises(ValidationError):
+            CLIENT.query.sql("DELETE FROM new_project")
+
+    def test_frames_are_read(self):
+        frame = CLIENT.dataframe.sql(f"SELECT new_name, new_hours FROM new_project WHERE new_notes = '{self.mark}'")
+        self.assertEqual(frame["new_hours"].sum(), 300)
 
 
 class Frames(unittest.TestCase):
@@ -317,14 +368,15 @@ class Batches(unittest.TestCase):
         batch.records.upsert("new_Project", [UpsertItem(alternate_key={"new_code": key}, record={"new_Hours": 1})])
         batch.records.retrieve("new_Project", id, select=["new_name"])
         batch.records.list("new_Project", filter="new_name eq 'a b' or new_name eq 'after'", select=["new_name"], top=5)
+        batch.query.sql("SELECT TOP 1 new_name FROM new_project")
         batch.tables.get("new_Project")
         batch.records.delete("new_Project", id)
         result = batch.execute()
         self.assertEqual([r.error_message for r in result.failed], [])
-        self.assertEqual(len(result.responses), 8)
+        self.assertEqual(len(result.responses), 9)
         self.assertEqual(len(result.responses[1].data["Ids"]), 2)
         self.assertEqual(result.responses[4].data["new_name"], "after")
-        self.assertEqual(result.responses[6].data["value"][0]["LogicalName"], "new_project")
+        self.assertEqual(result.responses[7].data["value"][0]["LogicalName"], "new_project")
         self.assertIn(id, result.entity_ids)
 
     def test_a_change_set_is_all_or_nothing(self):
