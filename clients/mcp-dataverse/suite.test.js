@@ -111,10 +111,11 @@ describe("users", () => {
     assert.equal((await tool("list_business_units")).count, 1);
   });
 
-  test("the roles of a user are listed", async () => {
+  test("roles are listed, and those of a user", async () => {
     const { userId } = await tool("whoami");
     const text = JSON.stringify(await tool("get_user_roles", { userId }));
     assert.match(text, /System Administrator/);
+    assert.match(JSON.stringify(await tool("list_roles")), /System Administrator/);
   });
 
   test("access to a record is told", async () => {
