@@ -29,7 +29,7 @@ const CONCERNED: [&str; 7] = [
 ];
 
 /// The role that may do everything.
-pub const ADMINISTRATOR: &str = seed::security::ADMINISTRATOR;
+pub const ADMINISTRATOR: &str = "System Administrator";
 /// The pairs of users and roles.
 const USER_ROLES: &str = "systemuserroles";
 /// Rows of users that one query reads.
@@ -116,7 +116,7 @@ impl Pipeline {
             return Ok(());
         }
         let roles = self.roles_named(ADMINISTRATOR, now).await?;
-        let held = self.own_roles(caller.user, now).await?;
+        let held = self.roles_of(caller.user, now).await?;
         match roles.iter().any(|(role, _)| held.contains(role)) {
             true => Ok(()),
             false => Err(fault::not_an_administrator(caller.user).into()),
@@ -136,7 +136,7 @@ impl Pipeline {
     }
 
     /// Ids of the roles that a user holds itself.
-    async fn own_roles(&self, user: Uuid, now: Timestamp) -> Result<Vec<Uuid>, Error> {
+    async fn roles_of(&self, user: Uuid, now: Timestamp) -> Result<Vec<Uuid>, Error> {
         let of = ("systemuserid", Value::Guid(user));
         let rows = self.rows(USER_ROLES, &["roleid"], of, now).await?;
         Ok(rows.iter().filter_map(|row| row.first()?.as_id()).collect())
@@ -173,12 +173,12 @@ impl Pipeline {
         let roles = self.roles_named(role, now).await?;
         let unit = Some(user.business_unit);
         let Some((role, _)) = roles.iter().find(|(_, of)| *of == unit) else { return Ok(false) };
-        if self.own_roles(user.id, now).await?.contains(role) {
+        if self.roles_of(user.id, now).await?.contains(role) {
             return Ok(true);
         }
+        let holder = LookupValue { table: seed::SYSTEM_USER, id: user.id };
         loop {
             let context = self.own_context(now);
-            let holder = LookupValue { table: seed::SYSTEM_USER, id: user.id };
             let change = RightsChange::AddRoles { holder, roles: vec![*role] };
             match self.run(&context, Message::Rights(change)).await {
                 Err(Error::StaleCatalog) => drop(self.refresh().await?),
@@ -214,7 +214,7 @@ impl Pipeline {
         }
     }
 
-    /// Makes a user who stands for an application, without any role; answers its id.
+    /// Makes a user who stands for an application, without a role; answers its id.
     pub async fn add_application_user(
         &self,
         name: &str,

@@ -10,7 +10,7 @@ pub(crate) mod rows;
 pub(crate) mod security;
 mod tables;
 
-pub(crate) use rows::filter_id;
+pub(crate) use rows::{filter_id, filter_ids};
 
 use crate::define::system;
 use crate::run::Organization;
@@ -218,6 +218,7 @@ pub(crate) fn writable(table: &TableDefinition) -> Writable {
         | "asyncoperation"
         | "bulkdeleteoperation"
         | "bulkdeletefailure"
+        | "solutioncomponent"
         | "privilege"
         | "principalobjectaccess"
         | kept::TABLE => Writable::ReadOnly,

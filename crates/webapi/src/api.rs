@@ -365,6 +365,7 @@ async fn dispatch(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
     let route = route::resolve(attempt.request, &attempt.context.catalog)?;
     match route {
         Route::Service => functions::service_document(attempt),
+        Route::Model => metadata::model(attempt),
         Route::Collection(table) => records::collection(attempt, &table).await,
         Route::Count(table) => records::count(attempt, &table).await,
         Route::Record(address) => records::record(attempt, &address).await,
@@ -382,7 +383,9 @@ async fn dispatch(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
         Route::Function(function, arguments) => {
             functions::call(attempt, function, &arguments).await
         }
-        Route::CreateEntities => metadata::create_entities(attempt).await,
+        Route::Operation(operation, arguments) => {
+            metadata::operate(attempt, operation, &arguments).await
+        }
         Route::BulkDelete => bulk_delete::action(attempt).await,
         Route::Share(sharing) => rights::share(attempt, sharing).await,
         Route::Rights(address, operation, arguments) => {
