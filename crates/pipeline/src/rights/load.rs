@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is kept belongs to one version of the definitions; a newer one empties it.
 
-use super::{Held, Rights};
+use super::Rights;
 use crate::privilege::Depth;
 use crate::run::{Context, Error, Pipeline, not_about_rows};
 use crate::seed;
