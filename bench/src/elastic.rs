@@ -240,6 +240,7 @@ impl Source {
             key: ElasticKey::new(id, Some(partition)),
             action: ElasticAction::Insert { cells },
             expected_version: None,
+            reach: None,
         }
     }
 }

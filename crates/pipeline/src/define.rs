@@ -13,7 +13,7 @@ mod files;
 mod lookups;
 pub(crate) mod many_to_many;
 mod names;
-mod remove;
+pub(crate) mod remove;
 pub(crate) mod system;
 
 pub use choices::next_value as next_option_value;
@@ -78,15 +78,38 @@ impl Fresh<'_> {
     }
 }
 
-/// Plans a change of definitions. `filters` are the `sdkmessagefilter` rows that there are, where a table
-/// is dropped.
+/// The privilege that a change of definitions needs.
+pub(crate) fn privilege_of(definition: &Definition) -> &'static str {
+    match definition {
+        Definition::CreateTables(_) => "prvCreateEntity",
+        Definition::CreateColumn { .. } => "prvCreateAttribute",
+        Definition::CreateKey { .. } | Definition::DropKey { .. } | Definition::ChangeTable(_) => {
+            "prvWriteEntity"
+        }
+        Definition::CreateRelationship(_)
+        | Definition::CreateManyToMany(_)
+        | Definition::CreateLookup(_) => "prvCreateRelationship",
+        Definition::ChangeColumn { .. } | Definition::ChangeOptions { .. } => "prvWriteAttribute",
+        Definition::ChangeRelationship(_) | Definition::ChangeManyToMany(_) => {
+            "prvWriteRelationship"
+        }
+        Definition::CreateChoice(_) => "prvCreateOptionSet",
+        Definition::ChangeChoice(_) => "prvWriteOptionSet",
+        Definition::DropTable(_) => "prvDeleteEntity",
+        Definition::DropColumn { .. } => "prvDeleteAttribute",
+        Definition::DropRelationship(_) => "prvDeleteRelationship",
+        Definition::DropChoice(_) => "prvDeleteOptionSet",
+    }
+}
+
+/// Plans a change of definitions. `there` are the rows about tables that there are, where some are dropped.
 #[expect(clippy::too_many_lines, reason = "one arm per definition")]
 pub(crate) fn plan(
     context: &Context,
     organization: Organization,
     ids: &IdSource,
     definition: Definition,
-    filters: &[Uuid],
+    there: &[Uuid],
 ) -> Result<Plan, Fault> {
     let fresh = Fresh { ids, context };
     let mut dropped = Vec::new();
@@ -94,6 +117,7 @@ pub(crate) fn plan(
         catalog: context.catalog.clone(),
         ops: Vec::new(),
         rows: Vec::new(),
+        checks: Vec::new(),
         now: context.now,
         user: context.caller.user,
     };
@@ -167,7 +191,7 @@ pub(crate) fn plan(
         }
         Definition::DropTable(table) => {
             let gone = remove::table(&context.catalog, &table, &mut change.ops)?;
-            remove::rows(&mut change, &gone, filters);
+            remove::rows(&mut change, &gone, there);
             dropped = gone.tables;
             (Vec::new(), table.logical_name.clone())
         }
@@ -181,7 +205,7 @@ pub(crate) fn plan(
         }
         Definition::DropRelationship(id) => {
             let gone = remove::relationship(&context.catalog, id, &mut change.ops)?;
-            remove::rows(&mut change, &gone, filters);
+            remove::rows(&mut change, &gone, there);
             dropped = gone.tables;
             (Vec::new(), Box::default())
         }
@@ -205,10 +229,17 @@ fn rows_of_tables(
     context: &Context,
     organization: Organization,
     tables: &[TableDefinition],
-) -> Option<store::WriteOp> {
-    let filter = context.catalog.table("sdkmessagefilter")?;
-    let message = context.catalog.table("sdkmessage")?;
-    Some(seed::rows::filters(filter, message.id, tables, organization, context.now))
+) -> Vec<store::WriteOp> {
+    let find = |name: &str| {
+        let table = context.catalog.table(name);
+        table.cloned().unwrap_or_else(|| unreachable!("the seed has a table `{name}`"))
+    };
+    let (filter, message) = (find("sdkmessagefilter"), find("sdkmessage"));
+    let mut rows =
+        vec![seed::rows::filters(&filter, message.id, tables, organization, context.now)];
+    let scene = seed::security::Scene { tables: &find, organization, now: context.now };
+    rows.extend(seed::security::privileges(scene, tables, false));
+    rows
 }
 
 /// The table of this name.

@@ -64,6 +64,17 @@ macro_rules! standard_store_suite {
                 an_update_to_null_empties_the_column
                 rows_are_completed_where_they_are_empty
             }
+            checks {
+                rows_that_meet_the_condition_pass
+                rows_that_do_not_are_denied_and_all_of_them_told
+                a_checked_row_may_be_named_by_an_alternate_key
+                a_row_that_is_not_there_passes_unless_it_must_be
+                a_row_with_the_spared_value_passes
+                a_check_sees_the_operations_before_its_own
+                the_first_failing_check_is_told
+                rows_that_go_along_are_checked
+                checks_hold_for_the_rows_of_a_change_of_definitions
+            }
             refusals {
                 a_lookup_to_no_row_is_refused
                 lookups_that_the_caller_has_checked_are_not_checked_again

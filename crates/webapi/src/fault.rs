@@ -420,9 +420,12 @@ fn status_of(fault: &Fault) -> StatusCode {
             StatusCode::METHOD_NOT_ALLOWED
         }
         code::PRIVILEGE_DENIED
-        | code::SYSTEM_USER_DISABLED
+        | code::ACCESS_DENIED
+        | code::PRINCIPAL_PRIVILEGE_DENIED
+        | code::CANNOT_ACT_ON_BEHALF
+        | code::USER_NOT_MEMBER_OF_ORG
         | code::USER_NOT_ASSIGNED_ROLES
-        | code::USER_NOT_MEMBER_OF_ORG => StatusCode::FORBIDDEN,
+        | code::SYSTEM_USER_DISABLED => StatusCode::FORBIDDEN,
         code::INVALID_USER_AUTH | code::REQUEST_IS_NOT_AUTHENTICATED => StatusCode::UNAUTHORIZED,
         code::REQUEST_LENGTH_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
         code::NOT_IMPLEMENTED => StatusCode::NOT_IMPLEMENTED,

@@ -26,6 +26,7 @@ mod path;
 mod records;
 mod request;
 mod response;
+mod rights;
 mod route;
 mod settings;
 mod usage;

@@ -10,4 +10,5 @@ mod jobs;
 mod laws;
 mod limits;
 mod messages;
+mod rights;
 mod shutdown;

@@ -2,6 +2,7 @@
 
 pub mod cases;
 pub mod changes;
+pub mod checks;
 pub mod definitions;
 pub mod deletes;
 pub mod follow;
