@@ -15,7 +15,7 @@ use crate::{
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::{Method, Response, StatusCode};
-use model::{Caller, Fault, Timestamp, Uuid};
+use model::{Caller, Timestamp, Uuid};
 use pipeline::{Context, Impersonated, Message, Pipeline, Reply};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -236,11 +236,11 @@ impl WebApi {
     pub fn forbidden(
         &self,
         request_id: Uuid,
-        fault: Fault,
+        error: pipeline::Error,
         headers: &HeaderMap,
     ) -> Response<Bytes> {
         let annotations = request::preferences(headers).include_annotations;
-        let mut response = Problem::from(fault).response(request_id, annotations.as_ref());
+        let mut response = refused(error).response(request_id, annotations.as_ref());
         response::finish(&mut response, &self.settings, request_id, Some(headers));
         response
     }
