@@ -403,7 +403,7 @@ impl Pipeline {
     }
 }
 
-fn not_about_rows(error: store::Error) -> Error {
+pub(crate) fn not_about_rows(error: store::Error) -> Error {
     match error {
         store::Error::StaleCatalog { .. } => Error::StaleCatalog,
         error => fault::of_engine(error).into(),

@@ -262,8 +262,9 @@ impl<'a> Plan<'a> {
         let mut keys = self.row_keys(&targets, self.name == MessageName::Update)?.into_iter();
         let Drafted { rows: planned, refused } = self.each(targets, |target| {
             let key = keys.next().expect("one key was read per target");
-            let (Prepared { cells, binds, .. }, refused) =
+            let (Prepared { mut cells, binds, .. }, refused) =
                 self.prepared(target.cells, target.binds);
+            cells.extend(target.given);
             let expected_version = target.expected_version;
             (UpdateRow { key, cells, binds, expected_version }, refused)
         });

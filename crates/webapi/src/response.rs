@@ -31,6 +31,11 @@ pub(crate) fn text(body: String) -> Response<Bytes> {
     with_body(StatusCode::OK, TEXT, body.into_bytes())
 }
 
+/// Plain bytes of a kind.
+pub(crate) fn bytes(status: StatusCode, kind: &str, body: Vec<u8>) -> Response<Bytes> {
+    with_body(status, value(kind), body)
+}
+
 /// The answers to a batch.
 pub(crate) fn multipart(status: StatusCode, kind: &str, body: Vec<u8>) -> Response<Bytes> {
     with_body(status, value(kind), body)

@@ -3,10 +3,12 @@
 //! Not here: verbs (each area checks its own), options, bodies. Names are case-sensitive.
 //! Invariant: what the platform has and this service has not is told apart from what neither has.
 
+use crate::blocks::BlockMessage;
 use crate::fault::{self, Payload, Problem};
 use crate::metadata::Place;
 use crate::path::Segment;
 use crate::records::Members;
+use crate::records::files::is_file;
 use crate::request::Request;
 use model::{
     Catalog, ColumnIndex, ColumnKind, MessageName, Table, TableKind, TargetKey, partition,
@@ -28,6 +30,10 @@ pub(crate) enum Route {
     Property(Address, ColumnIndex),
     /// The same as plain text.
     RawProperty(Address, ColumnIndex),
+    /// The bytes of a file or image; or, as plain bytes, by `/$value`.
+    File(Address, ColumnIndex, bool),
+    /// A message about blocks of files.
+    Blocks(BlockMessage),
     /// The link of a lookup, by its navigation property.
     Link(Address, String),
     /// The members of a collection-valued navigation property.
@@ -68,7 +74,7 @@ pub(crate) enum Function {
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// First segments that the platform has and this service has not yet.
-const ABSENT: [&str; 36] = [
+const ABSENT: [&str; 30] = [
     "$metadata",
     "GlobalOptionSetDefinitions",
     "ManagedPropertyDefinitions",
@@ -82,12 +88,6 @@ const ABSENT: [&str; 36] = [
     "RetrievePrincipalAccess",
     "RetrieveAadUserRoles",
     "InitializeFrom",
-    "InitializeFileBlocksUpload",
-    "UploadBlock",
-    "CommitFileBlocksUpload",
-    "InitializeFileBlocksDownload",
-    "DownloadBlock",
-    "DeleteFile",
     "GrantAccess",
     "ModifyAccess",
     "RevokeAccess",
@@ -150,6 +150,11 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
             end(rest)?;
             return Ok(Route::BulkDelete);
         }
+        _ if BlockMessage::named(short).is_some() && first.key.is_none() => {
+            end(rest)?;
+            let message = BlockMessage::named(short).ok_or_else(|| Problem::no_segment(short))?;
+            return Ok(Route::Blocks(message));
+        }
         _ if ABSENT.contains(&short) => {
             return Err(Problem::not_implemented(format_args!("The resource '{short}'")));
         }
@@ -180,9 +185,12 @@ fn of_table(
         return Err(bound(&next.name, catalog));
     }
     if next.key.is_none()
-        && let Some(column) = table.index_of_value(&next.name)
+        && let Some(column) = table.index_of_value(&next.name).or_else(|| file(table, &next.name))
     {
+        let is_file = is_file(&table.column(column).kind);
         return match rest {
+            [] if is_file => Ok(Route::File(address, column, false)),
+            [last] if is_file && last.name == "$value" => Ok(Route::File(address, column, true)),
             [] => Ok(Route::Property(address, column)),
             [last] if last.name == "$value" => Ok(Route::RawProperty(address, column)),
             [other, ..] => Err(Problem::no_segment(&other.name)),
@@ -238,6 +246,12 @@ fn of_collection(
         }
         [other, ..] => Err(Problem::no_segment(&other.name)),
     }
+}
+
+/// A file or image column whose name is written in another case.
+fn file(table: &Table, name: &str) -> Option<ColumnIndex> {
+    let column = table.index_of(&name.to_lowercase())?;
+    is_file(&table.column(column).kind).then_some(column)
 }
 
 /// Drops a cast to the table's own type, which changes nothing.

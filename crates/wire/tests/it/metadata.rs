@@ -124,7 +124,9 @@ fn columns_take_their_own_members() {
     typed(
         "Picklist",
         r#""DefaultFormValue":100000001,"OptionSet":{"IsGlobal":false,"Options":[{"Value":100000000,"Label":{"LocalizedLabels":[]}},{"Label":{"LocalizedLabels":[{"Label":"B","LanguageCode":1033}]}}]}"#,
-        &expect![[r#"new_X None None Choice { options: [ChoiceOption { value: 100000000, label: Label { texts: [] }, state: None, default_status: None, description: Label { texts: [] }, color: None, external_value: None }, ChoiceOption { value: 100000001, label: Label { texts: [LocalizedText { language: 1033, text: "B" }] }, state: None, default_status: None, description: Label { texts: [] }, color: None, external_value: None }], default: Some(100000001) }"#]],
+        &expect![[
+            r#"new_X None None Choice { options: [ChoiceOption { value: 100000000, label: Label { texts: [] }, state: None, default_status: None, description: Label { texts: [] }, color: None, external_value: None }, ChoiceOption { value: 100000001, label: Label { texts: [LocalizedText { language: 1033, text: "B" }] }, state: None, default_status: None, description: Label { texts: [] }, color: None, external_value: None }], default: Some(100000001) }"#
+        ]],
     );
 }
 
