@@ -21,6 +21,7 @@ mod ids;
 pub mod job;
 mod joined;
 mod message;
+mod note;
 mod run;
 mod seed;
 mod steer;
