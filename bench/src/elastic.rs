@@ -1,12 +1,12 @@
 //! Elastic tables: the embedded LSM behind `ElasticStore` against the bare engine with group commit.
 //!
 //! In: how many calls of 100 new rows are in flight. Out: lines for the report.
-//! Not here: HTTP and messages: this side of the ratio is the store's alone.
+//! Not here: HTTP and messages: this side of the ratio is the store's alone (`elastic_service` has both).
 //! Invariant: after each of our rounds the bytes that the store has written are read back from its files,
 //! and the bare side writes those very keys and values, in the same calls, under one sync a group.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -27,9 +27,9 @@ use crate::Arguments;
 use crate::report::{self, Line, Sample, Taken};
 
 /// Rows of one call.
-const ROWS_PER_CALL: usize = 100;
+pub(crate) const ROWS_PER_CALL: usize = 100;
 /// Calls of one round.
-const CALLS_PER_ROUND: usize = 400;
+pub(crate) const CALLS_PER_ROUND: usize = 400;
 /// Calls that the bare committer puts under one sync, as ours does.
 const GROUP_CALLS_MAX: usize = 64;
 /// What the store's clock says.
@@ -38,7 +38,7 @@ const NOW: Timestamp = Timestamp(1_700_000_000);
 const TABLE: u32 = 21;
 
 /// A key and a value as they lie in the files.
-type Pair = (Vec<u8>, Vec<u8>);
+pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 
 /// Measures both sides in turns, with 8 calls in flight and with one.
 pub(crate) async fn measure(arguments: &Arguments, lines: &mut Vec<Line>) -> Result<()> {
@@ -105,10 +105,14 @@ async fn run_ours(
     Ok(Taken { wall, cpu: None })
 }
 
-/// The keys and values of these rows, as the store has left them.
-fn read_back(path: &Path, calls: &[Vec<Uuid>]) -> Result<Vec<Vec<Pair>>> {
+/// The keys and values of these rows, as the store has left them. There is one table.
+pub(crate) fn read_back(path: &Path, calls: &[Vec<Uuid>]) -> Result<Vec<Vec<Pair>>> {
     let database = Database::builder(path).open()?;
-    let rows = database.keyspace(&format!("t{TABLE}"), KeyspaceCreateOptions::default)?;
+    let of_table = |name: &&str| name.strip_prefix('t').is_some_and(|n| n.parse::<u32>().is_ok());
+    let names: Vec<String> =
+        database.list_keyspace_names().iter().map(ToString::to_string).collect();
+    let name = names.iter().map(String::as_str).find(of_table).context("the table has files")?;
+    let rows = database.keyspace(name, KeyspaceCreateOptions::default)?;
     let mut by_id: HashMap<Uuid, Pair> = HashMap::new();
     for row in rows.iter() {
         let (key, value) = row.into_inner()?;
@@ -129,7 +133,7 @@ struct BareCall {
 }
 
 /// Writes the same pairs through the engine alone: one committer, one sync a group, a thread per client.
-fn run_bare(path: &PathBuf, calls: Vec<Vec<Pair>>, in_flight: usize) -> Result<Taken> {
+pub(crate) fn run_bare(path: &Path, calls: Vec<Vec<Pair>>, in_flight: usize) -> Result<Taken> {
     let database = Database::builder(path).cache_size(64 << 20).open()?;
     let options = || KeyspaceCreateOptions::default().max_memtable_size(32 << 20);
     let rows = database.keyspace(&format!("t{TABLE}"), options)?;
@@ -236,6 +240,7 @@ impl Source {
             key: ElasticKey::new(id, Some(partition)),
             action: ElasticAction::Insert { cells },
             expected_version: None,
+            reach: None,
         }
     }
 }

@@ -14,6 +14,7 @@ mod bare_postgres;
 mod bare_sqlite;
 mod bulk;
 mod elastic;
+mod elastic_service;
 mod latency;
 mod limits;
 mod report;
@@ -118,6 +119,7 @@ async fn main() -> Result<()> {
     }
     if arguments.wants_elastic() {
         elastic::measure(&arguments, &mut lines).await?;
+        elastic_service::measure(&arguments, &mut lines).await?;
     }
     report::print_table(&lines);
     if arguments.wants(limits::NAME) {

@@ -141,28 +141,39 @@ impl Place {
         connections: usize,
         status: u16,
     ) -> Result<Taken> {
-        let bodies = Arc::new(bodies);
-        let next = Arc::new(AtomicUsize::new(0));
         let cpu_before = self.cpu()?;
-        let started = Instant::now();
-        let senders = (0..connections).map(|_| {
-            let (bodies, next) = (Arc::clone(&bodies), Arc::clone(&next));
-            let (api, path) = (api.clone(), path.to_owned());
-            async move {
-                let sender = tokio::task::JoinSet::from_iter([async move {
-                    while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let answer = api.post(&path, body.clone()).await?;
-                        ensure!(answer.status == status, "{path}: {:?}", answer.expect(status));
-                    }
-                    Ok(())
-                }]);
-                sender.join_all().await.into_iter().collect::<Result<()>>()
-            }
-        });
-        try_join_all(senders).await?;
-        let wall = started.elapsed();
+        let wall = send(api, path, bodies, connections, status).await?;
         Ok(Taken { wall, cpu: Some(self.cpu()?.saturating_sub(cpu_before)) })
     }
+}
+
+/// Sends prepared bodies over some connections at once and returns how long all answers took.
+pub(crate) async fn send(
+    api: &Api,
+    path: &str,
+    bodies: Vec<Bytes>,
+    connections: usize,
+    status: u16,
+) -> Result<Duration> {
+    let bodies = Arc::new(bodies);
+    let next = Arc::new(AtomicUsize::new(0));
+    let started = Instant::now();
+    let senders = (0..connections).map(|_| {
+        let (bodies, next) = (Arc::clone(&bodies), Arc::clone(&next));
+        let (api, path) = (api.clone(), path.to_owned());
+        async move {
+            let sender = tokio::task::JoinSet::from_iter([async move {
+                while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let answer = api.post(&path, body.clone()).await?;
+                    ensure!(answer.status == status, "{path}: {:?}", answer.expect(status));
+                }
+                Ok(())
+            }]);
+            sender.join_all().await.into_iter().collect::<Result<()>>()
+        }
+    });
+    try_join_all(senders).await?;
+    Ok(started.elapsed())
 }
 
 /// The requests that make a bench table.

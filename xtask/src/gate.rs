@@ -83,6 +83,8 @@ const STAGES: &[Stage] =
                         .args(["test", "--profile", CI_PROFILE, "--workspace", "--no-fail-fast"])
                         .env("CARGO_TARGET_DIR", &house.target)
                         .env("SHEAF_BINARY", house.program(CI_PROFILE, "sheaf"))
+                        // A tenth of the 100,000 random queries of `SHEAF_CASES=100`.
+                        .env("SHEAF_QUERIES", "1000")
                         .current_dir(&house.root),
                 )
             },
@@ -95,9 +97,12 @@ const STAGES: &[Stage] =
         },
         Stage {
             name: "soak",
-            what: "ten kills on each engine",
+            what: "ten kills of each load and five of each bulk delete, both engines",
             needs_build: true,
-            run: |house| programs::start(house, CI_PROFILE, "sheaf-soak", &["--kills", "10"]),
+            run: |house| {
+                let arguments = ["--kills", "10", "--rows", "100000"];
+                programs::start(house, CI_PROFILE, "sheaf-soak", &arguments)
+            },
         },
         Stage {
             name: "demo",

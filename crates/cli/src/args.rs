@@ -92,7 +92,8 @@ pub(crate) struct Serve {
     /// listened on, several times if wished
     #[arg(long, value_name = "NAME")]
     pub(crate) tls_name: Vec<String>,
-    /// Name of this node, where several share a store: answers carry an affinity cookie
+    /// Name of this node, where several share a store, each with its own: answers carry an affinity
+    /// cookie, and the node takes back at once the jobs that it had when it was killed
     #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) node: Option<String>,
 }
@@ -224,8 +225,8 @@ pub(crate) struct Get {
 pub(crate) struct Remove {
     /// Table: logical name, the same without its prefix, entity set or display name
     pub(crate) table: String,
-    /// CSV or NDJSON with the column `Id` or the primary key, or lines that are ids; `-` is standard
-    /// input
+    /// CSV or NDJSON with the column `Id` or the primary key, for elastic tables also `partitionid`,
+    /// or lines that are ids; `-` is standard input
     #[arg(value_name = "FILE", required_unless_present = "filter", conflicts_with = "filter")]
     pub(crate) file: Option<PathBuf>,
     /// Deletes every row that an OData `$filter` names

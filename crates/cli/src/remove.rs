@@ -29,10 +29,11 @@ pub(crate) async fn remove(args: Remove) -> anyhow::Result<u8> {
         }
         (None, filter) => {
             let filter = filter.as_deref().unwrap_or_default();
-            let ids =
-                client::remove::ids_of_filter(&service, &args.table, filter, &mut |_| {}).await?;
-            let count = ids.len() as u64;
-            (Input::Ids(ids), Total::Rows(count), Some(count))
+            let records =
+                client::remove::records_of_filter(&service, &args.table, filter, &mut |_| {})
+                    .await?;
+            let count = records.len() as u64;
+            (Input::Records(records), Total::Rows(count), Some(count))
         }
     };
     if !args.yes && !may_go_on(&args.table, &source, count)? {

@@ -1,7 +1,8 @@
 //! Records out of existence: by ids from an input, or by a filter.
 //!
 //! One DELETE per record, several in flight. The ids of a filter are all read before the first record
-//! is deleted (16 bytes each), so that pages do not shift underneath.
+//! is deleted (16 bytes each, and the partition), so that pages do not shift underneath. A record of an
+//! elastic table is named by its id and, where it has one, its partition.
 //! Not here: matching by other columns, deleting by a job of the service.
 //! Invariant: nothing is deleted that the input or the filter does not name.
 
@@ -14,8 +15,11 @@ use crate::sender::{self, BLOCKS_MAX, Event, Summary};
 use crate::service::{self, Described, Service};
 use crate::set::{self, Pace};
 use crate::source::{self, Format, Line, Source};
+use model::partition::{self, PARTITION};
+use model::{Table, TableKind};
 use serde_json::Value as Json;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -70,24 +74,39 @@ pub struct Removed {
     pub report_error: Option<report::Error>,
 }
 
-/// The ids that a filter names.
-pub async fn ids_of_filter(
+/// A record to delete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its primary key.
+    pub id: Uuid,
+    /// Its partition, where it has one.
+    pub partition: Option<Box<str>>,
+}
+
+/// The records that a filter names.
+pub async fn records_of_filter(
     service: &Service,
     table: &str,
     filter: &str,
     progress: &mut (dyn FnMut(u64) + Send),
-) -> Result<Vec<Uuid>, Error> {
+) -> Result<Vec<Record>, Error> {
     let described = service.describe(table, |_, _| false).await?;
+    let mut columns = vec![described.table.primary_key_name().to_owned()];
+    if described.table.kind == TableKind::Elastic {
+        columns.push(PARTITION.to_owned());
+    }
     let query = Query {
         table: described.table.logical_name.to_string(),
-        columns: vec![described.table.primary_key_name().to_owned()],
+        columns,
         filter: Some(filter.to_owned()),
         page_size: get::PAGE_ROWS_MAX,
         ..Query::default()
     };
     let reading = Reading::prepare(service, &query, Format::Csv).await?;
-    let take = |ids: &mut Vec<Uuid>, texts: &[String]| {
-        ids.extend(texts.first().and_then(|text| Uuid::try_parse(text).ok()));
+    let take = |records: &mut Vec<Record>, texts: &[String]| {
+        let id = texts.first().and_then(|text| Uuid::try_parse(text).ok());
+        let partition = partition_of(texts.get(1).map(String::as_str));
+        records.extend(id.map(|id| Record { id, partition }));
     };
     Ok(reading.texts(Vec::new(), take, progress).await?.0)
 }
@@ -101,8 +120,8 @@ pub enum Input {
         /// How they are written.
         format: Format,
     },
-    /// Known ids.
-    Ids(Vec<Uuid>),
+    /// Known records.
+    Records(Vec<Record>),
 }
 
 /// Deletes records.
@@ -125,7 +144,8 @@ pub async fn remove(
     let (mut rejects, mut errors) = (rejects, errors.transpose()?);
     let mut report_error = None;
     let (sender, blocks) = mpsc::channel(BLOCKS_MAX);
-    let reader = tokio::task::spawn_blocking(move || ids.pump(&sender));
+    let of_table = described.table.clone();
+    let reader = tokio::task::spawn_blocking(move || ids.pump(&sender, of_table));
     let settings = set::settings(&described, options.pace, hint, options.seed);
     let route = set::route(&described, options.if_exists);
     let summary = {
@@ -153,15 +173,20 @@ pub async fn remove(
 
 /// Ids on their way to blocks.
 enum Ids {
-    Csv { source: source::Csv, place: usize, first: Option<String> },
+    Csv { source: source::Csv, place: usize, partition: Option<usize>, first: Option<String> },
     Ndjson { source: source::Ndjson, names: [String; 2] },
-    Known(Vec<Uuid>),
+    Known(Vec<Record>),
 }
 
 async fn open(input: Input, described: &Described) -> Result<(Format, Vec<String>, Ids), Error> {
     let key = described.table.primary_key_name();
+    let is_elastic = described.table.kind == TableKind::Elastic;
     let (bytes, format) = match input {
-        Input::Ids(ids) => return Ok((Format::Csv, vec!["Id".to_owned()], Ids::Known(ids))),
+        Input::Records(records) => {
+            let headers = ["Id", PARTITION].into_iter().take(1 + usize::from(is_elastic));
+            let headers = headers.map(str::to_owned).collect();
+            return Ok((Format::Csv, headers, Ids::Known(records)));
+        }
         Input::Rows { bytes, format } => (bytes, format),
     };
     let source = tokio::task::spawn_blocking(move || Source::new(bytes, format)).await??;
@@ -177,59 +202,66 @@ async fn open(input: Input, described: &Described) -> Result<(Format, Vec<String
                 && Uuid::try_parse(only.trim()).is_ok()
             {
                 let first = Some(only.clone());
-                return Ok((format, vec!["Id".to_owned()], Ids::Csv { source, place: 0, first }));
+                let ids = Ids::Csv { source, place: 0, partition: None, first };
+                return Ok((format, vec!["Id".to_owned()], ids));
             }
-            let place = headers
-                .iter()
-                .position(|header| header.eq_ignore_ascii_case(key))
-                .or_else(|| headers.iter().position(|header| header.eq_ignore_ascii_case("Id")))
-                .ok_or_else(|| Error::NoIdColumn(key.into()))?;
-            Ok((format, headers, Ids::Csv { source, place, first: None }))
+            let of =
+                |name: &str| headers.iter().position(|header| header.eq_ignore_ascii_case(name));
+            let place =
+                of(key).or_else(|| of("Id")).ok_or_else(|| Error::NoIdColumn(key.into()))?;
+            let partition = of(PARTITION).filter(|_| is_elastic);
+            Ok((format, headers, Ids::Csv { source, place, partition, first: None }))
         }
     }
 }
 
 impl Ids {
-    fn pump(self, sender: &mpsc::Sender<Block>) -> Result<(), source::Error> {
-        let mut maker = Maker { sender, block: Block::default(), ordinal: 0 };
+    fn pump(self, sender: &mpsc::Sender<Block>, table: Arc<Table>) -> Result<(), source::Error> {
+        let mut maker = Maker { sender, table, block: Block::default(), ordinal: 0 };
         match self {
-            Self::Known(ids) => {
-                for id in ids {
-                    let text = id.to_string();
-                    let fields = csv::ByteRecord::from(vec![text.as_str()]);
+            Self::Known(records) => {
+                for record in records {
+                    let id = record.id.to_string();
+                    let mut fields = csv::ByteRecord::from(vec![id.as_str()]);
+                    if maker.table.kind == TableKind::Elastic {
+                        fields.push_field(record.partition.as_deref().unwrap_or("").as_bytes());
+                    }
                     let raw = maker.block.write(|out| source::keep_fields(out, &fields));
-                    if !maker.add(0, raw, Ok(id)) {
+                    if !maker.add(0, raw, Ok(record)) {
                         return Ok(());
                     }
                 }
             }
-            Self::Csv { mut source, place, first } => {
+            Self::Csv { mut source, place, partition, first } => {
                 if let Some(text) = first {
                     let fields = csv::ByteRecord::from(vec![text.as_str()]);
                     let raw = maker.block.write(|out| source::keep_fields(out, &fields));
-                    maker.add(1, raw, parse(&text));
+                    maker.add(1, raw, parse(&text).map(|id| Record { id, partition: None }));
                 }
                 while let Some((line, fields)) = source.next()? {
                     let raw = maker.block.write(|out| source::keep_fields(out, fields));
-                    let text = fields.get(place).and_then(|field| std::str::from_utf8(field).ok());
-                    if !maker.add(line, raw, parse(text.unwrap_or_default())) {
+                    let text =
+                        |place| fields.get(place).and_then(|field| std::str::from_utf8(field).ok());
+                    let partition = partition_of(partition.and_then(text));
+                    let id = parse(text(place).unwrap_or_default());
+                    if !maker.add(line, raw, id.map(|id| Record { id, partition })) {
                         return Ok(());
                     }
                 }
             }
             Self::Ndjson { mut source, names } => {
                 while let Some((line, text)) = source.next()? {
-                    let (raw, id) = match text {
+                    let (raw, record) = match text {
                         Line::TooLong => {
                             let text = "the line is too long";
                             (Span::default(), Err(Problem::new(Class::Input, text)))
                         }
                         Line::Text(text) => {
                             let raw = maker.block.write(|out| out.extend_from_slice(text));
-                            (raw, id_of_json(text, &names))
+                            (raw, record_of_json(text, &names))
                         }
                     };
-                    if !maker.add(line, raw, id) {
+                    if !maker.add(line, raw, record) {
                         return Ok(());
                     }
                 }
@@ -238,6 +270,11 @@ impl Ids {
         maker.hand_on();
         Ok(())
     }
+}
+
+/// No text is no partition.
+fn partition_of(text: Option<&str>) -> Option<Box<str>> {
+    text.filter(|text| !text.is_empty()).map(Box::from)
 }
 
 fn parse(text: &str) -> Result<Uuid, Problem> {
@@ -250,36 +287,45 @@ fn parse(text: &str) -> Result<Uuid, Problem> {
     })
 }
 
-/// The id of an object, of a text, or of a line that is one.
-fn id_of_json(line: &[u8], names: &[String]) -> Result<Uuid, Problem> {
+/// The record that an object names, or the id in a text or in a line that is one.
+fn record_of_json(line: &[u8], names: &[String]) -> Result<Record, Problem> {
+    let alone = |id| Record { id, partition: None };
     match serde_json::from_slice(line) {
         Ok(Json::Object(members)) => {
             let id = members.iter().find(|(name, value)| {
                 value.is_string() && names.iter().any(|other| other.eq_ignore_ascii_case(name))
             });
-            parse(id.and_then(|(_, value)| value.as_str()).unwrap_or_default())
+            let partition = partition_of(members.get(PARTITION).and_then(Json::as_str));
+            let id = parse(id.and_then(|(_, value)| value.as_str()).unwrap_or_default());
+            id.map(|id| Record { id, partition })
         }
-        Ok(Json::String(text)) => parse(&text),
-        _ => parse(&String::from_utf8_lossy(line)),
+        Ok(Json::String(text)) => parse(&text).map(alone),
+        _ => parse(&String::from_utf8_lossy(line)).map(alone),
     }
 }
 
-/// Makes blocks of ids.
+/// Makes blocks of records.
 struct Maker<'a> {
     sender: &'a mpsc::Sender<Block>,
+    table: Arc<Table>,
     block: Block,
     ordinal: u64,
 }
 
 impl Maker<'_> {
     /// Whether more is wanted.
-    fn add(&mut self, line: u64, raw: Span, id: Result<Uuid, Problem>) -> bool {
-        let address = match &id {
-            Ok(id) => self.block.write(|out| out.extend_from_slice(id.to_string().as_bytes())),
+    fn add(&mut self, line: u64, raw: Span, record: Result<Record, Problem>) -> bool {
+        let address = match &record {
+            Ok(Record { id, partition }) => {
+                let key = partition::key(&self.table, *id, partition.as_deref());
+                let mut address = String::new();
+                wire::reference::write_key(&mut address, &self.table, &key);
+                self.block.write(|out| out.extend_from_slice(address.as_bytes()))
+            }
             Err(_) => Span::default(),
         };
-        let (id, problem) = match id {
-            Ok(id) => (Some(id), None),
+        let (id, problem) = match record {
+            Ok(record) => (Some(record.id), None),
             Err(problem) => (None, Some(Box::new(problem))),
         };
         self.block.push(Entry {

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::state::Job;
 use model::{MessageName, Table, Timestamp, Uuid, Value};
 use pipeline::job::{self, Stage};
-use pipeline::{Context, Message, Pipeline, Read, Reply, Write};
+use pipeline::{Context, Message, Pipeline, Reply, Write};
 use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging};
 use std::sync::Arc;
 
@@ -119,8 +119,7 @@ pub(crate) async fn select(
         },
         count_max: None,
     };
-    let read = Read { name: MessageName::RetrieveMultiple, query };
-    let Reply::Page(page) = pipeline.run(context, Message::Read(read)).await? else {
+    let Reply::Page(page) = pipeline.run(context, Message::SystemRead(query)).await? else {
         return Err(Error::Malformed { why: "a read was not answered with a page".to_owned() });
     };
     let names: Arc<[&'static str]> = columns.into();

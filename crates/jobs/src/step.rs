@@ -200,9 +200,10 @@ impl Run {
         }
         let text = row::data(at.pipeline, &at.context, self.id).await?;
         let now = started.unwrap_or(at.context.now);
+        let asked = at.pipeline.query_context(&at.context, now).await?;
         let bound = expression::parse(&text)
             .and_then(|queries| {
-                let bind = |query| expression::bind(&at.context.catalog, query, now);
+                let bind = |query| expression::bind(&at.context.catalog, query, &asked);
                 queries.iter().map(bind).collect::<Result<Arc<[Bound]>, _>>()
             })
             .map_err(|error| error.to_string());

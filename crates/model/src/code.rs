@@ -56,6 +56,14 @@ codes! {
     OBJECT_DOES_NOT_EXIST = 0x8004_0217, "ObjectDoesNotExist";
     /// Not implemented.
     NOT_IMPLEMENTED = 0x8004_0219, "NotImplemented";
+    /// The record is out of the caller's reach.
+    ACCESS_DENIED = 0x8004_8306, "AccessDenied";
+    /// The owner to be may not read what it would own.
+    PRINCIPAL_PRIVILEGE_DENIED = 0x8004_0231, "PrincipalPrivilegeDenied";
+    /// The caller may not act for another user.
+    CANNOT_ACT_ON_BEHALF = 0x8004_a110, "CannotActOnBehalfOfAnotherUser";
+    /// A record would become one of those above it.
+    ENTITY_LOOP_BEING_CREATED = 0x8004_0387, "EntityLoopBeingCreated";
     /// A privilege is missing.
     PRIVILEGE_DENIED = 0x8004_0220, "PrivilegeDenied";
     /// A Restrict relationship holds the row.

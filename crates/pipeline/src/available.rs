@@ -191,7 +191,7 @@ impl Pipeline {
             return Ok(());
         }
         let user = organization.administrator;
-        let writes = WriteSet { catalog: Arc::clone(catalog), now, user, ops };
+        let writes = WriteSet { catalog: Arc::clone(catalog), now, user, ops, checks: Vec::new() };
         self.store().apply(writes).await.map(drop)
     }
 

@@ -72,6 +72,18 @@ impl Fresh<'_> {
     }
 }
 
+/// The privilege that a change of definitions needs.
+pub(crate) fn privilege_of(definition: &Definition) -> &'static str {
+    match definition {
+        Definition::CreateTables(_) => "prvCreateEntity",
+        Definition::CreateColumn { .. } => "prvCreateAttribute",
+        Definition::CreateKey { .. } => "prvWriteEntity",
+        Definition::CreateRelationship(_) | Definition::CreateManyToMany(_) => {
+            "prvCreateRelationship"
+        }
+    }
+}
+
 /// Plans a change of definitions.
 pub(crate) fn plan(
     context: &Context,
@@ -84,6 +96,7 @@ pub(crate) fn plan(
         catalog: context.catalog.clone(),
         ops: Vec::new(),
         rows: Vec::new(),
+        checks: Vec::new(),
         now: context.now,
         user: context.caller.user,
     };
@@ -131,10 +144,17 @@ fn rows_of_tables(
     context: &Context,
     organization: Organization,
     tables: &[TableDefinition],
-) -> Option<store::WriteOp> {
-    let filter = context.catalog.table("sdkmessagefilter")?;
-    let message = context.catalog.table("sdkmessage")?;
-    Some(seed::rows::filters(filter, message.id, tables, organization, context.now))
+) -> Vec<store::WriteOp> {
+    let find = |name: &str| {
+        let table = context.catalog.table(name);
+        table.cloned().unwrap_or_else(|| unreachable!("the seed has a table `{name}`"))
+    };
+    let (filter, message) = (find("sdkmessagefilter"), find("sdkmessage"));
+    let mut rows =
+        vec![seed::rows::filters(&filter, message.id, tables, organization, context.now)];
+    let scene = seed::security::Scene { tables: &find, organization, now: context.now };
+    rows.extend(seed::security::privileges(scene, tables, false));
+    rows
 }
 
 /// The table of this name.

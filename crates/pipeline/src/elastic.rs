@@ -10,17 +10,23 @@
 use crate::define::PARTITION_BYTES_MAX;
 use crate::ids::IdSource;
 use crate::message::{Condition, Write};
+use crate::privilege::Action;
+use crate::rights::guard::{self, About};
+use crate::rights::{Access, Shares, owner_columns};
 use crate::run::{Context, Organization};
 use crate::write::{self, Plan, Principals, TargetRefused, refused};
 use crate::{check, fault};
 use model::{
-    Bind, Cell, ColumnIndex, Failure, Fault, LookupValue, MessageName, Table, Target, TargetKey,
-    Uuid, Value, code, partition,
+    Bind, Catalog, Cell, ColumnIndex, Failure, Fault, LookupValue, MessageName, Table, Target,
+    TargetKey, Uuid, Value, code, partition,
 };
+use query::Filter;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use store::alternate::{self, KeyParts};
-use store::elastic::{ElasticAction, ElasticKey, ElasticOutcome, ElasticWrite};
+use store::elastic::{
+    ElasticAction, ElasticKey, ElasticOutcome, ElasticReason, ElasticWrite, Limit, Reach,
+};
 use store::{RowOutcome, writes};
 
 /// What a partition may not contain.
@@ -70,6 +76,9 @@ struct Row {
     cells: Vec<Cell>,
     binds: Vec<Bind>,
     expected_version: Option<i64>,
+    /// What the caller reaches, and what each limit is about.
+    reach: Option<Box<Reach>>,
+    about: Vec<About>,
 }
 
 /// What the lookups of a message point to and must exist.
@@ -164,6 +173,8 @@ fn draft(
         cells: Vec::new(),
         binds: Vec::new(),
         expected_version: target.expected_version.filter(|_| name != MessageName::UpsertMultiple),
+        reach: None,
+        about: Vec::new(),
     };
     if is_delete(name) {
         return Draft { id, by_key, fate: Fate::Row(row) };
@@ -321,6 +332,102 @@ impl Drafts {
         }
     }
 
+    /// Gives every write the limits of its caller, and refuses what the caller may not make or point to.
+    ///
+    /// `pointed`: of the rows that are pointed to, those that are out of reach.
+    pub(crate) fn limit(
+        &mut self,
+        access: &Access,
+        catalog: &Catalog,
+        shares: &Shares<'_>,
+        (unable, pointed): (&BTreeSet<Uuid>, &BTreeSet<LookupValue>),
+    ) {
+        let table = Arc::clone(&self.table);
+        let name = self.name;
+        let (owner, unit) = owner_columns(&table);
+        let limit = |action| access.filter(&table, action, 0, shares).map(Arc::new);
+        let own = if is_delete(name) { Action::Delete } else { Action::Write };
+        let [own_limit, append, assign] = [own, Action::Append, Action::Assign].map(limit);
+        let is_free = own_limit.is_none() && append.is_none() && assign.is_none();
+        let is_free = is_free && access.reaches_all(&table, Action::Create);
+        if is_free && unable.is_empty() && pointed.is_empty() {
+            return;
+        }
+        let constant = |cells: &[Cell], column: Option<ColumnIndex>| {
+            let mut cells = cells.iter().rev().filter(|cell| Some(cell.column) == column);
+            cells.next().map(|cell| cell.value.clone())
+        };
+        let constants = self.constants.clone();
+        for draft in &mut self.targets {
+            let Fate::Row(row) = &mut draft.fate else { continue };
+            let new_owner = constant(&row.cells, owner);
+            let id_of = |column| {
+                let value = constant(&row.cells, column).or_else(|| constant(&constants, column));
+                value.and_then(|value| value.as_id())
+            };
+            let links = row.cells.iter().any(|cell| guard::is_link(&table, cell.column));
+            let reaches = |action| access.covers(&table, action, id_of(owner), id_of(unit));
+            let may_make = reaches(Action::Create) && (!links || reaches(Action::Append));
+            let makes = is_create(name) || row.is_new;
+            let far = row.cells.iter().find_map(|cell| match &cell.value {
+                Value::Lookup(lookup) if pointed.contains(lookup) => Some(*lookup),
+                _ => None,
+            });
+            if let Some(far) = far
+                && let Some(target) = catalog.table_by_id(far.table)
+            {
+                let fault = access.out_of_reach(target, Action::AppendTo, far.id);
+                draft.fate = Fate::Refused(refused(fault.code, &fault.message));
+                continue;
+            }
+            if makes && !is_delete(name) && !may_make {
+                let fault = guard::not_made(access, &table, draft.id);
+                draft.fate = Fate::Refused(refused(fault.code, &fault.message));
+                continue;
+            }
+            let mut reach = Reach { limits: Vec::new(), may_make };
+            let mut about = Vec::new();
+            let mut add = |of, allowed: Option<Arc<Filter>>, unless: Option<Cell>| {
+                if let Some(allowed) = allowed {
+                    reach.limits.push(Limit { allowed, unless });
+                    about.push(of);
+                }
+            };
+            add(About::Reach(own), own_limit.clone(), None);
+            if links {
+                add(About::Reach(Action::Append), append.clone(), None);
+            }
+            if let (Some(value), Some(column)) = (new_owner, owner) {
+                let new = value.as_id();
+                let unless = Some(Cell { column, value });
+                add(About::Reach(Action::Assign), assign.clone(), unless.clone());
+                if new.is_some_and(|new| unable.contains(&new)) {
+                    add(About::NewOwner, Some(Arc::new(Filter::Or(Vec::new()))), unless);
+                }
+            }
+            row.about = about;
+            row.reach = Some(Box::new(reach));
+        }
+    }
+
+    fn out_of_reach(
+        &self,
+        access: &Access,
+        catalog: &Catalog,
+        draft: &Draft,
+        limit: Option<usize>,
+    ) -> TargetRefused {
+        let Fate::Row(row) = &draft.fate else {
+            return refused(code::UNEXPECTED, "An unexpected error occurred.");
+        };
+        let about = limit.and_then(|limit| row.about.get(limit)).copied();
+        let denial =
+            store::Denial { row: 0, table: self.table.id, id: draft.id, exists: limit.is_some() };
+        let about = about.unwrap_or(About::Reach(Action::Create));
+        let fault = guard::denied(access, catalog, (about, &self.table), &denial);
+        refused(fault.code, &fault.message)
+    }
+
     /// What goes to the store, in order.
     pub(crate) fn writes(&self) -> Vec<ElasticWrite> {
         let kept: Arc<[ColumnIndex]> =
@@ -351,11 +458,17 @@ impl Drafts {
         } else {
             ElasticAction::Update { cells }
         };
-        ElasticWrite { key: row.key.clone(), action, expected_version: row.expected_version }
+        let (key, expected_version) = (row.key.clone(), row.expected_version);
+        ElasticWrite { key, action, expected_version, reach: row.reach.clone() }
     }
 
     /// One outcome per target, from those of [`Self::writes`].
-    pub(crate) fn outcomes(&self, written: &[ElasticOutcome]) -> Vec<Result<RowOutcome, Failure>> {
+    pub(crate) fn outcomes(
+        &self,
+        access: &Access,
+        catalog: &Catalog,
+        written: &[ElasticOutcome],
+    ) -> Vec<Result<RowOutcome, Failure>> {
         let mut written = written.iter();
         let mut outcomes: Vec<Result<RowOutcome, Failure>> = Vec::with_capacity(self.targets.len());
         for (index, draft) in self.targets.iter().enumerate() {
@@ -363,6 +476,9 @@ impl Drafts {
                 Fate::Row(_) => match written.next() {
                     Some(ElasticOutcome::Written { created, .. }) => {
                         Ok(RowOutcome { id: draft.id.unwrap_or_default(), created: *created })
+                    }
+                    Some(ElasticOutcome::Refused(ElasticReason::OutOfReach(limit))) => {
+                        Err(self.out_of_reach(access, catalog, draft, *limit))
                     }
                     Some(ElasticOutcome::Refused(reason)) => {
                         Err(fault::of_elastic(&self.table, *reason, draft.id, draft.by_key))

@@ -2,6 +2,8 @@
 //!
 //! HTTP statuses are `webapi`'s. Texts follow the contract's tables; our own words are hints.
 
+use crate::privilege::Action;
+use crate::rights::Rights;
 use crate::write::{Planned, TargetRefused, refused};
 use model::{
     Cell, ColumnIndex, ErrorCode, Failure, Fault, KeyIndex, MessageName, Table, Uuid, Value, code,
@@ -11,7 +13,7 @@ use store::writes::WriteOp;
 use store::{Reason, Rejection};
 
 /// Faults list at most this many failing targets; the rest is as bad and would only cost memory.
-const FAILURES_MAX: usize = 1_000;
+pub(crate) const FAILURES_MAX: usize = 1_000;
 
 /// The fault of anything that is not about rows.
 pub(crate) fn of_engine(error: store::Error) -> Fault {
@@ -29,6 +31,10 @@ pub(crate) fn of_engine(error: store::Error) -> Fault {
             Fault::new(code::SERVER_BUSY, "The definitions are being changed. Try again later.")
                 .with_log(format!("bound to definitions {bound}, stored are {actual}"))
         }
+        store::Error::Denied { check, rows } => {
+            Fault::new(code::UNEXPECTED, "An unexpected error occurred.")
+                .with_log(format!("check {check} denied out of place: {rows:?}"))
+        }
         store::Error::Rejected { op, rows } => {
             Fault::new(code::UNEXPECTED, "An unexpected error occurred.")
                 .with_log(format!("operation {op} rejected out of place: {rows:?}"))
@@ -45,6 +51,80 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         next = cause.source();
     }
     text
+}
+
+/// The fault of a privilege that is missing. Tools look for `is missing prv`.
+pub(crate) fn privilege_denied(
+    rights: &Rights,
+    privileges: usize,
+    name: &str,
+    id: Uuid,
+    table: Option<&Table>,
+) -> Fault {
+    let mode = match rights.access_mode {
+        0 => "0 Read-Write",
+        1 => "1 Administrative",
+        2 => "2 Read",
+        3 => "3 Support User",
+        4 => "4 Non-interactive",
+        _ => "5 Delegated Admin",
+    };
+    let Rights { principal, roles, object_id, unit, .. } = rights;
+    let about = table.map_or_else(String::new, |table| {
+        let label = table.display_name.shown().unwrap_or(&table.schema_name);
+        format!(
+            " on OTC={} for entity '{}' (LocalizedName='{label}')",
+            table.object_type_code, table.logical_name
+        )
+    });
+    Fault::new(
+        code::PRIVILEGE_DENIED,
+        format!(
+            "Principal user (Id={principal}, type=8, roleCount={roles}, privilegeCount={privileges}, accessMode='{mode}', AADObjectId='{object_id}', MetadataCachePrivilegesCount={privileges}, businessUnitId={unit}), is missing {name} privilege (Id={id}){about}. context.Caller={principal}. Consider adding missed privilege to one of the principal (user/team) roles."
+        ),
+    )
+}
+
+/// The fault of a row that is out of reach.
+pub(crate) fn access_denied(principal: Uuid, table: &Table, action: Action, id: Uuid) -> Fault {
+    Fault::new(
+        code::ACCESS_DENIED,
+        format!(
+            "Principal with id {principal} does not have {}Access right(s) for record with id {id} of entity {}",
+            action.name(),
+            table.logical_name
+        ),
+    )
+}
+
+/// The same for a row whose id is not known.
+pub(crate) fn access_denied_by_key(principal: Uuid, table: &Table, action: Action) -> Fault {
+    Fault::new(
+        code::ACCESS_DENIED,
+        format!(
+            "Principal with id {principal} does not have {}Access right(s) for a record of entity {}",
+            action.name(),
+            table.logical_name
+        ),
+    )
+}
+
+/// The fault of a record that does not exist.
+pub(crate) fn no_record(table: &Table, id: Uuid) -> Fault {
+    let text = format!("{} With Id = {id} Does Not Exist", table.logical_name);
+    Fault::new(code::OBJECT_DOES_NOT_EXIST, text)
+}
+
+/// The fault of an owner to be who may not read what it would own.
+pub(crate) fn owner_without_read(table: &Table) -> Fault {
+    Fault::new(
+        code::PRINCIPAL_PRIVILEGE_DENIED,
+        format!(
+            "The new owner does not have the Read privilege for entity {}.",
+            table.logical_name
+        ),
+    )
+    .with_hint("give the user or team a security role that may read it, or choose another owner")
 }
 
 /// The fault of a bearer whom no user is known by.
@@ -152,6 +232,7 @@ pub(crate) fn of_elastic(
             code::CONCURRENCY_VERSION_MISMATCH,
             "The version of the existing record doesn't match the RowVersion property provided.",
         ),
+        ElasticReason::OutOfReach(_) => refused(code::UNEXPECTED, "An unexpected error occurred."),
         ElasticReason::TooLarge => refused(
             code::REQUEST_LENGTH_TOO_LARGE,
             "The record is larger than 2 MB, which is the most that a row of an elastic table holds.",

@@ -8,6 +8,7 @@
 use crate::credential::first_columns;
 use crate::message::{Condition, Message, Write};
 use crate::run::{Context, Error, Pipeline};
+use crate::share::RightsChange;
 use crate::{fault, seed};
 use model::{
     Caller, Cell, Fault, LookupValue, MessageName, Table, Target, TargetKey, Timestamp, Uuid, Value,
@@ -140,7 +141,7 @@ impl Pipeline {
         }
     }
 
-    /// Makes a user who stands for an application; answers its id.
+    /// Makes a user who stands for an application, with the role System Administrator; answers its id.
     pub async fn add_application_user(
         &self,
         name: &str,
@@ -162,7 +163,22 @@ impl Pipeline {
             ("businessunitid", unit),
         ];
         self.write_user(MessageName::Create, id, values, now).await?;
+        self.make_administrator(id, now).await?;
         Ok(id)
+    }
+
+    /// Gives a user of the root business unit the role that may do everything.
+    async fn make_administrator(&self, id: Uuid, now: Timestamp) -> Result<(), Error> {
+        let role = seed::security::role_id(self.organization(), seed::security::ADMINISTRATOR);
+        loop {
+            let context = self.own_context(now);
+            let holder = LookupValue { table: seed::SYSTEM_USER, id };
+            let change = RightsChange::AddRoles { holder, roles: vec![role] };
+            match self.run(&context, Message::Rights(change)).await {
+                Err(Error::StaleCatalog) => drop(self.refresh().await?),
+                done => return done.map(drop),
+            }
+        }
     }
 
     /// Lets a user in, or keeps it out.

@@ -6,17 +6,23 @@
 //! Invariant: every row of every operation belongs to exactly one write.
 
 use crate::fault::{self, Shape};
+use crate::rights::Access;
+use crate::rights::guard::{self, About, Guarded};
 use crate::write::Planned;
-use model::{Failure, Fault, MessageName, Uuid};
+use model::{Catalog, Failure, Fault, MessageName, Table, Uuid};
 use std::collections::HashSet;
+use std::sync::Arc;
 use store::writes::{Fill, Insert, Update, WriteOp};
-use store::{Rejection, RowKey, RowOutcome};
+use store::{Check, Rejection, RowKey, RowOutcome};
 
 /// Operations, and which of their rows are whose.
 #[derive(Default)]
 pub(crate) struct Joined {
     pub(crate) ops: Vec<WriteOp>,
     pub(crate) writes: Vec<Joint>,
+    /// What must hold before the operations, with what each is about.
+    pub(crate) checks: Vec<Check>,
+    pub(crate) about: Vec<About>,
     /// The records that the last operation changes.
     changed: HashSet<Uuid>,
     /// What completes rows in the end: one operation per table.
@@ -37,7 +43,7 @@ pub(crate) struct Joint {
 
 impl Joined {
     /// Adds the next write.
-    pub(crate) fn push(&mut self, name: MessageName, planned: Planned) {
+    pub(crate) fn push(&mut self, name: MessageName, planned: Planned, guarded: Vec<Guarded>) {
         let shape = Shape::of(&planned);
         let Planned { op, target_of_row, row_of_target, refused: _, fill } = planned;
         if let Some(fill) = fill {
@@ -72,16 +78,38 @@ impl Joined {
             }
         };
         let op = self.ops.len() - 1;
+        for one in guarded {
+            self.guard(op, first, one);
+        }
         self.writes.push(Joint { name, op, first, rows, row_of_target, shape });
+    }
+
+    /// Adds a check of a write whose rows begin at `first` in its operation.
+    fn guard(&mut self, op: usize, first: usize, guarded: Guarded) {
+        let Guarded { mut check, about } = guarded;
+        check.op = op;
+        for row in &mut check.rows {
+            row.row += first;
+        }
+        let same = |(known, of): (&Check, &About)| {
+            known.op == op && known.table.id == check.table.id && *of == about
+        };
+        match self.checks.iter().zip(&self.about).position(same) {
+            Some(place) => self.checks[place].rows.extend(check.rows),
+            None => {
+                self.checks.push(check);
+                self.about.push(about);
+            }
+        }
     }
 }
 
 impl Joined {
-    /// All operations, and where the rows of each write are.
-    pub(crate) fn finish(self) -> (Vec<WriteOp>, Vec<Joint>) {
-        let Self { mut ops, writes, fills, .. } = self;
+    /// All operations, where the rows of each write are, and what must hold for them.
+    pub(crate) fn finish(self) -> (Vec<WriteOp>, Vec<Joint>, Vec<Check>) {
+        let Self { mut ops, writes, checks, fills, .. } = self;
         ops.extend(fills.into_iter().map(WriteOp::Fill));
-        (ops, writes)
+        (ops, writes, checks)
     }
 }
 
@@ -131,9 +159,30 @@ impl Joint {
     }
 }
 
+/// What a refusal of the store is told with.
+pub(crate) struct Told<'a> {
+    pub(crate) access: Option<&'a Access>,
+    pub(crate) catalog: &'a Catalog,
+    /// What each check is about, and its place and table.
+    pub(crate) checks: Vec<(usize, About, Arc<Table>)>,
+}
+
+impl<'a> Told<'a> {
+    /// What a refusal of a set is told with.
+    pub(crate) fn of(access: Option<&'a Access>, catalog: &'a Catalog, set: &Joined) -> Self {
+        let checks = set.checks.iter().zip(&set.about);
+        let checks = checks.map(|(check, about)| (check.op, *about, Arc::clone(&check.table)));
+        Self { access, catalog, checks: checks.collect() }
+    }
+}
+
 /// The fault of what the store refused: that of the first write with a failing row.
-pub(crate) fn fault(error: store::Error, writes: &[Joint]) -> Fault {
-    let store::Error::Rejected { op, rows } = error else { return fault::of_engine(error) };
+pub(crate) fn fault(error: store::Error, writes: &[Joint], told: &Told<'_>) -> Fault {
+    let (op, rows) = match error {
+        store::Error::Rejected { op, rows } => (op, rows),
+        store::Error::Denied { check, rows } => return denied(check, rows, writes, told),
+        error => return fault::of_engine(error),
+    };
     let found = rows.first().and_then(|first| {
         writes.iter().enumerate().find(|(_, write)| write.holds(op, first.index))
     });
@@ -146,6 +195,32 @@ pub(crate) fn fault(error: store::Error, writes: &[Joint]) -> Fault {
         .map(|row| Rejection { index: row.index - write.first, ..row })
         .collect();
     fault::of_rejections(write.name, &write.shape, own).of_write(place)
+}
+
+/// The fault of rows that did not pass a check.
+fn denied(check: usize, rows: Vec<store::Denial>, writes: &[Joint], told: &Told<'_>) -> Fault {
+    let found = told.checks.get(check).zip(rows.first()).and_then(|((op, about, table), first)| {
+        let write = writes.iter().enumerate().find(|(_, write)| write.holds(*op, first.row))?;
+        Some((*op, *about, table, write))
+    });
+    let (Some((op, about, table, (place, write))), Some(access)) = (found, told.access) else {
+        return fault::of_engine(store::Error::Denied { check, rows });
+    };
+    let own = rows.iter().filter(|row| write.holds(op, row.row)).take(fault::FAILURES_MAX);
+    let mut failures: Vec<Failure> = own
+        .map(|row| {
+            let fault = guard::denied(access, told.catalog, (about, table), row);
+            Failure {
+                index: write.shape.target(row.row - write.first),
+                column: None,
+                id: row.id,
+                code: fault.code,
+                message: fault.message,
+            }
+        })
+        .collect();
+    failures.sort_by_key(|failure| failure.index);
+    fault::of_failures(write.name, failures).of_write(place)
 }
 
 /// Whether any row comes before the first refused target of the last write.
@@ -162,16 +237,17 @@ pub(crate) fn fault_of_values(
     judged: Option<store::Error>,
     writes: &[Joint],
     refused: Vec<Failure>,
+    told: &Told<'_>,
 ) -> Fault {
     let (last, before) = writes.split_last().expect("refused targets are those of a write");
     let place = before.len();
     let (op, rows) = match judged {
         None => (usize::MAX, Vec::new()),
         Some(store::Error::Rejected { op, rows }) => (op, rows),
-        Some(error) => return fault::of_engine(error),
+        Some(error) => return fault(error, writes, told),
     };
     if op < last.op || rows.first().is_some_and(|first| op == last.op && first.index < last.first) {
-        return fault(store::Error::Rejected { op, rows }, writes);
+        return fault(store::Error::Rejected { op, rows }, writes, told);
     }
     let is_refused = |index: usize| refused.iter().any(|refused| refused.index == index);
     let own: Vec<Rejection> = rows

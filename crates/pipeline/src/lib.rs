@@ -5,7 +5,8 @@
 //! operation), `joined` (several writes as one set), `elastic` (targets to independent writes), `job`
 //! and `steer` (background jobs as rows), `define` (schema), `seed` (system tables), `available`
 //! (messages that are taken from tables), `identity` (who a token speaks of), `credential` (what the
-//! service keeps to tell who calls), `fault` (store errors to codes), `ids`.
+//! service keeps to tell who calls), `settings` (of callers, for queries), `privilege` and `rights` (who
+//! may do what), `share` (changes of that), `fault` (store errors to codes), `ids`.
 //! Not here: HTTP, JSON, engines.
 
 mod available;
@@ -22,8 +23,12 @@ pub mod job;
 mod joined;
 mod message;
 mod note;
+pub mod privilege;
+mod rights;
 mod run;
 mod seed;
+mod settings;
+mod share;
 mod steer;
 mod write;
 
@@ -32,6 +37,8 @@ pub use credential::{Credential, CredentialKind, Looked};
 pub use follow::REMEMBERED_SECONDS;
 pub use identity::{Claims, User, Wanted};
 pub use message::{Condition, Definition, DeletedRows, Message, Read, Reply, Write};
+pub use rights::{Impersonated, Need};
 pub use run::{Context, Error, Organization, Pipeline, Stores};
 pub use seed::can_delete;
+pub use share::{HeldPrivilege, Object, RightsChange, Share};
 pub use store::{Deleted, Piece, RowOutcome};

@@ -1,5 +1,6 @@
 //! What the pipeline executes, and what it answers.
 
+use crate::share::RightsChange;
 use model::{
     Failure, MessageName, NewColumn, NewKey, NewManyToMany, NewRelationship, NewTable, Table,
     Target, Uuid,
@@ -17,6 +18,10 @@ pub enum Message {
     WriteAll(Vec<Write>),
     /// The same by the service itself, which may write the tables that it keeps.
     System(Vec<Write>),
+    /// Reads by the service itself, which sees all rows.
+    SystemRead(BoundQuery),
+    /// What records are called: those that the caller may not read are left out, whole tables as well.
+    Names(BoundQuery),
     /// A new background job; answers its id as one outcome.
     StartJob(crate::job::NewJob),
     /// Retrieve and RetrieveMultiple.
@@ -24,6 +29,8 @@ pub enum Message {
     /// The same in one partition of an elastic table: its effective name, which is the text of the id
     /// for a record without a partition.
     ReadPartition(Read, Box<str>),
+    /// A change of who may do what.
+    Rights(RightsChange),
     /// Begin to follow the changes of a table, or go on: answers the version that divides them.
     Follow(Arc<Table>),
     /// The rows that were deleted from a followed table.

@@ -11,8 +11,10 @@ use crate::fault;
 use crate::follow;
 use crate::identity;
 use crate::ids::IdSource;
-use crate::joined::{self, Joined};
+use crate::joined::{self, Joined, Told};
 use crate::message::{Definition, DeletedRows, Message, Read, Reply, Write};
+use crate::privilege;
+use crate::rights::{self, Access, Shares, Unreadable, guard};
 use crate::seed;
 use crate::write::{self, Principals};
 use crate::{job, steer};
@@ -22,10 +24,11 @@ use model::{
     Value,
 };
 use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, RwLock};
 use store::elastic::ElasticStore;
-use store::{Applied, RowOutcome, StandardStore, WriteOp, WriteSet};
+use store::{Applied, RowOutcome, SchemaChange, StandardStore, WriteOp, WriteSet};
 
 /// Runs messages against a store. One per process; shared by every request.
 pub struct Pipeline {
@@ -38,8 +41,10 @@ pub struct Pipeline {
     pub(crate) identities: AtomicU64,
     organization: Organization,
     ids: IdSource,
-    /// Owners and currencies seen so far. Their rows are never deleted, so what is here stays true.
-    principals: RwLock<Principals>,
+    /// Owners and currencies seen so far, and the version of the definitions that they were seen at.
+    principals: RwLock<(u64, Principals)>,
+    /// What users may do, as far as it was asked for.
+    pub(crate) rights_cache: rights::Cache,
     /// Messages that the configuration took from tables.
     pub(crate) unavailable: Unavailable,
 }
@@ -141,15 +146,20 @@ impl Pipeline {
             catalog = match store.change(change).await {
                 // Another node was faster.
                 Err(store::Error::StaleCatalog { .. }) => store.catalog().await?,
-                made => made?,
+                made => made?.catalog,
             };
         }
         let id = organization_id(&*store, &catalog).await?;
-        if let Some(change) = seed::upgrade(&catalog, seed::organization(id), now) {
+        let present = match seed::lacks_rights(&catalog) {
+            true => Some(rights::present(&*store, &catalog).await?),
+            false => None,
+        };
+        let organization = seed::organization(id);
+        if let Some(change) = seed::upgrade(&catalog, organization, now, present.as_ref()) {
             catalog = match store.change(change).await {
                 // Another node was faster.
                 Err(store::Error::StaleCatalog { .. }) => store.catalog().await?,
-                made => made?,
+                made => made?.catalog,
             };
         }
         Ok(Self {
@@ -161,6 +171,7 @@ impl Pipeline {
             organization: seed::organization(id),
             ids,
             principals: RwLock::default(),
+            rights_cache: rights::Cache::default(),
             unavailable: Unavailable::default(),
         })
     }
@@ -208,12 +219,23 @@ impl Pipeline {
     ///
     /// Errors: a fault, and then nothing of the message is kept; or [`Error::StaleCatalog`].
     pub async fn run(&self, context: &Context, message: Message) -> Result<Reply, Error> {
+        let access = match message {
+            Message::System(_) | Message::SystemRead(_) => None,
+            _ => Some(self.access(&context.catalog, context.caller).await?),
+        };
+        let Some(access) = access else { return self.run_system(context, message).await };
+        let settled = Context {
+            caller: rights::settled(context.caller, &access.own),
+            catalog: Arc::clone(&context.catalog),
+            now: context.now,
+        };
+        let context = &settled;
         match message {
             Message::Write(message) if steer::is_about_a_job(&message) => {
-                self.steer(context, message).await
+                self.steer(context, &access, message).await
             }
             Message::Write(message) if message.table.kind == TableKind::Elastic => {
-                self.write_elastic(context, message).await
+                self.write_elastic(context, &access, message).await
             }
             Message::Write(message) => {
                 match self.write(context, vec![message], Authority::Caller).await {
@@ -222,32 +244,96 @@ impl Pipeline {
                 }
             }
             Message::WriteAll(messages) => self.write(context, messages, Authority::Caller).await,
-            Message::System(messages) => self.write(context, messages, Authority::System).await,
             Message::StartJob(new) => {
+                access.require(privilege::BULK_DELETE)?;
                 let ids = self.ids.take(2, context.now);
                 let [id, detail] = ids[..] else { unreachable!("two ids were asked for") };
                 let writes = job::rows(&context.catalog, context.now, (id, detail), new)?;
                 self.write(context, writes, Authority::System).await?;
                 Ok(Reply::Written(vec![RowOutcome { id, created: true }]))
             }
-            Message::Read(Read { query, .. }) if query.table.kind == TableKind::Elastic => {
-                self.read_elastic(context, &query, None).await
+            Message::Read(read) => self.read_one_or_many(context, &access, read, None).await,
+            Message::ReadPartition(read, partition) => {
+                self.read_one_or_many(context, &access, read, Some(&partition)).await
             }
-            Message::ReadPartition(Read { query, .. }, partition) => {
-                self.read_elastic(context, &query, Some(&partition)).await
+            Message::Names(query) => {
+                if access.reaches_nothing(&query.table, privilege::Action::Read) {
+                    return Ok(Reply::Page(Page::default()));
+                }
+                let (query, _) = self.readable(context, &access, query, Unreadable::Empty).await?;
+                self.answer(context, &query, None).await
             }
-            Message::Read(Read { query, .. }) => self.read(&query).await.map(Reply::Page),
             Message::Follow(table) => {
                 follow::refuse_unfollowed(&table)?;
+                access.require_all(&table, privilege::Action::Read)?;
                 let version = self.store.follow(&context.catalog, table.id).await;
                 version.map(Reply::Followed).map_err(not_about_rows)
             }
             Message::Deleted(DeletedRows { table, after, rows_max }) => {
                 follow::refuse_unfollowed(&table)?;
+                access.require_all(&table, privilege::Action::Read)?;
                 let rows = self.store.deleted(&context.catalog, table.id, after, rows_max).await;
                 rows.map(Reply::Deleted).map_err(not_about_rows)
             }
-            Message::Define(definition) => self.define(context, definition).await,
+            Message::Rights(change) => self.change_rights(context, &access, change).await,
+            Message::Define(definition) => {
+                access.require(define::privilege_of(&definition))?;
+                self.define(context, definition).await
+            }
+            Message::System(_) | Message::SystemRead(_) => {
+                unreachable!("the service's own messages went another way")
+            }
+        }
+    }
+
+    /// Runs a message of the service itself.
+    async fn run_system(&self, context: &Context, message: Message) -> Result<Reply, Error> {
+        match message {
+            Message::System(messages) => self.write(context, messages, Authority::System).await,
+            Message::SystemRead(query) => self.answer(context, &query, None).await,
+            _ => unreachable!("only the service's own messages go this way"),
+        }
+    }
+
+    /// Reads what the caller may see of a query.
+    ///
+    /// Errors: of one record that is there and that the caller may not read, that it may not.
+    async fn read_one_or_many(
+        &self,
+        context: &Context,
+        access: &Access,
+        Read { name, query }: Read,
+        partition: Option<&str>,
+    ) -> Result<Reply, Error> {
+        let wanted = (name == model::MessageName::Retrieve).then(|| existence(&query)).flatten();
+        let (query, is_cut) = self.readable(context, access, query, Unreadable::Refused).await?;
+        let reply = self.answer(context, &query, partition).await?;
+        let is_empty = matches!(&reply, Reply::Page(page) if page.rows == 0);
+        if let (true, true, Some(wanted)) = (is_cut, is_empty, wanted)
+            && let Reply::Page(there) = self.answer(context, &wanted, partition).await?
+            && let Some(id) = there.cells.first().and_then(Value::as_id)
+        {
+            return Err(access.out_of_reach(&query.table, privilege::Action::Read, id).into());
+        }
+        Ok(reply)
+    }
+
+    /// Answers a query from the store of its table.
+    pub(crate) async fn answer(
+        &self,
+        context: &Context,
+        query: &BoundQuery,
+        partition: Option<&str>,
+    ) -> Result<Reply, Error> {
+        match query.table.kind {
+            TableKind::Elastic => self.read_elastic(context, query, partition).await,
+            TableKind::Standard if partition.is_some() => {
+                Err(fault::no_partitions(&query.table).into())
+            }
+            TableKind::Standard if query.reads().any(|table| table.kind == TableKind::Elastic) => {
+                Err(fault::no_links().into())
+            }
+            TableKind::Standard => self.read(query).await.map(Reply::Page),
         }
     }
 
@@ -272,32 +358,50 @@ impl Pipeline {
         messages: Vec<Write>,
         authority: Authority,
     ) -> Result<Reply, Error> {
+        let is_guarded = |table: &Table| {
+            let kept = seed::writable(table) == seed::Writable::ReadOnly;
+            authority == Authority::Caller || !kept
+        };
+        let access = match messages.iter().any(|message| is_guarded(&message.table)) {
+            true => Some(self.access(&context.catalog, context.caller).await?),
+            false => None,
+        };
         let mut named: Vec<LookupValue> =
             messages.iter().flat_map(write::named_principals).collect();
         named.sort_unstable();
         named.dedup();
         let principals = self.principals(context, &named).await?;
         let about_users = messages.iter().any(|message| identity::concerns(&message.table));
-        let mut set = Joined::default();
+        let mut planned = Vec::with_capacity(messages.len());
+        let mut refused = Vec::new();
         for (place, message) in messages.into_iter().enumerate() {
             let name = message.name;
-            let kept = seed::writable(&message.table) == seed::Writable::ReadOnly;
-            if authority == Authority::Caller || !kept {
-                available::refuse(&self.unavailable, &message)
-                    .map_err(|fault| fault.of_write(place))?;
-            }
-            write::refuse_by_table(&message, authority).map_err(|fault| fault.of_write(place))?;
-            let mut planned =
+            let guarded = access.as_ref().filter(|_| is_guarded(&message.table));
+            let plan = || {
+                if guarded.is_some() {
+                    available::refuse(&self.unavailable, &message)?;
+                }
+                write::refuse_by_table(&message, authority)?;
+                if let Some(access) = guarded {
+                    guard::privileges(access, &context.catalog, &message)?;
+                }
                 write::plan(context, self.organization, &principals, &self.ids, message)
-                    .map_err(|fault| fault.of_write(place))?;
-            let refused = std::mem::take(&mut planned.refused);
-            set.push(name, planned);
+            };
+            let mut plan = plan().map_err(|fault| fault.of_write(place))?;
+            refused = std::mem::take(&mut plan.refused);
+            planned.push((name, plan, guarded.is_some()));
             if !refused.is_empty() {
-                return Err(self.refuse_values(context, set, refused).await);
+                break;
             }
         }
-        let (ops, writes) = set.finish();
-        let applied = self.apply(context, ops).await;
+        let set = self.guarded(context, access.as_ref(), &named, planned).await?;
+        let told = Told::of(access.as_ref(), &context.catalog, &set);
+        if !refused.is_empty() {
+            return Err(self.refuse_values(context, set, refused, &told).await);
+        }
+        let (mut ops, writes, checks) = set.finish();
+        ops.extend(self.unshare(context, &ops).await?);
+        let applied = self.commit(context, ops, checks).await?;
         if about_users {
             self.identities_changed();
         }
@@ -306,31 +410,152 @@ impl Pipeline {
                 writes.iter().flat_map(|write| write.outcomes(&applied.ops[write.op])).collect(),
             )),
             Err(store::Error::StaleCatalog { .. }) => Err(Error::StaleCatalog),
-            Err(error) => Err(joined::fault(error, &writes).into()),
+            Err(error) => Err(joined::fault(error, &writes, &told).into()),
         }
     }
 
-    async fn apply(&self, context: &Context, ops: Vec<WriteOp>) -> Result<Applied, store::Error> {
+    /// Joins planned writes, each with what must hold for it.
+    async fn guarded(
+        &self,
+        context: &Context,
+        access: Option<&Access>,
+        named: &[LookupValue],
+        planned: Vec<(model::MessageName, write::Planned, bool)>,
+    ) -> Result<Joined, Error> {
+        let mut set = Joined::default();
+        let Some(access) = access else {
+            planned.into_iter().for_each(|(name, plan, _)| set.push(name, plan, Vec::new()));
+            return Ok(set);
+        };
+        let ops = planned.iter().filter(|(_, _, guarded)| *guarded).map(|(_, plan, _)| &plan.op);
+        let mut limited: Vec<&Arc<Table>> =
+            ops.flat_map(|op| guard::limited(access, &context.catalog, op)).collect();
+        limited.sort_unstable_by_key(|table| table.id);
+        limited.dedup_by_key(|table| table.id);
+        let limited: Vec<Arc<Table>> = limited.into_iter().cloned().collect();
+        let shares = match limited.is_empty() {
+            true => Shares::None,
+            false => self.shares(context, &limited.iter().collect::<Vec<_>>()).await?,
+        };
+        let mut made = guard::Made::new();
+        for (place, (name, plan, guarded)) in planned.into_iter().enumerate() {
+            if !guarded {
+                set.push(name, plan, Vec::new());
+                continue;
+            }
+            let unable = self.unable(context, &plan.op, named).await?;
+            let catalog = &context.catalog;
+            let checks = guard::checks(access, catalog, &shares, &unable, &plan.op, &mut made);
+            let checks = checks.map_err(|failures| {
+                let of_target = |failure: Failure| Failure {
+                    index: plan.target_of_row[failure.index],
+                    ..failure
+                };
+                let mut failures: Vec<_> = failures.into_iter().map(of_target).collect();
+                failures.sort_by_key(|failure| failure.index);
+                fault::of_failures(name, failures).of_write(place)
+            })?;
+            set.push(name, plan, checks);
+        }
+        Ok(set)
+    }
+
+    /// Of the owners that a change of rows names, those who may not read its table.
+    async fn unable(
+        &self,
+        context: &Context,
+        op: &WriteOp,
+        named: &[LookupValue],
+    ) -> Result<BTreeSet<Uuid>, Error> {
+        let table = match op {
+            WriteOp::Update(op) => &op.table,
+            WriteOp::Upsert(op) => &op.table,
+            WriteOp::Insert(_) | WriteOp::Delete(_) | WriteOp::Fill(_) => {
+                return Ok(BTreeSet::new());
+            }
+        };
+        self.unable_in(context, table, named).await
+    }
+
+    /// Of these owners, those who may not read a table.
+    async fn unable_in(
+        &self,
+        context: &Context,
+        table: &Table,
+        named: &[LookupValue],
+    ) -> Result<BTreeSet<Uuid>, Error> {
+        if table.ownership != model::Ownership::User || named.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let team = context.catalog.table("team").map(|table| table.id);
+        let of = |wanted: Option<model::TableId>| -> Vec<Uuid> {
+            named.iter().filter(|one| Some(one.table) == wanted).map(|one| one.id).collect()
+        };
+        let (users, teams) = (of(Some(seed::SYSTEM_USER)), of(team));
+        let found = self.rights_of(&context.catalog, &users, &teams).await?;
+        let reads = |rights: &rights::Rights| {
+            !matches!(rights.scope(table, privilege::Action::Read), rights::Scope::Nothing)
+        };
+        let able = |id: &Uuid| found.get(id).is_some_and(|rights| reads(rights));
+        Ok(users.into_iter().chain(teams).filter(|id| !able(id)).collect())
+    }
+
+    /// Hands operations to the store. Rows that say who may do what move the version of the
+    /// definitions on, so that every node sees them with its next statement.
+    ///
+    /// The outer error is one of the message itself.
+    pub(crate) async fn commit(
+        &self,
+        context: &Context,
+        mut ops: Vec<WriteOp>,
+        checks: Vec<store::Check>,
+    ) -> Result<Result<store::Applied, store::Error>, Error> {
+        if !ops.iter().any(|op| rights::is_about_rights(op.table())) {
+            return Ok(self.apply(context, ops, checks).await);
+        }
+        let catalog = self.whole_of(&context.catalog)?;
+        let (now, user) = (context.now, context.caller.user);
+        let more = self.rights_go_along(context, &mut ops).await?;
+        ops.extend(more);
+        let change = SchemaChange { catalog, ops: Vec::new(), rows: ops, checks, now, user };
+        Ok(self.store.change(change).await.map(|changed| {
+            self.install(changed.catalog);
+            changed.applied
+        }))
+    }
+
+    async fn apply(
+        &self,
+        context: &Context,
+        ops: Vec<WriteOp>,
+        checks: Vec<store::Check>,
+    ) -> Result<Applied, store::Error> {
         let (catalog, now, user) = (context.catalog.clone(), context.now, context.caller.user);
-        self.store.apply(WriteSet { catalog, now, user, ops }).await
+        self.store.apply(WriteSet { catalog, now, user, ops, checks }).await
     }
 
     /// The fault of a set whose last write has targets that are refused for their values.
     ///
     /// The lowest failing target is told (`bulk.md` 1.7). So where rows come before the refused ones, the
     /// store judges them: in a set that it must refuse, so that nothing is kept.
-    async fn refuse_values(&self, context: &Context, set: Joined, refused: Vec<Failure>) -> Error {
-        let Joined { mut ops, writes, .. } = set;
+    async fn refuse_values(
+        &self,
+        context: &Context,
+        set: Joined,
+        refused: Vec<Failure>,
+        told: &Told<'_>,
+    ) -> Error {
+        let Joined { mut ops, writes, checks, .. } = set;
         let mut judged = None;
         if joined::has_rows_before(&writes, &refused) {
             ops.extend(ops.last().map(|last| write::impossible(last.table())));
-            judged = match self.apply(context, ops).await {
+            judged = match self.apply(context, ops, checks).await {
                 Ok(_) => unreachable!("no row has the version that the last operation asks for"),
                 Err(store::Error::StaleCatalog { .. }) => return Error::StaleCatalog,
                 Err(error) => Some(error),
             };
         }
-        joined::fault_of_values(judged, &writes, refused).into()
+        joined::fault_of_values(judged, &writes, refused, told).into()
     }
 
     async fn define(&self, context: &Context, definition: Definition) -> Result<Reply, Error> {
@@ -340,8 +565,8 @@ impl Pipeline {
         let made = plan.made;
         let table = plan.table;
         match self.store.change(plan.change).await {
-            Ok(catalog) => {
-                self.install(catalog);
+            Ok(changed) => {
+                self.install(changed.catalog);
                 Ok(Reply::Defined(made))
             }
             Err(store::Error::StaleCatalog { .. }) => Err(Error::StaleCatalog),
@@ -353,7 +578,7 @@ impl Pipeline {
     }
 
     /// Keeps the newest definitions; a slower request never brings older ones back.
-    fn install(&self, catalog: Arc<Catalog>) {
+    pub(crate) fn install(&self, catalog: Arc<Catalog>) {
         let newer = Arc::new(Definitions::new(catalog));
         self.definitions.rcu(|known| match known.whole.version() < newer.whole.version() {
             true => newer.clone(),
@@ -369,7 +594,11 @@ impl Pipeline {
     ) -> Result<Principals, Error> {
         let mut known: Principals = {
             let cache = self.principals.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-            named.iter().filter_map(|lookup| Some((*lookup, *cache.get(lookup)?))).collect()
+            let known = |lookup: &LookupValue| Some((*lookup, *cache.1.get(lookup)?));
+            match cache.0 == context.catalog.version() {
+                true => named.iter().filter_map(known).collect(),
+                false => Principals::new(),
+            }
         };
         let unknown: Vec<LookupValue> =
             named.iter().filter(|lookup| !known.contains_key(lookup)).copied().collect();
@@ -397,7 +626,13 @@ impl Pipeline {
         if !unknown.is_empty() {
             let mut cache =
                 self.principals.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            cache.extend(known.iter().map(|(lookup, unit)| (*lookup, *unit)));
+            let version = context.catalog.version();
+            if cache.0 < version {
+                *cache = (version, Principals::new());
+            }
+            if cache.0 == version {
+                cache.1.extend(known.iter().map(|(lookup, unit)| (*lookup, *unit)));
+            }
         }
         Ok(known)
     }
@@ -407,6 +642,31 @@ pub(crate) fn not_about_rows(error: store::Error) -> Error {
     match error {
         store::Error::StaleCatalog { .. } => Error::StaleCatalog,
         error => fault::of_engine(error).into(),
+    }
+}
+
+/// The query that tells whether the one record is there that a query asks for; none where that cannot
+/// be told from the record alone.
+fn existence(query: &BoundQuery) -> Option<BoundQuery> {
+    let filter = query.filter.clone().filter(is_of_root)?;
+    let key = ColumnRef::root(query.table.primary_key);
+    Some(BoundQuery {
+        joins: Vec::new(),
+        columns: vec![key],
+        filter: Some(filter),
+        order: vec![Order { column: key, descending: false }],
+        paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
+        count_max: None,
+        ..query.clone()
+    })
+}
+
+/// Whether a condition is about the columns of the query's own table alone.
+fn is_of_root(filter: &Filter) -> bool {
+    match filter {
+        Filter::And(parts) => parts.iter().all(is_of_root),
+        Filter::Compare { column, .. } | Filter::IsNull { column, .. } => column.source == 0,
+        _ => false,
     }
 }
 

@@ -8,6 +8,7 @@
 mod activities;
 pub(crate) mod kept;
 pub(crate) mod rows;
+pub(crate) mod security;
 mod tables;
 
 pub(crate) use rows::filter_id;
@@ -41,7 +42,7 @@ pub(crate) fn plan(
     ops.extend(missing_relationships(&Catalog::default(), &definitions));
     ops.push(SchemaOp::CreateTable(Box::new(kept::table())));
     let rows = rows::all(&bound, &definitions, organization, now);
-    SchemaChange { catalog, ops, rows, now, user: organization.administrator }
+    SchemaChange { catalog, ops, rows, checks: Vec::new(), now, user: organization.administrator }
 }
 
 /// The system's relationships, of both kinds, that a catalog lacks.
@@ -62,10 +63,13 @@ fn missing_relationships(
 
 /// The tables, columns and relationships that a store made by an older version lacks, with the rows that
 /// go with new tables; `None` when it lacks none.
+///
+/// `present`: who is there, where the store has no rights yet ([`lacks_rights`]).
 pub(crate) fn upgrade(
     catalog: &Arc<Catalog>,
     organization: Organization,
     now: Timestamp,
+    present: Option<&security::Present>,
 ) -> Option<SchemaChange> {
     let mut ops = Vec::new();
     let mut made = Vec::new();
@@ -116,13 +120,51 @@ pub(crate) fn upgrade(
     let mut rows = Vec::new();
     if !made.is_empty()
         && let Ok(after) = store::apply_ops(catalog, &ops)
-        && let (Some(filter), Some(message)) =
-            (after.table("sdkmessagefilter"), after.table("sdkmessage"))
     {
-        rows.push(rows::filters(filter, message.id, &made, organization, now));
+        rows = rows_of_new(&after, organization, now, &made, present);
     }
     let user = organization.administrator;
-    Some(SchemaChange { catalog: catalog.clone(), ops, rows, now, user })
+    let catalog = catalog.clone();
+    Some(SchemaChange { catalog, ops, rows, checks: Vec::new(), now, user })
+}
+
+/// The rows that go with new system tables of an older store. `after`: the definitions with them.
+fn rows_of_new(
+    after: &Catalog,
+    organization: Organization,
+    now: Timestamp,
+    made: &[TableDefinition],
+    present: Option<&security::Present>,
+) -> Vec<store::WriteOp> {
+    let find = |name: &str| {
+        let table = after.table(name);
+        table.cloned().unwrap_or_else(|| unreachable!("the seed has a table `{name}`"))
+    };
+    let (filter, message) = (find("sdkmessagefilter"), find("sdkmessage"));
+    let mut rows = vec![rows::filters(&filter, message.id, made, organization, now)];
+    let scene = security::Scene { tables: &find, organization, now };
+    match present {
+        // Every table there is needs its privileges.
+        Some(present) => {
+            let all = after.tables().iter().filter(|table| &*table.logical_name != kept::TABLE);
+            let all: Vec<TableDefinition> = all.map(|table| table.definition().clone()).collect();
+            rows.extend(security::privileges(scene, &all, true));
+            rows.extend(security::complete(scene, present));
+        }
+        None => rows.extend(security::privileges(scene, made, false)),
+    }
+    rows
+}
+
+/// Whether a store was made before there were rights.
+pub(crate) fn lacks_rights(catalog: &Catalog) -> bool {
+    catalog.table("principalobjectaccess").is_none()
+}
+
+/// The users that have the role System Administrator from the beginning.
+pub(crate) fn administrators(organization: Organization) -> [Uuid; 2] {
+    let [_, administrator, application] = rows::users(organization);
+    [administrator, application]
 }
 
 /// Whether callers may delete rows of a table.
@@ -173,6 +215,7 @@ pub(crate) fn writable(table: &TableDefinition) -> Writable {
         | "bulkdeleteoperation"
         | "bulkdeletefailure"
         | "privilege"
+        | "principalobjectaccess"
         | kept::TABLE => Writable::ReadOnly,
         _ => Writable::Fully,
     }
@@ -207,7 +250,7 @@ mod tests {
         let organization = organization(Uuid::from_u128(1));
         let now = Timestamp(0);
         let whole = whole();
-        assert!(upgrade(&whole, organization, now).is_none());
+        assert!(upgrade(&whole, organization, now, None).is_none());
         let jobs = whole.table(crate::job::JOB).expect("the seed has jobs");
         let late = jobs.columns.iter().filter(|one| one.logical_name.starts_with("sheaf_"));
         let numbers: Vec<ColumnId> = late.map(|column| column.id).collect();
@@ -216,14 +259,14 @@ mod tests {
             .map(|column| SchemaOp::DropColumn { table: jobs.id, column: *column })
             .collect();
         let old = Arc::new(store::apply_ops(&whole, &drops).expect("nothing depends on them"));
-        let change = upgrade(&old, organization, now).expect("some are missing");
+        let change = upgrade(&old, organization, now, None).expect("some are missing");
         assert_eq!(change.ops.len(), numbers.len());
         for op in &change.ops {
             let SchemaOp::AddColumn { column, .. } = op else { panic!("a column is added") };
             assert!(!numbers.contains(&column.id), "numbers are not given again");
         }
         let new = Arc::new(store::apply_ops(&old, &change.ops).expect("the change is sound"));
-        assert!(upgrade(&new, organization, now).is_none());
+        assert!(upgrade(&new, organization, now, None).is_none());
     }
 
     #[test]
@@ -242,12 +285,12 @@ mod tests {
         let mut old = old;
         old.push(SchemaOp::CreateTable(Box::new(mine)));
         let catalog = Arc::new(store::apply_ops(&Catalog::default(), &old).expect("sound"));
-        let change = upgrade(&catalog, organization, Timestamp(0)).expect("much is missing");
+        let change = upgrade(&catalog, organization, Timestamp(0), None).expect("much is missing");
         let after = Arc::new(store::apply_ops(&catalog, &change.ops).expect("the change is sound"));
         assert_eq!(after.many_to_many().len(), tables::many_to_many().count());
         assert_eq!(after.table("systemuserroles").map(|table| table.id), Some(TableId(92)));
-        assert_eq!(change.rows.len(), 1, "what is available for the new tables");
-        assert!(upgrade(&after, organization, Timestamp(0)).is_none());
+        assert_eq!(change.rows.len(), 3, "what is available for the new tables, and privileges");
+        assert!(upgrade(&after, organization, Timestamp(0), None).is_none());
     }
 
     #[test]

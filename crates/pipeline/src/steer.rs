@@ -5,6 +5,8 @@
 
 use crate::job::{self, Stage};
 use crate::message::{Condition, Reply, Write};
+use crate::privilege::Action;
+use crate::rights::{Access, guard};
 use crate::run::{Authority, Context, Error, Pipeline};
 use model::{Fault, MessageName, Target, TargetKey, Timestamp, Uuid, Value, code};
 use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging};
@@ -35,7 +37,13 @@ struct Seen {
 
 impl Pipeline {
     /// Runs a caller's message about a job.
-    pub(crate) async fn steer(&self, context: &Context, message: Write) -> Result<Reply, Error> {
+    pub(crate) async fn steer(
+        &self,
+        context: &Context,
+        access: &Access,
+        message: Write,
+    ) -> Result<Reply, Error> {
+        guard::privileges(access, &context.catalog, &message)?;
         let Some(target) = message.targets.first() else {
             return Ok(Reply::Written(Vec::new()));
         };
@@ -43,6 +51,11 @@ impl Pipeline {
             let text = "Entity Id must be specified for Operation";
             return Err(Fault::new(code::OBJECT_DOES_NOT_EXIST, text).into());
         };
+        let action = match message.name {
+            MessageName::Delete => Action::Delete,
+            _ => Action::Write,
+        };
+        self.reach(context, access, (&message.table, action), &[id]).await?;
         let outcome = || Ok(Reply::Written(vec![RowOutcome { id, created: false }]));
         let given_version = target.expected_version;
         if message.name == MessageName::Delete && *message.table.logical_name == *job::JOB {

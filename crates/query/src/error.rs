@@ -103,6 +103,35 @@ pub enum Error {
     /// One condition has too many values.
     #[error("a condition has more than {} values", limits::VALUES_MAX)]
     TooManyValues,
+    /// An operator with a number of values that it does not take.
+    #[error("operator `{operator}` does not take {count} values")]
+    ValueCount {
+        /// The operator, as it was written.
+        operator: Box<str>,
+        /// How many there were.
+        count: usize,
+    },
+    /// A value that the operator cannot work with.
+    #[error("`{value}` is no value for operator `{operator}`")]
+    BadValue {
+        /// The operator, as it was written.
+        operator: Box<str>,
+        /// What was written.
+        value: Box<str>,
+    },
+    /// An operator that the column does not take.
+    #[error("operator `{operator}` does not take column `{column}`: {why}")]
+    NotForColumn {
+        /// The operator, as it was written.
+        operator: Box<str>,
+        /// Logical name of the column.
+        column: Box<str>,
+        /// Why, in our words.
+        why: &'static str,
+    },
+    /// A condition is about the caller's settings, and the context has none: bind again with them.
+    #[error("the settings of the caller are needed")]
+    SettingsNeeded,
     /// The page token was not made by this service, or not for this query.
     #[error("the skip token is malformed or belongs to another query")]
     BadSkipToken,

@@ -5,6 +5,7 @@
 //! nulls first, and filters, orders and keyset paging all use it.
 
 mod exists;
+mod hierarchy;
 mod world;
 
 use crate::tree::{
@@ -274,6 +275,30 @@ fn holds(filter: &Filter, place: &Place<'_>) -> bool {
                 _ => false,
             };
             found != *negated
+        }
+        Filter::Like { column, pattern, negated } => {
+            let fits = match at(row, *column) {
+                Value::Text(cell) => pattern.fits(&fold(cell)),
+                _ => false,
+            };
+            fits != *negated
+        }
+        Filter::Ranges { column, bounds, negated } => {
+            let cell = at(row, *column);
+            let before = bounds.partition_point(|bound| compare(bound, cell).is_le());
+            (!cell.is_null() && before % 2 == 1) != *negated
+        }
+        Filter::Choices { column, values, negated } => {
+            let has = match at(row, *column) {
+                Value::Choices(cell) => values.iter().any(|value| cell.contains(value)),
+                _ => false,
+            };
+            has != *negated
+        }
+        Filter::Hierarchy(hierarchy) => {
+            let id = at(row, hierarchy.column).as_id();
+            id.is_some_and(|id| hierarchy::reached(hierarchy, place.world).contains(&id))
+                != hierarchy.negated
         }
         Filter::Exists(exists) => exists::holds(exists, place),
     }

@@ -1,9 +1,9 @@
 //! FetchXML: from the text of a query to a bound query.
 //!
 //! In reading order: [`parse`] (paging and assembly), `link` (tables that are joined), `condition`
-//! (filters), `xml` (below them). A subset: what is not honoured is refused by name. Honoured are
+//! (filters), `related` (links that are conditions), `xml` (below them). A subset: what is not honoured is refused by name. Honoured are
 //! `fetch` (top, count, page, returntotalrecordcount), `entity`, `attribute`, `all-attributes`,
-//! `order`, `filter`, `condition` and inner and outer `link-entity`.
+//! `order`, `filter`, `condition` and `link-entity`.
 //! Source: query.md B. Not here: HTTP, codes, OData.
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
@@ -12,14 +12,17 @@ mod condition;
 mod error;
 pub mod limits;
 mod link;
+mod related;
 mod xml;
 
 pub use error::Error;
 
-use crate::odata::limits as shared;
+use crate::odata::{Options, limits as shared};
 use crate::scope::Scope;
-use crate::{BoundQuery, ColumnRef, Order, Paging};
+use crate::{BoundQuery, ColumnRef, Filter, Order, Paging};
+use condition::one_or;
 use model::{Catalog, ColumnKind, Table};
+use related::Outside;
 use std::collections::HashSet;
 use std::sync::Arc;
 use xml::Element;
@@ -53,6 +56,10 @@ struct Binder {
     scope: Scope,
     /// Alias of each link-entity, by source.
     aliases: Vec<(Box<str>, u16)>,
+    /// The places around the condition about other rows that is being read, outermost first.
+    outside: Vec<Outside>,
+    /// Conditions that links of the present place are, until its filter is put together.
+    semi_joins: Vec<Filter>,
     columns: Vec<ColumnRef>,
     outputs: Vec<Output>,
     names: HashSet<Box<str>>,
@@ -67,7 +74,7 @@ pub fn parse(
     catalog: &Arc<Catalog>,
     table: &Arc<Table>,
     text: &str,
-    page_size_max: u32,
+    options: &Options,
 ) -> Result<Fetched, Error> {
     let root = xml::read(text)?;
     if root.name != "fetch" {
@@ -75,7 +82,7 @@ pub fn parse(
         return Err(Error::UnknownElement { name, parent });
     }
     refuse_fetch(&root)?;
-    let (paging, page_number) = paging(&root, page_size_max.max(1))?;
+    let (paging, page_number) = paging(&root, options.page_size_max.max(1))?;
     let count = root.flag("returntotalrecordcount")?;
     let by_value = root.flag("useraworderby")?;
     let mut entities = root.children.iter();
@@ -92,8 +99,10 @@ pub fn parse(
         return Err(Error::OtherTable { table: table.logical_name.clone(), name: name.into() });
     }
     let mut binder = Binder {
-        scope: Scope::new(catalog, table),
+        scope: Scope::new(catalog, table, &options.context),
         aliases: Vec::new(),
+        outside: Vec::new(),
+        semi_joins: Vec::new(),
         columns: Vec::new(),
         outputs: Vec::new(),
         names: HashSet::new(),
@@ -102,7 +111,9 @@ pub fn parse(
     };
     let all = binder.columns_of(entity, 0, "")?;
     let (filters, orders) = binder.links_of(entity, 0)?;
+    let semi_joins = std::mem::take(&mut binder.semi_joins);
     let filter = binder.filters(&filters, 0)?;
+    let filter = one_or(filter.into_iter().chain(semi_joins).collect(), Filter::And);
     for (order, source) in orders {
         binder.order(order, source, by_value)?;
     }
@@ -158,6 +169,16 @@ fn paging(root: &Element, size_max: u32) -> Result<(Paging, u32), Error> {
 fn unknown(element: &Element, parent: &Element) -> Error {
     let (name, parent) = (element.name.as_str().into(), parent.name.as_str().into());
     Error::UnknownElement { name, parent }
+}
+
+/// The column of a source with this logical name.
+fn column_of(scope: &Scope, source: u16, name: &str) -> Result<ColumnRef, Error> {
+    let table = scope.source(source);
+    let column = table.index_of(name).ok_or_else(|| Error::UnknownColumn {
+        table: table.logical_name.clone(),
+        name: name.into(),
+    })?;
+    Ok(ColumnRef { source, column })
 }
 
 impl Binder {
@@ -220,12 +241,7 @@ impl Binder {
 
     /// The column of a source with this logical name.
     fn column(&self, source: u16, name: &str) -> Result<ColumnRef, Error> {
-        let table = self.scope.source(source);
-        let column = table.index_of(name).ok_or_else(|| Error::UnknownColumn {
-            table: table.logical_name.clone(),
-            name: name.into(),
-        })?;
-        Ok(ColumnRef { source, column })
+        column_of(&self.scope, source, name)
     }
 
     /// The source of a link-entity by its alias.
@@ -282,13 +298,13 @@ impl Binder {
     /// Puts everything together: the key, the version and a total order are added.
     fn finish(
         mut self,
-        filter: Option<crate::Filter>,
+        filter: Option<Filter>,
         all: bool,
         count: bool,
         paging: Paging,
         page_number: u32,
     ) -> Fetched {
-        let Scope { catalog, table, joins } = self.scope;
+        let Scope { catalog, table, joins, .. } = self.scope;
         let key = ColumnRef::root(table.primary_key);
         let named = (!all).then_some(self.outputs.len());
         if !self.columns.contains(&key) {

@@ -3,17 +3,24 @@
 //! Not here: SQL (`store-standard`), HTTP, JSON. A [`BoundQuery`] names only columns that exist and
 //! values of the right type; a store carries it out and checks nothing again.
 
+mod context;
+pub mod dates;
 mod error;
 pub mod evaluate;
 pub mod expression;
 pub mod fetch;
 pub mod odata;
+mod operator;
+mod pattern;
 mod scope;
 pub mod skiptoken;
 mod tree;
 
+pub use context::{Context, Settings};
 pub use error::Error;
 pub use evaluate::{evaluate, evaluate_joined};
+pub use pattern::{Part, Pattern, Simple};
 pub use tree::{
-    BoundQuery, ColumnRef, Compare, Exists, Filter, Join, JoinKind, Match, Order, Page, Paging,
+    BoundQuery, ColumnRef, Compare, Exists, Filter, HIERARCHY_LEVELS_MAX, Hierarchy, Join,
+    JoinKind, Line, Match, Order, Page, Paging,
 };

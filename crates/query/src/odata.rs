@@ -82,7 +82,7 @@ pub fn parse(
         "$expand",
     ])?;
     let select = select::parse(table, options.get("$select"))?;
-    let mut scope = Scope::new(catalog, table);
+    let mut scope = Scope::new(catalog, table, &options.context);
     let filter = filter::parse(&mut scope, options)?;
     let order = order::parse(&mut scope, options)?;
     let expanded = expand::parse(&mut scope, options.get("$expand"))?;
@@ -110,7 +110,7 @@ pub fn parse_single(
     let select = select::parse(table, options.get("$select"))?;
     let paging = Paging { size: 1, after: None, skip: 0, look_ahead: false };
     let order = order::by_key(table);
-    let mut scope = Scope::new(catalog, table);
+    let mut scope = Scope::new(catalog, table, &options.context);
     let expanded = expand::parse(&mut scope, options.get("$expand"))?;
     Ok(assemble(scope, select, expanded, Some(filter), order, paging, false, 1))
 }
@@ -122,7 +122,7 @@ pub fn parse_count(
     options: &Options,
 ) -> Result<Parsed, Error> {
     options.refuse_except(&["$filter"])?;
-    let mut scope = Scope::new(catalog, table);
+    let mut scope = Scope::new(catalog, table, &options.context);
     let filter = filter::parse(&mut scope, options)?;
     let select = Some(vec![table.primary_key]);
     let paging = Paging { size: 0, after: None, skip: 0, look_ahead: false };
@@ -173,7 +173,7 @@ fn assemble(
     for one in &mut expanded {
         one.place(&scope, &mut place_of);
     }
-    let Scope { catalog, table, joins } = scope;
+    let Scope { catalog, table, joins, .. } = scope;
     let query = BoundQuery {
         catalog,
         table,

@@ -6,9 +6,21 @@
 
 use crate::odata::limits;
 use crate::tree::{Join, JoinKind, table_of};
-use crate::{ColumnRef, Error};
+use crate::{ColumnRef, Context, Error};
 use model::{Catalog, Column, ColumnIndex, ColumnKind, Table};
 use std::sync::Arc;
+
+/// The rows of another table that go with a row: what a condition about them begins with.
+pub(crate) struct Related {
+    /// Their table; of a many-to-many relationship the one between.
+    pub(crate) table: Arc<Table>,
+    /// Its column.
+    pub(crate) from: ColumnIndex,
+    /// The column that it must equal.
+    pub(crate) to: ColumnRef,
+    /// The table behind the one between.
+    pub(crate) joined: Option<Join>,
+}
 
 /// The tables of a query that is being bound.
 #[derive(Clone, Debug)]
@@ -16,11 +28,38 @@ pub(crate) struct Scope {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) table: Arc<Table>,
     pub(crate) joins: Vec<Join>,
+    /// When is asked, and by whom.
+    pub(crate) context: Context,
+    /// Tables that are read elsewhere in the query: they count against the limit.
+    pub(crate) elsewhere: usize,
 }
 
 impl Scope {
-    pub(crate) fn new(catalog: &Arc<Catalog>, table: &Arc<Table>) -> Self {
-        Self { catalog: Arc::clone(catalog), table: Arc::clone(table), joins: Vec::new() }
+    pub(crate) fn new(catalog: &Arc<Catalog>, table: &Arc<Table>, context: &Context) -> Self {
+        Self {
+            catalog: Arc::clone(catalog),
+            table: Arc::clone(table),
+            joins: Vec::new(),
+            context: context.clone(),
+            elsewhere: 0,
+        }
+    }
+
+    /// The tables of a condition about rows of this table, inside of this query.
+    ///
+    /// Errors: the query reads too many tables then.
+    pub(crate) fn inside(&self, table: &Arc<Table>) -> Result<Self, Error> {
+        let mut inside = Self::new(&self.catalog, table, &self.context);
+        inside.elsewhere = self.elsewhere + self.joins.len() + 1;
+        if inside.elsewhere > limits::JOINS_MAX {
+            return Err(Error::TooManyJoins);
+        }
+        Ok(inside)
+    }
+
+    /// Counts what a condition about rows of another table has read.
+    pub(crate) fn leave(&mut self, inside: &Self) {
+        self.elsewhere = inside.elsewhere + inside.joins.len() - self.joins.len();
     }
 
     pub(crate) fn source(&self, source: u16) -> &Arc<Table> {
@@ -38,9 +77,9 @@ impl Scope {
         Ok(ColumnRef { source, column })
     }
 
-    /// The column at the end of a path, `column` or `navigation/…/column`.
-    pub(crate) fn path(&mut self, path: &str) -> Result<ColumnRef, Error> {
-        let mut source = 0;
+    /// The column at the end of a path from a source, `column` or `navigation/…/column`.
+    pub(crate) fn path_from(&mut self, start: u16, path: &str) -> Result<ColumnRef, Error> {
+        let mut source = start;
         let mut steps = path.split('/').map(str::trim).peekable();
         while let Some(step) = steps.next() {
             if steps.peek().is_none() {
@@ -48,7 +87,12 @@ impl Scope {
             }
             source = self.navigate(source, step)?;
         }
-        Err(unknown(&self.table, path))
+        Err(unknown(self.source(start), path))
+    }
+
+    /// The column at the end of a path from the query's own table.
+    pub(crate) fn path(&mut self, path: &str) -> Result<ColumnRef, Error> {
+        self.path_from(0, path)
     }
 
     /// The source behind a single-valued navigation property.
@@ -75,6 +119,50 @@ impl Scope {
         self.through(ColumnRef { source, column }, &target.table)
     }
 
+    /// The rows behind a collection-valued navigation property of a source.
+    pub(crate) fn related(&self, source: u16, name: &str) -> Result<Related, Error> {
+        let table = self.source(source);
+        let mut links = self.catalog.referencing(&table.logical_name);
+        let found = links.find(|link| *link.referenced_navigation == *name).and_then(|link| {
+            let other = self.catalog.table(&link.referencing_table)?;
+            let from = other.index_of(&link.referencing_column)?;
+            let column = table.index_of(&link.referenced_column)?;
+            let to = ColumnRef { source, column };
+            Some(Related { table: Arc::clone(other), from, to, joined: None })
+        });
+        let found = found.or_else(|| self.related_by_pairs(source, name));
+        found.ok_or_else(|| match table.navigation(name) {
+            Some(_) => Error::refused(format!(
+                "a lambda over the single-valued navigation property `{name}`"
+            )),
+            None => unknown(table, name),
+        })
+    }
+
+    /// The rows at the other side of a many-to-many relationship, behind the table of pairs.
+    fn related_by_pairs(&self, source: u16, name: &str) -> Option<Related> {
+        let own = self.source(source);
+        let mut many = self.catalog.many_to_many_of(&own.logical_name);
+        let (pairs, near, far) = many.find_map(|many| {
+            let (near, far) = many.from(&own.logical_name, name)?;
+            Some((self.catalog.table(&many.intersect_table)?, near, far))
+        })?;
+        let other = self.catalog.table(&far.table)?;
+        let join = Join {
+            table: Arc::clone(other),
+            from: other.primary_key,
+            to: ColumnRef::root(pairs.index_of(&far.column)?),
+            kind: JoinKind::Inner,
+            on: None,
+        };
+        Some(Related {
+            table: Arc::clone(pairs),
+            from: pairs.index_of(&near.column)?,
+            to: ColumnRef { source, column: own.primary_key },
+            joined: Some(join),
+        })
+    }
+
     /// The table that a lookup points to, joined once for all who ask.
     pub(crate) fn through(&mut self, lookup: ColumnRef, target: &str) -> Result<u16, Error> {
         let Some(table) = self.catalog.table(target).map(Arc::clone) else {
@@ -96,7 +184,7 @@ impl Scope {
 
     /// Adds a join; its number.
     pub(crate) fn join(&mut self, join: Join) -> Result<u16, Error> {
-        if self.joins.len() >= limits::JOINS_MAX {
+        if self.elsewhere + self.joins.len() >= limits::JOINS_MAX {
             return Err(Error::TooManyJoins);
         }
         self.joins.push(join);

@@ -6,9 +6,12 @@
 //! ascending and last descending; guids order by their bytes.
 
 mod exists;
+mod hierarchy;
 
 pub use exists::Exists;
+pub use hierarchy::{HIERARCHY_LEVELS_MAX, Hierarchy, Line};
 
+use crate::Pattern;
 use model::{Catalog, Column, ColumnIndex, Table, Value};
 use std::sync::Arc;
 
@@ -40,9 +43,34 @@ impl BoundQuery {
         table_of(&self.table, &self.joins, source)
     }
 
+    /// Every table that the query reads: its own, those that are joined, and those of conditions.
+    pub fn reads(&self) -> impl Iterator<Item = &Arc<Table>> {
+        let mut tables = vec![&self.table];
+        reads(&self.joins, self.filter.as_ref(), &mut tables);
+        tables.into_iter()
+    }
+
     /// The definition of a column of the query.
     pub fn column(&self, column: ColumnRef) -> &Column {
         self.source(column.source).column(column.column)
+    }
+}
+
+fn reads<'q>(joins: &'q [Join], filter: Option<&'q Filter>, tables: &mut Vec<&'q Arc<Table>>) {
+    for join in joins {
+        tables.push(&join.table);
+        reads(&[], join.on.as_ref(), tables);
+    }
+    match filter {
+        Some(Filter::And(parts) | Filter::Or(parts)) => {
+            parts.iter().for_each(|part| reads(&[], Some(part), tables));
+        }
+        Some(Filter::Exists(exists)) => {
+            tables.push(&exists.table);
+            reads(&exists.joins, exists.filter.as_ref(), tables);
+        }
+        Some(Filter::Hierarchy(hierarchy)) => tables.push(&hierarchy.table),
+        _ => {}
     }
 }
 
@@ -177,6 +205,35 @@ pub enum Filter {
         /// True for "does not match", which holds for null.
         negated: bool,
     },
+    /// A text column against a LIKE pattern with wild cards inside: `fold(column)` fits it.
+    Like {
+        /// The column.
+        column: ColumnRef,
+        /// The pattern.
+        pattern: Pattern,
+        /// True for "does not match", which holds for null.
+        negated: bool,
+    },
+    /// The column lies in one of many half-open ranges; few of them are comparisons.
+    Ranges {
+        /// The column: instants or days.
+        column: ColumnRef,
+        /// Where ranges begin and end, ascending and in turn: an even number of values of its kind.
+        bounds: Arc<[Value]>,
+        /// True for "lies in none", which holds for null.
+        negated: bool,
+    },
+    /// A multi-select column has one of these choices.
+    Choices {
+        /// The column.
+        column: ColumnRef,
+        /// The choices.
+        values: Box<[i32]>,
+        /// True for "has none of them", which holds for null.
+        negated: bool,
+    },
+    /// The column is an id in a tree of rows, above or below a row.
+    Hierarchy(Box<Hierarchy>),
     /// There are rows of another table that go with this one, or there are none.
     Exists(Box<Exists>),
 }

@@ -26,7 +26,8 @@ pub struct Options {
     pub bodies_bytes_max: usize,
     /// How long shutdown waits for requests in flight.
     pub grace: Duration,
-    /// The name of this node where there are several: answers carry an affinity cookie.
+    /// The name of this node where there are several, each with its own: answers carry an affinity
+    /// cookie, and jobs that the node left when it was killed are its again when it starts.
     pub node: Option<String>,
     /// What the configuration file says.
     pub config: Config,

@@ -113,7 +113,7 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let connections = TaskTracker::new();
         let stop = CancellationToken::new();
-        let workers = workers::start(&self.shared.pipeline(), &self.options.store, &stop);
+        let workers = workers::start(&self.shared.pipeline(), &self.options, &stop);
         connections.spawn(expire(self.elastic, stop.clone()));
         connections.spawn(forget(self.shared.pipeline(), stop.clone()));
         if let Some(certificates) = self.certificates {

@@ -4,7 +4,7 @@
 //! its next step and is released.
 
 use crate::clock;
-use crate::options::StoreChoice;
+use crate::options::{Options, StoreChoice};
 use jobs::{Host, Worker};
 use pipeline::Pipeline;
 use std::sync::Arc;
@@ -15,18 +15,23 @@ use tokio_util::task::TaskTracker;
 /// most of the store.
 const WORKERS: usize = 2;
 
+/// Characters of a node's name that a worker is called by.
+const NODE_CHARACTERS_MAX: usize = 100;
+
 /// Starts the workers; answers what to wait for after `stop`.
 pub(crate) fn start(
     pipeline: &Arc<Pipeline>,
-    store: &StoreChoice,
+    options: &Options,
     stop: &CancellationToken,
 ) -> TaskTracker {
     let tracker = TaskTracker::new();
-    let node = match store {
+    let node = match (&options.store, &options.node) {
         // One process at a time has the directory: what was left there under this name is its own.
-        StoreChoice::Directory(_) => "data".to_owned(),
+        (StoreChoice::Directory(_), _) => "data".to_owned(),
+        // Nodes have different names: what was left under this one is its own, too.
+        (StoreChoice::Postgres(_), Some(name)) => name.chars().take(NODE_CHARACTERS_MAX).collect(),
         // Others may share the database; what they left is taken when their lease has run out.
-        StoreChoice::Postgres(_) => clock::request_id().to_string(),
+        (StoreChoice::Postgres(_), None) => clock::request_id().to_string(),
     };
     for slot in 1..=WORKERS {
         let host = Host(format!("{node}/{slot}").into());

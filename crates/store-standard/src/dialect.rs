@@ -3,7 +3,7 @@
 //! Not here: the engines' own dialects (each in its engine), running anything.
 
 use model::{ColumnId, Date, Decimal, Timestamp, Uuid};
-use query::Match;
+use query::{Match, Pattern};
 
 /// A value beside a statement's text.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +56,23 @@ pub(crate) trait Dialect {
     /// Writes whether a folded expression contains, or ends with, the (never empty) text of
     /// parameter `number`. Never asked for [`Match::StartsWith`], which is a range.
     fn find(&self, sql: &mut String, expression: &str, number: usize, matches: Match);
+
+    /// Writes whether a folded expression fits a pattern; answers what goes as parameter `number`.
+    fn like(&self, sql: &mut String, expression: &str, number: usize, pattern: &Pattern) -> Param;
+
+    /// Writes whether an expression lies in one of the half-open ranges between bounds, which ascend
+    /// and are never empty; answers what goes as parameter `number`.
+    fn ranges(
+        &self,
+        sql: &mut String,
+        expression: &str,
+        number: usize,
+        bounds: Vec<Param>,
+    ) -> Param;
+
+    /// Writes whether a text of choices has one of these (never none); answers what goes as parameter
+    /// `number`.
+    fn choices(&self, sql: &mut String, expression: &str, number: usize, values: &[i32]) -> Param;
 
     /// What follows an order expression, so that nulls come first ascending and last descending.
     /// `nullable` is false for the primary key, which is never null.

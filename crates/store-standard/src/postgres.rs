@@ -9,6 +9,7 @@
 //! locks.
 
 mod cascade;
+mod check;
 mod connection;
 mod decode;
 mod dialect;
@@ -30,7 +31,7 @@ use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use store::{Applied, Deleted, Piece, Result, SchemaChange, StandardStore, WriteSet};
+use store::{Applied, Changed, Deleted, Piece, Result, SchemaChange, StandardStore, WriteSet};
 use transaction::{Author, Transaction};
 
 pub use connection::Counters;
@@ -157,10 +158,11 @@ async fn write_once(
 ) -> Result<Applied, Error> {
     let author = Author { now: writes.now, user: writes.user };
     let mut transaction = Transaction::new(session, version_bound(&writes.catalog));
+    let work = (writes.ops.as_slice(), writes.checks.as_slice());
     let ops = if careful {
-        execute::carefully(&mut transaction, &writes.catalog, author, &writes.ops).await?
+        execute::carefully(&mut transaction, &writes.catalog, author, work).await?
     } else {
-        execute::quickly(&mut transaction, &writes.catalog, author, &writes.ops).await?
+        execute::quickly(&mut transaction, &writes.catalog, author, work).await?
     };
     transaction.commit().await?;
     Ok(Applied { ops })
@@ -170,9 +172,9 @@ async fn write_once(
 async fn change_once(
     session: &mut Session,
     change: &SchemaChange,
-    after: &Catalog,
+    after: &Arc<Catalog>,
     careful: bool,
-) -> Result<(), Error> {
+) -> Result<Applied, Error> {
     let lock = Step::run("SELECT version FROM sheaf_catalog WHERE id = 1 FOR UPDATE", Vec::new());
     let answers =
         session.fly("locking the definitions", vec![Step::command("BEGIN"), lock]).await?;
@@ -191,12 +193,14 @@ async fn change_once(
     })?;
     let author = Author { now: change.now, user: change.user };
     let mut transaction = Transaction::inside(session);
-    if careful {
-        execute::carefully(&mut transaction, after, author, &change.rows).await?;
+    let work = (change.rows.as_slice(), change.checks.as_slice());
+    let ops = if careful {
+        execute::carefully(&mut transaction, after, author, work).await?
     } else {
-        execute::quickly(&mut transaction, after, author, &change.rows).await?;
-    }
-    transaction.commit().await
+        execute::quickly(&mut transaction, after, author, work).await?
+    };
+    transaction.commit().await?;
+    Ok(Applied { ops })
 }
 
 #[async_trait]
@@ -211,7 +215,7 @@ impl StandardStore for PostgresStore {
         version_of(&mut session).await.map_err(|error| error.give_up(DOING))
     }
 
-    async fn change(&self, change: SchemaChange) -> Result<Arc<Catalog>> {
+    async fn change(&self, change: SchemaChange) -> Result<Changed> {
         const DOING: &str = "changing definitions";
         let after = Arc::new(match store::apply_ops(&change.catalog, &change.ops) {
             Ok(after) => after,
@@ -231,9 +235,9 @@ impl StandardStore for PostgresStore {
             let mut session =
                 self.connections.session().await.map_err(|error| error.give_up(DOING))?;
             match Box::pin(change_once(&mut session, &change, &after, careful)).await {
-                Ok(()) => {
+                Ok(applied) => {
                     self.hold(&after);
-                    return Ok(after);
+                    return Ok(Changed { catalog: after, applied });
                 }
                 Err(error) => match next(&mut session, &change.catalog, error, DOING).await {
                     Next::Again { careful: now } => careful |= now,

@@ -13,6 +13,7 @@ use model::{
 };
 use query::{BoundQuery, ColumnRef, Compare, Filter, Match, Order};
 
+mod condition;
 mod exists;
 mod join;
 
@@ -324,6 +325,10 @@ impl<'q> Writer<'q> {
             Filter::Text { column, matches, text, negated } => {
                 self.text(*column, *matches, text, *negated);
             }
+            Filter::Like { column, pattern, negated } => self.like(*column, pattern, *negated),
+            Filter::Ranges { column, bounds, negated } => self.ranges(*column, bounds, *negated),
+            Filter::Choices { column, values, negated } => self.choices(*column, values, *negated),
+            Filter::Hierarchy(hierarchy) => self.hierarchy(hierarchy),
             Filter::Exists(exists) => self.exists(exists),
         }
     }

@@ -15,6 +15,7 @@ pub(crate) mod dialect;
 mod error;
 mod execute;
 mod follow;
+mod functions;
 mod pieces;
 mod queue;
 mod reader;
@@ -36,7 +37,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use store::{Applied, Deleted, Error, Piece, Result, SchemaChange, StandardStore, WriteSet};
+use store::{
+    Applied, Changed, Deleted, Error, Piece, Result, SchemaChange, StandardStore, WriteSet,
+};
 use tokio::sync::oneshot;
 
 /// The database file in the data directory.
@@ -208,7 +211,7 @@ impl StandardStore for SqliteStore {
         Ok(self.shared.catalog().version())
     }
 
-    async fn change(&self, change: SchemaChange) -> Result<Arc<Catalog>> {
+    async fn change(&self, change: SchemaChange) -> Result<Changed> {
         self.write(|answer| writer::Job::Change { change: Box::new(change), answer }).await
     }
 

@@ -2,7 +2,8 @@
 //!
 //! An engine implements [`Harness`] and calls [`crate::standard_store_suite!`] once in its tests: the
 //! macro lists every test, so that no engine can leave one out. `SHEAF_CASES` is the number of random
-//! cases per random test (a few by default), `SHEAF_SEED` another seed for them.
+//! cases per random test (a few by default), `SHEAF_SEED` another seed for them, `SHEAF_QUERIES` the
+//! number of queries of each case of random queries.
 //! Not here: what an engine promises beyond the contract (statement counts, speed, crashes).
 
 pub mod elastic;
@@ -62,6 +63,17 @@ macro_rules! standard_store_suite {
                 a_lookup_may_point_to_a_row_of_the_same_operation
                 an_update_to_null_empties_the_column
                 rows_are_completed_where_they_are_empty
+            }
+            checks {
+                rows_that_meet_the_condition_pass
+                rows_that_do_not_are_denied_and_all_of_them_told
+                a_checked_row_may_be_named_by_an_alternate_key
+                a_row_that_is_not_there_passes_unless_it_must_be
+                a_row_with_the_spared_value_passes
+                a_check_sees_the_operations_before_its_own
+                the_first_failing_check_is_told
+                rows_that_go_along_are_checked
+                checks_hold_for_the_rows_of_a_change_of_definitions
             }
             refusals {
                 a_lookup_to_no_row_is_refused
@@ -172,6 +184,9 @@ macro_rules! standard_store_suite {
             }
             random_queries {
                 random_queries_agree_with_the_evaluator
+            }
+            cases {
+                query_cases_agree
             }
         }
     };

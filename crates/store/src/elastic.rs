@@ -9,7 +9,7 @@
 use crate::Result;
 use async_trait::async_trait;
 use model::{Cell, ColumnIndex, Table, Timestamp, Uuid, Value};
-use query::{BoundQuery, Page};
+use query::{BoundQuery, Filter, Page};
 use std::sync::Arc;
 
 /// Elastic tables: independent writes, an outcome per row.
@@ -81,6 +81,26 @@ pub struct ElasticWrite {
     /// The version that the row must have; a row that is not there has none. What the action wants to
     /// be there or not is asked first: an update of no row is `Missing`, not `VersionMismatch`.
     pub expected_version: Option<i64>,
+    /// What the caller reaches; none: everything. Asked before anything else.
+    pub reach: Option<Box<Reach>>,
+}
+
+/// Which rows a write may touch.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    /// What a row that is there must meet, all of them.
+    pub limits: Vec<Limit>,
+    /// A row that is not there may be made.
+    pub may_make: bool,
+}
+
+/// What a row must meet to be written.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    /// Conditions on stored columns: `And`, `Or` and `In`.
+    pub allowed: Arc<Filter>,
+    /// A row with this value need not meet them.
+    pub unless: Option<Cell>,
 }
 
 /// What happens to a row. Cells name each column at most once; `versionnumber` is the store's, and so
@@ -135,6 +155,9 @@ pub enum ElasticReason {
     VersionMismatch,
     /// The row is larger than the engine takes (2 MB).
     TooLarge,
+    /// The row does not meet a limit of the write: by its place in [`Reach::limits`]. None: the row is not
+    /// there and may not be made.
+    OutOfReach(Option<usize>),
 }
 
 /// Largest encoded row, in bytes (contract: `bulk.md` 1.9, status 413).

@@ -11,6 +11,7 @@ use crate::elastic::{
     ElasticAction, ElasticKey, ElasticOutcome, ElasticReason, ElasticStore, ElasticWrite,
     ROW_BYTES_MAX, expires_at,
 };
+use crate::elastic_rows::out_of_reach;
 use async_trait::async_trait;
 use model::{Cell, Table, TableId, Timestamp, Uuid, Value};
 use query::{BoundQuery, ColumnRef, Page, Paging};
@@ -101,6 +102,12 @@ impl State {
     fn write(&mut self, table: &Table, now: Timestamp, write: ElasticWrite) -> ElasticOutcome {
         let place = (table.id, write.key.partition.clone(), write.key.id);
         let old = self.rows.get(&place).filter(|row| !is_over(row.expires_at, now));
+        let values = old.map(|row| &*row.values);
+        if let Some(reach) = &write.reach
+            && let Some(reason) = out_of_reach(reach, values, &write.action)
+        {
+            return ElasticOutcome::Refused(reason);
+        }
         let expected_met = match write.expected_version {
             None => true,
             expected => old.map(|row| row.version) == expected,

@@ -6,10 +6,11 @@
 //! `partitionid` names the key's partition, or is null where that is the id's text.
 
 use crate::elastic::{
-    ElasticAction, ElasticKey, ElasticReason, ElasticWrite, ROW_BYTES_MAX, expires_at,
+    ElasticAction, ElasticKey, ElasticReason, ElasticWrite, Limit, ROW_BYTES_MAX, Reach, expires_at,
 };
 use crate::elastic_memory::row_bytes;
-use model::{Cell, Table, Timestamp, Uuid, Value};
+use model::{Cell, ColumnIndex, Table, Timestamp, Uuid, Value};
+use query::Filter;
 use std::borrow::Cow;
 
 /// A row that is there.
@@ -39,13 +40,18 @@ pub enum Change {
 
 /// Decides what a write does. `current` is the row if it is there and its time is not over.
 ///
-/// Errors: the first that applies of `Missing` or `Exists`, `VersionMismatch`, `TooLarge`.
+/// Errors: the first that applies of `OutOfReach`, `Missing` or `Exists`, `VersionMismatch`, `TooLarge`.
 pub fn decide(
     table: &Table,
     now: Timestamp,
     current: Option<Current<'_>>,
     write: ElasticWrite,
 ) -> Result<Change, ElasticReason> {
+    if let Some(reach) = &write.reach
+        && let Some(reason) = out_of_reach(reach, current.map(|row| row.values), &write.action)
+    {
+        return Err(reason);
+    }
     let must_exist = matches!(write.action, ElasticAction::Update { .. } | ElasticAction::Delete);
     let must_not_exist = matches!(
         write.action,
@@ -89,6 +95,38 @@ pub fn decide(
     }
     let expires_at = expires_of(table, &values, now);
     Ok(Change::Put { created, values, expires_at })
+}
+
+/// Why a write does not reach its row, which has these values or is not there.
+pub fn out_of_reach(
+    reach: &Reach,
+    values: Option<&[Value]>,
+    action: &ElasticAction,
+) -> Option<ElasticReason> {
+    let Some(values) = values else {
+        let makes = matches!(action, ElasticAction::Insert { .. } | ElasticAction::Replace { .. });
+        return (makes && !reach.may_make).then_some(ElasticReason::OutOfReach(None));
+    };
+    let is_met = |limit: &Limit| {
+        let value = |column: ColumnIndex| values.get(usize::from(column.0));
+        limit.unless.as_ref().is_some_and(|cell| value(cell.column) == Some(&cell.value))
+            || meets(&limit.allowed, values)
+    };
+    let limit = reach.limits.iter().position(|limit| !is_met(limit))?;
+    Some(ElasticReason::OutOfReach(Some(limit)))
+}
+
+/// Whether stored values meet a condition of a limit. Other conditions than those it may have are not met.
+fn meets(filter: &Filter, values: &[Value]) -> bool {
+    match filter {
+        Filter::And(parts) => parts.iter().all(|part| meets(part, values)),
+        Filter::Or(parts) => parts.iter().any(|part| meets(part, values)),
+        Filter::In { column, values: wanted, negated: false } if column.source == 0 => {
+            let id = values.get(usize::from(column.column.0)).and_then(Value::as_id);
+            id.is_some() && wanted.iter().any(|wanted| wanted.as_id() == id)
+        }
+        _ => false,
+    }
 }
 
 /// Whether a row's time is over: at the second that `expires_at` names it is.

@@ -1,5 +1,6 @@
 //! Why a store refused.
 
+use crate::Denial;
 use model::{ColumnIndex, KeyIndex, TableId, Uuid};
 
 /// The answer of a store.
@@ -15,6 +16,14 @@ pub enum Error {
         op: usize,
         /// The failing rows.
         rows: Vec<Rejection>,
+    },
+    /// Rows do not pass a check. Never empty.
+    #[error("check {check} was not passed by {} rows", rows.len())]
+    Denied {
+        /// Place of the check in the write set.
+        check: usize,
+        /// The rows.
+        rows: Vec<Denial>,
     },
     /// The definitions have moved on: load, bind anew, run once more.
     #[error("definitions are at version {actual}, not {bound}")]

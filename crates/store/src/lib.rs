@@ -1,11 +1,12 @@
 //! What a store of records promises, the in-memory reference, and the suite that every engine passes.
 //!
 //! In reading order: [`writes`] (what is written), [`StandardStore`] (who writes it), [`Error`]
-//! (why not), [`apply_ops`] (definitions after a change), [`alternate`] and [`judge`] (what engines
-//! share in pure code), [`memory`] (the reference), `conformance` (the suite, feature `conformance`).
+//! (why not), [`apply_ops`] (definitions after a change), [`alternate`], [`judge`] and [`check`] (what
+//! engines share in pure code), [`memory`] (the reference), `conformance` (the suite, feature `conformance`).
 //! Not here: messages, faults, SQL.
 
 pub mod alternate;
+pub mod check;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod definitions;
@@ -20,9 +21,10 @@ mod schema;
 mod standard;
 pub mod writes;
 
+pub use check::{Check, CheckRow, Denial, Purpose};
 pub use definitions::{KEY_COLUMNS_MAX, KEYS_MAX, apply_ops};
 pub use elastic_memory::MemoryElasticStore;
 pub use error::{Error, Reason, Rejection, Result};
-pub use schema::{SchemaChange, SchemaOp};
+pub use schema::{Changed, SchemaChange, SchemaOp};
 pub use standard::{Deleted, Piece, StandardStore};
 pub use writes::{Applied, RowKey, RowOutcome, WriteOp, WriteSet};

@@ -8,10 +8,11 @@
 mod cascade;
 mod rows;
 
-use crate::judge::{Resolved, judge};
+use crate::judge::{Resolved, Rows, judge};
 use crate::{
-    Applied, Deleted, Error, Piece, Reason, Rejection, Result, RowOutcome, SchemaChange, SchemaOp,
-    StandardStore, WriteOp, WriteSet, apply_ops,
+    Applied, Changed, Check, Deleted, Denial, Error, Piece, Reason, Rejection, Result, RowKey,
+    RowOutcome, SchemaChange, SchemaOp, StandardStore, WriteOp, WriteSet, alternate, apply_ops,
+    check,
 };
 use async_trait::async_trait;
 use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
@@ -54,7 +55,7 @@ impl StandardStore for MemoryStore {
         Ok(self.lock().catalog.version())
     }
 
-    async fn change(&self, change: SchemaChange) -> Result<Arc<Catalog>> {
+    async fn change(&self, change: SchemaChange) -> Result<Changed> {
         let mut held = self.lock();
         check_version(&held, &change.catalog)?;
         let catalog = Arc::new(apply_ops(&held.catalog, &change.ops)?);
@@ -67,16 +68,18 @@ impl StandardStore for MemoryStore {
                 reason: Reason::DuplicateKey { key: clash.key },
             }],
         })?;
-        run(&mut next, Author { now: change.now, user: change.user }, &change.rows)?;
+        let author = Author { now: change.now, user: change.user };
+        let applied = run(&mut next, author, &change.rows, &change.checks)?;
         *held = Arc::new(next);
-        Ok(catalog)
+        Ok(Changed { catalog, applied })
     }
 
     async fn apply(&self, writes: WriteSet) -> Result<Applied> {
         let mut held = self.lock();
         check_version(&held, &writes.catalog)?;
         let mut next = State::clone(&held);
-        let applied = run(&mut next, Author { now: writes.now, user: writes.user }, &writes.ops)?;
+        let author = Author { now: writes.now, user: writes.user };
+        let applied = run(&mut next, author, &writes.ops, &writes.checks)?;
         *held = Arc::new(next);
         Ok(applied)
     }
@@ -84,7 +87,7 @@ impl StandardStore for MemoryStore {
     async fn read(&self, query: &BoundQuery) -> Result<Page> {
         let state = self.lock().clone();
         check_version(&state, &query.catalog)?;
-        Ok(query::evaluate_joined(query, |table| state.rows_of(table.id)))
+        Ok(answer(&state, query))
     }
 
     async fn follow(&self, catalog: &Catalog, table: TableId) -> Result<i64> {
@@ -165,14 +168,61 @@ fn place_of_key(ops: &[SchemaOp], clash: &rows::KeyClash) -> usize {
         .unwrap_or(0)
 }
 
-fn run(state: &mut State, author: Author, ops: &[WriteOp]) -> Result<Applied> {
+fn answer(state: &State, query: &BoundQuery) -> Page {
+    query::evaluate_joined(query, |table| state.rows_of(table.id))
+}
+
+fn run(state: &mut State, author: Author, ops: &[WriteOp], checks: &[Check]) -> Result<Applied> {
     let mut applied = Applied::default();
     for (place, op) in ops.iter().enumerate() {
+        for (number, check) in checks.iter().enumerate().filter(|(_, check)| check.op == place) {
+            let rows = denials(state, check);
+            if !rows.is_empty() {
+                return Err(Error::Denied { check: number, rows });
+            }
+        }
         let outcomes =
             run_op(state, author, op).map_err(|rows| Error::Rejected { op: place, rows })?;
         applied.ops.push(outcomes);
     }
     Ok(applied)
+}
+
+/// The rows that do not pass a check; those that go along only if all others do.
+fn denials(state: &State, check: &Check) -> Vec<Denial> {
+    let ids: Vec<Option<Uuid>> = check
+        .rows
+        .iter()
+        .map(|row| match &row.key {
+            RowKey::Id(id) => Some(*id),
+            RowKey::Alternate(key) => {
+                let parts = alternate::parts_of_key(key)?;
+                Rows::find(state, &check.table, key.key, &parts)
+            }
+        })
+        .collect();
+    let named: Vec<Uuid> = ids.iter().flatten().copied().collect();
+    let [existing, allowed] = check.queries(&state.catalog, &named);
+    let denied = check.denials(&ids, &answer(state, &existing), &answer(state, &allowed));
+    if !denied.is_empty() || check.cascades.is_empty() {
+        return denied;
+    }
+    let along = cascade::along(state, &check.table, &named);
+    check
+        .cascades
+        .iter()
+        .flat_map(|(table, filter)| {
+            let ids: Vec<Uuid> = along
+                .iter()
+                .filter(|(of, id)| {
+                    *of == table.id && !(table.id == check.table.id && named.contains(id))
+                })
+                .map(|(_, id)| *id)
+                .collect();
+            let query = check::allowed_query(&state.catalog, table, &ids, Some(filter));
+            check.cascade_denials(table, &ids, &answer(state, &query))
+        })
+        .collect()
 }
 
 fn run_op(

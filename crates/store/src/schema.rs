@@ -1,6 +1,6 @@
 //! Changes of definitions.
 
-use crate::WriteOp;
+use crate::{Applied, Check, WriteOp};
 use model::{
     AlternateKey, Catalog, Column, ColumnId, GlobalChoice, ManyToMany, OneToMany, TableDefinition,
     TableId, Timestamp, Uuid,
@@ -8,6 +8,9 @@ use model::{
 use std::sync::Arc;
 
 /// Several changes of definitions and rows that belong together: all or nothing.
+///
+/// One without changes of definitions moves their version on all the same: so do rows that every node
+/// must see at once, such as those that say who may do what.
 #[derive(Clone, Debug)]
 pub struct SchemaChange {
     /// The definitions that the change was planned on.
@@ -17,10 +20,21 @@ pub struct SchemaChange {
     /// Rows of system tables that go with it (`sdkmessagefilter`, `privilege`, …), written after the
     /// definitions. They are bound to tables as they are **after** `ops`.
     pub rows: Vec<WriteOp>,
+    /// What must hold before the operations of `rows`, in their order.
+    pub checks: Vec<Check>,
     /// The time of the change.
     pub now: Timestamp,
     /// Who changes.
     pub user: Uuid,
+}
+
+/// What a change has become.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// The definitions afterwards.
+    pub catalog: Arc<Catalog>,
+    /// What became of [`SchemaChange::rows`].
+    pub applied: Applied,
 }
 
 /// One change of a definition. Numbers and ids are already given by the planner.

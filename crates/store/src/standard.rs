@@ -1,6 +1,6 @@
 //! The contract of a store for standard tables.
 
-use crate::{Applied, Result, SchemaChange, WriteSet};
+use crate::{Applied, Changed, Result, SchemaChange, WriteSet};
 use async_trait::async_trait;
 use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
@@ -23,13 +23,14 @@ pub trait StandardStore: Send + Sync + 'static {
 
     /// Changes definitions and writes the rows that go with them, in one transaction.
     ///
-    /// Afterwards the version is one higher and every request sees it. Answers the new catalog.
-    async fn change(&self, change: SchemaChange) -> Result<Arc<Catalog>>;
+    /// Afterwards the version is one higher and every request sees it.
+    async fn change(&self, change: SchemaChange) -> Result<Changed>;
 
     /// Runs one message as one re-runnable value: all of it is durable, or nothing of it is there.
     ///
     /// All checks that depend on rows run inside the transaction. Errors: [`crate::Error::Rejected`]
-    /// lists every failing row of the first failing operation, ascending.
+    /// lists every failing row of the first failing operation, ascending;
+    /// [`crate::Error::Denied`] every row that does not pass the first failing check.
     async fn apply(&self, writes: WriteSet) -> Result<Applied>;
 
     /// Reads a page from one snapshot of committed rows.

@@ -1,6 +1,7 @@
 //! What one message writes: plain data that can be run again.
 //!
-//! Order of work inside a store, for each operation: resolve keys and binds; check lookups;
+//! Order of work inside a store, for each operation: its checks ([`crate::check`]), which are told before
+//! anything else; resolve keys and binds; check lookups;
 //! check existence and versions; write in index order, so that row versions ascend with the index.
 //! An operation sees the rows of the operations before it. A lookup may point to a row that the same
 //! operation inserts; a key or bind finds only rows that were there before the operation.
@@ -22,6 +23,7 @@
 //!   the table has them and they are stored) from the write set, a new version.
 //! - Every written row gets a version above all before; deleted rows get none.
 
+use crate::Check;
 use model::{Bind, Catalog, Cell, Column, KeyValue, Table, Timestamp, Uuid};
 use std::sync::Arc;
 
@@ -55,6 +57,8 @@ pub struct WriteSet {
     pub user: Uuid,
     /// What is written, in order.
     pub ops: Vec<WriteOp>,
+    /// What must hold before operations, in the order of the operations.
+    pub checks: Vec<Check>,
 }
 
 /// One operation over a slice of rows of one table.

@@ -11,12 +11,13 @@ use crate::route::{self, Route};
 use crate::usage::Usage;
 use crate::{
     Settings, batch, blocks, bulk, bulk_delete, cors, functions, metadata, records, response,
+    rights,
 };
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::{Method, Response, StatusCode};
 use model::{Caller, Fault, Timestamp, Uuid};
-use pipeline::{Context, Message, Pipeline, Reply};
+use pipeline::{Context, Impersonated, Message, Pipeline, Reply};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -131,7 +132,7 @@ impl WebApi {
             batch::answer(self, &incoming, version, &prefer).await
         } else {
             match request::read(incoming, prefer, Bounds::of(&self.settings)) {
-                Ok(request) => self.answer(&request).await,
+                Ok(request) => self.answer(request).await,
                 Err(problem) => Err(problem),
             }
         };
@@ -254,9 +255,12 @@ impl WebApi {
 
     /// Answers a request whose head is understood, alone or as a part of a batch, and counts what was asked for: every target, and one where there are none. A batch counts
     /// by its parts alone.
-    pub(crate) async fn answer(&self, request: &Request) -> Result<Response<Bytes>, Problem> {
+    pub(crate) async fn answer(&self, mut request: Request) -> Result<Response<Bytes>, Problem> {
         request.parameters.trace();
-        let answer = self.bind_and_run(request).await;
+        let answer = match self.find_acting(&mut request).await {
+            Ok(()) => self.bind_and_run(&request).await,
+            Err(problem) => Err(problem),
+        };
         let is_batch = request.path.segments.first().is_some_and(|first| first.name == "$batch");
         if !is_batch {
             let items = request.items.load(Relaxed).max(1);
@@ -272,14 +276,65 @@ impl WebApi {
         }
         for _ in 0..ROUNDS_MAX {
             request.items.store(0, Relaxed);
-            let context = self.context(request.caller, request.now);
-            let attempt = Attempt { pipeline: &self.pipeline, request, context };
-            match dispatch(&attempt).await {
+            match self.bound(request).await {
                 Ok(response) => return Ok(response),
+                Err(Stop::Problem(problem)) if problem.needs_settings => {
+                    self.put_settings(request).await?;
+                }
                 Err(stop) => self.renew(stop).await?,
             }
         }
         Err(Problem::busy())
+    }
+
+    /// Answers a request on the newest definitions, in the place of whom it acts for.
+    async fn bound(&self, request: &Request) -> Result<Response<Bytes>, Stop> {
+        let context = self.context(request.acting(), request.now);
+        self.pipeline.require(&context, &request.parameters.needs()).await?;
+        let attempt = Attempt { pipeline: &self.pipeline, request, context };
+        dispatch(&attempt).await
+    }
+
+    /// Finds the user that a request acts for.
+    async fn find_acting(&self, request: &mut Request) -> Result<(), Problem> {
+        let Some(whom) = request.impersonated else { return Ok(()) };
+        for _ in 0..ROUNDS_MAX {
+            let mut context = self.context(request.caller, request.now);
+            match self.act_as(&mut context, Some(whom)).await {
+                Ok(()) => {
+                    request.act_as(context.caller);
+                    return Ok(());
+                }
+                Err(stop) => self.renew(stop).await?,
+            }
+        }
+        Err(Problem::busy())
+    }
+
+    /// Puts the user into the context that a request acts for.
+    pub(crate) async fn act_as(
+        &self,
+        context: &mut Context,
+        impersonated: Option<Impersonated>,
+    ) -> Result<(), Stop> {
+        if let Some(whom) = impersonated {
+            context.caller = self.pipeline.impersonate(context, whom).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads what the caller has set, for a query that asks for it.
+    async fn put_settings(&self, request: &Request) -> Result<(), Problem> {
+        let context = self.context(request.acting(), request.now);
+        match self.pipeline.settings(&context).await {
+            // Only the first ones count: a request sees one state.
+            Ok(settings) => drop(request.options.context.settings.set(settings)),
+            Err(pipeline::Error::StaleCatalog) => {
+                self.pipeline.refresh().await.map_err(refused)?;
+            }
+            Err(error) => return Err(refused(error)),
+        }
+        Ok(())
     }
 
     /// The newest snapshot for a request.
@@ -337,5 +392,9 @@ async fn dispatch(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
         }
         Route::CreateEntities => metadata::create_entities(attempt).await,
         Route::BulkDelete => bulk_delete::action(attempt).await,
+        Route::Share(sharing) => rights::share(attempt, sharing).await,
+        Route::Rights(address, operation, arguments) => {
+            rights::call(attempt, &address, operation, &arguments).await
+        }
     }
 }

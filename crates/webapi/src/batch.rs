@@ -118,7 +118,7 @@ impl Batch<'_> {
     /// Answers a part that is no change set.
     async fn one(&self, operation: &Operation<'_>) -> Response<Bytes> {
         let answered = match self.request(operation, &Known::default()) {
-            Ok(request) => self.api.answer(&request).await,
+            Ok(request) => self.api.answer(request).await,
             Err(problem) => Err(problem),
         };
         let mut response = answered.unwrap_or_else(|problem| self.refused(operation, &problem));

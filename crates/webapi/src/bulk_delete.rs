@@ -8,13 +8,15 @@ use crate::fault::{self, Problem, job as refused};
 use crate::response;
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use model::{Timestamp, Uuid};
+use model::{Table, Timestamp, Uuid};
 use pipeline::job::NewJob;
-use pipeline::{Message, Reply};
+use pipeline::privilege::{self, Action};
+use pipeline::{Message, Need, Reply};
 use query::expression;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use std::sync::Arc;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -58,7 +60,15 @@ pub(crate) async fn action(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Sto
         _ => return Err(attempt.only("POST").into()),
     }
     attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
-    let new = new_job(attempt)?;
+    let mut tables = Vec::new();
+    let new = new_job(attempt, &mut tables)?;
+    let mut needs = vec![Need::Named(privilege::BULK_DELETE)];
+    for table in tables {
+        needs.extend(
+            [Action::Delete, Action::Read].map(|action| Need::OnTable(Arc::clone(&table), action)),
+        );
+    }
+    attempt.pipeline.require(&attempt.context, &needs).await?;
     let Reply::Written(outcomes) = attempt.run(Message::StartJob(new)).await? else {
         tracing::error!("a new job was not answered with its id");
         return Err(Problem::unexpected().into());
@@ -72,7 +82,8 @@ pub(crate) async fn action(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Sto
     Ok(response::json(StatusCode::OK, body.to_string().into_bytes()))
 }
 
-fn new_job(attempt: &Attempt<'_>) -> Result<NewJob, Problem> {
+/// Reads the job and the tables of its queries.
+fn new_job(attempt: &Attempt<'_>, tables: &mut Vec<Arc<Table>>) -> Result<NewJob, Problem> {
     let body: Body<'_> = serde_json::from_slice(&attempt.request.body).map_err(refused::payload)?;
     let queries = body.query_set.ok_or_else(|| refused::required("QuerySet"))?.get();
     let name = body.job_name.ok_or_else(|| refused::required("JobName"))?;
@@ -109,9 +120,11 @@ fn new_job(attempt: &Attempt<'_>) -> Result<NewJob, Problem> {
         return Err(Problem::argument("'QuerySet' must hold at least one query."));
     };
     for query in &parsed {
-        let bound = expression::bind(&attempt.context.catalog, query, attempt.context.now)
+        let asked = &attempt.request.options.context;
+        let bound = expression::bind(&attempt.context.catalog, query, asked)
             .map_err(refused::of_expression)?;
         let table = &bound.table;
+        tables.push(Arc::clone(table));
         if !pipeline::can_delete(table) {
             return Err(refused::not_deletable(&table.logical_name));
         }

@@ -4,6 +4,7 @@
 //! [`Problem`], and from it an answer. Source: errors.md, bulk.md 0.5, 1.8 and 10.
 //! Not here: codes of what a store refuses (`pipeline`). No other file names a status of an error.
 
+mod condition;
 mod fetch;
 pub(crate) mod job;
 mod limited;
@@ -37,6 +38,8 @@ pub(crate) struct Problem {
     pub(crate) challenge: Option<String>,
     /// A name was not known: newer definitions may know it.
     pub(crate) unknown_name: bool,
+    /// A query is about the caller's settings, which nobody has read yet.
+    pub(crate) needs_settings: bool,
     /// One failing target is the reason, and the text says which.
     pub(crate) blames_one: bool,
     /// The state of an elastic table behind what was written all the same.
@@ -56,6 +59,7 @@ impl Problem {
             allow: None,
             challenge: None,
             unknown_name: false,
+            needs_settings: false,
             blames_one: true,
             session: None,
         }
@@ -435,9 +439,12 @@ fn status_of(fault: &Fault) -> StatusCode {
             StatusCode::METHOD_NOT_ALLOWED
         }
         code::PRIVILEGE_DENIED
-        | code::SYSTEM_USER_DISABLED
+        | code::ACCESS_DENIED
+        | code::PRINCIPAL_PRIVILEGE_DENIED
+        | code::CANNOT_ACT_ON_BEHALF
+        | code::USER_NOT_MEMBER_OF_ORG
         | code::USER_NOT_ASSIGNED_ROLES
-        | code::USER_NOT_MEMBER_OF_ORG => StatusCode::FORBIDDEN,
+        | code::SYSTEM_USER_DISABLED => StatusCode::FORBIDDEN,
         code::INVALID_USER_AUTH | code::REQUEST_IS_NOT_AUTHENTICATED => StatusCode::UNAUTHORIZED,
         code::REQUEST_LENGTH_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
         code::NOT_IMPLEMENTED => StatusCode::NOT_IMPLEMENTED,
@@ -470,17 +477,13 @@ pub(crate) fn of_query(error: query::Error) -> Problem {
         Error::BadLiteral { text, edm } => {
             uri(format!("Cannot convert the literal '{text}' to the expected type '{edm}'."))
         }
-        Error::UnknownFunction { name } => {
-            uri(format!("An unknown function with name '{name}' was found."))
-        }
-        Error::BadArguments { name, why } => uri(format!(
-            "No function signature for the function with name '{name}' matches the specified \
-             arguments."
-        ))
-        .hint(why),
-        Error::NotBeforeFunction => Problem::uri(
-            "Not operator along with the Custom Named Condition operators is not allowed.",
-        ),
+        error @ (Error::UnknownFunction { .. }
+        | Error::BadArguments { .. }
+        | Error::NotBeforeFunction
+        | Error::ValueCount { .. }
+        | Error::BadValue { .. }
+        | Error::NotForColumn { .. }) => condition::of_operator(error),
+        Error::SettingsNeeded => Problem { needs_settings: true, ..Problem::unexpected() },
         Error::BadTerm { term } => {
             uri(format!("Term '{term}' is not valid in a $select or $expand expression."))
         }

@@ -27,6 +27,7 @@ mod path;
 mod records;
 mod request;
 mod response;
+mod rights;
 mod route;
 mod settings;
 mod usage;

@@ -7,6 +7,7 @@
 use crate::fault::Problem;
 use http::HeaderMap;
 use model::Uuid;
+use pipeline::{Need, privilege};
 use wire::headers;
 
 /// How many steps one request may name (the platform's default).
@@ -17,6 +18,10 @@ const STEPS_MAX: usize = 3;
 pub(crate) struct Parameters {
     /// No synchronous custom logic.
     pub(crate) bypass_sync: bool,
+    /// The older header says so.
+    pub(crate) by_older_header: bool,
+    /// The newer header says so.
+    pub(crate) by_newer_header: bool,
     /// No asynchronous custom logic.
     pub(crate) bypass_async: bool,
     /// None of these steps; ids that name none are ignored.
@@ -34,6 +39,7 @@ pub(crate) fn read(headers: &HeaderMap, tag: Option<&str>) -> Result<Parameters,
     let mut this = Parameters { tag: tag.map(str::to_owned), ..Parameters::default() };
     this.bypass_sync =
         boolean(headers, headers::MSCRM_BYPASS_CUSTOM_PLUGIN_EXECUTION)?.unwrap_or(false);
+    this.by_older_header = this.bypass_sync;
     this.suppress_flows =
         boolean(headers, headers::MSCRM_SUPPRESS_CALLBACK_REGISTRATION_EXPANDER_JOB)?
             .unwrap_or(false);
@@ -42,7 +48,10 @@ pub(crate) fn read(headers: &HeaderMap, tag: Option<&str>) -> Result<Parameters,
     let name = headers::MSCRM_BYPASS_BUSINESS_LOGIC_EXECUTION;
     for kind in items(headers, name)? {
         match kind {
-            _ if kind.eq_ignore_ascii_case("CustomSync") => this.bypass_sync = true,
+            _ if kind.eq_ignore_ascii_case("CustomSync") => {
+                this.bypass_sync = true;
+                this.by_newer_header = true;
+            }
             _ if kind.eq_ignore_ascii_case("CustomAsync") => this.bypass_async = true,
             _ => return Err(bad(name, kind, "CustomSync, CustomAsync or both")),
         }
@@ -60,6 +69,17 @@ pub(crate) fn read(headers: &HeaderMap, tag: Option<&str>) -> Result<Parameters,
 }
 
 impl Parameters {
+    /// What a caller must be allowed to do for leaving out custom logic (bulk.md 8.9).
+    pub(crate) fn needs(&self) -> Vec<Need> {
+        let plugins = self.bypass_sync && self.by_older_header;
+        let logic = self.bypass_async
+            || !self.bypass_steps.is_empty()
+            || (self.bypass_sync && self.by_newer_header);
+        let plugins = plugins.then_some(Need::Named(privilege::BYPASS_PLUGINS));
+        let logic = logic.then_some(Need::Named(privilege::BYPASS_LOGIC));
+        plugins.into_iter().chain(logic).collect()
+    }
+
     /// Leaves a trace for whoever looks for what a client asked.
     pub(crate) fn trace(&self) {
         if *self != Self::default() {
@@ -142,8 +162,10 @@ mod tests {
     #[test]
     fn booleans_come_in_any_case() {
         let sync = Parameters { bypass_sync: true, ..Parameters::default() };
-        check("BypassCustomPluginExecution: True", Ok(sync.clone()));
-        check("BypassBusinessLogicExecution: customsync", Ok(sync));
+        let older = Parameters { by_older_header: true, ..sync.clone() };
+        check("BypassCustomPluginExecution: True", Ok(older));
+        let newer = Parameters { by_newer_header: true, ..sync };
+        check("BypassBusinessLogicExecution: customsync", Ok(newer));
         let flows = Parameters { suppress_flows: true, ..Parameters::default() };
         check("SuppressCallbackRegistrationExpanderJob: tRUE", Ok(flows));
         let detect = Parameters { detect_duplicates: true, ..Parameters::default() };
@@ -152,7 +174,12 @@ mod tests {
 
     #[test]
     fn lists_may_be_quoted_and_have_blanks() {
-        let both = Parameters { bypass_sync: true, bypass_async: true, ..Parameters::default() };
+        let both = Parameters {
+            bypass_sync: true,
+            by_newer_header: true,
+            bypass_async: true,
+            ..Parameters::default()
+        };
         check("BypassBusinessLogicExecution: CustomSync,CustomAsync", Ok(both.clone()));
         check("BypassBusinessLogicExecution: \"CustomSync, CustomAsync\"", Ok(both));
         let id = |n: u128| Uuid::from_u128(n);

@@ -98,5 +98,8 @@ fn prepare_at_once(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, Pro
             Err(Problem::not_implemented("Changing definitions in a change set"))
         }
         Route::BulkDelete => Err(Problem::not_implemented("BulkDelete in a change set")),
+        Route::Share(_) | Route::Rights(..) => {
+            Err(Problem::not_implemented("Changing rights in a change set"))
+        }
     }
 }

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
 use model::{Caller, Timestamp, Uuid};
+use pipeline::Impersonated;
 use query::odata::{Options, limits};
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use wire::etag::{self, ETag};
 use wire::headers;
@@ -45,8 +47,27 @@ pub(crate) struct Request {
     pub(crate) root: String,
     /// The whole URL, for texts.
     pub(crate) uri: String,
+    /// Who sent it.
     pub(crate) caller: Caller,
+    /// The user that it acts for.
+    pub(crate) impersonated: Option<Impersonated>,
+    /// That user, once it was found.
+    acting: Option<Caller>,
     pub(crate) now: Timestamp,
+}
+
+impl Request {
+    /// Who the request runs for.
+    pub(crate) fn acting(&self) -> Caller {
+        self.acting.unwrap_or(self.caller)
+    }
+
+    /// Lets the request run for this user, whom its queries mean by "me", too.
+    pub(crate) fn act_as(&mut self, caller: Caller) {
+        self.acting = Some(caller);
+        self.options.context.user = caller.user;
+        self.options.context.business_unit = caller.business_unit;
+    }
 }
 
 /// How large a request may be and make its answer.
@@ -113,7 +134,15 @@ pub(crate) fn read(incoming: Incoming, prefer: Prefer, bounds: Bounds) -> Result
     let mut options = Options::parse(query).map_err(fault::of_query)?;
     options.page_size = prefer.max_page_size;
     options.page_size_max = bounds.page_size_max;
-    check_headers(&headers, caller)?;
+    check_headers(&headers)?;
+    let impersonated = impersonated(&headers)?;
+    // The settings are read when a query asks for them.
+    options.context = query::Context {
+        now,
+        user: caller.user,
+        business_unit: caller.business_unit,
+        settings: OnceLock::new(),
+    };
     let parameters = parameters::read(&headers, options.get("tag"))?;
     let not_json = match body.is_empty() {
         true => None,
@@ -138,6 +167,8 @@ pub(crate) fn read(incoming: Incoming, prefer: Prefer, bounds: Bounds) -> Result
         not_json,
         body,
         caller,
+        impersonated,
+        acting: None,
         now,
     })
 }
@@ -161,16 +192,22 @@ fn guard(headers: &HeaderMap, name: &HeaderName) -> Guard {
     }
 }
 
+/// The user that a request acts for. The directory's id wins where both are given (webapi.md 22.1).
+pub(crate) fn impersonated(headers: &HeaderMap) -> Result<Option<Impersonated>, Problem> {
+    let id = |name: &str| -> Result<Option<Uuid>, Problem> {
+        let Some(id) = text(headers, name) else { return Ok(None) };
+        let id = id.trim_start_matches('{').trim_end_matches('}');
+        Uuid::try_parse(id).map(Some).map_err(|_| {
+            let text = format!("The value '{id}' of the header '{name}' is not a valid id.");
+            Problem::argument(text)
+        })
+    };
+    let object = id(headers::CALLER_OBJECT_ID)?.map(Impersonated::ObjectId);
+    Ok(object.or(id(headers::MSCRM_CALLER_ID)?.map(Impersonated::User)))
+}
+
 /// Refuses what would change the answer and is not honoured.
-fn check_headers(headers: &HeaderMap, caller: Caller) -> Result<(), Problem> {
-    if let Some(id) = text(headers, headers::MSCRM_CALLER_ID)
-        && Uuid::try_parse(id) != Ok(caller.user)
-    {
-        return Err(Problem::not_implemented("Impersonation by the header 'MSCRMCallerID'"));
-    }
-    if headers.contains_key(headers::CALLER_OBJECT_ID) {
-        return Err(Problem::not_implemented("Impersonation by the header 'CallerObjectId'"));
-    }
+fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
     for name in headers.keys().map(HeaderName::as_str) {
         if name.starts_with("mscrm.") && !KNOWN.contains(&name) {
             return Err(Problem::not_implemented(format_args!("The header '{name}'")));

@@ -10,6 +10,7 @@ use crate::path::Segment;
 use crate::records::Members;
 use crate::records::files::is_file;
 use crate::request::Request;
+use crate::rights::{Bound, Sharing};
 use model::{
     Catalog, ColumnIndex, ColumnKind, MessageName, Table, TableKind, TargetKey, partition,
 };
@@ -50,6 +51,10 @@ pub(crate) enum Route {
     CreateEntities,
     /// The unbound action that starts a bulk delete.
     BulkDelete,
+    /// An unbound action that shares a record.
+    Share(Sharing),
+    /// An operation on one user, team or role, with what stands in its parentheses.
+    Rights(Address, Bound, String),
 }
 
 /// Which record, and how the caller wrote it.
@@ -74,7 +79,7 @@ pub(crate) enum Function {
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// First segments that the platform has and this service has not yet.
-const ABSENT: [&str; 30] = [
+const ABSENT: [&str; 27] = [
     "$metadata",
     "GlobalOptionSetDefinitions",
     "ManagedPropertyDefinitions",
@@ -88,9 +93,6 @@ const ABSENT: [&str; 30] = [
     "RetrievePrincipalAccess",
     "RetrieveAadUserRoles",
     "InitializeFrom",
-    "GrantAccess",
-    "ModifyAccess",
-    "RevokeAccess",
     "InsertOptionValue",
     "UpdateOptionValue",
     "DeleteOptionValue",
@@ -105,16 +107,6 @@ const ABSENT: [&str; 30] = [
     "CanBeReferenced",
     "CanBeReferencing",
     "principals",
-];
-
-/// Bound operations that the platform has and this service has not yet.
-const ABSENT_BOUND: [&str; 6] = [
-    "RetrieveUserPrivileges",
-    "AddMembersTeam",
-    "RemoveMembersTeam",
-    "AddPrivilegesRole",
-    "ReplacePrivilegesRole",
-    "RemovePrivilegeRole",
 ];
 
 /// Finds what a request names.
@@ -155,6 +147,11 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
             let message = BlockMessage::named(short).ok_or_else(|| Problem::no_segment(short))?;
             return Ok(Route::Blocks(message));
         }
+        _ if first.key.is_none() && Sharing::named(short).is_some() => {
+            end(rest)?;
+            let sharing = Sharing::named(short).unwrap_or(Sharing::Grant);
+            return Ok(Route::Share(sharing));
+        }
         _ if ABSENT.contains(&short) => {
             return Err(Problem::not_implemented(format_args!("The resource '{short}'")));
         }
@@ -181,7 +178,12 @@ fn of_table(
     let address = Address { table: Arc::clone(table), key };
     let rest = own_cast(rest, table);
     let Some((next, rest)) = rest.split_first() else { return Ok(Route::Record(address)) };
-    if next.name.starts_with(NAMESPACE) {
+    if let Some(short) = next.name.strip_prefix(NAMESPACE) {
+        if let Some(operation) = Bound::named(short, table) {
+            end(rest)?;
+            let arguments = next.key.clone().unwrap_or_default();
+            return Ok(Route::Rights(address, operation, arguments));
+        }
         return Err(bound(&next.name, catalog));
     }
     if next.key.is_none()
@@ -272,9 +274,6 @@ fn bound(name: &str, catalog: &Catalog) -> Problem {
     let short = name.strip_prefix(NAMESPACE).unwrap_or(name);
     if catalog.table(short).is_some() {
         return Problem::not_implemented(format_args!("The type cast '{name}'"));
-    }
-    if ABSENT_BOUND.contains(&short) {
-        return Problem::not_implemented(format_args!("The operation '{name}'"));
     }
     Problem::no_segment(name)
 }

@@ -9,9 +9,12 @@ use crate::available;
 use crate::elastic::{self, Found, Wanted, bind_key};
 use crate::fault;
 use crate::message::{Definition, Reply, Write};
+use crate::privilege::Action;
+use crate::rights::{Access, Shares, guard};
 use crate::write;
 use model::{Bind, Fault, LookupValue, Table, TableKind, Uuid, Value, partition};
 use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use store::alternate;
@@ -51,9 +54,11 @@ impl Pipeline {
     pub(super) async fn write_elastic(
         &self,
         context: &Context,
+        access: &Access,
         message: Write,
     ) -> Result<Reply, Error> {
         available::refuse(&self.unavailable, &message)?;
+        guard::privileges(access, &context.catalog, &message)?;
         let (name, table) = (message.name, Arc::clone(&message.table));
         let store = self.elastic_store()?;
         let named = write::named_principals(&message);
@@ -62,6 +67,7 @@ impl Pipeline {
             elastic::plan(context, self.organization, &principals, &self.ids, message)?;
         let found = self.existing(context, &drafts.wanted()).await?;
         drafts.resolve(context, &found);
+        self.limit_elastic(context, access, &mut drafts, &table, &named).await?;
         let writes = drafts.writes();
         let written = match writes.is_empty() {
             true => Vec::new(),
@@ -74,7 +80,7 @@ impl Pipeline {
         if let Some(version) = versions.max() {
             self.elastic_version.fetch_max(version, Ordering::AcqRel);
         }
-        let outcomes = drafts.outcomes(&written);
+        let outcomes = drafts.outcomes(access, &context.catalog, &written);
         if outcomes.iter().all(Result::is_ok) {
             return Ok(Reply::Written(outcomes.into_iter().flatten().collect()));
         }
@@ -83,6 +89,36 @@ impl Pipeline {
         }
         let failures = outcomes.into_iter().filter_map(Result::err).collect();
         Err(fault::of_failures(name, failures).into())
+    }
+
+    /// Gives writes the limits of their caller. Nothing is asked where it reaches everything.
+    async fn limit_elastic(
+        &self,
+        context: &Context,
+        access: &Access,
+        drafts: &mut elastic::Drafts,
+        table: &Arc<Table>,
+        named: &[LookupValue],
+    ) -> Result<(), Error> {
+        const OWN: [Action; 5] =
+            [Action::Create, Action::Write, Action::Delete, Action::Append, Action::Assign];
+        let unable = self.unable_in(context, table, named).await?;
+        let mut far = BTreeSet::new();
+        for (target, ids) in drafts.wanted().by_table() {
+            let Some(target) = context.catalog.table_by_id(target) else { continue };
+            if !access.reaches_all(target, Action::AppendTo) {
+                let out = self.out_of_reach(context, access, (target, Action::AppendTo), &ids);
+                let out = out.await?;
+                far.extend(out.into_iter().map(|id| LookupValue { table: target.id, id }));
+            }
+        }
+        let limited = OWN.iter().find(|action| !access.reaches_all(table, **action));
+        let shares = match limited {
+            None => Shares::None,
+            Some(_) => self.shared_ids(context, access, table, &OWN).await?,
+        };
+        drafts.limit(access, &context.catalog, &shares, (&unable, &far));
+        Ok(())
     }
 
     /// Reads a page of one partition, or of all.
@@ -203,11 +239,16 @@ fn not_about_one_value(filter: &Filter) -> Option<Fault> {
     match filter {
         Filter::And(all) | Filter::Or(all) => all.iter().find_map(not_about_one_value),
         Filter::CompareColumns { .. } => Some(fault::no_column_comparison()),
-        Filter::Exists(_) | Filter::CompareOuter { .. } => Some(fault::no_links()),
+        Filter::Exists(_) | Filter::CompareOuter { .. } | Filter::Hierarchy(_) => {
+            Some(fault::no_links())
+        }
         Filter::Compare { .. }
         | Filter::IsNull { .. }
         | Filter::In { .. }
-        | Filter::Text { .. } => None,
+        | Filter::Text { .. }
+        | Filter::Like { .. }
+        | Filter::Ranges { .. }
+        | Filter::Choices { .. } => None,
     }
 }
 

@@ -6,8 +6,7 @@
 use crate::define::columns::{column, date_time, derived_id, integer, memo, push, read_only, text};
 use crate::define::system;
 use model::{
-    Catalog, ColumnKind, Label, OneToMany, Ownership, RequiredLevel, TableDefinition, TableId,
-    TableKind,
+    Catalog, ColumnKind, Label, Ownership, RequiredLevel, TableDefinition, TableId, TableKind,
 };
 use std::sync::Arc;
 
@@ -33,15 +32,14 @@ pub(crate) fn shown(catalog: &Arc<Catalog>) -> Arc<Catalog> {
     if catalog.table(TABLE).is_none() {
         return catalog.clone();
     }
-    let tables = catalog.tables().iter().filter(|table| !is_kept(&table.logical_name));
-    let related =
-        |one: &&Arc<OneToMany>| !is_kept(&one.referencing_table) && !is_kept(&one.referenced_table);
-    let relationships = catalog.relationships().iter().filter(related);
-    Arc::new(Catalog::new(
-        catalog.version(),
-        tables.cloned().collect(),
-        relationships.cloned().collect(),
-    ))
+    let mut shown = catalog.definitions().clone();
+    shown.tables.retain(|table| !is_kept(&table.logical_name));
+    shown
+        .relationships
+        .retain(|one| !is_kept(&one.referencing_table) && !is_kept(&one.referenced_table));
+    // New tables are numbered behind those that callers know.
+    shown.table_number_max = 0;
+    Arc::new(Catalog::of(catalog.version(), shown))
 }
 
 /// Its definition.

@@ -1,5 +1,6 @@
 //! The rows that every organisation starts with, and those that go with each new table.
 
+use super::security;
 use crate::define::columns::derived_id;
 use crate::run::Organization;
 use model::{
@@ -72,7 +73,7 @@ fn available(table: &TableDefinition) -> &'static [&'static str] {
 }
 
 /// A row: its id and its values by column name.
-type Row<'a> = (Uuid, Vec<(&'a str, Value)>);
+pub(crate) type Row<'a> = (Uuid, Vec<(&'a str, Value)>);
 
 /// Every row of a new organisation, one operation per table.
 pub(super) fn all(
@@ -112,7 +113,7 @@ pub(super) fn all(
         ];
         (message_id(name), values)
     });
-    vec![
+    let mut ops = vec![
         insert("transactioncurrency", vec![currency_row(organization)]),
         insert("organization", vec![organization_row(organization, &link)]),
         insert("businessunit", vec![business_unit_row(organization)]),
@@ -151,7 +152,12 @@ pub(super) fn all(
             organization,
             now,
         ),
-    ]
+    ];
+    let find = |name: &str| tables[name].clone();
+    let scene = security::Scene { tables: &find, organization, now };
+    ops.extend(security::privileges(scene, definitions, true));
+    ops.extend(security::complete(scene, &security::first(organization, &users(organization))));
+    ops
 }
 
 /// The `sdkmessagefilter` rows of tables.
@@ -249,12 +255,18 @@ fn user_rows<'a>(organization: Organization, link: &dyn Fn(&str, Uuid) -> Value)
             ];
             (id, values)
         };
-    let derived = |name: &str| Uuid::new_v5(&organization.id, name.as_bytes());
+    let [system, administrator, application] = users(organization);
     vec![
-        user(derived("systemuser SYSTEM"), "", "SYSTEM", "system", 4, true),
-        user(organization.administrator, "System", "Administrator", "administrator", 0, false),
-        user(derived("systemuser application"), "#", "Application", "application", 4, false),
+        user(system, "", "SYSTEM", "system", 4, true),
+        user(administrator, "System", "Administrator", "administrator", 0, false),
+        user(application, "#", "Application", "application", 4, false),
     ]
+}
+
+/// The users that every organisation starts with: SYSTEM, the administrator, the application user.
+pub(super) fn users(organization: Organization) -> [Uuid; 3] {
+    let derived = |name: &str| Uuid::new_v5(&organization.id, name.as_bytes());
+    [derived("systemuser SYSTEM"), organization.administrator, derived("systemuser application")]
 }
 
 fn team_row<'a>(organization: Organization, link: &dyn Fn(&str, Uuid) -> Value) -> Row<'a> {
@@ -267,14 +279,14 @@ fn team_row<'a>(organization: Organization, link: &dyn Fn(&str, Uuid) -> Value) 
         ("businessunitid", link("businessunit", organization.business_unit)),
         ("administratorid", link("systemuser", organization.administrator)),
     ];
-    (Uuid::new_v5(&organization.id, b"team default"), values)
+    (security::default_team_id(organization, organization.business_unit), values)
 }
 
 fn role_rows<'a>(organization: Organization, link: &dyn Fn(&str, Uuid) -> Value) -> Vec<Row<'a>> {
-    ["System Administrator", "System Customizer", "Basic User", "Delegate", "Support User"]
+    security::ROLES
         .iter()
         .map(|name| {
-            let id = Uuid::new_v5(&organization.id, format!("role {name}").as_bytes());
+            let id = security::role_id(organization, name);
             let values = vec![
                 ("name", Value::text(*name)),
                 ("businessunitid", link("businessunit", organization.business_unit)),
@@ -306,7 +318,7 @@ fn publisher_rows<'a>(system: Uuid, default: Uuid) -> Vec<Row<'a>> {
 }
 
 /// An operation that inserts rows with the system columns filled.
-fn insert(
+pub(crate) fn insert(
     table: &Arc<Table>,
     organization: Organization,
     now: Timestamp,

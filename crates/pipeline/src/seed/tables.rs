@@ -1,5 +1,7 @@
 //! Definitions of the system tables.
 
+mod security;
+
 use super::activities;
 use crate::define::columns::{
     boolean, choice, column, computed, date_only, date_time, decimal, derived_id, double, integer,
@@ -36,6 +38,7 @@ pub(super) fn all() -> Vec<TableDefinition> {
         system_user_roles(),
         team_roles(),
         team_membership(),
+        security::principal_object_access(),
     ];
     (1..)
         .zip(tables.into_iter().chain(activities::tables()))
@@ -507,8 +510,8 @@ fn team() -> TableDefinition {
     builder
         .with("Description", "Description", memo(2_000))
         .with("TeamType", "Team Type", choice(&kinds))
-        .with("IsDefault", "Is Default", boolean(false))
-        .with("SystemManaged", "Is System Managed", boolean(false))
+        .with_read_only("IsDefault", "Is Default", boolean(false))
+        .with_read_only("SystemManaged", "Is System Managed", boolean(false))
         .with(
             "BusinessUnitId",
             "Business Unit",

@@ -22,9 +22,14 @@ pub(crate) struct House {
 impl House {
     /// A seeded organisation with the table `ship_crate` of the contract's examples.
     pub(crate) async fn open() -> Self {
-        let store = Arc::new(MemoryStore::default());
-        let stores = Stores { standard: store, elastic: Some(Arc::new(MemoryElasticStore::new())) };
-        let pipeline = Pipeline::open(stores, NOW, 42).await.expect("the reference store opens");
+        let standard = Arc::new(MemoryStore::default());
+        let elastic = Arc::new(MemoryElasticStore::new());
+        Self::over(Stores { standard, elastic: Some(elastic) }).await
+    }
+
+    /// The same in these stores, which are empty.
+    pub(crate) async fn over(stores: Stores) -> Self {
+        let pipeline = Pipeline::open(stores, NOW, 42).await.expect("the stores open");
         let house = Self { pipeline };
         house.define(Definition::CreateTables(vec![crate_table()])).await.expect("a plain table");
         let key = NewKey {

@@ -4,5 +4,6 @@ mod define;
 mod elastic;
 mod house;
 mod lowest;
+mod rights;
 mod together;
 mod write;

@@ -1,26 +1,7 @@
 //! A QueryExpression as FetchXML text, as job rows show it.
 
 use super::{ConditionExpression, FilterExpression, QueryExpression};
-
-/// Operators under FetchXML's names; those of relative dates follow the rule of [`kebab`].
-const NAMES: [(&str, &str); 16] = [
-    ("Equal", "eq"),
-    ("NotEqual", "ne"),
-    ("GreaterThan", "gt"),
-    ("GreaterEqual", "ge"),
-    ("LessThan", "lt"),
-    ("LessEqual", "le"),
-    ("Contains", "like"),
-    ("DoesNotContain", "not-like"),
-    ("DoesNotBeginWith", "not-begin-with"),
-    ("DoesNotEndWith", "not-end-with"),
-    ("OlderThanXMinutes", "olderthan-x-minutes"),
-    ("OlderThanXHours", "olderthan-x-hours"),
-    ("OlderThanXDays", "olderthan-x-days"),
-    ("OlderThanXWeeks", "olderthan-x-weeks"),
-    ("OlderThanXMonths", "olderthan-x-months"),
-    ("OlderThanXYears", "olderthan-x-years"),
-];
+use crate::operator::fetch_name;
 
 /// The queries as FetchXML, one `fetch` after the other.
 pub fn to_fetch(queries: &[QueryExpression]) -> String {
@@ -54,10 +35,12 @@ fn condition(text: &mut String, expression: &ConditionExpression) {
     text.push_str("<condition attribute=\"");
     escape(text, &expression.attribute_name);
     text.push_str("\" operator=\"");
-    match NAMES.iter().find(|(name, _)| *name == expression.operator) {
-        Some((_, name)) => text.push_str(name),
-        None => kebab(text, &expression.operator),
-    }
+    text.push_str(match &*expression.operator {
+        "Contains" => "like",
+        "DoesNotContain" => "not-like",
+        // Others are refused before a query is shown.
+        other => fetch_name(other).unwrap_or(other),
+    });
     text.push_str("\">");
     for item in expression.values.iter().flatten() {
         text.push_str("<value>");
@@ -69,16 +52,6 @@ fn condition(text: &mut String, expression: &ConditionExpression) {
         text.push_str("</value>");
     }
     text.push_str("</condition>");
-}
-
-/// `OnOrBefore` as `on-or-before`.
-fn kebab(text: &mut String, name: &str) {
-    for (place, letter) in name.chars().enumerate() {
-        if letter.is_uppercase() && place > 0 {
-            text.push('-');
-        }
-        text.extend(letter.to_lowercase());
-    }
 }
 
 fn escape(text: &mut String, plain: &str) {

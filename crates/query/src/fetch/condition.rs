@@ -1,22 +1,15 @@
 //! `filter` and `condition`: what a row must be like.
 //!
-//! Source: query.md B4, B5. The comparisons themselves are those of OData's filters.
+//! Source: query.md B4 to B6. What operators mean is the matter of `operator`; links inside of filters
+//! are that of `related`.
 
 use super::limits::IN_VALUE_CHARACTERS_MAX;
 use super::xml::Element;
 use super::{Binder, Error, unknown};
 use crate::odata::limits::{CONDITIONS_MAX, VALUES_MAX};
-use crate::odata::{Literal, Side, leaf, negate};
-use crate::{ColumnRef, Compare, Filter, Match};
-use model::Column;
-
-/// One condition with its column and values.
-struct Condition<'a> {
-    operator: &'a str,
-    column: ColumnRef,
-    definition: &'a Column,
-    values: Vec<Literal>,
-}
+use crate::odata::{Literal, leaf};
+use crate::operator::{self, Asked, Operator, Surface};
+use crate::{ColumnRef, Compare, Filter};
 
 impl Binder {
     /// All of several filters over a source; none when they say nothing.
@@ -43,10 +36,7 @@ impl Binder {
             match child.name.as_str() {
                 "filter" => parts.extend(self.filter(child, source)?),
                 "condition" => parts.push(self.condition(child, source)?),
-                "link-entity" => {
-                    let kind = child.attribute("link-type").unwrap_or("inner");
-                    return Err(Error::LinkType { name: format!("{kind} inside a filter").into() });
-                }
+                "link-entity" => parts.push(self.related_in_filter(child, source)?),
                 _ => return Err(unknown(child, element)),
             }
         }
@@ -63,39 +53,65 @@ impl Binder {
         let bad = |why| Error::BadCondition { column: name.into(), why };
         let source = match element.attribute("entityname") {
             None => source,
-            Some(_) if source > 0 => return Err(bad("`entityname` stands in a link-entity")),
+            Some(_) if source > 0 || !self.outside.is_empty() => {
+                return Err(bad("`entityname` stands in a link-entity"));
+            }
             Some(alias) => self.aliased(alias)?,
         };
         let column = self.column(source, name)?;
         let values = values(element)?;
+        let found = operator::find(Surface::Fetch, operator)
+            .ok_or_else(|| Error::Operator { name: operator.into() })?;
         if let Some(other) = element.attribute("valueof") {
             if !values.is_empty() {
                 return Err(bad("there are both `value` and `valueof`"));
             }
-            return self.against_column(column, operator, other);
+            let Operator::Compare(compare) = found else {
+                return Err(Error::Operator { name: operator.into() });
+            };
+            return self.against_column(column, compare, other);
         }
-        let definition = self.scope.column(column);
-        let values = values.into_iter().map(|text| {
-            let literal = Literal::Text(text.to_owned()).loosened(definition);
-            literal.table_named(definition, &self.scope.catalog)
-        });
-        Condition { operator, column, definition, values: values.collect() }.bind()
+        let too_long = |text: &&str| text.chars().count() > IN_VALUE_CHARACTERS_MAX;
+        if matches!(found, Operator::In { .. }) && values.iter().any(too_long) {
+            return Err(bad("a value is over 850 characters"));
+        }
+        let values = values.into_iter().map(|text| Literal::Text(text.to_owned())).collect();
+        let asked = Asked { scope: &self.scope, column, name: operator, values };
+        asked.bind(found).map_err(|error| match error {
+            crate::Error::ValueCount { operator, count } => {
+                Error::ValueCount { name: operator, count }
+            }
+            other => Error::Query(other),
+        })
     }
 
-    /// A column against a column of its row or of a joined one.
+    /// A column against a column of its row, of a joined one, or of a row outside.
     fn against_column(
         &self,
         column: ColumnRef,
-        operator: &str,
+        compare: Compare,
         other: &str,
     ) -> Result<Filter, Error> {
-        let compare = compare(operator).ok_or_else(|| Error::Operator { name: operator.into() })?;
-        let right = match other.split_once('.') {
-            Some((alias, name)) => self.column(self.aliased(alias)?, name)?,
-            None => self.column(column.source, other)?,
+        let Some((alias, name)) = other.split_once('.') else {
+            let right = self.column(column.source, other)?;
+            let sides = (self.scope.column(column), self.scope.column(right));
+            return Ok(leaf::columns(sides, column, compare, right)?);
         };
-        let sides = (self.scope.column(column), self.scope.column(right));
-        Ok(leaf::columns(sides, column, compare, right)?)
+        if let Ok(source) = self.aliased(alias) {
+            let right = self.column(source, name)?;
+            let sides = (self.scope.column(column), self.scope.column(right));
+            return Ok(leaf::columns(sides, column, compare, right)?);
+        }
+        let outside = (1_u8..)
+            .zip(self.outside.iter().rev())
+            .find_map(|(levels, place)| place.aliased(alias).map(|source| (levels, place, source)));
+        let Some((levels, place, source)) = outside else {
+            return Err(Error::UnknownAlias { name: alias.into() });
+        };
+        let outer = super::column_of(&place.scope, source, name)?;
+        let sides = (self.scope.column(column), place.scope.column(outer));
+        leaf::comparable(sides, compare)?;
+        Ok(Filter::CompareOuter { column, compare, levels, outer, negated: false })
     }
 }
 
@@ -117,123 +133,8 @@ fn values(element: &Element) -> Result<Vec<&str>, Error> {
     Ok(values)
 }
 
-fn compare(operator: &str) -> Option<Compare> {
-    Some(match operator {
-        "eq" => Compare::Equal,
-        "ne" | "neq" => Compare::NotEqual,
-        "gt" => Compare::Greater,
-        "ge" => Compare::GreaterOrEqual,
-        "lt" => Compare::Less,
-        "le" => Compare::LessOrEqual,
-        _ => return None,
-    })
-}
-
-impl Condition<'_> {
-    fn bind(self) -> Result<Filter, Error> {
-        if let Some(compare) = compare(self.operator) {
-            return self.compare(compare);
-        }
-        match self.operator {
-            "null" => self.is_null(false),
-            "not-null" => self.is_null(true),
-            "in" => self.among(),
-            "not-in" => self.among().map(negate),
-            "between" => self.between(),
-            "not-between" => self.between().map(negate),
-            "like" => self.like(),
-            "not-like" => self.like().map(negate),
-            "begins-with" => self.matches(Match::StartsWith),
-            "not-begin-with" => self.matches(Match::StartsWith).map(negate),
-            "ends-with" => self.matches(Match::EndsWith),
-            "not-end-with" => self.matches(Match::EndsWith).map(negate),
-            other => Err(Error::Operator { name: other.into() }),
-        }
-    }
-
-    fn wrong_count(&self) -> Error {
-        Error::ValueCount { name: self.operator.into(), count: self.values.len() }
-    }
-
-    fn one(&self) -> Result<&Literal, Error> {
-        match self.values.as_slice() {
-            [value] => Ok(value),
-            _ => Err(self.wrong_count()),
-        }
-    }
-
-    fn is_null(&self, negated: bool) -> Result<Filter, Error> {
-        match self.values.is_empty() {
-            true => Ok(Filter::IsNull { column: self.column, negated }),
-            false => Err(self.wrong_count()),
-        }
-    }
-
-    fn compare(&self, compare: Compare) -> Result<Filter, Error> {
-        let value = self.one()?;
-        Ok(leaf::compare(self.definition, self.column, compare, value, Side::Left)?)
-    }
-
-    fn among(self) -> Result<Filter, Error> {
-        let too_long = |value: &Literal| matches!(value, Literal::Text(text) if text.chars().count() > IN_VALUE_CHARACTERS_MAX);
-        if self.values.is_empty() {
-            return Err(self.wrong_count());
-        }
-        if self.values.iter().any(too_long) {
-            let column = self.definition.logical_name.clone();
-            return Err(Error::BadCondition { column, why: "a value is over 850 characters" });
-        }
-        Ok(leaf::among(self.definition, self.column, self.values, self.operator)?)
-    }
-
-    fn between(&self) -> Result<Filter, Error> {
-        let [first, last] = self.values.as_slice() else { return Err(self.wrong_count()) };
-        let against = |compare, value| {
-            leaf::compare(self.definition, self.column, compare, value, Side::Left)
-        };
-        Ok(Filter::And(vec![
-            against(Compare::GreaterOrEqual, first)?,
-            against(Compare::LessOrEqual, last)?,
-        ]))
-    }
-
-    fn matches(&self, matches: Match) -> Result<Filter, Error> {
-        let value = self.one()?;
-        Ok(leaf::matches(self.definition, self.column, matches, self.operator, value)?)
-    }
-
-    /// A pattern with wild cards at its ends alone.
-    fn like(&self) -> Result<Filter, Error> {
-        let Literal::Text(pattern) = self.one()? else { return self.matches(Match::Contains) };
-        let (start, rest) = match pattern.strip_prefix('%') {
-            Some(rest) => (true, rest),
-            None => (false, pattern.as_str()),
-        };
-        let (end, middle) = match rest.strip_suffix('%') {
-            Some(middle) => (true, middle),
-            None => (false, rest),
-        };
-        let text = Literal::Text(middle.to_owned());
-        let matches = match (start, end) {
-            (true, true) => Match::Contains,
-            (true, false) if middle.is_empty() => Match::Contains,
-            (true, false) => Match::EndsWith,
-            (false, true) => Match::StartsWith,
-            (false, false) => {
-                // The checks of a pattern, and then the text that it stands for.
-                let plain = Literal::Text(leaf::unescaped(middle)?);
-                leaf::matches(self.definition, self.column, Match::Contains, "like", &text)?;
-                let compare = Compare::Equal;
-                let side = Side::Left;
-                return Ok(leaf::compare(self.definition, self.column, compare, &plain, side)?);
-            }
-        };
-        Ok(leaf::matches(self.definition, self.column, matches, "like", &text)?)
-    }
-}
-
 /// The only one of a list, or the list as a whole; nothing for nothing.
-fn one_or(mut list: Vec<Filter>, all: impl Fn(Vec<Filter>) -> Filter) -> Option<Filter> {
+pub(super) fn one_or(mut list: Vec<Filter>, all: impl Fn(Vec<Filter>) -> Filter) -> Option<Filter> {
     match list.len() {
         0 | 1 => list.pop(),
         _ => Some(all(list)),

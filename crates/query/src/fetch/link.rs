@@ -32,7 +32,16 @@ impl Binder {
                 }
                 "filter" => filters.push(child),
                 "order" => orders.push((child, source)),
-                "link-entity" => nested.extend(self.link(child, source)?),
+                "link-entity" => match child.attribute("link-type") {
+                    Some("exists" | "in") => {
+                        // What is nested keeps its own conditions to itself.
+                        let around = std::mem::take(&mut self.semi_joins);
+                        let exists = self.related(child, source)?;
+                        self.semi_joins = around;
+                        self.semi_joins.push(exists.into());
+                    }
+                    _ => nested.extend(self.link(child, source)?),
+                },
                 _ => return Err(unknown(child, element)),
             }
         }
@@ -50,25 +59,19 @@ impl Binder {
         let catalog = Arc::clone(&self.scope.catalog);
         let table = catalog.table(name).ok_or_else(|| Error::UnknownTable { name: name.into() })?;
         let kind = match element.attribute("link-type") {
-            None | Some("inner") => JoinKind::Inner,
+            None | Some("inner" | "natural") => JoinKind::Inner,
             Some("outer") => JoinKind::Outer,
             Some(other) => return Err(Error::LinkType { name: other.into() }),
         };
         let (from, to) = self.columns_of_link(element, table, parent)?;
         let join = Join { table: Arc::clone(table), from, to, kind, on: None };
         let source = self.scope.join(join).map_err(|_| Error::TooManyLinks)?;
-        let alias = match element.attribute("alias") {
-            Some(given) => {
-                let given = alias(given)?;
-                if self.aliases.iter().any(|(known, _)| *known == given) {
-                    return Err(Error::DuplicateAlias { name: given });
-                }
-                given
-            }
-            None => self.default_alias(table, from, source),
-        };
+        let alias = self.alias_of(element, table, from, source)?;
         self.aliases.push((alias.clone(), source));
         self.columns_of(element, source, &alias)?;
+        if element.attribute("link-type") == Some("natural") {
+            self.hide(ColumnRef { source, column: from });
+        }
         // The condition of a join sees its own table and those before it.
         let own: Vec<&Element> =
             element.children.iter().filter(|child| child.name == "filter").collect();
@@ -76,6 +79,33 @@ impl Binder {
         self.set_on(source, on);
         let (_, orders) = self.links_of(element, source)?;
         Ok(orders)
+    }
+
+    /// The name of a link: the given one, or the default.
+    pub(super) fn alias_of(
+        &self,
+        element: &Element,
+        table: &Table,
+        from: ColumnIndex,
+        source: u16,
+    ) -> Result<Box<str>, Error> {
+        let Some(given) = element.attribute("alias") else {
+            return Ok(self.default_alias(table, from, source));
+        };
+        let given = alias(given)?;
+        let around = self.outside.iter().flat_map(|place| &place.aliases);
+        if self.aliases.iter().chain(around).any(|(known, _)| *known == given) {
+            return Err(Error::DuplicateAlias { name: given });
+        }
+        Ok(given)
+    }
+
+    /// Takes a column out of the output.
+    fn hide(&mut self, hidden: ColumnRef) {
+        while let Some(place) = self.columns.iter().position(|column| *column == hidden) {
+            self.columns.remove(place);
+            self.outputs.remove(place);
+        }
     }
 
     fn set_on(&mut self, source: u16, on: Option<Filter>) {
@@ -87,7 +117,7 @@ impl Binder {
 
     /// `from` of the joined table, `to` of the parent; without both, those of the one relationship
     /// between the two tables.
-    fn columns_of_link(
+    pub(super) fn columns_of_link(
         &self,
         element: &Element,
         table: &Arc<Table>,

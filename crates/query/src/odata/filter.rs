@@ -2,18 +2,21 @@
 //!
 //! The tree keeps the shape of the text: a chain of `and`s is one [`Filter::And`], parentheses nest.
 //! `not` becomes the exact complement ([`negate`]), so that it includes rows with nulls. Literal texts
-//! of `contains` and its like are LIKE patterns on the platform: wild cards in them are refused by
-//! name, while one character in brackets (`[%]`, `[_]`, `[[]`) is that character.
-//! Not here: tokens (`lexer`), types of literals (`literal`), query functions (`filter/function`).
+//! of `contains` and its like are LIKE patterns (`pattern`).
+//! Not here: tokens (`lexer`), types of literals (`literal`), query functions (`filter/function`),
+//! collections (`filter/lambda`).
 
 mod function;
+mod lambda;
 pub(crate) mod leaf;
 
 use super::lexer::{self, Piece, Token};
 use super::literal::{self, Literal};
 use super::{Options, limits};
+use crate::operator::Place;
 use crate::scope::Scope;
-use crate::{ColumnRef, Compare, Error, Filter, Match};
+use crate::{ColumnRef, Compare, Error, Filter};
+use lambda::Range;
 
 /// Reads and binds `$filter`; none when it is absent.
 pub(super) fn parse(scope: &mut Scope, options: &Options) -> Result<Option<Filter>, Error> {
@@ -58,6 +61,19 @@ pub fn negate(filter: Filter) -> Filter {
         Filter::Text { column, matches, text, negated } => {
             Filter::Text { column, matches, text, negated: !negated }
         }
+        Filter::Like { column, pattern, negated } => {
+            Filter::Like { column, pattern, negated: !negated }
+        }
+        Filter::Ranges { column, bounds, negated } => {
+            Filter::Ranges { column, bounds, negated: !negated }
+        }
+        Filter::Choices { column, values, negated } => {
+            Filter::Choices { column, values, negated: !negated }
+        }
+        Filter::Hierarchy(mut hierarchy) => {
+            hierarchy.negated = !hierarchy.negated;
+            Filter::Hierarchy(hierarchy)
+        }
         Filter::Exists(exists) => exists.negate().into(),
     }
 }
@@ -83,6 +99,7 @@ struct Parser<'a> {
     scope: &'a mut Scope,
     options: &'a Options,
     text: &'a str,
+    range: Range,
     pieces: Vec<Piece>,
     next: usize,
     depth: usize,
@@ -100,6 +117,7 @@ impl<'a> Parser<'a> {
             scope,
             options,
             text,
+            range: Range::root(),
             pieces,
             next: 0,
             depth: 0,
@@ -214,10 +232,15 @@ impl<'a> Parser<'a> {
     }
 
     fn condition(&mut self) -> Result<Filter, Error> {
-        if let (Token::Word(name), Token::Sign('(')) = (self.peek(), self.peek_after(1)) {
+        if let (Token::Word(name), Token::Sign('(')) = (self.peek(), self.peek_after(1))
+            && name != "tolower"
+        {
             let name = name.clone();
             self.next += 2;
             return self.call(&name);
+        }
+        if let Some(filter) = self.behind_a_path()? {
+            return Ok(filter);
         }
         let left = self.operand()?;
         let compare = match self.peek() {
@@ -294,13 +317,50 @@ impl<'a> Parser<'a> {
         if matches!(word, "eq" | "ne" | "gt" | "ge" | "lt" | "le" | "and" | "or") {
             return Ok(None);
         }
+        // Comparison knows no case: the function changes nothing.
+        if word == "tolower" && *self.peek() == Token::Sign('(') {
+            self.next += 1;
+            let inner = self.operand()?;
+            self.sign(')')?;
+            return Ok(Some(inner));
+        }
         if *self.peek() == Token::Sign('/') {
             return self.path(word).map(Some);
         }
         self.column(word).map(Operand::Column).map(Some)
     }
 
-    /// The path that begins with this word, the next token being a slash. Lambdas are refused.
+    /// A lambda or a query function behind a path, if the next words are one.
+    fn behind_a_path(&mut self) -> Result<Option<Filter>, Error> {
+        let Token::Word(first) = self.peek() else { return Ok(None) };
+        let mut path = first.clone();
+        let mut ahead = 1;
+        while let (Token::Sign('/'), Token::Word(word)) =
+            (self.peek_after(ahead), self.peek_after(ahead + 1))
+        {
+            let (word, ends) = (word.clone(), *self.peek_after(ahead + 2) == Token::Sign('('));
+            ahead += 2;
+            if ends && matches!(&*word, "any" | "all") {
+                self.next += ahead + 1;
+                return self.lambda(&path, word == "all").map(Some);
+            }
+            if ends && word.starts_with(function::NAMESPACE) {
+                self.next += ahead + 1;
+                let mut source = self.range.source;
+                let is_variable = self.range.variable.as_ref() == Some(&path);
+                let relative = if is_variable { "" } else { self.relative(&path)? };
+                for step in relative.split('/').filter(|step| !step.is_empty()) {
+                    source = self.scope.navigate(source, step)?;
+                }
+                return self.query_function(&word, source).map(Some);
+            }
+            path.push('/');
+            path.push_str(&word);
+        }
+        Ok(None)
+    }
+
+    /// The path that begins with this word, the next token being a slash.
     fn path(&mut self, word: &str) -> Result<Operand, Error> {
         let mut path = word.to_owned();
         while let (Token::Sign('/'), Token::Word(word)) = (self.peek(), self.peek_after(1)) {
@@ -312,16 +372,16 @@ impl<'a> Parser<'a> {
             return Err(self.syntax());
         }
         if *self.peek() == Token::Sign('(') {
-            return Err(Error::refused(match path.ends_with("/any") || path.ends_with("/all") {
-                true => format!("lambda `{path}` in $filter"),
-                false => format!("function `{path}` of a navigation path in $filter"),
-            }));
+            return Err(Error::refused(format!(
+                "function `{path}` of a navigation path in $filter"
+            )));
         }
-        self.scope.path(&path).map(Operand::Column)
+        self.column(&path).map(Operand::Column)
     }
 
-    fn column(&mut self, name: &str) -> Result<ColumnRef, Error> {
-        self.scope.path(name)
+    fn column(&mut self, path: &str) -> Result<ColumnRef, Error> {
+        let relative = self.relative(path)?;
+        self.scope.path_from(self.range.source, relative)
     }
 
     /// `@p`: a literal or a column in an option of that name; null when there is none.
@@ -348,10 +408,14 @@ impl<'a> Parser<'a> {
     /// What follows `name(`.
     fn call(&mut self, name: &str) -> Result<Filter, Error> {
         let matches = match name {
-            "contains" => Match::Contains,
-            "startswith" => Match::StartsWith,
-            "endswith" => Match::EndsWith,
-            _ => return self.query_function(name),
+            "contains" => Place::Anywhere,
+            "startswith" => Place::Start,
+            "endswith" => Place::End,
+            // Inside of a lambda a function hangs on the range variable.
+            _ if self.range.variable.is_some() && name.starts_with(function::NAMESPACE) => {
+                return Err(Error::refused(format!("function `{name}` without range variable")));
+            }
+            _ => return self.query_function(name, 0),
         };
         let arguments = |why| Error::BadArguments { name: name.into(), why };
         let Operand::Column(column) = self.operand()? else {

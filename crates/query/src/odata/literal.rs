@@ -74,6 +74,16 @@ fn guid(text: &str) -> Option<Uuid> {
 }
 
 impl Literal {
+    /// The literal as text, without quotes.
+    pub(crate) fn as_written(&self) -> String {
+        match self {
+            Self::Null => String::new(),
+            Self::Boolean(yes) => yes.to_string(),
+            Self::Text(text) | Self::Number(text) | Self::Moment(text) => text.clone(),
+            Self::Guid(id) => id.to_string(),
+        }
+    }
+
     /// Its `Edm` type, as error texts name it.
     pub(super) fn edm_type(&self) -> &'static str {
         match self {

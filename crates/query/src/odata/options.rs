@@ -2,8 +2,8 @@
 //!
 //! Not here: what an option means. Invariant: no name stands twice.
 
-use crate::Error;
 use crate::odata::limits;
+use crate::{Context, Error};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
@@ -15,11 +15,18 @@ pub struct Options {
     pub page_size: Option<u32>,
     /// The greatest page size of the service.
     pub page_size_max: u32,
+    /// When is asked, and by whom.
+    pub context: Context,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { named: Vec::new(), page_size: None, page_size_max: limits::PAGE_SIZE_MAX }
+        Self {
+            named: Vec::new(),
+            page_size: None,
+            page_size_max: limits::PAGE_SIZE_MAX,
+            context: Context::default(),
+        }
     }
 }
 

@@ -3,17 +3,14 @@
 use crate::sample;
 use model::{Date, Timestamp, Value};
 use query::expression::{self, Error};
-use query::odata::{self, Options};
+use query::odata;
 use query::{ColumnRef, Compare, Filter};
-
-/// 2024-03-31T12:00:00Z
-const NOW: Timestamp = Timestamp(1_711_886_400);
 
 fn bind(conditions: &str) -> Result<Option<Filter>, Error> {
     let (catalog, _) = sample::catalog();
     let text = format!(r#"[{{"EntityName":"thing","Criteria":{{"Conditions":[{conditions}]}}}}]"#);
     let queries = expression::parse(&text)?;
-    expression::bind(&catalog, &queries[0], NOW).map(|bound| bound.filter)
+    expression::bind(&catalog, &queries[0], &sample::context()).map(|bound| bound.filter)
 }
 
 fn condition(column: &str, operator: &str, values: &[&str]) -> String {
@@ -31,8 +28,7 @@ fn condition(column: &str, operator: &str, values: &[&str]) -> String {
 fn check(column: &str, operator: &str, values: &[&str], odata: &str) {
     let got = bind(&condition(column, operator, values)).expect(operator);
     let (catalog, table) = sample::catalog();
-    let filter = percent_encoding::utf8_percent_encode(odata, percent_encoding::NON_ALPHANUMERIC);
-    let options = Options::parse(&format!("$filter={filter}")).expect("an option");
+    let options = sample::options(odata, "").expect("an option");
     let want = odata::parse(&catalog, &table, &options).expect("a filter").query.filter;
     assert_eq!(got, want, "{operator}");
 }
@@ -62,6 +58,31 @@ fn plain_operators_are_those_of_odata() {
     check("size", "Between", &["1", "2"], &function("Between", values));
     let day = "PropertyName='at',PropertyValue='2024-02-29'";
     check("at", "OnOrAfter", &["2024-02-29"], &function("OnOrAfter", day));
+    let one = "PropertyName='holder'";
+    check("holder", "EqualUserId", &[], &function("EqualUserId", one));
+    check(
+        "holder",
+        "EqualUserOrUserHierarchyAndTeams",
+        &[],
+        &function("EqualUserOrUserHierarchyAndTeams", one),
+    );
+    check("at", "Last7Days", &[], &function("Last7Days", "PropertyName='at'"));
+    check(
+        "at",
+        "LastXFiscalYears",
+        &["2"],
+        &function("LastXFiscalYears", "PropertyName='at',PropertyValue=2"),
+    );
+    check(
+        "tags",
+        "ContainValues",
+        &["2"],
+        &function("ContainValues", "PropertyName='tags',PropertyValues=['2']"),
+    );
+    check("name", "Like", &["a_%"], "startswith(name,'a_')");
+    let id = "0a7de3f2-8c11-4f1c-9e35-5f4d1b1f7a10";
+    let under = format!("PropertyName='thingid',PropertyValue='{id}'");
+    check("thingid", "NotUnder", &[id], &function("NotUnder", &under));
 }
 
 #[test]
@@ -88,10 +109,10 @@ fn relative_dates_count_from_the_run() {
         bind(&condition(column, &format!("OlderThanX{unit}"), &[count])).expect(unit)
     };
     assert_eq!(older("at", "Minutes", "30"), before("at", at("2024-03-31T11:30:00Z")));
-    assert_eq!(older("at", "Days", "31"), before("at", at("2024-02-29T12:00:00Z")));
-    assert_eq!(older("at", "Weeks", "1"), before("at", at("2024-03-24T12:00:00Z")));
-    assert_eq!(older("at", "Months", "1"), before("at", at("2024-02-29T12:00:00Z")));
-    assert_eq!(older("at", "Years", "2"), before("at", at("2022-03-31T12:00:00Z")));
+    assert_eq!(older("at", "Days", "31"), before("at", at("2024-02-29T00:00:00Z")));
+    assert_eq!(older("at", "Weeks", "1"), before("at", at("2024-03-24T00:00:00Z")));
+    assert_eq!(older("at", "Months", "1"), before("at", at("2024-02-29T00:00:00Z")));
+    assert_eq!(older("at", "Years", "2"), before("at", at("2022-03-31T00:00:00Z")));
     let day = Date::parse("2024-03-30").expect("a day");
     assert_eq!(older("day", "Days", "1"), before("day", Value::Date(day)));
 }
@@ -107,9 +128,8 @@ fn what_is_not_understood_is_named() {
     check_refused(&condition("size", "Resembles", &["1"]), "no condition operator `Resembles`");
     check_refused(&condition("size", "Equal", &[]), "does not take 0 values");
     check_refused(&condition("size", "Null", &["1"]), "does not take 1 values");
-    check_refused(&condition("size", "EqualUserId", &[]), "'EqualUserId' is not supported");
-    check_refused(&condition("at", "NextXFiscalYears", &["1"]), "is not supported");
-    check_refused(&condition("name", "Like", &["a_b"]), "wild card");
+    check_refused(&condition("size", "EqualUserId", &[]), "holds no ids");
+    check_refused(&condition("size", "Mask", &["1"]), "is not supported");
     check_refused(&condition("at", "On", &["soon"]), "`soon` is no value");
     check_refused(&condition("at", "OlderThanXDays", &["0"]), "`0` is no value");
     check_refused(&condition("size", "OlderThanXDays", &["1"]), "holds no date");
@@ -135,8 +155,10 @@ fn a_query_prints_as_fetch_xml_that_binds_to_the_same_filter() {
         "Filters":[{"Conditions":[{"AttributeName":"name","Operator":"Contains","Values":[{"Value":"x"}]},
         {"AttributeName":"size","Operator":"NotNull"}]}]}}]"#;
     let queries = expression::parse(text).expect("a query");
-    let want = expression::bind(&catalog, &queries[0], NOW).expect("bound").filter;
+    let want = expression::bind(&catalog, &queries[0], &sample::context()).expect("bound").filter;
     let fetch = expression::to_fetch(&queries);
-    let got = query::fetch::parse(&catalog, &table, &fetch, 10).expect("FetchXML").query.filter;
+    let options = odata::Options::default();
+    let got =
+        query::fetch::parse(&catalog, &table, &fetch, &options).expect("FetchXML").query.filter;
     assert_eq!(got, want, "{fetch}");
 }

@@ -7,7 +7,9 @@ use query::{Filter, JoinKind, odata};
 
 fn parse(text: &str) -> Result<Fetched, Error> {
     let (catalog, table) = sample::catalog();
-    fetch::parse(&catalog, &table, text, 5_000)
+    let mut options = odata::Options::default();
+    options.context = sample::context();
+    fetch::parse(&catalog, &table, text, &options)
 }
 
 fn entity(inside: &str) -> String {
@@ -21,7 +23,7 @@ fn filter_of(text: &str) -> Option<Filter> {
 /// A FetchXML filter and its OData twin bind to one tree.
 fn check_twin(conditions: &str, odata: &str) {
     let (catalog, table) = sample::catalog();
-    let options = odata::Options::parse(&format!("$filter={odata}")).expect("decodes");
+    let options = sample::options(odata, "").expect("decodes");
     let twin = odata::parse(&catalog, &table, &options).unwrap_or_else(|err| panic!("{err}"));
     let text = entity(&format!("<filter>{conditions}</filter>"));
     assert_eq!(filter_of(&text), twin.query.filter, "{conditions}");
@@ -35,7 +37,7 @@ fn on(column: &str, operator: &str, value: &str) -> String {
 fn conditions_and_odata_filters_bind_to_one_tree() {
     check_twin(&on("name", "eq", "a"), "name eq 'a'");
     check_twin(&on("name", "eq", ""), "name eq null");
-    check_twin(&on("name", "ne", "a &amp; b"), "name ne 'a %26 b'");
+    check_twin(&on("name", "ne", "a &amp; b"), "name ne 'a & b'");
     check_twin(&on("name", "eq", "5"), "name eq '5'");
     check_twin(&on("size", "neq", "5"), "size ne 5");
     check_twin(&on("weight", "gt", "1.505"), "weight gt 1.505");
@@ -49,7 +51,7 @@ fn conditions_and_odata_filters_bind_to_one_tree() {
     check_twin(&on("name", "like", "%a%"), "contains(name,'a')");
     check_twin(&on("name", "like", "a%"), "startswith(name,'a')");
     check_twin(&on("name", "not-like", "%a"), "not endswith(name,'a')");
-    check_twin(&on("name", "like", "[%]a"), "name eq '%25a'");
+    check_twin(&on("name", "like", "[%]a"), "name eq '%a'");
     check_twin(&on("name", "begins-with", "a"), "startswith(name,'a')");
     check_twin(&on("name", "not-end-with", "a"), "not endswith(name,'a')");
     check_twin("<condition attribute='name' operator='null'/>", "name eq null");
@@ -61,6 +63,207 @@ fn conditions_and_odata_filters_bind_to_one_tree() {
     let values = "<condition attribute='size' operator='not-in'><value>1</value><value> 2 </value></condition>";
     let list = "Microsoft.Dynamics.CRM.NotIn(PropertyName='size',PropertyValues=[\"1\",\"2\"])";
     check_twin(values, list);
+}
+
+/// A condition that names its values one by one, and its twin by query function.
+fn check_function(column: &str, operator: &str, function: &str, values: &[&str]) {
+    let inside: String = values.iter().map(|value| format!("<value>{value}</value>")).collect();
+    let condition =
+        format!("<condition attribute='{column}' operator='{operator}'>{inside}</condition>");
+    let arguments = match values {
+        [] => String::new(),
+        [value] => format!(",PropertyValue='{value}'"),
+        [one, other] => format!(",PropertyValue1={one},PropertyValue2={other}"),
+        _ => panic!("at most two"),
+    };
+    let text = format!("Microsoft.Dynamics.CRM.{function}(PropertyName='{column}'{arguments})");
+    check_twin(&condition, &text);
+}
+
+#[test]
+fn operators_and_query_functions_are_twins() {
+    for (operator, function, values) in [
+        ("on", "On", &["2024-02-29"][..]),
+        ("on-or-after", "OnOrAfter", &["2024-02-29"]),
+        ("on-or-before", "OnOrBefore", &["2024-02-29"]),
+        ("today", "Today", &[]),
+        ("tomorrow", "Tomorrow", &[]),
+        ("yesterday", "Yesterday", &[]),
+        ("last-seven-days", "Last7Days", &[]),
+        ("next-seven-days", "Next7Days", &[]),
+        ("last-week", "LastWeek", &[]),
+        ("this-week", "ThisWeek", &[]),
+        ("next-week", "NextWeek", &[]),
+        ("last-month", "LastMonth", &[]),
+        ("this-month", "ThisMonth", &[]),
+        ("next-month", "NextMonth", &[]),
+        ("last-year", "LastYear", &[]),
+        ("this-year", "ThisYear", &[]),
+        ("next-year", "NextYear", &[]),
+        ("last-x-hours", "LastXHours", &["3"]),
+        ("next-x-hours", "NextXHours", &["3"]),
+        ("last-x-days", "LastXDays", &["3"]),
+        ("next-x-days", "NextXDays", &["3"]),
+        ("last-x-weeks", "LastXWeeks", &["3"]),
+        ("next-x-weeks", "NextXWeeks", &["3"]),
+        ("last-x-months", "LastXMonths", &["3"]),
+        ("next-x-months", "NextXMonths", &["3"]),
+        ("last-x-years", "LastXYears", &["3"]),
+        ("next-x-years", "NextXYears", &["3"]),
+        ("olderthan-x-minutes", "OlderThanXMinutes", &["3"]),
+        ("olderthan-x-hours", "OlderThanXHours", &["3"]),
+        ("olderthan-x-days", "OlderThanXDays", &["3"]),
+        ("olderthan-x-weeks", "OlderThanXWeeks", &["3"]),
+        ("olderthan-x-months", "OlderThanXMonths", &["3"]),
+        ("olderthan-x-years", "OlderThanXYears", &["3"]),
+        ("this-fiscal-period", "ThisFiscalPeriod", &[]),
+        ("last-fiscal-period", "LastFiscalPeriod", &[]),
+        ("next-fiscal-period", "NextFiscalPeriod", &[]),
+        ("this-fiscal-year", "ThisFiscalYear", &[]),
+        ("last-fiscal-year", "LastFiscalYear", &[]),
+        ("next-fiscal-year", "NextFiscalYear", &[]),
+        ("last-x-fiscal-periods", "LastXFiscalPeriods", &["3"]),
+        ("next-x-fiscal-periods", "NextXFiscalPeriods", &["3"]),
+        ("last-x-fiscal-years", "LastXFiscalYears", &["3"]),
+        ("next-x-fiscal-years", "NextXFiscalYears", &["3"]),
+        ("in-fiscal-year", "InFiscalYear", &["2023"]),
+        ("in-fiscal-period", "InFiscalPeriod", &["3"]),
+        ("in-fiscal-period-and-year", "InFiscalPeriodAndYear", &["3", "2023"]),
+        ("in-or-before-fiscal-period-and-year", "InOrBeforeFiscalPeriodAndYear", &["3", "2023"]),
+        ("in-or-after-fiscal-period-and-year", "InOrAfterFiscalPeriodAndYear", &["3", "2023"]),
+    ] {
+        check_function("at", operator, function, values);
+    }
+    for (operator, function) in [
+        ("eq-userid", "EqualUserId"),
+        ("ne-userid", "NotEqualUserId"),
+        ("eq-userteams", "EqualUserTeams"),
+        ("eq-useroruserteams", "EqualUserOrUserTeams"),
+        ("eq-useroruserhierarchy", "EqualUserOrUserHierarchy"),
+        ("eq-useroruserhierarchyandteams", "EqualUserOrUserHierarchyAndTeams"),
+        ("eq-businessid", "EqualBusinessId"),
+        ("ne-businessid", "NotEqualBusinessId"),
+    ] {
+        check_function("holder", operator, function, &[]);
+    }
+    check_function("size", "eq-userlanguage", "EqualUserLanguage", &[]);
+    check_function("size", "between", "Between", &["3", "5"]);
+    check_function("size", "not-between", "NotBetween", &["3", "5"]);
+    let id = "0a7de3f2-8c11-4f1c-9e35-5f4d1b1f7a10";
+    for (operator, function) in [
+        ("under", "Under"),
+        ("eq-or-under", "UnderOrEqual"),
+        ("above", "Above"),
+        ("eq-or-above", "AboveOrEqual"),
+        ("not-under", "NotUnder"),
+    ] {
+        check_function("thingid", operator, function, &[id]);
+        check_function("holder", operator, function, &[id]);
+    }
+    let choices = "<condition attribute='tags' operator='contain-values'><value>2</value><value>1</value></condition>";
+    let list = "(PropertyName='tags',PropertyValues=['1','2'])";
+    check_twin(choices, &format!("Microsoft.Dynamics.CRM.ContainValues{list}"));
+    let choices = choices.replace("contain-", "not-contain-");
+    check_twin(&choices, &format!("Microsoft.Dynamics.CRM.DoesNotContainValues{list}"));
+    check_twin(&on("name", "like", "a_[b-d]%"), "startswith(name,'a_[b-d]')");
+    check_twin(&on("name", "begins-with", "a_[b-d]"), "startswith(name,'a_[b-d]')");
+}
+
+fn link(kind: &str, inside: &str) -> String {
+    format!(
+        "<link-entity name='thing' from='holder' to='thingid' link-type='{kind}'>{inside}</link-entity>"
+    )
+}
+
+#[test]
+fn links_that_are_conditions_are_twins_of_lambdas() {
+    let big = format!("<filter>{}</filter>", on("size", "gt", "5"));
+    check_twin(&link("any", ""), "held/any()");
+    check_twin(&link("any", &big), "held/any(o:o/size gt 5)");
+    check_twin(&link("not all", &big), "held/any(o:o/size gt 5)");
+    check_twin(&link("not any", &big), "not held/any(o:o/size gt 5)");
+    check_twin(&link("all", &big), "held/any() and not held/any(o:o/size gt 5)");
+    let either =
+        format!("<filter type='or'>{}{}</filter>", on("size", "eq", "1"), link("any", &big));
+    check_twin(&either, "size eq 1 or held/any(o:o/size gt 5)");
+    let nested = format!("<filter>{}{}</filter>", on("size", "gt", "5"), link("not any", &big));
+    check_twin(&link("any", &nested), "held/any(o:o/size gt 5 and not o/held/any(p:p/size gt 5))");
+    // Beside the filters of the root, for the types that stand there.
+    for kind in ["exists", "in"] {
+        let text =
+            entity(&format!("<filter>{}</filter>{}", on("size", "eq", "1"), link(kind, &big)));
+        let (catalog, table) = sample::catalog();
+        let twin = sample::options("size eq 1 and held/any(o:o/size gt 5)", "").expect("decodes");
+        let twin = odata::parse(&catalog, &table, &twin).expect("binds").query.filter;
+        assert_eq!(filter_of(&text), twin, "{kind}");
+        let inner = link(kind, &link(kind, &big));
+        let twin = sample::options("held/any(o:o/held/any(p:p/size gt 5))", "").expect("decodes");
+        let twin = odata::parse(&catalog, &table, &twin).expect("binds").query.filter;
+        assert_eq!(filter_of(&entity(&inner)), twin, "{kind}");
+    }
+}
+
+#[test]
+fn links_inside_of_conditions_join_and_compare_with_the_row_outside() {
+    let join = "<link-entity name='thing' from='thingid' to='holder' alias='up'><filter><condition attribute='size' operator='gt' value='1'/></filter></link-entity>";
+    let outer = "<filter><condition attribute='size' operator='lt' valueof='thing.size'/><condition attribute='size' operator='lt' valueof='up.size'/></filter>";
+    let text = entity(&format!("<filter>{}</filter>", link("any", &format!("{join}{outer}"))));
+    let Some(Filter::Exists(exists)) = filter_of(&text) else { panic!("a condition") };
+    assert_eq!(exists.joins.len(), 1);
+    assert_eq!(exists.joins[0].kind, JoinKind::Inner);
+    let Some(Filter::And(parts)) = &exists.filter else { panic!("two parts") };
+    assert!(
+        matches!(&parts[0], Filter::CompareOuter { levels: 1, outer, .. } if outer.source == 0)
+    );
+    assert!(matches!(&parts[1], Filter::CompareColumns { right, .. } if right.source == 1));
+}
+
+fn check_refused(inside: &str, want: &str) {
+    let err = parse(&entity(inside)).expect_err(inside).to_string();
+    assert!(err.contains(want), "{inside}: {err}");
+}
+
+#[test]
+fn what_conditions_do_not_take_is_named() {
+    let filter = |inside: &str| format!("<filter>{inside}</filter>");
+    check_refused(&filter(&on("name", "resembles", "a")), "`resembles`");
+    check_refused(&filter(&on("at", "today", "1")), "`today` does not take 1 values");
+    check_refused(&filter(&on("at", "last-x-days", "x")), "`x`");
+    check_refused(&filter(&on("name", "on", "2024-01-01")), "holds no dates");
+    check_refused(&filter(&on("size", "like", "1%")), "holds no text");
+    check_refused(&filter(&on("name", "contain-values", "1")), "no multi-select choice");
+    check_refused(&filter(&on("name", "under", "1")), "`1`");
+    check_refused(&filter("<condition attribute='name' operator='eq-userid'/>"), "holds no ids");
+    check_refused(
+        &filter("<condition attribute='name' operator='like' valueof='notes'/>"),
+        "`like`",
+    );
+    check_refused(&filter(&link("exists", "")), "exists inside a filter");
+    check_refused(&filter(&link("inner", "")), "inner inside a filter");
+    check_refused(&link("any", ""), "any");
+    check_refused(&link("exists", "<attribute name='size'/>"), "attribute");
+    check_refused(&link("exists", "<order attribute='size'/>"), "order");
+    check_refused(&filter(&link("any", "").repeat(16)), "15");
+    check_refused(&link("exists", "").repeat(16), "15");
+    let values: String = (0..2_001).map(|value| format!("<value>{value}</value>")).collect();
+    let many = format!("<condition attribute='size' operator='in'>{values}</condition>");
+    check_refused(&filter(&many), "2000");
+    check_refused(&filter(&on("size", "eq", "1").repeat(501)), "500");
+}
+
+#[test]
+fn natural_joins_show_their_key_once() {
+    let all = "<all-attributes/>";
+    let names = |kind: &str| {
+        let text = "<link-entity name='thing' from='thingid' to='holder' alias='a' link-type='KIND'>ALL</link-entity>";
+        let fetched =
+            parse(&entity(&text.replace("KIND", kind).replace("ALL", all))).expect("binds");
+        let names = fetched.outputs.iter().map(|output| output.name.to_string());
+        names.collect::<Vec<_>>()
+    };
+    assert!(names("inner").contains(&"a.thingid".to_owned()));
+    assert!(!names("natural").contains(&"a.thingid".to_owned()));
+    assert_eq!(names("natural").len() + 1, names("inner").len());
 }
 
 #[test]
@@ -103,6 +306,10 @@ fn piece() -> impl Strategy<Value = String> {
         Just("to='holder'"),
         Just("alias='a'"),
         Just("link-type='outer'"),
+        Just("link-type='any'"),
+        Just("link-type='exists'"),
+        Just("operator='today'"),
+        Just("operator='under'"),
         Just("top='3'"),
         Just("page='2'"),
         Just("count='0'"),

@@ -2,10 +2,9 @@
 
 use crate::sample;
 use model::{ColumnIndex, ColumnKind, Date, Decimal, Table, Timestamp, Uuid, Value};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
 use query::odata::{self, Options};
-use query::{ColumnRef, Compare, Error, Filter, Match};
+use query::{ColumnRef, Compare, Error, Exists, Filter, Hierarchy, Line, Match, Pattern};
 use std::fmt::Write;
 
 fn parse(filter: &str, aliases: &str) -> Result<Filter, Error> {
@@ -14,21 +13,26 @@ fn parse(filter: &str, aliases: &str) -> Result<Filter, Error> {
 
 fn parse_any(filter: &str, aliases: &str) -> Result<Option<Filter>, Error> {
     let (catalog, table) = sample::catalog();
-    let filter = utf8_percent_encode(filter, NON_ALPHANUMERIC);
-    let options = Options::parse(&format!("$filter={filter}&{aliases}"))?;
+    let options = sample::options(filter, aliases)?;
     let parsed = odata::parse(&catalog, &table, &options)?;
     Ok(parsed.query.filter)
 }
 
 /// A filter as OData text, in the one form that parses back to the same tree.
 fn print(table: &Table, filter: &Filter) -> String {
-    let name = |column: &ColumnRef| match column.source {
+    print_in(table, filter, "")
+}
+
+/// The same inside of lambdas, whose range variable and slash come before every path.
+fn print_in(table: &Table, filter: &Filter, range: &str) -> String {
+    let bare = |column: &ColumnRef| match column.source {
         0 => table.value_name(column.column).to_owned(),
         source => format!("{source}/{}", table.value_name(column.column)),
     };
+    let name = |column: &ColumnRef| format!("{range}{}", bare(column));
     match filter {
-        Filter::And(all) => print_list(table, all, " and "),
-        Filter::Or(any) => print_list(table, any, " or "),
+        Filter::And(all) => print_list(table, all, " and ", range),
+        Filter::Or(any) => print_list(table, any, " or ", range),
         Filter::Compare { column, compare, value } => {
             format!("{} {} {}", name(column), operator(*compare), literal(value))
         }
@@ -45,10 +49,43 @@ fn print(table: &Table, filter: &Filter) -> String {
                 other => format!("\"{}\"", literal(other)),
             });
             let values = values.collect::<Vec<_>>().join(",");
-            let name = name(column);
+            let name = bare(column);
             format!(
-                "Microsoft.Dynamics.CRM.{function}(PropertyName='{name}',PropertyValues=[{values}])"
+                "{range}Microsoft.Dynamics.CRM.{function}(PropertyName='{name}',PropertyValues=[{values}])"
             )
+        }
+        Filter::Choices { column, values, negated } => {
+            let function = if *negated { "DoesNotContainValues" } else { "ContainValues" };
+            let values = values.iter().map(|value| format!("'{value}'")).collect::<Vec<_>>();
+            let (name, values) = (bare(column), values.join(","));
+            format!(
+                "{range}Microsoft.Dynamics.CRM.{function}(PropertyName='{name}',PropertyValues=[{values}])"
+            )
+        }
+        Filter::Like { column, pattern, negated } => {
+            let text = pattern.text().replace('\'', "''");
+            let start = text.strip_suffix('%').expect("an open end");
+            let not = if *negated { "not " } else { "" };
+            format!("{not}startswith({},'{start}')", name(column))
+        }
+        Filter::Hierarchy(hierarchy) if !hierarchy.negated => {
+            let Hierarchy { column, of, line, .. } = &**hierarchy;
+            let function = if *line == Line::Under { "Under" } else { "Above" };
+            let name = bare(column);
+            format!(
+                "{range}Microsoft.Dynamics.CRM.{function}(PropertyName='{name}',PropertyValue='{of}')"
+            )
+        }
+        Filter::Exists(exists) => {
+            let not = if exists.negated { "not " } else { "" };
+            let inner = format!("{}o", range.trim_end_matches('/'));
+            let filter = exists.filter.as_ref();
+            let filter = filter
+                .map(|filter| format!("{inner}:{}", print_in(table, filter, &format!("{inner}/"))));
+            format!("{not}{range}held/any({})", filter.unwrap_or_default())
+        }
+        Filter::Hierarchy(_) | Filter::CompareOuter { .. } | Filter::Ranges { .. } => {
+            unreachable!("not made here")
         }
         Filter::Text { column, matches, text, negated } => {
             let function = match matches {
@@ -70,10 +107,10 @@ fn print(table: &Table, filter: &Filter) -> String {
     }
 }
 
-fn print_list(table: &Table, list: &[Filter], between: &str) -> String {
+fn print_list(table: &Table, list: &[Filter], between: &str, range: &str) -> String {
     let items = list.iter().map(|item| match item {
-        Filter::And(_) | Filter::Or(_) => format!("({})", print(table, item)),
-        _ => print(table, item),
+        Filter::And(_) | Filter::Or(_) => format!("({})", print_in(table, item, range)),
+        _ => print_in(table, item, range),
     });
     items.collect::<Vec<_>>().join(between)
 }
@@ -146,16 +183,8 @@ fn any_leaf() -> BoxedStrategy<Filter> {
         .map(|(column, definition)| (ColumnRef::root(column), definition.kind.clone()))
         .filter(|(_, kind)| !matches!(kind, ColumnKind::MultiChoice { .. }))
         .collect();
-    let lookup = |kind: &ColumnKind| matches!(kind, ColumnKind::Lookup { .. });
     let against = (proptest::sample::select(columns.clone()), any_compare())
         .prop_flat_map(move |((column, kind), compare)| {
-            let compare = match compare {
-                Compare::Greater | Compare::Less if lookup(&kind) => Compare::Equal,
-                Compare::GreaterOrEqual | Compare::LessOrEqual if lookup(&kind) => {
-                    Compare::NotEqual
-                }
-                _ => compare,
-            };
             value_of(&kind).prop_map(move |value| Filter::Compare { column, compare, value })
         })
         .boxed();
@@ -195,20 +224,67 @@ fn any_leaf() -> BoxedStrategy<Filter> {
             right: ColumnRef::root(ColumnIndex(17)),
         })
         .boxed();
-    prop_oneof![against, among, null, found, columns].boxed()
+    let like = ("[A-c_%^\\[\\]-]{0,6}[_\\[]", any::<bool>())
+        .prop_map(|(text, negated)| (format!("{text}%"), negated))
+        .prop_filter("wild cards inside", |(text, _)| {
+            Pattern::simple(text).is_none()
+                && Pattern::parse(text).parts().last() == Some(&query::Part::Any)
+        })
+        .prop_map(|(text, negated)| Filter::Like {
+            column: ColumnRef::root(ColumnIndex(1)),
+            pattern: Pattern::parse(&text),
+            negated,
+        })
+        .boxed();
+    let choices = (proptest::collection::btree_set(1..5_i32, 1..4), any::<bool>())
+        .prop_map(|(values, negated)| Filter::Choices {
+            column: ColumnRef::root(ColumnIndex(12)),
+            values: values.into_iter().collect(),
+            negated,
+        })
+        .boxed();
+    prop_oneof![
+        2 => against,
+        2 => among,
+        1 => null,
+        1 => found,
+        1 => columns,
+        1 => like,
+        1 => choices,
+    ]
+    .boxed()
+}
+
+fn held(filter: Option<Filter>, negated: bool) -> Filter {
+    let (_, table) = sample::catalog();
+    let from = table.index_of("holder").expect("it exists");
+    let mut exists = Exists::new(&table, from, ColumnRef::root(table.primary_key));
+    exists.filter = filter;
+    exists.negated = negated;
+    exists.into()
 }
 
 fn any_filter() -> impl Strategy<Value = Filter> {
     any_leaf().prop_recursive(4, 24, 4, |inner| {
-        let list = proptest::collection::vec(inner, 2..4);
-        prop_oneof![list.clone().prop_map(Filter::And), list.prop_map(Filter::Or)]
+        let list = proptest::collection::vec(inner.clone(), 2..4);
+        let related = (proptest::option::of(inner), any::<bool>());
+        prop_oneof![
+            list.clone().prop_map(Filter::And),
+            list.prop_map(Filter::Or),
+            related.prop_map(|(filter, negated)| held(filter, negated)),
+        ]
     })
 }
 
 fn any_row() -> impl Strategy<Value = Vec<Value>> {
     let (_, table) = sample::catalog();
     let columns = table.indexed_columns().map(|(_, column)| match column.kind {
-        ColumnKind::MultiChoice { .. } => Just(Value::Null).boxed(),
+        ColumnKind::MultiChoice { .. } => proptest::collection::btree_set(1..5_i32, 0..3)
+            .prop_map(|set| match set.is_empty() {
+                true => Value::Null,
+                false => Value::Choices(set.into_iter().collect()),
+            })
+            .boxed(),
         _ => prop_oneof![Just(Value::Null), value_of(&column.kind)].boxed(),
     });
     columns.collect::<Vec<_>>()
@@ -264,6 +340,8 @@ proptest! {
             Just("not"), Just("("), Just(")"), Just("'a'"), Just("5"), Just("null"), Just(","),
             Just("contains("), Just("Microsoft.Dynamics.CRM.In("), Just("PropertyName='size'"),
             Just("PropertyValues="), Just("["), Just("]"), Just("@a"), Just("/"), Just("any"),
+            Just("held/any("), Just("o:"), Just("o/size"), Just("holder/"), Just("o/held/all("),
+            Just("Microsoft.Dynamics.CRM.Today("), Just("tolower("),
         ],
         0..16,
     )) {
@@ -294,13 +372,16 @@ fn operators_bind_as_documented() {
     check("size eq @absent", "size eq null");
     check("weight gt target", "weight gt target");
     check("((size eq 1))", "size eq 1");
+    check("tolower(name) eq 'X'", "name eq 'X'");
+    check("contains(tolower(name),tolower('X'))", "contains(name,'X')");
+    let id = "0a7de3f2-8c11-4f1c-9e35-5f4d1b1f7a10";
+    check(&format!("_holder_value gt {id}"), &format!("_holder_value gt {id}"));
 }
 
 /// The tree of one text over joined tables, and what is joined: per table, to which source's column.
 fn check_joined(text: &str, want: &str, joins: &[(u16, &str)]) {
     let (catalog, table) = sample::catalog();
-    let raw = format!("$filter={text}&@n=5&@t='x'");
-    let options = odata::Options::parse(&raw).expect("decodes");
+    let options = sample::options(text, "@n=5&@t='x'").expect("decodes");
     let query =
         odata::parse(&catalog, &table, &options).unwrap_or_else(|err| panic!("{err}")).query;
     let filter = query.filter.as_ref().expect("there is a filter");
@@ -406,26 +487,124 @@ fn query_functions_become_conditions() {
     );
     check(
         &call("On", "'at',PropertyValue='2024-01-31'"),
-        "at ge 2024-01-31T00:00:00Z and at le 2024-01-31T23:59:59Z",
+        "at ge 2024-01-31T00:00:00Z and at lt 2024-02-01T00:00:00Z",
     );
     check(&call("OnOrAfter", "'day',PropertyValue=2024-01-31"), "day ge 2024-01-31");
-    check(&call("OnOrBefore", "'at',PropertyValue='2024-01-31'"), "at le 2024-01-31T23:59:59Z");
+    check(&call("OnOrBefore", "'at',PropertyValue='2024-01-31'"), "at lt 2024-02-01T00:00:00Z");
+    check(&call("Today", "'day'"), "day eq 2024-03-31");
+    check(&call("ThisWeek", "'day'"), "day ge 2024-03-31 and day lt 2024-04-07");
+    check(&call("LastXDays", "'day',PropertyValue=2"), "day ge 2024-03-29 and day le 2024-03-31");
+    check(
+        &call("InFiscalPeriodAndYear", "'day',PropertyValue1=2,PropertyValue2=2023"),
+        "day ge 2023-04-01 and day lt 2023-07-01",
+    );
+    // Columns go by their logical names, too.
+    let id = "0a7de3f2-8c11-4f1c-9e35-5f4d1b1f7a10";
+    let list = format!("PropertyValues=['{{{id}}}']");
+    check(
+        &call("In", &format!("'holder',{list}")),
+        &format!(
+            "Microsoft.Dynamics.CRM.In(PropertyName='_holder_value',PropertyValues=[\"{id}\"])"
+        ),
+    );
+    check(
+        &call("ContainValues", "'tags',PropertyValues=['3',1]"),
+        "Microsoft.Dynamics.CRM.ContainValues(PropertyName='tags',PropertyValues=['1','3'])",
+    );
+    let me = "00000000-0000-0000-0000-0000000a11ce";
+    check(&call("EqualUserId", "'thingid'"), &format!("thingid eq {me}"));
+    check(&call("NotEqualUserId", "'holder'"), &format!("_holder_value ne {me}"));
+    check(
+        &call("EqualBusinessId", "'holder'"),
+        "_holder_value eq 00000000-0000-0000-0000-0000000000b0",
+    );
+    check(
+        &call("EqualUserLanguage", "'size'"),
+        "Microsoft.Dynamics.CRM.In(PropertyName='size',PropertyValues=[\"-1\",\"1033\"])",
+    );
+    let under = |name: &str, function: &str| {
+        format!("Microsoft.Dynamics.CRM.{function}(PropertyName='{name}',PropertyValue='{id}')")
+    };
+    check(&under("thingid", "Under"), &under("thingid", "Under"));
+    check(&under("holder", "Above"), &under("_holder_value", "Above"));
+    check(
+        &under("thingid", "UnderOrEqual"),
+        &format!("thingid eq {id} or {}", under("thingid", "Under")),
+    );
+}
+
+#[test]
+fn patterns_may_hold_wild_cards() {
+    check("startswith(name,'a_b')", "startswith(name,'a_b')");
+    check("startswith(name,'50%')", "startswith(name,'50')");
+    check("contains(name,'%')", "name ne null");
+    check("endswith(name,'a')", "endswith(name,'a')");
+    check("contains(name,'[%]')", "contains(name,'[%]')");
+    check("not startswith(name,'[A-C]x')", "not startswith(name,'[a-c]x')");
+}
+
+#[test]
+fn lambdas_are_conditions_about_other_rows() {
+    check("held/any()", "held/any()");
+    check("held/any(o:o/size gt 5)", "held/any(o:o/size gt 5)");
+    check(
+        "held/any(x: x/size gt 5 and contains(x/name,'a'))",
+        "held/any(o:o/size gt 5 and contains(o/name,'a'))",
+    );
+    check("held/any(x : 5 eq x/size)", "held/any(o:o/size eq 5)");
+    check("held/any(x:5 eq x/size)", "held/any(o:o/size eq 5)");
+    check("held/any(x:(x/size eq 5))", "held/any(o:o/size eq 5)");
+    check("held/any(x:not (x/size gt 5))", "held/any(o:o/size le 5 or o/size eq null)");
+    check("not held/any(x:x/size gt 5)", "not held/any(o:o/size gt 5)");
+    check("held/all(x:x/size gt 5)", "not held/any(o:o/size le 5 or o/size eq null)");
+    check("not held/all(x:x/size gt 5)", "held/any(o:o/size le 5 or o/size eq null)");
+    check(
+        "size eq 1 or held/any(a:a/held/any(b:b/size eq 1) and a/held/any())",
+        "size eq 1 or held/any(o:o/held/any(oo:oo/size eq 1) and o/held/any())",
+    );
+    check(
+        "held/any(o1:(o1/Microsoft.Dynamics.CRM.In(PropertyName='size',PropertyValues=['5','6'])))",
+        "held/any(o:o/Microsoft.Dynamics.CRM.In(PropertyName='size',PropertyValues=[\"5\",\"6\"]))",
+    );
+    check_refused("held/all()", "syntax");
+    check_refused("held/any(o:)", "syntax");
+    check_refused("held/any(size eq 1)", "syntax");
+    check_refused("held/any(o:size eq 1)", "range variable `o`");
+    check_refused("held/any(o:o/held/any(p:o/size eq 1))", "range variable `p`");
+    check_refused("held/any(o:Microsoft.Dynamics.CRM.Today(PropertyName='at'))", "range variable");
+    check_refused("holder/any(o:o/size eq 1)", "single-valued");
+    check_refused("nothing/any()", "`nothing`");
+    check_refused("held/size eq 1", "collection-valued");
+    let many = vec!["held/any()"; 16].join(" or ");
+    check_refused(&many, "15");
+}
+
+#[test]
+fn paths_inside_and_before_lambdas_are_joins_of_their_place() {
+    let (catalog, table) = sample::catalog();
+    let text = "holder/held/any(o:o/holder/size eq 1 and o/size eq 2) and holder/size eq 3";
+    let options = sample::options(text, "").expect("decodes");
+    let query = odata::parse(&catalog, &table, &options).expect("binds").query;
+    assert_eq!(query.joins.len(), 1);
+    let Some(Filter::And(parts)) = query.filter else { panic!("two parts") };
+    let Filter::Exists(exists) = &parts[0] else { panic!("a lambda") };
+    assert_eq!((exists.to.source, exists.joins.len()), (1, 1));
+    let inner = exists.filter.as_ref().map(|filter| print(&table, filter));
+    assert_eq!(inner.as_deref(), Some("1/size eq 1 and size eq 2"));
+    // A query function of a path.
+    let today = "holder/Microsoft.Dynamics.CRM.Today(PropertyName='day')";
+    check_joined(today, "1/day eq 2024-03-31", &[(0, "_holder_value")]);
 }
 
 #[test]
 fn what_is_not_honoured_is_named() {
-    check_refused("holder/Microsoft.Dynamics.CRM.In(PropertyName='name')", "function `holder/");
-    check_refused("holder/any(o:o/name eq 'x')", "lambda `holder/any`");
-    check_refused("tolower(name) eq 'x'", "tolower");
+    check_refused("toupper(name) eq 'x'", "toupper");
+    check_refused("holder/length(name) eq 1", "function `holder/");
     check_refused("size add 1 eq 2", "add");
     check_refused("size in (1,2)", "`in`");
     check_refused("done", "without operator");
     check_refused("1 eq 1", "two literals");
-    check_refused("contains(name,'50%')", "'50%'");
-    check_refused("startswith(name,'a_b')", "'a_b'");
     check_refused("tags eq '1'", "tags");
-    check_refused("_holder_value gt 0a7de3f2-8c11-4f1c-9e35-5f4d1b1f7a10", "_holder_value");
-    check_refused("Microsoft.Dynamics.CRM.Last7Days(PropertyName='at')", "Last7Days");
     check_refused("Microsoft.Dynamics.CRM.Nothing(PropertyName='at')", "no function");
     check_refused(
         "not Microsoft.Dynamics.CRM.In(PropertyName='size',PropertyValues=['1'])",

@@ -1,10 +1,12 @@
-//! One table with a column of every kind.
+//! One table with a column of every kind and a tree of its rows; users and members of teams.
 
 use model::{
-    AlternateKey, Catalog, ChoiceOption, Column, ColumnId, ColumnIndex, ColumnKind,
-    DateTimeBehavior, Decimal, Label, LookupKind, LookupTarget, Ownership, RequiredLevel, Table,
-    TableDefinition, TableId, TableKind, TextFormat, Uuid,
+    AlternateKey, Cascade, Catalog, ChoiceOption, Column, ColumnId, ColumnIndex, ColumnKind,
+    DateTimeBehavior, Decimal, DeleteAction, Label, LookupKind, LookupTarget, OneToMany, Ownership,
+    RequiredLevel, Table, TableDefinition, TableId, TableKind, TextFormat, Timestamp, Uuid,
 };
+use query::odata::Options;
+use query::{Context, Settings};
 use std::sync::Arc;
 
 fn column(number: u32, name: &str, kind: ColumnKind) -> Column {
@@ -27,7 +29,7 @@ fn column(number: u32, name: &str, kind: ColumnKind) -> Column {
     }
 }
 
-fn options() -> Vec<ChoiceOption> {
+fn choices() -> Vec<ChoiceOption> {
     let option = |value: i32| ChoiceOption {
         value,
         label: Label::english(format!("option {value}")),
@@ -77,8 +79,8 @@ fn columns() -> Vec<Column> {
         ),
         date("at", 10, DateTimeBehavior::UserLocal),
         date("day", 11, DateTimeBehavior::DateOnly),
-        column(12, "color", ColumnKind::Choice { options: options(), default: None }),
-        column(13, "tags", ColumnKind::MultiChoice { options: options() }),
+        column(12, "color", ColumnKind::Choice { options: choices(), default: None }),
+        column(13, "tags", ColumnKind::MultiChoice { options: choices() }),
         lookup("holder", 14, "thing"),
         column(15, "versionnumber", ColumnKind::BigInt),
         lookup("transactioncurrencyid", 16, "thing"),
@@ -127,6 +129,55 @@ pub(crate) fn catalog() -> (Arc<Catalog>, Arc<Table>) {
             columns: vec![ColumnIndex(1)],
         }],
     }));
-    let catalog = Arc::new(Catalog::new(1, vec![Arc::clone(&table)], Vec::new()));
-    (catalog, table)
+    let lookup = |name: &str, number, target: &str| {
+        let targets = vec![LookupTarget { table: target.into(), navigation: name.into() }];
+        column(number, name, ColumnKind::Lookup { kind: LookupKind::Plain, targets })
+    };
+    let key = |name: &str| column(1, name, ColumnKind::Guid);
+    let other = |number, name: &str, columns| {
+        let mut other = table.definition().clone();
+        other.id = TableId(number);
+        other.metadata_id = Uuid::from_u128(number.into());
+        other.logical_name = name.into();
+        other.schema_name = name.into();
+        other.entity_set_name = format!("{name}s").into();
+        other.columns = columns;
+        other.primary_name = None;
+        other.keys = Vec::new();
+        Arc::new(Table::new(other))
+    };
+    let user = vec![key("systemuserid"), lookup("parentsystemuserid", 2, "systemuser")];
+    let guid = |name: &str, number| column(number, name, ColumnKind::Guid);
+    let member = vec![key("teammembershipid"), guid("systemuserid", 2), guid("teamid", 3)];
+    let tables =
+        vec![Arc::clone(&table), other(8, "systemuser", user), other(9, "teammembership", member)];
+    let held = OneToMany {
+        metadata_id: Uuid::from_u128(10),
+        schema_name: "thing_held".into(),
+        referenced_table: "thing".into(),
+        referenced_column: "thingid".into(),
+        referencing_table: "thing".into(),
+        referencing_column: "holder".into(),
+        referenced_navigation: "held".into(),
+        referencing_navigation: "holder".into(),
+        cascade: Cascade::on_delete(DeleteAction::RemoveLink),
+        is_custom: true,
+        is_hierarchical: true,
+        settings: model::RelationshipSettings::default(),
+    };
+    (Arc::new(Catalog::new(1, tables, vec![Arc::new(held)])), table)
+}
+
+/// A Sunday noon, for a user in UTC with quarters from January.
+pub(crate) fn context() -> Context {
+    let now = Timestamp::parse("2024-03-31T12:00:00Z").expect("an instant");
+    Context::with(now, Uuid::from_u128(0xA11CE), Uuid::from_u128(0xB0), Settings::default())
+}
+
+/// OData options of a filter, asked for in that context.
+pub(crate) fn options(filter: &str, more: &str) -> Result<Options, query::Error> {
+    let filter = percent_encoding::utf8_percent_encode(filter, percent_encoding::NON_ALPHANUMERIC);
+    let mut options = Options::parse(&format!("$filter={filter}&{more}"))?;
+    options.context = context();
+    Ok(options)
 }

@@ -23,7 +23,8 @@ use tokio::runtime::Builder;
 use webapi::{Incoming, Settings, WebApi};
 
 /// Features that this service has, as `needs:` names them. A file that needs another one is skipped, and counted.
-const FEATURES: [&str; 5] = ["batch", "elastic", "fetchxml", "jobs", "navigation-filter"];
+pub(crate) const FEATURES: [&str; 5] =
+    ["batch", "elastic", "fetchxml", "jobs", "navigation-filter"];
 
 /// Names one file, or several by a piece of their paths, while working on them.
 const FILTER_VARIABLE: &str = "SHEAF_SCENARIOS";
@@ -79,7 +80,9 @@ where
     })
 }
 
-async fn client(stores: Stores) -> Client<impl AsyncFn(Request) -> Result<Response, String>> {
+pub(crate) async fn client(
+    stores: Stores,
+) -> Client<impl AsyncFn(Request) -> Result<Response, String>> {
     let pipeline = Arc::new(Pipeline::open(stores, NOW, 1).await.expect("the store opens"));
     let api = WebApi::new(Arc::clone(&pipeline), Settings::default());
     let send = async move |request: Request| {
@@ -130,7 +133,7 @@ fn every_scenario_holds_on_sqlite_and_the_lsm() {
     check("sqlite and lsm", open);
 }
 
-fn open_embedded(directory: &Path) -> Stores {
+pub(crate) fn open_embedded(directory: &Path) -> Stores {
     std::fs::create_dir_all(directory).expect("a directory");
     // What survives a power failure is not asked here.
     let options = SqliteOptions { synchronous: Synchronous::Normal, ..Default::default() };

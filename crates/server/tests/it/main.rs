@@ -7,6 +7,8 @@ mod conformance;
 mod elastic;
 mod house;
 mod jobs;
+mod laws;
 mod limits;
 mod messages;
+mod rights;
 mod shutdown;

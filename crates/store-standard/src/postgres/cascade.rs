@@ -62,6 +62,15 @@ pub(super) async fn of_delete(
     steps(catalog, author, &deleted, &pointers)
 }
 
+/// These rows and what goes with them by Cascade.
+pub(super) async fn along(
+    transaction: &mut Transaction<'_>,
+    catalog: &Catalog,
+    roots: BTreeSet<Place>,
+) -> Result<BTreeSet<Place>, Error> {
+    follow(transaction, catalog, roots).await.map(|(deleted, _)| deleted)
+}
+
 /// The rows that go, and who points to them.
 async fn follow(
     transaction: &mut Transaction<'_>,

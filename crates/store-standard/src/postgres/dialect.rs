@@ -10,7 +10,7 @@ use super::encode::form_of;
 use crate::dialect::{Dialect, Param};
 use crate::names;
 use model::{ColumnId, fold};
-use query::Match;
+use query::{Match, Part, Pattern};
 use std::borrow::Cow;
 
 /// PostgreSQL.
@@ -59,6 +59,35 @@ impl Dialect for Postgres {
         });
     }
 
+    fn like(&self, sql: &mut String, expression: &str, number: usize, pattern: &Pattern) -> Param {
+        let has_class = pattern.parts().iter().any(|part| matches!(part, Part::Class { .. }));
+        let (operator, text) = match has_class {
+            true => ("~", expression_of(pattern)),
+            false => ("LIKE", like_of(pattern)),
+        };
+        sql.push_str(&format!("{expression} {operator} ${number}::text"));
+        Param::Text(text)
+    }
+
+    fn ranges(
+        &self,
+        sql: &mut String,
+        expression: &str,
+        number: usize,
+        bounds: Vec<Param>,
+    ) -> Param {
+        let bounds = Param::List(bounds);
+        let form = form_of(&bounds).name();
+        // How many bounds are not above the value: an odd number inside of a range.
+        sql.push_str(&format!("width_bucket({expression}, ${number}::{form}[]) % 2 = 1"));
+        bounds
+    }
+
+    fn choices(&self, sql: &mut String, expression: &str, number: usize, values: &[i32]) -> Param {
+        sql.push_str(&format!("string_to_array({expression}, ',') && ${number}::text[]"));
+        Param::List(values.iter().map(|value| Param::Text(value.to_string())).collect())
+    }
+
     fn direction(&self, descending: bool, nullable: bool) -> &'static str {
         match (descending, nullable) {
             (false, true) => " NULLS FIRST",
@@ -72,6 +101,56 @@ impl Dialect for Postgres {
     fn decimals_are_scaled(&self) -> bool {
         false
     }
+}
+
+/// A character of a pattern. No stored text has a NUL, or the character that stands for it.
+fn storable(character: char) -> char {
+    if character == '\0' { '\u{1}' } else { character }
+}
+
+/// A pattern without classes, as `LIKE` takes it.
+fn like_of(pattern: &Pattern) -> String {
+    let mut text = String::new();
+    for part in pattern.parts() {
+        match part {
+            Part::Is(plain) => {
+                if matches!(plain, '%' | '_' | '\\') {
+                    text.push('\\');
+                }
+                text.push(storable(*plain));
+            }
+            Part::Any => text.push('%'),
+            Part::One | Part::Class { .. } => text.push('_'),
+        }
+    }
+    text
+}
+
+/// A pattern as an advanced regular expression. Every character is written by its number, so that
+/// none means anything.
+fn expression_of(pattern: &Pattern) -> String {
+    let number = |character: char| format!("\\U{:08x}", u32::from(storable(character)));
+    let mut text = String::from("^");
+    for part in pattern.parts() {
+        match part {
+            Part::Is(plain) => text.push_str(&number(*plain)),
+            Part::Any => text.push_str(".*"),
+            Part::One => text.push('.'),
+            // No character is in an empty class, and every one outside of it.
+            Part::Class { ranges, negated } if ranges.is_empty() => {
+                text.push_str(if *negated { "." } else { "(?!)" });
+            }
+            Part::Class { ranges, negated } => {
+                text.push_str(if *negated { "[^" } else { "[" });
+                for (first, last) in ranges {
+                    text.push_str(&format!("{}-{}", number(*first), number(*last)));
+                }
+                text.push(']');
+            }
+        }
+    }
+    text.push('$');
+    text
 }
 
 /// The fold of a text where it is not what `lower(rtrim(…))` makes of it.

@@ -10,6 +10,7 @@
 //! the versions of one row ascend.
 
 use super::cascade;
+use super::check;
 use super::connection::Step;
 use super::encode::Bound;
 use super::error::{Error, Fault, engine};
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use store::alternate::KeyParts;
 use store::judge::{Resolved, judge};
 use store::writes::{Fill, Insert, is_checked};
-use store::{Rejection, RowKey, RowOutcome, WriteOp, alternate};
+use store::{Check, Rejection, RowKey, RowOutcome, WriteOp, alternate};
 use tokio_postgres::Row;
 
 /// Row versions, one per row that is changed, in one row.
@@ -40,15 +41,18 @@ type Verdicts = Vec<Result<Resolved, Rejection>>;
 /// Runs the operations the quick way; the writes of the last ones are left pending.
 pub(super) async fn quickly(
     transaction: &mut Transaction<'_>,
-    catalog: &Catalog,
+    catalog: &Arc<Catalog>,
     author: Author,
-    ops: &[WriteOp],
+    (ops, checks): (&[WriteOp], &[Check]),
 ) -> Result<Vec<Vec<RowOutcome>>, Error> {
     let mut outcomes = Vec::with_capacity(ops.len());
     let mut rest = ops;
     while !rest.is_empty() {
-        let (phase, later) = rest.split_at(phase_length(rest));
+        let first = ops.len() - rest.len();
+        let (phase, later) = rest.split_at(phase_length(rest, first, checks));
         rest = later;
+        let own = checks_of(checks, first..first + phase.len());
+        check::run(transaction, catalog, &own).await?;
         let mut wishes = Wishes::default();
         let mut changed = 0;
         for op in phase {
@@ -104,12 +108,13 @@ pub(super) async fn quickly(
 /// Runs the operations the careful way: every failing row of the first failing one is told.
 pub(super) async fn carefully(
     transaction: &mut Transaction<'_>,
-    catalog: &Catalog,
+    catalog: &Arc<Catalog>,
     author: Author,
-    ops: &[WriteOp],
+    (ops, checks): (&[WriteOp], &[Check]),
 ) -> Result<Vec<Vec<RowOutcome>>, Error> {
     let mut outcomes = Vec::with_capacity(ops.len());
     for (place, op) in ops.iter().enumerate() {
+        check::run(transaction, catalog, &checks_of(checks, place..place + 1)).await?;
         let table = table_of(op);
         if let WriteOp::Fill(fill) = op {
             let mut wishes = Wishes::default();
@@ -149,8 +154,9 @@ pub(super) async fn carefully(
 /// How many operations may read before the first of them writes.
 ///
 /// An operation that reads what an earlier one writes waits for the next phase. Lookups to rows that
-/// an earlier insert brings are known without reading.
-fn phase_length(ops: &[WriteOp]) -> usize {
+/// an earlier insert brings are known without reading. `first`: the place of the first one in the write
+/// set, by which its checks are found.
+fn phase_length(ops: &[WriteOp], first: usize, checks: &[Check]) -> usize {
     let mut written: HashSet<TableId> = HashSet::new();
     let mut uncertain: HashSet<TableId> = HashSet::new();
     for (place, op) in ops.iter().enumerate() {
@@ -160,6 +166,9 @@ fn phase_length(ops: &[WriteOp]) -> usize {
         let reads_own = !matches!(op, WriteOp::Insert(_) | WriteOp::Fill(_));
         let waits = (reads_own && written.contains(&own))
             || deletes
+            || checks
+                .iter()
+                .any(|check| check.op == first + place && is_checked_in(check, &written))
             || bound_tables(op).any(|table| written.contains(&table))
             || lookups_of(op).any(|lookup| uncertain.contains(&lookup.table));
         if place > 0 && waits {
@@ -175,6 +184,17 @@ fn phase_length(ops: &[WriteOp]) -> usize {
         }
     }
     ops.len()
+}
+
+/// The checks of operations, with their places.
+fn checks_of(checks: &[Check], ops: std::ops::Range<usize>) -> Vec<(usize, &Check)> {
+    checks.iter().enumerate().filter(|(_, check)| ops.contains(&check.op)).collect()
+}
+
+/// Whether a check reads one of these tables.
+fn is_checked_in(check: &Check, written: &HashSet<TableId>) -> bool {
+    let along = check.cascades.iter().map(|(table, _)| table.id);
+    std::iter::once(check.table.id).chain(along).any(|table| written.contains(&table))
 }
 
 /// What an operation must know of the rows before it.

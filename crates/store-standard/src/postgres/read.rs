@@ -62,7 +62,8 @@ pub(super) async fn page(session: &mut Session, query: &BoundQuery) -> Result<Pa
     Ok(Page { cells, rows: kept, more: query.paging.look_ahead && rows.len() > kept, count })
 }
 
-fn step(select: Select) -> Result<Step, Error> {
+/// A query as a step.
+pub(super) fn step(select: Select) -> Result<Step, Error> {
     let params: Result<Vec<Bound>, Fault> = select.params.iter().map(Bound::param).collect();
     Ok(Step::run(select.sql, params.map_err(|fault| engine("encoding a query", fault))?))
 }

@@ -1,11 +1,10 @@
 //! Opens connections to the database file, each with what its work needs.
 //!
-//! Invariant: every connection has the function `fold` and the module `rarray`.
+//! Invariant: every connection has the functions of `functions` and the module `rarray`.
 
 use super::Synchronous;
 use super::error::{engine, statement_failed};
-use rusqlite::functions::FunctionFlags;
-use rusqlite::types::{ToSqlOutput, ValueRef};
+use super::functions;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
@@ -66,19 +65,7 @@ fn open(file: &Path, flags: OpenFlags) -> Result<Connection> {
     let conn = Connection::open_with_flags(file, flags).map_err(engine("opening the database"))?;
     conn.busy_timeout(LOCK_TIME_MAX).map_err(statement_failed)?;
     rusqlite::vtab::array::load_module(&conn).map_err(statement_failed)?;
-    let flags = FunctionFlags::SQLITE_UTF8
-        | FunctionFlags::SQLITE_DETERMINISTIC
-        | FunctionFlags::SQLITE_INNOCUOUS;
-    conn.create_scalar_function("fold", 1, flags, |context| {
-        Ok(match context.get_raw(0) {
-            ValueRef::Text(text) => {
-                let text = std::str::from_utf8(text)?;
-                ToSqlOutput::from(model::fold(text).into_owned())
-            }
-            _ => ToSqlOutput::Borrowed(ValueRef::Null),
-        })
-    })
-    .map_err(statement_failed)?;
+    functions::add(&conn).map_err(statement_failed)?;
     Ok(conn)
 }
 

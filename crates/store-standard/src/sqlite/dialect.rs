@@ -3,12 +3,12 @@
 use crate::dialect::{Dialect, Param};
 use crate::names;
 use model::ColumnId;
-use query::Match;
+use query::{Match, Pattern};
 use rusqlite::Statement;
 use rusqlite::types::Value as Sql;
 use std::rc::Rc;
 
-/// SQLite. Needs the function `fold` and the module `rarray` on its connection.
+/// SQLite. Needs the functions of [`super::functions`] and the module `rarray` on its connection.
 pub(crate) struct Sqlite;
 
 impl Dialect for Sqlite {
@@ -42,6 +42,34 @@ impl Dialect for Sqlite {
             Match::Contains | Match::StartsWith => format!("instr({expression}, ?{number}) > 0"),
             Match::EndsWith => format!("substr({expression}, -length(?{number})) = ?{number}"),
         });
+    }
+
+    fn like(&self, sql: &mut String, expression: &str, number: usize, pattern: &Pattern) -> Param {
+        sql.push_str(&format!("fits({expression}, ?{number})"));
+        Param::Text(pattern.text())
+    }
+
+    fn ranges(
+        &self,
+        sql: &mut String,
+        expression: &str,
+        number: usize,
+        bounds: Vec<Param>,
+    ) -> Param {
+        sql.push_str(&format!("in_ranges({expression}, ?{number})"));
+        let bounds = bounds.iter().map(|bound| match owned(bound) {
+            Sql::Integer(number) => number.to_string(),
+            _ => String::new(),
+        });
+        Param::Text(bounds.collect::<Vec<_>>().join(","))
+    }
+
+    fn choices(&self, sql: &mut String, expression: &str, number: usize, values: &[i32]) -> Param {
+        sql.push_str(&format!(
+            "EXISTS (SELECT 1 FROM rarray(?{number}) \
+             WHERE instr(',' || {expression} || ',', value) > 0)"
+        ));
+        Param::List(values.iter().map(|value| Param::Text(format!(",{value},"))).collect())
     }
 
     fn direction(&self, descending: bool, _nullable: bool) -> &'static str {

@@ -7,6 +7,7 @@
 //! Invariant: what passes here, `store::judge` passes, and the other way round.
 
 mod binder;
+mod check;
 mod delete;
 mod resolve;
 mod rows;
@@ -16,17 +17,19 @@ use super::session::Session;
 use model::{Catalog, Cell, KeyIndex, TableId, Timestamp, Uuid};
 use rows::{Draft, Kind};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use store::alternate::{self, KeyParts};
 use store::writes::{Insert, Update, Upsert, UpsertCondition};
 use store::{RowKey, RowOutcome, WriteOp};
 
+pub(super) use check::run as check;
 pub(super) use delete::pointers;
 pub(super) use resolve::{find_key, version_sql};
 
 /// What an operation is carried out with.
 pub(super) struct Work<'w, 'c> {
     pub(super) session: &'w Session<'c>,
-    pub(super) catalog: &'w Catalog,
+    pub(super) catalog: &'w Arc<Catalog>,
     pub(super) versions: &'w mut Versions,
     /// Tables whose deleted rows are remembered.
     pub(super) followed: &'w HashSet<TableId>,

@@ -76,10 +76,12 @@ fn run(conn: &Connection, shared: &Shared, deadline: &Deadline, time_max: Durati
 }
 
 fn read(session: &Session<'_>, job: &Job) -> Result<Page> {
-    let Some(count) = &job.count else { return page(session, job).map_err(read_failed) };
+    let Some(count) = &job.count else {
+        return page(session, &job.page, job.size).map_err(read_failed);
+    };
     let both = || {
         session.run("BEGIN")?;
-        let mut page = page(session, job)?;
+        let mut page = page(session, &job.page, job.size)?;
         let mut statement = session.statement(&count.sql)?;
         bind(&mut statement, &count.params)?;
         let found: i64 = match statement.raw_query().next()? {
@@ -94,18 +96,19 @@ fn read(session: &Session<'_>, job: &Job) -> Result<Page> {
     both().map_err(read_failed)
 }
 
-fn page(session: &Session<'_>, job: &Job) -> rusqlite::Result<Page> {
-    let mut statement = session.statement(&job.page.sql)?;
-    bind(&mut statement, &job.page.params)?;
+/// Runs a query for a page of at most this many rows.
+pub(super) fn page(session: &Session<'_>, select: &Select, size: usize) -> rusqlite::Result<Page> {
+    let mut statement = session.statement(&select.sql)?;
+    bind(&mut statement, &select.params)?;
     let mut rows = statement.raw_query();
     let mut page = Page::default();
     while let Some(row) = rows.next()? {
-        if page.rows == job.size {
+        if page.rows == size {
             page.more = true;
             break;
         }
         page.rows += 1;
-        for output in &job.page.outputs {
+        for output in &select.outputs {
             page.cells.push(match *output {
                 Output::Null => Value::Null,
                 Output::At { place, storage } => value_of(row, place, storage)?,

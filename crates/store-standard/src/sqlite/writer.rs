@@ -11,7 +11,7 @@
 use super::Shared;
 use super::checkpoint::Checkpoints;
 use super::error::{Halt, engine, is_refusal, malformed, statement_failed};
-use super::execute::{Versions, Work, execute};
+use super::execute::{Versions, Work, check, execute};
 use super::session::Session;
 use super::{catalog, diagnose, follow, pieces, schema};
 use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
@@ -21,8 +21,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use store::{
-    Applied, Error, Piece, Reason, Rejection, Result, SchemaChange, SchemaOp, WriteOp, WriteSet,
-    apply_ops,
+    Applied, Changed, Check, Error, Piece, Reason, Rejection, Result, SchemaChange, SchemaOp,
+    WriteOp, WriteSet, apply_ops,
 };
 use tokio::sync::oneshot;
 
@@ -36,7 +36,7 @@ pub(super) enum Job {
     Apply(Apply),
     Change {
         change: Box<SchemaChange>,
-        answer: oneshot::Sender<Result<Arc<Catalog>>>,
+        answer: oneshot::Sender<Result<Changed>>,
     },
     /// Follow a table, bound to this version of the definitions.
     Follow {
@@ -284,7 +284,7 @@ impl Writer<'_> {
                 self.session.run("ROLLBACK TO message").map_err(statement_failed)?;
                 let catalog = self.catalog.clone();
                 let author = (writes.now, writes.user);
-                let error = self.rejection(&catalog, author, &writes.ops, op);
+                let error = self.rejection(&catalog, author, (&writes.ops, &writes.checks), op);
                 self.session.run("ROLLBACK TO message").map_err(statement_failed)?;
                 Err(error)
             }
@@ -299,10 +299,10 @@ impl Writer<'_> {
         &mut self,
         catalog: &Arc<Catalog>,
         author: (Timestamp, Uuid),
-        ops: &[WriteOp],
+        (ops, checks): (&[WriteOp], &[Check]),
         op: usize,
     ) -> Error {
-        if let Err((_, halt)) = self.operations(catalog, author, &ops[..op]) {
+        if let Err((_, halt)) = self.operations(catalog, author, (&ops[..op], checks)) {
             return match halt {
                 Halt::Failed(error) => error,
                 Halt::Refused => malformed("operations passed once, but not twice"),
@@ -316,14 +316,14 @@ impl Writer<'_> {
 
     fn message(&mut self, writes: &WriteSet) -> Result<Applied, Stop> {
         let catalog = self.catalog.clone();
-        self.operations(&catalog, (writes.now, writes.user), &writes.ops)
+        self.operations(&catalog, (writes.now, writes.user), (&writes.ops, &writes.checks))
     }
 
     fn operations(
         &mut self,
-        catalog: &Catalog,
+        catalog: &Arc<Catalog>,
         (now, user): (Timestamp, Uuid),
-        ops: &[WriteOp],
+        (ops, checks): (&[WriteOp], &[Check]),
     ) -> Result<Applied, Stop> {
         let mut work = Work {
             session: &self.session,
@@ -335,44 +335,51 @@ impl Writer<'_> {
         };
         let mut applied = Applied { ops: Vec::with_capacity(ops.len()) };
         for (place, op) in ops.iter().enumerate() {
+            for (number, one) in checks.iter().enumerate().filter(|(_, one)| one.op == place) {
+                check(&work, number, one).map_err(|halt| (place, halt))?;
+            }
             applied.ops.push(execute(&mut work, op).map_err(|halt| (place, halt))?);
         }
         Ok(applied)
     }
 
     /// Changes definitions, tables and rows in one transaction.
-    fn change(&mut self, change: &SchemaChange) -> Result<Arc<Catalog>> {
+    fn change(&mut self, change: &SchemaChange) -> Result<Changed> {
         self.shared.check_version(&change.catalog)?;
         let after = Arc::new(apply_ops(&self.catalog, &change.ops)?);
         let steps = schema::steps(&self.catalog, &after)?;
         let before = self.versions;
         let author = (change.now, change.user);
         let mut result = self.change_definitions(&steps, &after, &change.ops).and_then(|()| {
-            match self.operations(&after, author, &change.rows) {
-                Ok(_) => Ok(None),
+            match self.operations(&after, author, (&change.rows, &change.checks)) {
+                Ok(applied) => Ok(Ok(applied)),
                 Err((_, Halt::Failed(error))) => Err(error),
-                Err((op, Halt::Refused)) => Ok(Some(op)),
+                Err((op, Halt::Refused)) => Ok(Err(op)),
             }
         });
-        if let Ok(Some(op)) = result {
+        if let Ok(Err(op)) = result {
             self.end_transaction();
             result = match self.change_definitions(&steps, &after, &change.ops) {
-                Ok(()) => Err(self.rejection(&after, author, &change.rows, op)),
+                Ok(()) => Err(self.rejection(&after, author, (&change.rows, &change.checks), op)),
                 Err(error) => Err(error),
             };
         }
-        let committed = result.and_then(|_| {
+        let committed = result.and_then(|applied| {
             self.reserve_versions().map_err(statement_failed)?;
-            self.session.commit().map_err(statement_failed)
+            self.session.commit().map_err(statement_failed)?;
+            applied.map_err(|_| malformed("a refused change was not told"))
         });
-        if let Err(error) = committed {
-            self.versions = before;
-            self.end_transaction();
-            return Err(error);
-        }
+        let applied = match committed {
+            Ok(applied) => applied,
+            Err(error) => {
+                self.versions = before;
+                self.end_transaction();
+                return Err(error);
+            }
+        };
         self.catalog = after.clone();
         self.shared.set_catalog(after.clone());
-        Ok(after)
+        Ok(Changed { catalog: after, applied })
     }
 
     /// Begins a transaction and changes the tables and the saved definitions in it.

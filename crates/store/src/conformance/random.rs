@@ -59,7 +59,7 @@ async fn shrink<T: ValueTree>(
     smallest
 }
 
-fn number(name: &str) -> Option<u64> {
+pub(super) fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     let number = text.parse();
     Some(number.unwrap_or_else(|_| panic!("{name} is a number, not `{text}`")))

@@ -1,6 +1,8 @@
 //! The tests of the suite, by subject. Each is listed in [`crate::standard_store_suite!`].
 
+pub mod cases;
 pub mod changes;
+pub mod checks;
 pub mod definitions;
 pub mod deletes;
 pub mod follow;

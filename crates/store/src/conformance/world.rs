@@ -164,7 +164,7 @@ impl World {
     /// Runs operations.
     pub async fn apply(&self, ops: Vec<WriteOp>) -> Result<Applied> {
         let catalog = self.catalog.clone();
-        self.store.apply(WriteSet { catalog, now: NOW, user: USER, ops }).await
+        self.store.apply(WriteSet { catalog, now: NOW, user: USER, ops, checks: Vec::new() }).await
     }
 
     /// Runs one operation that must succeed.
@@ -208,8 +208,9 @@ impl World {
     /// Changes definitions and writes rows with them.
     pub async fn change_with(&mut self, ops: Vec<SchemaOp>, rows: Vec<WriteOp>) -> Result<()> {
         let catalog = self.catalog.clone();
-        let change = SchemaChange { catalog, ops, rows, now: NOW, user: USER };
-        self.catalog = self.store.change(change).await?;
+        let checks = Vec::new();
+        let change = SchemaChange { catalog, ops, rows, checks, now: NOW, user: USER };
+        self.catalog = self.store.change(change).await?.catalog;
         Ok(())
     }
 

@@ -63,6 +63,11 @@ pub(super) fn of_delete(
     Consequences { deleted, unlinked }
 }
 
+/// These rows and what goes with them by Cascade.
+pub(super) fn along(state: &State, table: &Table, ids: &[Uuid]) -> BTreeSet<Place> {
+    ids.iter().flat_map(|id| closure(state, (table.id, *id))).collect()
+}
+
 /// Takes the rows away and empties the lookups to them.
 pub(super) fn carry_out(state: &mut State, author: Author, consequences: Consequences) {
     let catalog = state.catalog.clone();

@@ -72,8 +72,7 @@ impl Batch<'_> {
             api.pipeline.refresh().await.map_err(|error| (place, refused(error)))?;
         }
         for _ in 0..ROUNDS_MAX {
-            let context = api.context(self.incoming.caller, self.incoming.now);
-            match self.attempt(operations, &context).await {
+            match self.as_one(operations).await {
                 Ok(responses) => return Ok(responses),
                 Err(Failed { place, stop }) => {
                     api.renew(stop).await.map_err(|problem| (place, problem))?;
@@ -81,6 +80,23 @@ impl Batch<'_> {
             }
         }
         Err((0, Problem::busy()))
+    }
+
+    /// Carries the operations out for the one user that all of them act for.
+    async fn as_one(&self, operations: &[Operation<'_>]) -> Result<Vec<Response<Bytes>>, Failed> {
+        let failed = |place| move |stop| Failed { place, stop };
+        let mut whom = None;
+        for (place, operation) in operations.iter().enumerate() {
+            let headers = self.headers(operation).map_err(Stop::from).map_err(failed(place))?;
+            let own = request::impersonated(&headers).map_err(Stop::from).map_err(failed(place))?;
+            if *whom.get_or_insert(own) != own {
+                let text = "The operations of a change set cannot act for different users.";
+                return Err(Failed { place, stop: Problem::argument(text).into() });
+            }
+        }
+        let mut context = self.api.context(self.incoming.caller, self.incoming.now);
+        self.api.act_as(&mut context, whom.flatten()).await.map_err(failed(0))?;
+        self.attempt(operations, &context).await
     }
 
     async fn attempt(
@@ -106,6 +122,11 @@ impl Batch<'_> {
             ready.push(Ready { request, shown, table, write: writes.len() + answered });
             places.extend(own.iter().map(|_| place));
             writes.extend(own);
+        }
+        for (place, one) in ready.iter().enumerate() {
+            let needs = one.request.parameters.needs();
+            let may = self.api.pipeline.require(context, &needs).await;
+            may.map_err(|error| Failed { place, stop: error.into() })?;
         }
         let outcomes = self.write(context, writes).await.map_err(|failed| {
             let place = places.get(failed.place).copied().unwrap_or_default();

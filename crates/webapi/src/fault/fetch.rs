@@ -60,8 +60,25 @@ pub(crate) fn of_fetch(error: Error) -> Problem {
                 "The entity '{name}' of the FetchXml is not the entity '{table}' of the request."
             ),
         ),
-        Error::Query(error) => of_query(error),
+        Error::Query(error) => of_operator(error),
         error => of_parts(error),
+    }
+}
+
+/// What an operator does not take, under FetchXML's codes; the rest as for OData.
+fn of_operator(error: query::Error) -> Problem {
+    let problem = |code: ErrorCode, text: String| Problem::new(StatusCode::BAD_REQUEST, code, text);
+    match error {
+        query::Error::BadValue { operator, value } => problem(
+            code::INVALID_ARGUMENT,
+            format!("'{value}' is not a value of the condition operator '{operator}'."),
+        ),
+        query::Error::NotForColumn { operator, column, why } => problem(
+            code::INVALID_CONDITION_OPERATOR,
+            format!("Condition operator '{operator}' cannot be used with attribute '{column}'."),
+        )
+        .hint(why),
+        error => of_query(error),
     }
 }
 
@@ -75,13 +92,13 @@ fn of_parts(error: Error) -> Problem {
         ),
         Error::LinkType { name } => {
             problem(code::INVALID_LINK_TYPE, format!("Link type '{name}' is not supported."))
-                .hint("honoured are inner and outer")
+                .hint("inside of a filter: any, not any, all, not all; elsewhere: inner, outer, natural, exists, in")
         }
         Error::Operator { name } => problem(
             code::INVALID_CONDITION_OPERATOR,
             format!("Condition operator '{name}' is not supported."),
         )
-        .hint("the operators that are honoured are listed in COMPAT.md"),
+        .hint("there is no such operator, or it cannot be used so"),
         Error::ValueCount { name, count } => problem(
             code::INVALID_ARGUMENT,
             format!("Condition operator '{name}' does not take {count} values."),

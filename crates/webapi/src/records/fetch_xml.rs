@@ -24,8 +24,8 @@ pub(super) async fn page(
     let (request, catalog) = (attempt.request, &attempt.context.catalog);
     request.options.refuse_except(&["fetchXml", "$count"]).map_err(fault::of_query)?;
     let counted = request.options.count().map_err(fault::of_query)?;
-    let mut fetched = fetch::parse(catalog, table, text, request.options.page_size_max)
-        .map_err(fault::of_fetch)?;
+    let mut fetched =
+        fetch::parse(catalog, table, text, &request.options).map_err(fault::of_fetch)?;
     if counted {
         fetched.query.count_max = Some(u64::from(limits::COUNT_MAX));
     }

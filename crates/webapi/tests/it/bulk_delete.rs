@@ -88,7 +88,7 @@ async fn required_members_are_named() {
 #[tokio::test]
 async fn what_cannot_be_understood_or_is_not_there_is_refused_by_name() {
     let service = Service::with_crates().await;
-    let cases: [(&str, &str, (u16, &str, &str)); 20] = [
+    let cases: [(&str, &str, (u16, &str, &str)); 21] = [
         ("\"RunNow\"", "\"RunLater\"", (400, "0x80048d19", "RunLater")),
         ("\"Purge\"", "\"\"", (400, "0x80040203", "JobName")),
         (
@@ -122,7 +122,8 @@ async fn what_cannot_be_understood_or_is_not_there_is_refused_by_name() {
         ("\"EntityName\":\"new_crate\"", "\"EntityName\":\"systemuser\"", (400, "0x80041103", "")),
         ("new_weight", "new_length", (400, "0x80041103", "new_length")),
         ("LessThan", "RatherLess", (400, "0x80048415", "RatherLess")),
-        ("LessThan", "LastXDays", (501, "0x80040219", "LastXDays")),
+        ("LessThan", "LastXDays", (400, "0x80060888", "LastXDays")),
+        ("LessThan", "Mask", (501, "0x80040219", "Mask")),
         ("LessThan", "Between", (400, "0x80040203", "Between")),
         ("System.Int32", "System.Object", (501, "0x80040219", "System.Object")),
         (

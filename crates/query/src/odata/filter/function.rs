@@ -1,76 +1,19 @@
-//! Query functions: `Microsoft.Dynamics.CRM.In(PropertyName='x',PropertyValues=["1"])`.
+//! Query functions: `Microsoft.Dynamics.CRM.In(PropertyName='x',PropertyValues=["1"])`, also behind a
+//! path: `nav/Microsoft.Dynamics.CRM.In(…)`, and of a range variable: `o/Microsoft.Dynamics.CRM.In(…)`.
 //!
-//! Honoured: In, NotIn, Between, NotBetween, On, OnOrAfter, OnOrBefore. The other documented ones are
-//! refused by name, anything else is unknown. Days are days in UTC, the time zone of every caller.
+//! What each means is the matter of `operator`. Columns are named by property or by logical name.
 
-use super::leaf::{self, Side};
 use super::{Operand, Parser};
 use crate::odata::lexer::Token;
 use crate::odata::limits;
 use crate::odata::literal::{self, Literal};
-use crate::{ColumnRef, Compare, Error, Filter};
-use model::{Column, ColumnKind, Date, DateTimeBehavior, Timestamp, Value};
+use crate::operator::{self, Asked, Operator, Surface};
+use crate::{ColumnRef, Error, Filter};
 
-const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
-
-/// Functions of the platform that are not honoured yet.
-const REFUSED: [&str; 51] = [
-    "Above",
-    "AboveOrEqual",
-    "Under",
-    "UnderOrEqual",
-    "NotUnder",
-    "Contains",
-    "ContainValues",
-    "DoesNotContainValues",
-    "EqualUserId",
-    "NotEqualUserId",
-    "EqualBusinessId",
-    "NotEqualBusinessId",
-    "EqualUserTeams",
-    "EqualUserOrUserTeams",
-    "EqualUserOrUserHierarchy",
-    "EqualUserOrUserHierarchyAndTeams",
-    "EqualUserLanguage",
-    "Today",
-    "Tomorrow",
-    "Yesterday",
-    "Last7Days",
-    "Next7Days",
-    "LastWeek",
-    "LastMonth",
-    "LastYear",
-    "ThisWeek",
-    "ThisMonth",
-    "ThisYear",
-    "NextWeek",
-    "NextMonth",
-    "NextYear",
-    "LastXHours",
-    "LastXDays",
-    "LastXWeeks",
-    "LastXMonths",
-    "LastXYears",
-    "NextXHours",
-    "NextXDays",
-    "NextXWeeks",
-    "NextXMonths",
-    "NextXYears",
-    "OlderThanXMinutes",
-    "OlderThanXHours",
-    "OlderThanXDays",
-    "OlderThanXWeeks",
-    "OlderThanXMonths",
-    "OlderThanXYears",
-    "InFiscalPeriod",
-    "InFiscalYear",
-    "InFiscalPeriodAndYear",
-    "InOrAfterFiscalPeriodAndYear",
-];
+pub(super) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// Plain functions of OData that the service does not have.
-const PLAIN_REFUSED: [&str; 24] = [
-    "tolower",
+const PLAIN_REFUSED: [&str; 23] = [
     "toupper",
     "length",
     "indexof",
@@ -106,60 +49,41 @@ struct Arguments {
 }
 
 impl Parser<'_> {
-    /// What follows `name(`.
-    pub(super) fn query_function(&mut self, name: &str) -> Result<Filter, Error> {
+    /// What follows `name(`; `source` is where its column is.
+    pub(super) fn query_function(&mut self, name: &str, source: u16) -> Result<Filter, Error> {
         let Some(short) = name.strip_prefix(NAMESPACE) else {
             if PLAIN_REFUSED.contains(&name) {
                 return Err(Error::refused(format!("function `{name}` in $filter")));
             }
             return Err(Error::UnknownFunction { name: name.into() });
         };
-        let known = matches!(
-            short,
-            "In" | "NotIn" | "Between" | "NotBetween" | "On" | "OnOrAfter" | "OnOrBefore"
-        );
-        if !known {
-            if REFUSED.contains(&short) || short.contains("Fiscal") {
-                return Err(Error::refused(format!("function `{name}` in $filter")));
-            }
-            return Err(Error::UnknownFunction { name: name.into() });
-        }
+        let operator = operator::find(Surface::Function, short)
+            .ok_or_else(|| Error::UnknownFunction { name: name.into() })?;
         if self.nots > 0 {
             return Err(Error::NotBeforeFunction);
         }
         let bad = |why| Error::BadArguments { name: name.into(), why };
-        let arguments = self.arguments(name)?;
+        let arguments = self.arguments(name, source)?;
         let column = arguments.column.ok_or_else(|| bad("PropertyName is missing"))?;
-        let mut values = arguments.values;
-        match short {
-            "In" | "NotIn" => {
-                if !arguments.listed || values.is_empty() {
-                    return Err(bad("PropertyValues is missing or empty"));
-                }
-                let definition = self.scope.column(column);
-                let catalog = &self.scope.catalog;
-                let values = values.into_iter().map(|value| value.table_named(definition, catalog));
-                let among = leaf::among(definition, column, values.collect(), name)?;
-                Ok(if short == "In" { among } else { super::negate(among) })
+        let values = arguments.values;
+        match operator {
+            Operator::In { .. } | Operator::Choices { .. }
+                if !arguments.listed || values.is_empty() =>
+            {
+                return Err(bad("PropertyValues is missing or empty"));
             }
-            "Between" | "NotBetween" => {
-                let (Some(last), Some(first), None) = (values.pop(), values.pop(), values.pop())
-                else {
-                    return Err(bad("two values are wanted"));
-                };
-                let between = self.between(column, first, last)?;
-                Ok(if short == "Between" { between } else { super::negate(between) })
-            }
-            _ => {
-                let (Some(value), None) = (values.pop(), values.pop()) else {
-                    return Err(bad("one value is wanted"));
-                };
-                self.on(column, short, name, value)
-            }
+            // Two comparisons.
+            Operator::Between { .. } => self.count_condition()?,
+            _ => {}
         }
+        let asked = Asked { scope: self.scope, column, name, values };
+        asked.bind(operator).map_err(|error| match error {
+            Error::ValueCount { .. } => bad("the number of values is another one"),
+            other => other,
+        })
     }
 
-    fn arguments(&mut self, function: &str) -> Result<Arguments, Error> {
+    fn arguments(&mut self, function: &str, source: u16) -> Result<Arguments, Error> {
         let bad = |why| Error::BadArguments { name: function.into(), why };
         let mut found = Arguments::default();
         loop {
@@ -170,7 +94,7 @@ impl Parser<'_> {
             self.sign('=')?;
             match &*name {
                 "PropertyName" if found.column.is_none() => {
-                    found.column = Some(self.property_name()?);
+                    found.column = Some(self.property_name(source)?);
                 }
                 "PropertyValues" if found.values.is_empty() => {
                     found.values = self.list()?;
@@ -192,14 +116,41 @@ impl Parser<'_> {
         }
     }
 
-    fn property_name(&mut self) -> Result<ColumnRef, Error> {
-        match self.operand()? {
-            Operand::Literal(Literal::Text(name)) => self.column(&name),
-            Operand::Column(column) => Ok(column),
-            Operand::Literal(_) => {
-                self.next -= 1;
-                Err(self.syntax())
+    /// The column, in quotes or bare.
+    fn property_name(&mut self, source: u16) -> Result<ColumnRef, Error> {
+        let position = self.next;
+        let name = match self.take() {
+            Token::Text(name) | Token::JsonText(name) => name,
+            Token::Word(word) if word.starts_with('@') => match self.alias(&word)? {
+                Some(Operand::Literal(Literal::Text(name))) => name,
+                Some(Operand::Column(column)) => return Ok(column),
+                _ => {
+                    self.next = position;
+                    return Err(self.syntax());
+                }
+            },
+            Token::Word(word) => {
+                let mut path = word;
+                while let (Token::Sign('/'), Token::Word(word)) = (self.peek(), self.peek_after(1))
+                {
+                    path.push('/');
+                    path.push_str(word);
+                    self.next += 2;
+                }
+                path
             }
+            _ => {
+                self.next = position;
+                return Err(self.syntax());
+            }
+        };
+        let logical = self.scope.source(source).index_of(name.trim());
+        match self.scope.path_from(source, &name) {
+            Err(Error::UnknownColumn { .. }) if logical.is_some() => {
+                let column = logical.unwrap_or(self.scope.source(source).primary_key);
+                Ok(ColumnRef { source, column })
+            }
+            found => found,
         }
     }
 
@@ -239,60 +190,4 @@ impl Parser<'_> {
             }
         }
     }
-
-    /// Inclusive at both ends.
-    fn between(
-        &mut self,
-        column: ColumnRef,
-        first: Literal,
-        last: Literal,
-    ) -> Result<Filter, Error> {
-        self.count_condition()?;
-        let definition = self.scope.column(column);
-        let (first, last) = (first.loosened(definition), last.loosened(definition));
-        let from = leaf::compare(definition, column, Compare::GreaterOrEqual, &first, Side::Left)?;
-        let to = leaf::compare(definition, column, Compare::LessOrEqual, &last, Side::Left)?;
-        Ok(Filter::And(vec![from, to]))
-    }
-
-    /// On a day, from it on, or up to it.
-    fn on(
-        &mut self,
-        column: ColumnRef,
-        short: &str,
-        name: &str,
-        value: Literal,
-    ) -> Result<Filter, Error> {
-        let definition = self.scope.column(column);
-        let bad = |why| Error::BadArguments { name: name.into(), why };
-        let Literal::Moment(text) = value.loosened(definition) else {
-            return Err(bad("the value is no date"));
-        };
-        let (first, last) = day(definition, &text)
-            .ok_or_else(|| bad("the column holds no dates, or the value is no date"))?;
-        let against = |compare, value| Filter::Compare { column, compare, value };
-        Ok(match short {
-            "OnOrAfter" => against(Compare::GreaterOrEqual, first),
-            "OnOrBefore" => against(Compare::LessOrEqual, last),
-            _ if first == last => against(Compare::Equal, first),
-            _ => {
-                self.count_condition()?;
-                Filter::And(vec![
-                    against(Compare::GreaterOrEqual, first),
-                    against(Compare::LessOrEqual, last),
-                ])
-            }
-        })
-    }
-}
-
-/// The first and the last value of a day.
-fn day(column: &Column, text: &str) -> Option<(Value, Value)> {
-    let ColumnKind::DateTime { behavior, .. } = column.kind else { return None };
-    if behavior == DateTimeBehavior::DateOnly {
-        let day = Value::Date(Date::parse(text)?);
-        return Some((day.clone(), day));
-    }
-    let midnight = Timestamp::parse(text)?.0.div_euclid(86_400) * 86_400;
-    Some((Value::DateTime(Timestamp(midnight)), Value::DateTime(Timestamp(midnight + 86_399))))
 }

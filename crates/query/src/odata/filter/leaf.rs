@@ -1,7 +1,8 @@
 //! Single conditions: a column against a literal, a column or a pattern.
 
 use crate::odata::literal::{Fit, Literal};
-use crate::{ColumnRef, Compare, Error, Filter, Match};
+use crate::operator::{Place, like};
+use crate::{ColumnRef, Compare, Error, Filter};
 use model::{Column, ColumnKind, Value};
 
 /// On which side of the operator the column was written; for the error text.
@@ -45,20 +46,11 @@ pub(crate) fn compare(
             Compare::Less | Compare::LessOrEqual => never(),
         });
     }
-    match definition.kind {
-        ColumnKind::MultiChoice { .. } => {
-            return Err(Error::refused(format!(
-                "comparing multi-select column `{}` with anything but null",
-                definition.logical_name
-            )));
-        }
-        ColumnKind::Lookup { .. } if !matches!(compare, Compare::Equal | Compare::NotEqual) => {
-            return Err(Error::refused(format!(
-                "ordering comparison of lookup `_{}_value`",
-                definition.logical_name
-            )));
-        }
-        _ => {}
+    if matches!(definition.kind, ColumnKind::MultiChoice { .. }) {
+        return Err(Error::refused(format!(
+            "comparing multi-select column `{}` with anything but null",
+            definition.logical_name
+        )));
     }
     let fit = literal.fit(definition)?.ok_or_else(|| {
         let (column, literal) = (definition.kind.edm_type(), literal.edm_type());
@@ -94,11 +86,20 @@ fn of_fit(column: ColumnRef, compare: Compare, fit: Fit) -> Filter {
 
 /// A column against a column of the same type.
 pub(crate) fn columns(
-    (first, second): (&Column, &Column),
+    sides: (&Column, &Column),
     left: ColumnRef,
     compare: Compare,
     right: ColumnRef,
 ) -> Result<Filter, Error> {
+    comparable(sides, compare)?;
+    Ok(Filter::CompareColumns { left, compare, right })
+}
+
+/// Whether columns of these types can be compared.
+pub(crate) fn comparable(
+    (first, second): (&Column, &Column),
+    compare: Compare,
+) -> Result<(), Error> {
     let compatible = match (class::of(first), class::of(second)) {
         (Some(one), Some(other)) => one == other,
         _ => false,
@@ -110,14 +111,7 @@ pub(crate) fn columns(
             operator: operator_name(compare),
         });
     }
-    let lookups = matches!(first.kind, ColumnKind::Lookup { .. });
-    if lookups && !matches!(compare, Compare::Equal | Compare::NotEqual) {
-        return Err(Error::refused(format!(
-            "ordering comparison of lookup `_{}_value`",
-            first.logical_name
-        )));
-    }
-    Ok(Filter::CompareColumns { left, compare, right })
+    Ok(())
 }
 
 /// Which columns can be compared with each other.
@@ -176,11 +170,11 @@ pub(crate) fn is_text(kind: &ColumnKind) -> bool {
     matches!(kind, ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName)
 }
 
-/// A text column against a pattern without wild cards.
+/// A text column against a pattern that stands anywhere, at the start or at the end of it.
 pub(crate) fn matches(
     definition: &Column,
     column: ColumnRef,
-    matches: Match,
+    place: Place,
     function: &str,
     literal: &Literal,
 ) -> Result<Filter, Error> {
@@ -191,30 +185,7 @@ pub(crate) fn matches(
     let Literal::Text(pattern) = literal else {
         return Err(arguments("the second one is a text"));
     };
-    let text = unescaped(pattern)?;
-    // The empty text is found in every text.
-    if text.is_empty() {
-        return Ok(Filter::IsNull { column, negated: true });
-    }
-    Ok(Filter::Text { column, matches, text: text.into(), negated: false })
-}
-
-/// The text that a LIKE pattern without wild cards stands for.
-pub(crate) fn unescaped(pattern: &str) -> Result<String, Error> {
-    let refused = || Error::refused(format!("wild card in pattern '{pattern}'"));
-    let mut text = String::with_capacity(pattern.len());
-    let mut rest = pattern.chars();
-    while let Some(next) = rest.next() {
-        match next {
-            '%' | '_' => return Err(refused()),
-            '[' => match (rest.next(), rest.next()) {
-                (Some(plain), Some(']')) if plain != '^' => text.push(plain),
-                _ => return Err(refused()),
-            },
-            plain => text.push(plain),
-        }
-    }
-    Ok(text)
+    Ok(like(column, place, pattern))
 }
 
 fn operator_name(compare: Compare) -> &'static str {

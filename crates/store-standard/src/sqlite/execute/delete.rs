@@ -57,7 +57,11 @@ pub(super) fn delete(work: &mut Work<'_, '_>, op: &Delete) -> Result<Vec<RowOutc
 }
 
 /// The rows and what hangs on them by Cascade.
-fn with_cascades(work: &Work<'_, '_>, table: TableId, ids: Vec<Uuid>) -> Result<Places, Halt> {
+pub(super) fn with_cascades(
+    work: &Work<'_, '_>,
+    table: TableId,
+    ids: Vec<Uuid>,
+) -> Result<Places, Halt> {
     let mut found = Places::from([(table, ids.iter().copied().collect())]);
     let mut level = vec![(table, ids)];
     while let Some((table, ids)) = level.pop() {

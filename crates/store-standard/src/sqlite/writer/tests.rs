@@ -40,6 +40,7 @@ impl Waiting {
             catalog: this.shared.catalog(),
             ops: vec![table.create()],
             rows: Vec::new(),
+            checks: Vec::new(),
             now: AT,
             user: id(0),
         };
@@ -61,7 +62,13 @@ impl Waiting {
 
     fn message(&mut self, ops: Vec<WriteOp>) {
         let (answer, receiver) = oneshot::channel();
-        let writes = WriteSet { catalog: self.shared.catalog(), now: AT, user: id(0), ops };
+        let writes = WriteSet {
+            catalog: self.shared.catalog(),
+            now: AT,
+            user: id(0),
+            ops,
+            checks: Vec::new(),
+        };
         self.push(Job::Apply(Apply { writes, answer }));
         self.answers.push(receiver);
     }

@@ -263,7 +263,12 @@ pub type Place<'a> = (Uuid, Option<&'a str>);
 
 /// A write without a version.
 pub fn write((id, partition): Place<'_>, action: ElasticAction) -> ElasticWrite {
-    ElasticWrite { key: ElasticKey::new(id, partition), action, expected_version: None }
+    ElasticWrite {
+        key: ElasticKey::new(id, partition),
+        action,
+        expected_version: None,
+        reach: None,
+    }
 }
 
 /// A delete.

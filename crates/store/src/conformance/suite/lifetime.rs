@@ -24,7 +24,8 @@ async fn reopened<H: Harness>(harness: &mut H, world: World) -> World {
 async fn apply_patiently(world: &World, op: &WriteOp) -> Result<Applied> {
     loop {
         let catalog = world.catalog.clone();
-        let writes = WriteSet { catalog, now: NOW, user: USER, ops: vec![op.clone()] };
+        let writes =
+            WriteSet { catalog, now: NOW, user: USER, ops: vec![op.clone()], checks: Vec::new() };
         match world.store.apply(writes).await {
             Err(Error::Busy) => tokio::task::yield_now().await,
             answer => return answer,

@@ -4,13 +4,16 @@ use crate::Error;
 use crate::WriteOp;
 use crate::conformance::Harness;
 use crate::conformance::fixture::id;
-use crate::conformance::random::for_cases;
+use crate::conformance::random::{for_cases, number as setting};
 use crate::conformance::world::{USER, World, at, rows_of, text};
 use model::{Date, Table, Timestamp, Uuid, Value};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Strategy, any, prop_oneof};
-use query::{BoundQuery, ColumnRef, Compare, Exists, Filter, Join, JoinKind, Match, Order};
+use query::{
+    BoundQuery, ColumnRef, Compare, Exists, Filter, Hierarchy, Join, JoinKind, Line, Match, Order,
+    Pattern,
+};
 use std::collections::HashMap;
 
 const TABLE: &str = "ship_crate";
@@ -46,6 +49,25 @@ const COMPUTED: [&str; 5] =
 
 const TEXTS: [&str; 10] = ["a", "A  ", "b", "Ab", "ä", "Ä b", "1", "%", "a_b", " a"];
 
+/// Patterns with wild cards inside.
+const PATTERNS: [&str; 12] = [
+    "_",
+    "a_b",
+    "%_b%",
+    "[ab]",
+    "[^a]%",
+    "%[0-9]%",
+    "[ä-ö]%b",
+    "[A-B]_%",
+    "a[_]b",
+    "[",
+    "%[%]",
+    "_%_",
+];
+
+/// Columns of dates.
+const DATES: [&str; 3] = ["ship_sentat", "ship_arrivesat", "ship_dueon"];
+
 /// Pairs of columns of one type.
 const PAIRS: [(&str, &str); 5] = [
     ("ship_label", "ship_note"),
@@ -57,8 +79,8 @@ const PAIRS: [(&str, &str); 5] = [
 
 #[derive(Clone, Debug)]
 struct Case {
-    /// One number per stored column; 0 is null.
-    rows: Vec<[u8; 18]>,
+    /// One number per stored column, and one for the tags; 0 is null.
+    rows: Vec<[u8; 19]>,
     queries: Vec<Query>,
 }
 
@@ -108,6 +130,10 @@ enum Condition {
     IsNull { column: Place, negated: bool },
     In { column: Place, values: Vec<u8>, negated: bool },
     Text { column: Place, matches: usize, text: usize, negated: bool },
+    Like { column: Place, pattern: usize, negated: bool },
+    Choices { source: usize, set: u8, negated: bool },
+    Ranges { source: usize, column: usize, bounds: Vec<i16>, negated: bool },
+    Hierarchy { source: usize, key: bool, of: u32, under: bool, negated: bool },
     Exists { what: Box<Joined>, joins: Vec<Joined>, filter: Option<Box<Condition>>, negated: bool },
     Outer { pair: usize, compare: usize, to: usize, negated: bool },
 }
@@ -182,6 +208,21 @@ fn conditions() -> impl Strategy<Value = Condition> {
         2 => (column(), 0..3_usize, 0..TEXTS.len(), any::<bool>()).prop_map(
             |(column, matches, text, negated)| Condition::Text { column, matches, text, negated },
         ),
+        1 => (column(), 0..PATTERNS.len(), any::<bool>()).prop_map(
+            |(column, pattern, negated)| Condition::Like { column, pattern, negated },
+        ),
+        1 => (0..4_usize, 1..16_u8, any::<bool>())
+            .prop_map(|(source, set, negated)| Condition::Choices { source, set, negated }),
+        1 => (0..4_usize, 0..3_usize, vec(any::<i16>(), 1..4), any::<bool>()).prop_map(
+            |(source, column, bounds, negated)| {
+                Condition::Ranges { source, column, bounds, negated }
+            },
+        ),
+        1 => (0..4_usize, any::<bool>(), 0..14_u32, any::<bool>(), any::<bool>()).prop_map(
+            |(source, key, of, under, negated)| {
+                Condition::Hierarchy { source, key, of, under, negated }
+            },
+        ),
         1 => (0..PAIRS.len(), 0..6_usize, 0..4_usize, any::<bool>()).prop_map(
             |(pair, compare, to, negated)| Condition::Outer { pair, compare, to, negated },
         ),
@@ -234,8 +275,10 @@ fn cases() -> impl Strategy<Value = Case> {
                 Query { joins, skip, filter, order, key_descending, size, count_max }
             });
     let row =
-        proptest::array::uniform18(prop_oneof![1 => proptest::strategy::Just(0), 4 => 1..12_u8]);
-    (vec(row, 0..14), vec(query, 1..30)).prop_map(|(rows, queries)| Case { rows, queries })
+        proptest::array::uniform19(prop_oneof![1 => proptest::strategy::Just(0), 4 => 1..12_u8]);
+    let queries = setting("SHEAF_QUERIES").and_then(|count| usize::try_from(count).ok());
+    let queries = queries.map_or(1..30, |count| count.max(1)..count.max(1) + 1);
+    (vec(row, 0..14), vec(query, queries)).prop_map(|(rows, queries)| Case { rows, queries })
 }
 
 impl Query {
@@ -356,6 +399,54 @@ impl Condition {
                     negated: *negated,
                 }
             }
+            Self::Like { column, pattern, negated } => Filter::Like {
+                column: text_place(world, query, *column),
+                pattern: Pattern::parse(PATTERNS[*pattern]),
+                negated: *negated,
+            },
+            Self::Choices { source, set, negated } => {
+                let Some(source) = crate_source(query, *source) else {
+                    return Filter::And(Vec::new());
+                };
+                let column = ColumnRef { source, column: world.column(TABLE, "ship_tags") };
+                let values = (0..4).filter(|bit| set & (1 << bit) != 0).map(|bit| bit + 1);
+                Filter::Choices { column, values: values.collect(), negated: *negated }
+            }
+            Self::Ranges { source, column, bounds, negated } => {
+                let Some(source) = crate_source(query, *source) else {
+                    return Filter::Or(Vec::new());
+                };
+                let name = DATES[*column];
+                let bounds: std::collections::BTreeSet<i64> =
+                    bounds.iter().flat_map(|at| [i64::from(*at), i64::from(*at) + 400]).collect();
+                let value = |at: &i64| match name {
+                    "ship_dueon" => Value::Date(Date(i32::try_from(*at).expect("small"))),
+                    _ => Value::DateTime(Timestamp(*at * 86_399)),
+                };
+                let even = bounds.len() / 2 * 2;
+                Filter::Ranges {
+                    column: ColumnRef { source, column: world.column(TABLE, name) },
+                    bounds: bounds.iter().take(even).map(value).collect(),
+                    negated: *negated,
+                }
+            }
+            Self::Hierarchy { source, key, of, under, negated } => {
+                let Some(source) = crate_source(query, *source) else {
+                    return Filter::Or(Vec::new());
+                };
+                let parent = world.column(TABLE, "ship_parent");
+                let table = world.table(TABLE);
+                let column = if *key { table.primary_key } else { parent };
+                Hierarchy {
+                    column: ColumnRef { source, column },
+                    table,
+                    parent,
+                    of: crate_id(*of),
+                    line: if *under { Line::Under } else { Line::Above },
+                    negated: *negated,
+                }
+                .into()
+            }
             Self::Exists { what, joins, filter, negated } => {
                 let Some(to) = what.to(world, query) else { return Filter::And(Vec::new()) };
                 let (table, from, _) = JOINS[what.what];
@@ -377,20 +468,32 @@ impl Condition {
                 let values = values.iter().map(|number| operand(world, name, *number)).collect();
                 Filter::In { column, values, negated: *negated }
             }
-            Self::Text { column, matches, text, negated } => {
-                let (source, number) = *column;
-                let label = STORED.iter().position(|name| *name == "ship_label");
-                let number = Some(number).filter(|number| is_text(column_name(*number))).or(label);
-                let place = (source, number.expect("crates have a label"));
-                Filter::Text {
-                    column: place_of(world, query, place).0,
-                    matches: [Match::Contains, Match::StartsWith, Match::EndsWith][*matches],
-                    text: TEXTS[*text].into(),
-                    negated: *negated,
-                }
-            }
+            Self::Text { column, matches, text, negated } => Filter::Text {
+                column: text_place(world, query, *column),
+                matches: [Match::Contains, Match::StartsWith, Match::EndsWith][*matches],
+                text: TEXTS[*text].into(),
+                negated: *negated,
+            },
         }
     }
+}
+
+/// The column that is meant, if it holds text; else the label.
+fn text_place(world: &World, query: &BoundQuery, (source, number): Place) -> ColumnRef {
+    let label = STORED.iter().position(|name| *name == "ship_label");
+    let number = Some(number).filter(|number| is_text(column_name(*number))).or(label);
+    place_of(world, query, (source, number.expect("crates have a label"))).0
+}
+
+/// The source of crates that is meant; the first one where that has others; none without any.
+fn crate_source(query: &BoundQuery, source: usize) -> Option<u16> {
+    let of_crate = |source: &u16| *query.source(*source).logical_name == *TABLE;
+    [number(source % (query.joins.len() + 1)), 0].into_iter().find(of_crate)
+}
+
+/// Ids that sort by their first byte in another order than they are written in.
+fn crate_id(place: u32) -> Uuid {
+    Uuid::from_u128(u128::from(place.wrapping_mul(0x9E37_79B1)) << 96 | 1)
 }
 
 fn is_lookup(column: &str) -> bool {
@@ -428,9 +531,8 @@ pub async fn random_queries_agree_with_the_evaluator<H: Harness>() {
 }
 
 /// Writes the rows that do not collide in a key with one before.
-async fn fill(world: &World, rows: &[[u8; 18]]) -> Result<(), String> {
-    // Ids that sort by their first byte in another order than they are written in.
-    let id = |place: u32| Uuid::from_u128(u128::from(place.wrapping_mul(0x9E37_79B1)) << 96 | 1);
+async fn fill(world: &World, rows: &[[u8; 19]]) -> Result<(), String> {
+    let id = crate_id;
     let mut written: Vec<Uuid> = Vec::new();
     for (place, row) in (0_u32..).zip(rows) {
         let mut cells: Vec<(&str, Value)> = STORED
@@ -441,6 +543,9 @@ async fn fill(world: &World, rows: &[[u8; 18]]) -> Result<(), String> {
         // A tree: several crates share a parent, and one in four has none.
         let parent = written.get(written.len() / 2).filter(|_| row[0] % 4 > 0);
         cells.extend(parent.map(|parent| ("ship_parent", world.to(TABLE, *parent))));
+        let tags: Box<[i32]> =
+            (0..4).filter(|bit| row[18] & (1 << bit) != 0).map(|bit| bit + 1).collect();
+        cells.extend((!tags.is_empty()).then_some(("ship_tags", Value::Choices(tags))));
         let op = WriteOp::Insert(world.inserts(TABLE, &[(id(place), &cells)]));
         match world.apply(vec![op]).await {
             Ok(_) => written.push(id(place)),

@@ -205,8 +205,14 @@ pub async fn stale_definitions_are_refused<H: Harness>() {
     check(stale.apply(Vec::new()).await.err());
     check(stale.store.read(&stale.query(TABLE)).await.err());
     let catalog = stale.catalog.clone();
-    let change =
-        |ops, rows| SchemaChange { catalog: catalog.clone(), ops, rows, now: NOW, user: USER };
+    let change = |ops, rows| SchemaChange {
+        catalog: catalog.clone(),
+        ops,
+        rows,
+        checks: Vec::new(),
+        now: NOW,
+        user: USER,
+    };
     let op = add_column(&stale.table(TABLE), "x_new", integer());
     check(stale.store.change(change(vec![op], Vec::new())).await.err());
     check(stale.store.change(change(Vec::new(), vec![WriteOp::Insert(insert)])).await.err());
@@ -215,7 +221,7 @@ pub async fn stale_definitions_are_refused<H: Harness>() {
     // A version from the future is as wrong.
     let tables = world.catalog.tables().to_vec();
     let catalog = Arc::new(Catalog::new(new + 1, tables, Vec::new()));
-    let writes = WriteSet { catalog, now: NOW, user: USER, ops: Vec::new() };
+    let writes = WriteSet { catalog, now: NOW, user: USER, ops: Vec::new(), checks: Vec::new() };
     match world.store.apply(writes).await {
         Err(Error::StaleCatalog { bound, actual }) => assert_eq!((bound, actual), (new + 1, new)),
         other => panic!("should be stale, is {other:?}"),

@@ -158,30 +158,35 @@ fn check_ids(answer: &Answer, action: &str, sent: &Sent) -> Result<()> {
     Ok(())
 }
 
-/// Makes the table: the number of the message, a stamp, and an alternate key, so that a message is more
-/// than one index.
-pub(crate) async fn make_table(api: &Api) -> Result<()> {
-    let label =
-        |text: &str| format!(r#"{{"LocalizedLabels":[{{"Label":"{text}","LanguageCode":1033}}]}}"#);
+/// The definition of a table with a name, a code and whole numbers, of this kind.
+pub(crate) fn table(schema_name: &str, kind: &str, numbers: &[&str]) -> String {
     let column = |kind: &str, name: &str, rest: &str| {
         format!(
             r#"{{"@odata.type":"Microsoft.Dynamics.CRM.{kind}AttributeMetadata","SchemaName":"soak_{name}","DisplayName":{}{rest}}}"#,
             label(name)
         )
     };
-    let columns = [
+    let mut columns = vec![
         column("String", "Name", r#","IsPrimaryName":true,"MaxLength":100"#),
         column("String", "Code", r#","MaxLength":40"#),
-        column("Integer", "Message", ""),
-        column("Integer", "Stamp", ""),
     ];
-    let table = format!(
-        r#"{{"@odata.type":"Microsoft.Dynamics.CRM.EntityMetadata","SchemaName":"soak_Row","DisplayName":{},"DisplayCollectionName":{},"OwnershipType":"UserOwned","HasActivities":false,"HasNotes":false,"Attributes":[{}]}}"#,
-        label("Row"),
+    columns.extend(numbers.iter().map(|name| column("Integer", name, "")));
+    format!(
+        r#"{{"@odata.type":"Microsoft.Dynamics.CRM.EntityMetadata","SchemaName":"{schema_name}","TableType":"{kind}","DisplayName":{0},"DisplayCollectionName":{0},"OwnershipType":"UserOwned","HasActivities":false,"HasNotes":false,"Attributes":[{1}]}}"#,
         label("Rows"),
         columns.join(",")
-    );
-    api.post("EntityDefinitions", table).await?.expect(204)?;
+    )
+}
+
+fn label(text: &str) -> String {
+    format!(r#"{{"LocalizedLabels":[{{"Label":"{text}","LanguageCode":1033}}]}}"#)
+}
+
+/// Makes the table: the number of the message, a stamp, and an alternate key, so that a message is more
+/// than one index.
+pub(crate) async fn make_table(api: &Api) -> Result<()> {
+    let definition = table("soak_Row", "Standard", &["Message", "Stamp"]);
+    api.post("EntityDefinitions", definition).await?.expect(204)?;
     let key = format!(
         r#"{{"SchemaName":"soak_CodeKey","DisplayName":{},"KeyAttributes":["soak_code"]}}"#,
         label("Code")

@@ -1,7 +1,8 @@
-//! The crash test: kills the service under a bulk load and looks for lost or half-written messages.
+//! The crash test: kills the service under a bulk load and looks for lost or half-written messages; then
+//! under a load on an elastic table, for lost rows; then in the middle of bulk deletes.
 //!
-//! In: how many kills, which engine, a seed. Out: what was sent, killed and found; failure with the first
-//! thing that is wrong, its seed and where the data lies.
+//! In: how many kills, how many rows, which engine, a seed. Out: what was sent, killed and found; failure
+//! with the first thing that is wrong, its seed and where the data lies.
 //! Not here: what a message promises when nothing is killed (the conformance suites).
 //! Invariant: after every restart each acknowledged message is whole, and every other one is whole or
 //! absent.
@@ -9,9 +10,12 @@
 #![expect(clippy::disallowed_methods, reason = "a crash test runs in real time")]
 #![expect(clippy::print_stdout, reason = "a command-line tool speaks on standard output")]
 
+mod elastic;
 mod ledger;
 mod load;
+mod purge;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -33,6 +37,9 @@ struct Arguments {
     /// Kills on each engine.
     #[arg(long, default_value_t = 100)]
     kills: u32,
+    /// Rows of each table that a bulk delete is about; 0 leaves bulk deletes out.
+    #[arg(long, default_value_t = 1_000_000)]
+    rows: u64,
     /// Which engines.
     #[arg(long, value_enum, default_value = "both")]
     engine: Engines,
@@ -69,25 +76,56 @@ async fn main() -> Result<()> {
     let seed = arguments.seed.unwrap_or(u64::from(clock.subsec_nanos()));
     println!("seed {seed}");
     if matches!(arguments.engine, Engines::Sqlite | Engines::Both) {
-        soak(&arguments, seed, None).await.with_context(|| format!("SQLite, seed {seed}"))?;
+        let mut house = House { engine: "SQLite", cluster: None };
+        house.all(&arguments, seed).await.with_context(|| format!("SQLite, seed {seed}"))?;
     }
     if matches!(arguments.engine, Engines::Postgres | Engines::Both) {
-        let cluster = Cluster::start_own(Durability::Disk)?;
-        soak(&arguments, seed, Some(cluster))
-            .await
-            .with_context(|| format!("PostgreSQL, seed {seed}"))?;
+        let cluster = Some(Cluster::start_own(Durability::Disk)?);
+        let mut house = House { engine: "PostgreSQL", cluster };
+        house.all(&arguments, seed).await.with_context(|| format!("PostgreSQL, seed {seed}"))?;
     }
     Ok(())
 }
 
-async fn soak(arguments: &Arguments, seed: u64, mut cluster: Option<Cluster>) -> Result<()> {
+/// Where services keep their rows.
+struct House {
+    engine: &'static str,
+    cluster: Option<Cluster>,
+}
+
+impl House {
+    async fn all(&mut self, arguments: &Arguments, seed: u64) -> Result<()> {
+        soak(arguments, seed, self).await?;
+        elastic::soak(self, arguments.kills, seed).await.context("elastic rows")?;
+        if arguments.rows > 0 {
+            purge::soak(self, arguments.rows).await.context("bulk deletes")?;
+        }
+        Ok(())
+    }
+
+    /// A fresh service. Its name lets it take back at once what it had when it was killed.
+    fn service(&self, name: &str, directory: &Path) -> Result<Service> {
+        let store = match &self.cluster {
+            None => Store::Data(directory.join("data")),
+            Some(cluster) => Store::Postgres(cluster.create_database(name)?),
+        };
+        let mut options = Options::new(store, &directory.join("service.log"))?;
+        options.arguments = ["--node", "soak"].map(str::to_owned).to_vec();
+        Service::start(options)
+    }
+
+    async fn restart(&self, service: &mut Service) -> Result<()> {
+        if let Some(cluster) = &self.cluster {
+            wait_until_alone(cluster).await?;
+        }
+        service.restart()
+    }
+}
+
+async fn soak(arguments: &Arguments, seed: u64, house: &mut House) -> Result<()> {
     let directory = tempfile::Builder::new().prefix("sheaf-soak-").tempdir()?;
-    let (engine, store) = match &cluster {
-        None => ("SQLite", Store::Data(directory.path().join("data"))),
-        Some(cluster) => ("PostgreSQL", Store::Postgres(cluster.create_database("sheaf_soak")?)),
-    };
-    let options = Options::new(store, &directory.path().join("service.log"))?;
-    let mut service = Service::start(options)?;
+    let engine = house.engine;
+    let mut service = house.service("sheaf_soak", directory.path())?;
     load::make_table(&Api::new(&service.api())?).await?;
     let mut workers: Vec<Worker> =
         (0..WORKERS).map(|number| Worker::new(number, WORKERS, seed)).collect();
@@ -96,14 +134,14 @@ async fn soak(arguments: &Arguments, seed: u64, mut cluster: Option<Cluster>) ->
     let mut tally = Tally::default();
     for kill in 1..=arguments.kills {
         let kills_engine =
-            arguments.engine_kills && cluster.is_some() && kill % ENGINE_KILL_EVERY == 0;
+            arguments.engine_kills && house.cluster.is_some() && kill % ENGINE_KILL_EVERY == 0;
         let span = KILL_AFTER_MS.end - KILL_AFTER_MS.start;
         let moment = Duration::from_millis(KILL_AFTER_MS.start + draw.below(span));
         let running = Running::start(&service, workers)?;
         tokio::time::sleep(moment).await;
         service.ensure_running()?;
         if kills_engine {
-            cluster.as_mut().context("an engine to kill")?.crash_and_restart()?;
+            house.cluster.as_mut().context("an engine to kill")?.crash_and_restart()?;
         } else {
             service.kill()?;
         }
@@ -112,10 +150,7 @@ async fn soak(arguments: &Arguments, seed: u64, mut cluster: Option<Cluster>) ->
         if kills_engine {
             wait_until_it_answers(&service).await?;
         } else {
-            if let Some(cluster) = &cluster {
-                wait_until_alone(cluster).await?;
-            }
-            service.restart()?;
+            house.restart(&mut service).await?;
         }
         tally.slowest_start = tally.slowest_start.max(started.elapsed());
         let is_full = kill % FULL_LOOK_EVERY == 0 || kill == arguments.kills;

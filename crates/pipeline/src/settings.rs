@@ -1,0 +1,131 @@
+//! What the caller and the organisation have set: time zone, language, fiscal calendar.
+//!
+//! In: a context. Out: what conditions of queries about the present and the caller mean. Read when a
+//! query asks for it, by two reads. Not here: what operators make of it (`query`).
+//! Invariant: a missing row, column or value leaves the default; nothing here fails a query for it.
+
+use crate::run::{Context, Error, Pipeline};
+use model::{Table, Timestamp, Uuid, Value};
+use query::dates::{Fiscal, PeriodKind, zone_of_code};
+use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging, Settings};
+use std::sync::Arc;
+
+impl Pipeline {
+    /// The settings of the caller of a message.
+    pub async fn settings(&self, context: &Context) -> Result<Settings, Error> {
+        let mut settings = Settings::default();
+        let columns = ["fiscalcalendarstart", "fiscalperiodtype", "languagecode"];
+        let organization = self.organization().id;
+        let [start, kind, language] =
+            self.values(context, "organization", organization, columns).await?;
+        settings.fiscal = fiscal(&start, &kind);
+        if let Value::Integer(language) = language {
+            settings.language = language;
+        }
+        let columns = ["timezonecode", "uilanguageid"];
+        let user = context.caller.user;
+        let [zone, language] = self.values(context, "usersettings", user, columns).await?;
+        if let Value::Integer(code) = zone
+            && let Some(zone) = zone_of_code(code)
+        {
+            settings.zone = zone;
+        }
+        if let Value::Integer(language @ 1..) = language {
+            settings.language = language;
+        }
+        Ok(settings)
+    }
+
+    /// When a query is asked, and by whom, with the caller's settings.
+    pub async fn query_context(
+        &self,
+        context: &Context,
+        now: Timestamp,
+    ) -> Result<query::Context, Error> {
+        let settings = self.settings(context).await?;
+        let caller = context.caller;
+        Ok(query::Context::with(now, caller.user, caller.business_unit, settings))
+    }
+
+    /// Some values of a row; null where the row, a column or the table is not there.
+    async fn values<const COUNT: usize>(
+        &self,
+        context: &Context,
+        table: &str,
+        id: Uuid,
+        columns: [&str; COUNT],
+    ) -> Result<[Value; COUNT], Error> {
+        let mut values = std::array::from_fn(|_| Value::Null);
+        let Some(table) = context.catalog.table(table) else { return Ok(values) };
+        let known: Vec<(usize, ColumnRef)> = columns
+            .iter()
+            .enumerate()
+            .filter_map(|(place, name)| Some((place, ColumnRef::root(table.index_of(name)?))))
+            .collect();
+        if known.is_empty() {
+            return Ok(values);
+        }
+        let wanted = known.iter().map(|(_, column)| *column).collect();
+        let page = self.read(&row_query(context, table, id, wanted)).await?;
+        for ((place, _), value) in known.into_iter().zip(page.cells) {
+            values[place] = value;
+        }
+        Ok(values)
+    }
+}
+
+fn row_query(
+    context: &Context,
+    table: &Arc<Table>,
+    id: Uuid,
+    columns: Vec<ColumnRef>,
+) -> BoundQuery {
+    let key = ColumnRef::root(table.primary_key);
+    let value = Value::Guid(id);
+    BoundQuery {
+        catalog: context.catalog.clone(),
+        table: table.clone(),
+        joins: Vec::new(),
+        columns,
+        filter: Some(Filter::Compare { column: key, compare: Compare::Equal, value }),
+        order: vec![Order { column: key, descending: false }],
+        paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
+        count_max: None,
+    }
+}
+
+/// The calendar that begins on the day of an instant and has periods of this type.
+fn fiscal(start: &Value, kind: &Value) -> Fiscal {
+    let mut fiscal = Fiscal::default();
+    let day = match start {
+        Value::DateTime(at) => Some(at.date()),
+        Value::Date(day) => Some(*day),
+        _ => None,
+    };
+    if let Some(day) = day {
+        let text = day.to_string();
+        let mut parts = text.rsplit('-').map(str::parse::<i8>);
+        if let (Some(Ok(day)), Some(Ok(month))) = (parts.next(), parts.next()) {
+            (fiscal.month, fiscal.day) = (month, day);
+        }
+    }
+    if let Value::Integer(code) = kind
+        && let Some(kind) = PeriodKind::of_code(*code)
+    {
+        fiscal.kind = kind;
+    }
+    fiscal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fiscal_year_begins_on_the_day_that_is_set() {
+        let start = Timestamp::parse("1999-04-06T00:00:00Z").expect("an instant");
+        let got = fiscal(&Value::DateTime(start), &Value::Integer(2003));
+        assert_eq!(got, Fiscal { month: 4, day: 6, kind: PeriodKind::Monthly });
+        assert_eq!(fiscal(&Value::Null, &Value::Integer(7)), Fiscal::default());
+    }
+}

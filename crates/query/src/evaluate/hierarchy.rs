@@ -1,0 +1,35 @@
+//! The rows above or below a row in a tree.
+
+use super::world::World;
+use crate::tree::{HIERARCHY_LEVELS_MAX, Hierarchy, Line};
+use model::{Uuid, Value};
+use std::collections::BTreeSet;
+
+/// The ids that are reached in at most so many steps. A circle of rows is gone around once.
+pub(super) fn reached(hierarchy: &Hierarchy, world: &World<'_>) -> BTreeSet<Uuid> {
+    let rows = world.rows(&hierarchy.table);
+    let key = usize::from(hierarchy.table.primary_key.0);
+    let parent = usize::from(hierarchy.parent.0);
+    let id = |row: &[Value], place: usize| match row.get(place)? {
+        Value::Lookup(lookup) if lookup.table != hierarchy.table.id => None,
+        value => value.as_id(),
+    };
+    let mut reached = BTreeSet::new();
+    let mut newest = BTreeSet::from([hierarchy.of]);
+    for _ in 0..HIERARCHY_LEVELS_MAX {
+        let next = rows.iter().filter_map(|row| {
+            let (below, above) = (id(row, key)?, id(row, parent)?);
+            let (from, to) = match hierarchy.line {
+                Line::Under => (above, below),
+                Line::Above => (below, above),
+            };
+            newest.contains(&from).then_some(to)
+        });
+        newest = next.filter(|id| !reached.contains(id)).collect();
+        if newest.is_empty() {
+            break;
+        }
+        reached.extend(newest.iter().copied());
+    }
+    reached
+}

@@ -1,0 +1,151 @@
+//! What must hold for rows before an operation, besides what the operation itself asks: that they
+//! meet a condition. Access to rows is checked so.
+//!
+//! In: a [`Check`], and what its two queries answer inside the transaction. Out: a [`Denial`] per row
+//! that does not pass. Pure. Not here: running the queries, and who may do what.
+//! Invariants: checks of an operation see the rows of the operations before it, not its own; a row that
+//! does not exist passes unless it must exist, so that the operation tells what it thinks of that.
+
+use crate::RowKey;
+use model::{Catalog, ColumnIndex, Table, TableId, Uuid, Value};
+use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// A condition that rows must meet before an operation is carried out.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// The operation, by its place in the write set.
+    pub op: usize,
+    /// The table of the rows.
+    pub table: Arc<Table>,
+    /// The rows; the same one may stand here more than once.
+    pub rows: Vec<CheckRow>,
+    /// What they must meet. Its source 0 is the table.
+    pub allowed: Filter,
+    /// A row whose value in this column is its [`CheckRow::unless`] need not meet it.
+    pub unless: Option<ColumnIndex>,
+    /// What will be done to the rows: how they are locked.
+    pub purpose: Purpose,
+    /// What the rows of these tables must meet that go with the rows by Cascade.
+    pub cascades: Vec<(Arc<Table>, Filter)>,
+}
+
+/// What will be done to checked rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Others will point to them.
+    Point,
+    /// They will be changed.
+    Change,
+    /// They will be deleted.
+    Delete,
+}
+
+/// A row to check.
+#[derive(Clone, Debug)]
+pub struct CheckRow {
+    /// The row of the operation that it is checked for.
+    pub row: usize,
+    /// Which row.
+    pub key: RowKey,
+    /// It must exist.
+    pub must_exist: bool,
+    /// See [`Check::unless`].
+    pub unless: Option<Value>,
+}
+
+/// A row that does not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// The row of the operation. Of rows that go along by Cascade: the first of the check.
+    pub row: usize,
+    /// The table of the row that does not pass.
+    pub table: TableId,
+    /// Its id, when known.
+    pub id: Option<Uuid>,
+    /// It is there and does not meet the condition; else it is not there and must be.
+    pub exists: bool,
+}
+
+impl Check {
+    /// What is read of the rows: which exist, and which of them meet the condition.
+    ///
+    /// Each answers the ids, the first one with the value of [`Check::unless`] behind.
+    pub fn queries(&self, catalog: &Arc<Catalog>, ids: &[Uuid]) -> [BoundQuery; 2] {
+        let mut existing = allowed_query(catalog, &self.table, ids, None);
+        existing.columns.extend(self.unless.map(ColumnRef::root));
+        [existing, allowed_query(catalog, &self.table, ids, Some(&self.allowed))]
+    }
+
+    /// The rows that do not pass, in order. `ids`: the rows' ids where they are known or found.
+    pub fn denials(&self, ids: &[Option<Uuid>], existing: &Page, allowed: &Page) -> Vec<Denial> {
+        let width = 1 + usize::from(self.unless.is_some());
+        let existing: HashMap<Uuid, Value> = existing
+            .rows(width)
+            .filter_map(|row| {
+                Some((row.first()?.as_id()?, row.get(1).cloned().unwrap_or(Value::Null)))
+            })
+            .collect();
+        let allowed = ids_of(allowed);
+        let passes = |row: &CheckRow, id: Option<Uuid>| {
+            let Some((id, value)) = id.and_then(|id| existing.get_key_value(&id)) else {
+                return !row.must_exist;
+            };
+            let is_spared = self.unless.is_some() && row.unless.as_ref() == Some(value);
+            is_spared || allowed.contains(id)
+        };
+        self.rows
+            .iter()
+            .zip(ids)
+            .filter(|(row, id)| !passes(row, **id))
+            .map(|(row, id)| Denial {
+                row: row.row,
+                table: self.table.id,
+                id: *id,
+                exists: id.is_some_and(|id| existing.contains_key(&id)),
+            })
+            .collect()
+    }
+
+    /// The same for rows of another table that go along.
+    pub fn cascade_denials(&self, table: &Table, ids: &[Uuid], allowed: &Page) -> Vec<Denial> {
+        let allowed = ids_of(allowed);
+        let row = self.rows.first().map_or(0, |row| row.row);
+        ids.iter()
+            .filter(|id| !allowed.contains(id))
+            .map(|id| Denial { row, table: table.id, id: Some(*id), exists: true })
+            .collect()
+    }
+}
+
+fn ids_of(page: &Page) -> HashSet<Uuid> {
+    page.cells.iter().filter_map(Value::as_id).collect()
+}
+
+/// Which of these rows exist and meet a condition.
+pub fn allowed_query(
+    catalog: &Arc<Catalog>,
+    table: &Arc<Table>,
+    ids: &[Uuid],
+    allowed: Option<&Filter>,
+) -> BoundQuery {
+    let key = ColumnRef::root(table.primary_key);
+    let values = ids.iter().copied().map(Value::Guid).collect();
+    let named = Filter::In { column: key, values, negated: false };
+    BoundQuery {
+        catalog: Arc::clone(catalog),
+        table: Arc::clone(table),
+        joins: Vec::new(),
+        columns: vec![key],
+        filter: Some(Filter::And(std::iter::once(named).chain(allowed.cloned()).collect())),
+        order: vec![Order { column: key, descending: false }],
+        paging: Paging {
+            size: u32::try_from(ids.len()).unwrap_or(u32::MAX),
+            after: None,
+            skip: 0,
+            look_ahead: false,
+        },
+        count_max: None,
+    }
+}
