@@ -34,10 +34,7 @@ impl Binder {
                 "order" => orders.push((child, source)),
                 "link-entity" => match child.attribute("link-type") {
                     Some("exists" | "in") => {
-                        // What is nested keeps its own conditions to itself.
-                        let around = std::mem::take(&mut self.semi_joins);
                         let exists = self.related(child, source)?;
-                        self.semi_joins = around;
                         self.semi_joins.push(exists.into());
                     }
                     _ => nested.extend(self.link(child, source)?),

@@ -60,8 +60,11 @@ impl Binder {
             aliases: std::mem::replace(&mut self.aliases, vec![(alias, 0)]),
         };
         self.outside.push(outside);
+        // Each place keeps its own conditions to itself.
+        let around = std::mem::take(&mut self.semi_joins);
         let mut exists = Exists::new(table, from, to);
         let filter = self.rows_of(element);
+        self.semi_joins = around;
         if let Some(Outside { scope, aliases }) = self.outside.pop() {
             let inside = std::mem::replace(&mut self.scope, scope);
             self.aliases = aliases;

@@ -9,6 +9,7 @@
 mod function;
 mod lambda;
 pub(crate) mod leaf;
+mod several;
 
 use super::lexer::{self, Piece, Token};
 use super::literal::{self, Literal};
@@ -17,6 +18,7 @@ use crate::operator::Place;
 use crate::scope::Scope;
 use crate::{ColumnRef, Compare, Error, Filter};
 use lambda::Range;
+use several::Choice;
 
 /// Reads and binds `$filter`; none when it is absent.
 pub(super) fn parse(scope: &mut Scope, options: &Options) -> Result<Option<Filter>, Error> {
@@ -92,6 +94,8 @@ fn opposite(compare: Compare) -> Compare {
 /// One side of an operator.
 enum Operand {
     Column(ColumnRef),
+    /// One of these columns, whichever is of the record that is meant.
+    Several(Vec<Choice>),
     Literal(Literal),
 }
 
@@ -258,7 +262,9 @@ impl<'a> Parser<'a> {
             },
             Token::End | Token::Sign(')') => {
                 return Err(match left {
-                    Operand::Column(_) => Error::refused("a column without operator in $filter"),
+                    Operand::Column(_) | Operand::Several(_) => {
+                        Error::refused("a column without operator in $filter")
+                    }
                     Operand::Literal(_) => self.syntax(),
                 });
             }
@@ -277,6 +283,19 @@ impl<'a> Parser<'a> {
             (Operand::Literal(literal), Operand::Column(column)) => {
                 self.against(column, flipped(compare), literal, leaf::Side::Right)
             }
+            (Operand::Several(choices), Operand::Literal(literal)) => {
+                several::any_of(&choices, |column| {
+                    self.against(column, compare, literal.clone(), leaf::Side::Left)
+                })
+            }
+            (Operand::Literal(literal), Operand::Several(choices)) => {
+                several::any_of(&choices, |column| {
+                    self.against(column, flipped(compare), literal.clone(), leaf::Side::Right)
+                })
+            }
+            (Operand::Several(_), _) | (_, Operand::Several(_)) => Err(Error::refused(
+                "a comparison of a column with one behind a lookup to several tables in $filter",
+            )),
             (Operand::Literal(_), Operand::Literal(_)) => {
                 Err(Error::refused("a comparison of two literals in $filter"))
             }
@@ -376,7 +395,10 @@ impl<'a> Parser<'a> {
                 "function `{path}` of a navigation path in $filter"
             )));
         }
-        self.column(&path).map(Operand::Column)
+        match self.several(&path)? {
+            Some(choices) => Ok(Operand::Several(choices)),
+            None => self.column(&path).map(Operand::Column),
+        }
     }
 
     fn column(&mut self, path: &str) -> Result<ColumnRef, Error> {
@@ -418,15 +440,19 @@ impl<'a> Parser<'a> {
             _ => return self.query_function(name, 0),
         };
         let arguments = |why| Error::BadArguments { name: name.into(), why };
-        let Operand::Column(column) = self.operand()? else {
-            return Err(arguments("the first one is a column"));
-        };
+        let first = self.operand()?;
         self.sign(',')?;
         let Operand::Literal(literal) = self.operand()? else {
             return Err(arguments("the second one is a text"));
         };
         self.sign(')')?;
-        leaf::matches(self.scope.column(column), column, matches, name, &literal)
+        let matching =
+            |column| leaf::matches(self.scope.column(column), column, matches, name, &literal);
+        match first {
+            Operand::Column(column) => matching(column),
+            Operand::Several(choices) => several::any_of(&choices, matching),
+            Operand::Literal(_) => Err(arguments("the first one is a column")),
+        }
     }
 }
 

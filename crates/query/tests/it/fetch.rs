@@ -188,6 +188,9 @@ fn links_that_are_conditions_are_twins_of_lambdas() {
     check_twin(&either, "size eq 1 or held/any(o:o/size gt 5)");
     let nested = format!("<filter>{}{}</filter>", on("size", "gt", "5"), link("not any", &big));
     check_twin(&link("any", &nested), "held/any(o:o/size gt 5 and not o/held/any(p:p/size gt 5))");
+    // A link beside a filter that holds another one.
+    let beside = format!("{}<filter>{}</filter>", link("exists", ""), link("not any", &big));
+    check_twin(&link("any", &beside), "held/any(o:not o/held/any(p:p/size gt 5) and o/held/any())");
     // Beside the filters of the root, for the types that stand there.
     for kind in ["exists", "in"] {
         let text =

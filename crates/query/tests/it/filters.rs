@@ -416,6 +416,23 @@ fn a_path_reads_a_column_of_the_record_that_a_lookup_points_to() {
 }
 
 #[test]
+fn a_path_through_several_tables_reads_the_column_of_the_one_that_is_meant() {
+    let (catalog, table) = sample::catalog();
+    let bind = |text: &str| {
+        let options = sample::options(text, "").expect("decodes");
+        odata::parse(&catalog, &table, &options).unwrap_or_else(|err| panic!("{err}")).query
+    };
+    let query = bind("ownerid/name eq 'x'");
+    let want = "(1/thingid ne null and 1/name eq 'x') or (1/thingid eq null and 1/name eq 'x')";
+    assert_eq!(query.filter.map(|filter| print(&table, &filter)).as_deref(), Some(want));
+    assert_eq!(query.joins.len(), 1);
+    assert_eq!(bind("contains(ownerid/name,'x') or 'x' lt ownerid/name").joins.len(), 1);
+    assert_eq!(bind("ownerid/versionnumber gt 1").joins.len(), 1);
+    check_refused("ownerid/nothing eq 1", "`ownerid/nothing`");
+    check_refused("ownerid/name eq ownerid/label", "several tables");
+}
+
+#[test]
 fn a_path_that_leads_nowhere_or_too_far_is_named() {
     check_refused("holder/nam eq 1", "`nam`");
     check_refused("name/name eq 'a'", "`name`");

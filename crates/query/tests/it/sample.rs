@@ -88,12 +88,22 @@ fn columns() -> Vec<Column> {
         decimal("target", 18),
         column(19, "kind_of", ColumnKind::TableName),
         text("caption", 20, 4_000),
+        column(
+            21,
+            "ownerid",
+            ColumnKind::Lookup {
+                kind: LookupKind::Plain,
+                targets: ["thing", "systemuser"]
+                    .map(|table| LookupTarget { table: table.into(), navigation: "ownerid".into() })
+                    .into(),
+            },
+        ),
     ]
 }
 
 /// Columns: `thingid`, `name`, `notes`, `size`, `big`, `weight` (2 digits), `price` (money), `ratio`,
 /// `done`, `at`, `day`, `color`, `tags`, `holder` (lookup), `versionnumber`, `transactioncurrencyid`,
-/// `label` (text), `target` (weight's twin), `kind_of` (table name), `caption` (text).
+/// `label` (text), `target` (weight's twin), `kind_of` (table name), `caption` (text), `ownerid` (lookup to things and users under one name).
 pub(crate) fn catalog() -> (Arc<Catalog>, Arc<Table>) {
     let columns = columns();
     let table = Arc::new(Table::new(TableDefinition {

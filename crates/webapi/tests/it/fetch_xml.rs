@@ -310,7 +310,11 @@ async fn conditions_and_links_that_are_not_honoured_are_refused_by_name() {
             "0x80060888",
             "Edm.Int32",
         ),
-        (filter("<link-entity name='account' link-type='any'/>"), "0x80041111", "'account'"),
+        (
+            filter("<link-entity name='account' link-type='any' from='accountid'/>"),
+            "0x80041111",
+            "'account'",
+        ),
         (filter("<link-entity name='account' link-type='exists'/>"), "0x80041117", "exists"),
         (entity("<filter type='xor'/>"), "0x80041122", "'xor'"),
         (link("link-type='any'"), "0x80041117", "'any'"),

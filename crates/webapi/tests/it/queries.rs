@@ -39,6 +39,32 @@ async fn filters_and_orders_select_rows() {
 }
 
 #[tokio::test]
+async fn the_fiscal_calendar_is_that_of_the_organisation_at_the_time() {
+    // In November.
+    let service = with_numbered(1).await;
+    let function = |name: &str, rest: &str| {
+        format!("$filter=Microsoft.Dynamics.CRM.{name}(PropertyName='createdon'{rest})")
+    };
+    check(&service, &function("InFiscalPeriod", ",PropertyValue=4"), &["n000"]).await;
+    check(&service, &function("InFiscalPeriod", ",PropertyValue=1"), &[]).await;
+    let organization = service.ok("GET /organizations?$select=organizationid", "").await;
+    let id = organization.column("organizationid").remove(0);
+    let annual = r#"{"fiscalperiodtype":2000,"fiscalcalendarstart":"2000-12-01T00:00:00Z"}"#;
+    service.ok(&format!("PATCH /organizations({id})"), annual).await;
+    check(&service, &function("InFiscalPeriod", ",PropertyValue=4"), &[]).await;
+    check(&service, &function("InFiscalPeriod", ",PropertyValue=1"), &["n000"]).await;
+    check(&service, &function("InFiscalYear", ",PropertyValue=2022"), &["n000"]).await;
+    check(&service, &function("ThisFiscalYear", ""), &["n000"]).await;
+    check(&service, &function("Today", ""), &["n000"]).await;
+    check(&service, &function("Tomorrow", ""), &[]).await;
+    let fetch = "fetchXml=<fetch><entity name='new_crate'><attribute name='new_label'/><filter><condition attribute='createdon' operator='in-fiscal-year' value='2022'/></filter></entity></fetch>";
+    let page = service.ok(&format!("GET /new_crates?{fetch}"), "").await;
+    assert_eq!(page.column("new_label"), ["n000"]);
+    let counted = format!("GET /new_crates/$count?{}", function("Yesterday", ""));
+    assert_eq!(service.ok(&counted, "").await.text, "0");
+}
+
+#[tokio::test]
 async fn pages_follow_each_other_without_loss_or_repeat() {
     let service = with_numbered(7).await;
     let mut target = "/new_crates?$select=new_label&$orderby=new_weight%20desc".to_owned();
@@ -239,7 +265,8 @@ async fn what_a_query_cannot_say_is_named() {
         ("$nope=1", (400, uri, "$nope")),
         ("$top=1&$top=2", (400, uri, "more than once")),
         ("$orderby=_ownerid_value", (400, uri, "`ownerid`")),
-        ("$filter=ownerid/name eq 'x'", (400, uri, "`ownerid`")),
+        ("$filter=ownerid/absent eq 'x'", (400, uri, "'ownerid/absent'")),
+        ("$filter=ownerid/name eq ownerid/name", (400, uri, "several tables")),
         ("$filter=new_Holder/nam eq 'x'", (400, uri, "property named 'nam'")),
         ("$filter=new_Holder/Contact_Account/name eq 'x'", (400, uri, "'Contact_Account'")),
         ("$filter=new_Holder/contact_customer_accounts/name eq 'x'", (400, uri, "")),
