@@ -789,6 +789,24 @@ describe("definitions", () => {
   });
 });
 
+describe("files", () => {
+  before(() => api.createAttribute({ entityKey: named("new_crate"), data: column("File", "new_Photo", { MaxSizeInKB: 131072 }) }));
+
+  test("a file is uploaded in chunks, downloaded and deleted", async () => {
+    const key = await api.create({ collection: "new_crates", data: { new_name: "with a photo" } });
+    const photo = { collection: "new_crates", key, property: "new_photo" };
+    const data = Buffer.alloc(9_000_001, Uint8Array.from({ length: 251 }, (_, index) => index));
+    await api.uploadFile({ ...photo, fileName: "räder.png", data });
+    const file = await api.downloadFile({ ...photo });
+    assert.deepEqual([file.fileName, file.fileSize], ["räder.png", data.length]);
+    assert.ok(data.equals(file.data));
+    const record = await api.retrieve({ collection: "new_crates", key, select: ["new_photo"] });
+    assert.match(record.new_photo, GUID);
+    assert.equal(await api.deleteRecord({ ...photo }), true);
+    assert.equal((await api.retrieve({ collection: "new_crates", key, select: ["new_photo"] })).new_photo, null);
+  });
+});
+
 describe("changes", () => {
   test("changes since a point are read", async () => {
     const track = { collection: "new_crates", select: ["new_name"], trackChanges: true };

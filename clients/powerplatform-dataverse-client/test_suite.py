@@ -6,6 +6,7 @@ The client is not changed; what it gets wrong by itself is asserted as it is.
 
 import asyncio
 import os
+import tempfile
 import time
 import unittest
 from enum import IntEnum
@@ -513,6 +514,25 @@ class Definitions(unittest.TestCase):
             CLIENT.tables.delete_relationship(id)
         self.assertIsNone(CLIENT.tables.get_relationship(info.relationship_schema_name))
         self.assertIsNone(CLIENT.tables.get_relationship("new_one_many"))
+
+
+class Files(unittest.TestCase):
+    def test_files_are_uploaded_at_once_and_in_chunks(self):
+        id = CLIENT.records.create("new_Project", {"new_Name": "with a file"})
+        for mode, size in [("small", 1000), ("chunk", 9_000_001)]:
+            with self.subTest(mode), tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, f"{mode}.bin")
+                data = os.urandom(size)
+                with open(path, "wb") as file:
+                    file.write(data)
+                # The column is made by the client.
+                CLIENT.files.upload("new_Project", id, "new_Document", path, mode=mode, if_none_match=False)
+                record = CLIENT.records.retrieve("new_Project", id, select=["new_document", "new_document_name"])
+                self.assertEqual(record["new_document_name"], f"{mode}.bin")
+                # The client cannot download: its session does.
+                with CLIENT._scoped_odata() as odata:
+                    answer = odata._request("get", f"{odata.api}/new_projects({id})/new_document/$value")
+                self.assertEqual(answer.content, data)
 
 
 class Async(unittest.TestCase):
