@@ -218,5 +218,6 @@ pub(crate) fn first_columns(
         order: vec![Order { column: key, descending: false }],
         paging: Paging { size, after: None, skip: 0, look_ahead: false },
         count_max: None,
+        shape: query::Shape::default(),
     })
 }

@@ -651,6 +651,7 @@ impl Pipeline {
                 filter: Some(Filter::In { column: key, values, negated: false }),
                 order: vec![Order { column: key, descending: false }],
                 count_max: None,
+                shape: query::Shape::default(),
             };
             let page = self.read(&query).await?;
             there.extend(page.cells.iter().filter_map(Value::as_id));
@@ -749,6 +750,7 @@ fn existence(query: &BoundQuery) -> Option<BoundQuery> {
         order: vec![Order { column: key, descending: false }],
         paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
         count_max: None,
+        shape: query::Shape::default(),
         ..query.clone()
     })
 }
@@ -781,6 +783,7 @@ fn principals_query(context: &Context, table: &Arc<Table>, lookups: &[LookupValu
         order: vec![Order { column: key, descending: false }],
         paging: Paging { size: PRINCIPALS_PER_QUERY, after: None, skip: 0, look_ahead: false },
         count_max: None,
+        shape: query::Shape::default(),
     }
 }
 
@@ -803,6 +806,7 @@ async fn organization_id(
         order: vec![Order { column: key, descending: false }],
         paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
         count_max: None,
+        shape: query::Shape::default(),
     };
     let page = store.read(&query).await?;
     page.cells.first().and_then(Value::as_id).ok_or_else(|| missing("organization"))

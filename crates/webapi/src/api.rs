@@ -382,6 +382,9 @@ async fn dispatch(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
         }
         Route::Blocks(message) => blocks::call(attempt, message).await,
         Route::Link(address, navigation) => records::link(attempt, &address, &navigation).await,
+        Route::Navigated(address, navigation) => {
+            records::navigated(attempt, &address, &navigation).await
+        }
         Route::Members(address, members) => records::replace(attempt, &address, &members).await,
         Route::MemberLinks(address, members, member) => {
             records::member_links(attempt, &address, &members, member.as_ref()).await

@@ -499,6 +499,10 @@ pub(crate) fn of_query(error: query::Error) -> Problem {
         }
         Error::NotText => Problem::uri("The request URI is not valid UTF-8 after decoding."),
         Error::Refused { what } => uri(format!("{what} is not supported.")),
+        Error::Refusal { text } => uri(text.into()),
+        Error::Sql { .. } | Error::UnknownTable { .. } | Error::OtherTable { .. } => {
+            of_statement(error)
+        }
         Error::TooDeep => uri(format!(
             "The $filter expression is nested more than {} levels deep.",
             limits::FILTER_DEPTH_MAX
@@ -532,5 +536,22 @@ pub(crate) fn of_query(error: query::Error) -> Problem {
             code::INVALID_PAGING_COOKIE,
             "The paging cookie in $skiptoken is malformed or belongs to another query.",
         ),
+    }
+}
+
+/// A statement of SQL that was not understood.
+fn of_statement(error: query::Error) -> Problem {
+    use query::Error;
+    match error {
+        Error::Sql { why } => Problem::uri("The SQL of the query is malformed.").hint(why),
+        Error::UnknownTable { name } => {
+            Problem::uri(format!("The table '{name}' of the query does not exist.")).about_a_name()
+        }
+        Error::OtherTable { table, name } => Problem::new(
+            StatusCode::BAD_REQUEST,
+            code::ENTITIES_DO_NOT_MATCH,
+            format!("The table '{name}' of the query is not the table '{table}' of the request."),
+        ),
+        _ => Problem::unexpected(),
     }
 }

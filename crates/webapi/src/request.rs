@@ -77,6 +77,7 @@ impl Request {
 pub(crate) struct Bounds {
     pub(crate) url_characters_max: usize,
     pub(crate) page_size_max: u32,
+    pub(crate) aggregate_rows_max: Option<u64>,
 }
 
 impl Bounds {
@@ -85,6 +86,7 @@ impl Bounds {
         Self {
             url_characters_max: limits::URL_CHARACTERS_MAX,
             page_size_max: settings.page_size_max,
+            aggregate_rows_max: settings.aggregate_rows_max,
         }
     }
 }
@@ -136,6 +138,7 @@ pub(crate) fn read(incoming: Incoming, prefer: Prefer, bounds: Bounds) -> Result
     let mut options = Options::parse(query).map_err(fault::of_query)?;
     options.page_size = prefer.max_page_size;
     options.page_size_max = bounds.page_size_max;
+    options.aggregate_rows_max = bounds.aggregate_rows_max;
     check_headers(&headers)?;
     let impersonated = impersonated(&headers)?;
     // The settings are read when a query asks for them.

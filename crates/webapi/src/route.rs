@@ -11,6 +11,7 @@ use crate::records::Members;
 use crate::records::files::is_file;
 use crate::request::Request;
 use crate::rights::{Bound, Sharing};
+use http::Method;
 use model::{
     Catalog, ColumnIndex, ColumnKind, MessageName, Table, TableKind, TargetKey, partition,
 };
@@ -39,6 +40,8 @@ pub(crate) enum Route {
     Blocks(BlockMessage),
     /// The link of a lookup, by its navigation property.
     Link(Address, String),
+    /// What lies behind a navigation property of a record; read only.
+    Navigated(Address, Navigation),
     /// The members of a collection-valued navigation property.
     Members(Address, Members),
     /// The links of a collection-valued navigation property, or the link to one member.
@@ -64,6 +67,30 @@ pub(crate) enum Route {
 pub(crate) struct Address {
     pub(crate) table: Arc<Table>,
     pub(crate) key: TargetKey,
+}
+
+/// A step through a navigation property.
+#[derive(Clone, Debug)]
+pub(crate) struct Navigation {
+    /// The property.
+    pub(crate) name: String,
+    /// What is wanted behind it.
+    pub(crate) wanted: Behind,
+}
+
+/// What is wanted behind a navigation property.
+#[derive(Clone, Debug)]
+pub(crate) enum Behind {
+    /// The record or the records.
+    Itself,
+    /// How many records there are.
+    Count,
+    /// The addresses of the records.
+    Links,
+    /// A value of the record.
+    Property(String),
+    /// One record of the list, by what stands in the parentheses.
+    Record(String),
 }
 
 /// The unbound functions.
@@ -100,7 +127,8 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
         return Ok(Route::Service);
     };
     if let Some(table) = catalog.table_of_set(&first.name) {
-        return of_table(first, rest, table, catalog);
+        let is_read = request.method == Method::GET;
+        return of_table(first, rest, table, catalog, is_read);
     }
     match &*first.name {
         "$metadata" if first.key.is_none() => {
@@ -167,6 +195,7 @@ fn of_table(
     rest: &[Segment],
     table: &Arc<Table>,
     catalog: &Catalog,
+    is_read: bool,
 ) -> Result<Route, Problem> {
     let Some(key) = &first.key else { return of_collection(rest, table, catalog) };
     let key = wire::reference::parse_key(key, table, catalog)
@@ -201,6 +230,9 @@ fn of_table(
     {
         return Ok(Route::Link(address, next.name.clone()));
     }
+    if is_read && let Some(navigation) = navigation(next, rest, table, catalog)? {
+        return Ok(Route::Navigated(address, navigation));
+    }
     let members = Members::of(catalog, table, &next.name);
     if let (Some(members), [last]) = (&members, rest)
         && last.name == "$ref"
@@ -222,6 +254,37 @@ fn of_table(
         )));
     }
     Err(Problem::no_segment(&next.name))
+}
+
+/// What a read through a navigation property names; none where the segment is no such property.
+fn navigation(
+    next: &Segment,
+    rest: &[Segment],
+    table: &Table,
+    catalog: &Catalog,
+) -> Result<Option<Navigation>, Problem> {
+    let name = next.name.clone();
+    let rest = |table: Option<&Arc<Table>>| table.map_or(rest, |table| own_cast(rest, table));
+    if table.navigation(&name).is_some() {
+        if next.key.is_some() {
+            return Ok(None);
+        }
+        let wanted = match rest(None) {
+            [] => Behind::Itself,
+            [last] if last.key.is_none() => Behind::Property(last.name.clone()),
+            [other, ..] => return Err(Problem::no_segment(&other.name)),
+        };
+        return Ok(Some(Navigation { name, wanted }));
+    }
+    let Some(list) = query::odata::list_of(catalog, table, &name) else { return Ok(None) };
+    let wanted = match (rest(Some(&list.table)), &next.key) {
+        ([], None) => Behind::Itself,
+        ([], Some(key)) => Behind::Record(key.clone()),
+        ([last], None) if last.name == "$count" => Behind::Count,
+        ([last], None) if last.name == "$ref" => Behind::Links,
+        ([other, ..], _) => return Err(Problem::no_segment(&other.name)),
+    };
+    Ok(Some(Navigation { name, wanted }))
 }
 
 fn of_collection(

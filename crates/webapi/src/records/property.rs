@@ -113,7 +113,6 @@ pub(super) async fn fetch(
     address: &Address,
     column: ColumnIndex,
 ) -> Result<Value, Stop> {
-    let address = &*partition::scoped(attempt, address);
     attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
     fetch_alone(attempt, address, column).await
 }
@@ -124,6 +123,7 @@ pub(crate) async fn fetch_alone(
     address: &Address,
     column: ColumnIndex,
 ) -> Result<Value, Stop> {
+    let address = &*partition::scoped(attempt, address);
     let catalog = &attempt.context.catalog;
     let mut parsed =
         odata::parse_single(catalog, &address.table, &Options::default(), address.filter())

@@ -101,7 +101,7 @@ async fn what_is_not_there_yet_is_named() {
     let id = service.ok("POST /new_crates", "{}").await.id();
     for (head, piece) in [
         ("GET /RetrieveAllEntities()".to_owned(), "RetrieveAllEntities"),
-        (format!("GET /new_crates({id})/new_Holder"), "'new_Holder'"),
+        (format!("PATCH /new_crates({id})/new_Holder"), "'new_Holder'"),
         ("GET /new_crates/Microsoft.Dynamics.CRM.account".to_owned(), "type cast"),
         ("GET /new_crates\nMSCRM.Unheard: 1".to_owned(), "mscrm.unheard"),
     ] {
