@@ -80,58 +80,61 @@ fn check_function(column: &str, operator: &str, function: &str, values: &[&str])
     check_twin(&condition, &text);
 }
 
+/// Date operators: FetchXML's name, the query function, values.
+const DATES: &[(&str, &str, &[&str])] = &[
+    ("on", "On", &["2024-02-29"]),
+    ("on-or-after", "OnOrAfter", &["2024-02-29"]),
+    ("on-or-before", "OnOrBefore", &["2024-02-29"]),
+    ("today", "Today", &[]),
+    ("tomorrow", "Tomorrow", &[]),
+    ("yesterday", "Yesterday", &[]),
+    ("last-seven-days", "Last7Days", &[]),
+    ("next-seven-days", "Next7Days", &[]),
+    ("last-week", "LastWeek", &[]),
+    ("this-week", "ThisWeek", &[]),
+    ("next-week", "NextWeek", &[]),
+    ("last-month", "LastMonth", &[]),
+    ("this-month", "ThisMonth", &[]),
+    ("next-month", "NextMonth", &[]),
+    ("last-year", "LastYear", &[]),
+    ("this-year", "ThisYear", &[]),
+    ("next-year", "NextYear", &[]),
+    ("last-x-hours", "LastXHours", &["3"]),
+    ("next-x-hours", "NextXHours", &["3"]),
+    ("last-x-days", "LastXDays", &["3"]),
+    ("next-x-days", "NextXDays", &["3"]),
+    ("last-x-weeks", "LastXWeeks", &["3"]),
+    ("next-x-weeks", "NextXWeeks", &["3"]),
+    ("last-x-months", "LastXMonths", &["3"]),
+    ("next-x-months", "NextXMonths", &["3"]),
+    ("last-x-years", "LastXYears", &["3"]),
+    ("next-x-years", "NextXYears", &["3"]),
+    ("olderthan-x-minutes", "OlderThanXMinutes", &["3"]),
+    ("olderthan-x-hours", "OlderThanXHours", &["3"]),
+    ("olderthan-x-days", "OlderThanXDays", &["3"]),
+    ("olderthan-x-weeks", "OlderThanXWeeks", &["3"]),
+    ("olderthan-x-months", "OlderThanXMonths", &["3"]),
+    ("olderthan-x-years", "OlderThanXYears", &["3"]),
+    ("this-fiscal-period", "ThisFiscalPeriod", &[]),
+    ("last-fiscal-period", "LastFiscalPeriod", &[]),
+    ("next-fiscal-period", "NextFiscalPeriod", &[]),
+    ("this-fiscal-year", "ThisFiscalYear", &[]),
+    ("last-fiscal-year", "LastFiscalYear", &[]),
+    ("next-fiscal-year", "NextFiscalYear", &[]),
+    ("last-x-fiscal-periods", "LastXFiscalPeriods", &["3"]),
+    ("next-x-fiscal-periods", "NextXFiscalPeriods", &["3"]),
+    ("last-x-fiscal-years", "LastXFiscalYears", &["3"]),
+    ("next-x-fiscal-years", "NextXFiscalYears", &["3"]),
+    ("in-fiscal-year", "InFiscalYear", &["2023"]),
+    ("in-fiscal-period", "InFiscalPeriod", &["3"]),
+    ("in-fiscal-period-and-year", "InFiscalPeriodAndYear", &["3", "2023"]),
+    ("in-or-before-fiscal-period-and-year", "InOrBeforeFiscalPeriodAndYear", &["3", "2023"]),
+    ("in-or-after-fiscal-period-and-year", "InOrAfterFiscalPeriodAndYear", &["3", "2023"]),
+];
+
 #[test]
 fn operators_and_query_functions_are_twins() {
-    for (operator, function, values) in [
-        ("on", "On", &["2024-02-29"][..]),
-        ("on-or-after", "OnOrAfter", &["2024-02-29"]),
-        ("on-or-before", "OnOrBefore", &["2024-02-29"]),
-        ("today", "Today", &[]),
-        ("tomorrow", "Tomorrow", &[]),
-        ("yesterday", "Yesterday", &[]),
-        ("last-seven-days", "Last7Days", &[]),
-        ("next-seven-days", "Next7Days", &[]),
-        ("last-week", "LastWeek", &[]),
-        ("this-week", "ThisWeek", &[]),
-        ("next-week", "NextWeek", &[]),
-        ("last-month", "LastMonth", &[]),
-        ("this-month", "ThisMonth", &[]),
-        ("next-month", "NextMonth", &[]),
-        ("last-year", "LastYear", &[]),
-        ("this-year", "ThisYear", &[]),
-        ("next-year", "NextYear", &[]),
-        ("last-x-hours", "LastXHours", &["3"]),
-        ("next-x-hours", "NextXHours", &["3"]),
-        ("last-x-days", "LastXDays", &["3"]),
-        ("next-x-days", "NextXDays", &["3"]),
-        ("last-x-weeks", "LastXWeeks", &["3"]),
-        ("next-x-weeks", "NextXWeeks", &["3"]),
-        ("last-x-months", "LastXMonths", &["3"]),
-        ("next-x-months", "NextXMonths", &["3"]),
-        ("last-x-years", "LastXYears", &["3"]),
-        ("next-x-years", "NextXYears", &["3"]),
-        ("olderthan-x-minutes", "OlderThanXMinutes", &["3"]),
-        ("olderthan-x-hours", "OlderThanXHours", &["3"]),
-        ("olderthan-x-days", "OlderThanXDays", &["3"]),
-        ("olderthan-x-weeks", "OlderThanXWeeks", &["3"]),
-        ("olderthan-x-months", "OlderThanXMonths", &["3"]),
-        ("olderthan-x-years", "OlderThanXYears", &["3"]),
-        ("this-fiscal-period", "ThisFiscalPeriod", &[]),
-        ("last-fiscal-period", "LastFiscalPeriod", &[]),
-        ("next-fiscal-period", "NextFiscalPeriod", &[]),
-        ("this-fiscal-year", "ThisFiscalYear", &[]),
-        ("last-fiscal-year", "LastFiscalYear", &[]),
-        ("next-fiscal-year", "NextFiscalYear", &[]),
-        ("last-x-fiscal-periods", "LastXFiscalPeriods", &["3"]),
-        ("next-x-fiscal-periods", "NextXFiscalPeriods", &["3"]),
-        ("last-x-fiscal-years", "LastXFiscalYears", &["3"]),
-        ("next-x-fiscal-years", "NextXFiscalYears", &["3"]),
-        ("in-fiscal-year", "InFiscalYear", &["2023"]),
-        ("in-fiscal-period", "InFiscalPeriod", &["3"]),
-        ("in-fiscal-period-and-year", "InFiscalPeriodAndYear", &["3", "2023"]),
-        ("in-or-before-fiscal-period-and-year", "InOrBeforeFiscalPeriodAndYear", &["3", "2023"]),
-        ("in-or-after-fiscal-period-and-year", "InOrAfterFiscalPeriodAndYear", &["3", "2023"]),
-    ] {
+    for (operator, function, values) in DATES {
         check_function("at", operator, function, values);
     }
     for (operator, function) in [
@@ -190,10 +193,7 @@ fn links_that_are_conditions_are_twins_of_lambdas() {
     check_twin(&link("any", &nested), "held/any(o:o/size gt 5 and not o/held/any(p:p/size gt 5))");
     // A link beside a filter that holds another one.
     let beside = format!("{}<filter>{}</filter>", link("exists", ""), link("not any", &big));
-    check_twin(
-        &link("any", &beside),
-        "held/any(o:not o/held/any(p:p/size gt 5) and o/held/any())",
-    );
+    check_twin(&link("any", &beside), "held/any(o:not o/held/any(p:p/size gt 5) and o/held/any())");
     // Beside the filters of the root, for the types that stand there.
     for kind in ["exists", "in"] {
         let text =
