@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use crate::programs::{self, CI_PROFILE};
-use crate::{House, run_command, tidy};
+use crate::{House, clients, run_command, tidy};
 
 struct Stage {
     name: &'static str,
@@ -88,6 +88,12 @@ const STAGES: &[Stage] =
                         .current_dir(&house.root),
                 )
             },
+        },
+        Stage {
+            name: "clients",
+            what: "released clients, unmodified, a service each",
+            needs_build: true,
+            run: |house| clients::run(house, &[]),
         },
         Stage {
             name: "load",

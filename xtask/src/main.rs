@@ -1,12 +1,14 @@
 //! The house's own commands: `cargo xtask <command>`.
 //!
 //! In: arguments. Out: checks of the house's rules ([`tidy`], [`layers`]), the one gate ([`gate`]), and
-//! engines and long programs built and started for a developer ([`programs`]).
+//! engines and long programs built and started for a developer ([`programs`]),
+//! and released clients against the service ([`clients`]).
 //! Not here: what those programs do (crates `testkit` and `bench`).
 //! Invariant: depends on nothing of the house and on little else, so that it builds in seconds.
 
 #![expect(clippy::print_stdout, reason = "a command-line tool speaks on standard output")]
 
+mod clients;
 mod gate;
 mod layers;
 mod programs;
@@ -30,6 +32,8 @@ usage: cargo xtask COMMAND
   play URL [OPTIONS] [FILTER]
                        the scenarios of conformance/ over HTTP against a running service
                        --token T, --features batch,elastic,…, --prefix ship_
+  clients [NAME…]      released clients of the Web API, unmodified, against a fresh service each;
+                       SHEAF_BINARY names a built service to use
   pg -- COMMAND        starts PostgreSQL and runs COMMAND with SHEAF_TEST_POSTGRES set
 ";
 
@@ -54,6 +58,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "load" => programs::load(&house, rest)?,
         "bench" => programs::bench(&house, rest)?,
         "play" => programs::play(&house, rest)?,
+        "clients" => clients::run(&house, rest)?,
         "pg" => programs::with_postgres(&house, rest)?,
         "" | "help" | "-h" | "--help" => println!("{USAGE}"),
         unknown => {

@@ -92,17 +92,22 @@ pub(crate) fn install_postgres(house: &House) -> Result<()> {
     if found.success() {
         return Ok(());
     }
+    install(&["postgresql"])?;
+    run_command(Command::new(&finder).arg("--find"))
+}
+
+/// Installs packages of the system with `apt-get`.
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let apt_get = Command::new("apt-get").arg("--version").output();
     if !apt_get.is_ok_and(|output| output.status.success()) {
-        bail!("PostgreSQL is not installed, and there is no `apt-get` to install it: please do");
+        let packages = packages.join(", ");
+        bail!("not installed, and there is no `apt-get` to install it: {packages}");
     }
     let as_root = Command::new("id").arg("-u").output()?.stdout == b"0\n";
     let apt = |arguments: &[&str]| {
         let mut command = if as_root { Command::new("env") } else { Command::new("sudo") };
-        command.arg("DEBIAN_FRONTEND=noninteractive").arg("apt-get").args(arguments);
-        run_command(&mut command)
+        run_command(command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(arguments))
     };
     apt(&["update"])?;
-    apt(&["install", "-y", "--no-install-recommends", "postgresql"])?;
-    run_command(Command::new(&finder).arg("--find"))
+    apt(&[&["install", "-y", "--no-install-recommends"], packages].concat())
 }

@@ -50,6 +50,27 @@ pub(crate) struct Connection {
     /// Bearer token of the caller
     #[arg(long, env = "SHEAF_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+    /// Client id of an application that asks for tokens itself
+    #[arg(long, env = "SHEAF_CLIENT_ID", value_name = "GUID")]
+    pub(crate) client_id: Option<String>,
+    /// Its secret; better in the environment, where other users of the machine do not see it
+    #[arg(
+        long,
+        env = "SHEAF_CLIENT_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET",
+        allow_hyphen_values = true
+    )]
+    pub(crate) client_secret: Option<String>,
+    /// Where to ask for tokens [default: where the service says]
+    #[arg(long, env = "SHEAF_TOKEN_URL", value_name = "URL")]
+    pub(crate) token_url: Option<String>,
+    /// Tenant to ask for tokens, where the service does not say the right one
+    #[arg(long, env = "SHEAF_TENANT", value_name = "GUID|DOMAIN")]
+    pub(crate) tenant: Option<String>,
+    /// Certificates of authorities to trust besides the system's, PEM
+    #[arg(long, env = "SHEAF_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -329,6 +350,8 @@ pub(crate) enum UserCommand {
     Add(UserAdd),
     /// Makes, lists and removes secrets.
     Secret(UserSecret),
+    /// Gives a user a role.
+    Role(UserRole),
     /// Lists all users.
     List(UserStore),
     /// Keeps a user out.
@@ -344,6 +367,12 @@ pub(crate) struct UserAdd {
     /// Its application id, which is its client id; a new one where nothing is said
     #[arg(long, value_name = "GUID")]
     pub(crate) application_id: Option<String>,
+    /// Role that it gets, by name, several times if wished
+    #[arg(long, value_name = "NAME")]
+    pub(crate) role: Vec<String>,
+    /// Makes it a system administrator
+    #[arg(long)]
+    pub(crate) admin: bool,
     #[command(flatten)]
     pub(crate) store: UserStore,
 }
@@ -354,6 +383,18 @@ pub(crate) struct UserNamed {
     pub(crate) user: String,
     #[command(flatten)]
     pub(crate) store: UserStore,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserRole {
+    #[command(flatten)]
+    pub(crate) named: UserNamed,
+    /// Name of the role, several times if wished
+    #[arg(long, value_name = "NAME", required_unless_present = "admin")]
+    pub(crate) role: Vec<String>,
+    /// Makes it a system administrator
+    #[arg(long)]
+    pub(crate) admin: bool,
 }
 
 #[derive(Debug, Args)]
@@ -510,6 +551,7 @@ mod tests {
             "sheaf remove contact --filter x",
             "sheaf table create orders --from a.csv --elastic --key id --prefix abc_ --url http://x --token t",
             "sheaf table list",
+            "sheaf table list --client-id i --client-secret s --token-url u --tenant t --ca ca.pem",
             "sheaf table show orders",
             "sheaf serve --listen 127.0.0.1:0 --data d --limits off --tls off",
             "sheaf serve --store postgres://x --limits dataverse --node one",
@@ -522,6 +564,8 @@ mod tests {
             "sheaf user secret add loader --days 90 --store postgres://x",
             "sheaf user secret list loader",
             "sheaf user secret remove loader --id 11111111-2222-3333-4444-555555555555",
+            "sheaf user add loader --admin --role Delegate --role Other",
+            "sheaf user role loader --role Delegate",
             "sheaf user list --data d",
             "sheaf user disable loader",
             "sheaf user enable loader",
@@ -545,6 +589,7 @@ mod tests {
             "sheaf serve --tls cert.pem",
             "sheaf serve --auth maybe",
             "sheaf user secret add loader --days 0",
+            "sheaf user role loader",
         ] {
             assert!(Sheaf::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

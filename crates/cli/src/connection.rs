@@ -4,6 +4,7 @@ use crate::args::{Connection, Usage};
 use client::ids::Seed;
 use client::service::Service;
 use client::source::{self, Bytes, Format};
+use client::token::{ClientSecret, Credential};
 use client::transport::{Address, Http};
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
@@ -12,9 +13,38 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The service that the arguments name.
 pub(crate) fn service(connection: &Connection) -> anyhow::Result<Service> {
-    let address = Address { url: connection.url.clone(), token: connection.token.clone() };
+    let authorities = connection.ca.as_ref().map(|file| {
+        std::fs::read(file).map_err(|err| Usage(format!("`--ca {}`: {err}", file.display())))
+    });
+    let address = Address {
+        url: connection.url.clone(),
+        credential: credential(connection)?,
+        authorities: authorities.transpose()?,
+    };
     let http = Http::new(&address).map_err(|err| Usage(err.to_string()))?;
     Ok(Service::new(Arc::new(http)))
+}
+
+fn credential(connection: &Connection) -> Result<Credential, Usage> {
+    let Connection { token, client_id, client_secret, token_url, tenant, .. } = connection;
+    let wrong = |text: &str| Err(Usage(text.to_owned()));
+    match (token, client_id, client_secret) {
+        (Some(_), Some(_), _) => wrong("give `--token` or `--client-id`, not both"),
+        (Some(token), None, _) => Ok(Credential::Token(token.clone())),
+        (None, None, None) if token_url.is_none() && tenant.is_none() => Ok(Credential::None),
+        (None, Some(client_id), Some(client_secret)) => Ok(Credential::Secret(ClientSecret {
+            client_id: client_id.clone(),
+            client_secret: client_secret.clone(),
+            token_url: token_url.clone(),
+            tenant: tenant.clone(),
+        })),
+        (None, Some(_), None) => wrong(
+            "`--client-id` needs its secret: set SHEAF_CLIENT_SECRET, or give `--client-secret`",
+        ),
+        (None, None, _) => {
+            wrong("`--client-secret`, `--token-url` and `--tenant` go with `--client-id`")
+        }
+    }
 }
 
 /// A new seed.
@@ -44,5 +74,38 @@ pub(crate) fn refuse_same(input: &Path, output: Option<&Path>, flag: &str) -> Re
             Err(Usage(format!("`{flag}` would overwrite the input `{}`", input.display())))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Command, Sheaf};
+    use clap::Parser;
+
+    fn check(flags: &str, want: Result<&str, &str>) {
+        let line = format!("sheaf get account {flags}");
+        let words = line.split(' ').filter(|word| !word.is_empty());
+        let Command::Get(get) = Sheaf::try_parse_from(words).expect(flags).command else {
+            panic!("{line} is another command");
+        };
+        let got = credential(&get.connection).map(|credential| format!("{credential:?}"));
+        match (got, want) {
+            (Ok(got), Ok(want)) => assert_eq!(got, want, "{flags}"),
+            (Err(Usage(got)), Err(want)) => assert!(got.contains(want), "{flags}: {got}"),
+            (got, want) => panic!("{flags}: is {got:?}, should be {want:?}"),
+        }
+    }
+
+    #[test]
+    fn who_calls_is_said_in_one_way() {
+        check("", Ok("nobody"));
+        check("--token t", Ok("the bearer of a token"));
+        check("--client-id i --client-secret s --tenant t", Ok("application i"));
+        check("--client-id i --client-secret s --token-url http://x", Ok("application i"));
+        check("--client-id i", Err("SHEAF_CLIENT_SECRET"));
+        check("--client-secret s", Err("--client-id"));
+        check("--tenant t", Err("--client-id"));
+        check("--token t --client-id i --client-secret s", Err("not both"));
     }
 }

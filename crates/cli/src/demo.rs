@@ -78,7 +78,7 @@ pub(crate) async fn demo(args: Demo) -> anyhow::Result<u8> {
 }
 
 async fn act(url: &str, rows: u64) -> anyhow::Result<()> {
-    let http = Http::new(&Address { url: url.to_owned(), token: None })?;
+    let http = Http::new(&Address { url: url.to_owned(), ..Address::default() })?;
     let service = Service::new(Arc::new(http));
     let written = load(&service, rows).await?;
     compare(&service, rows, written).await?;

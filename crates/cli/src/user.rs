@@ -3,18 +3,19 @@
 //! Not here: what is written (`server`). Invariant: a secret is printed once, to standard output.
 
 use crate::args::{
-    Usage, User as Args, UserAdd, UserCommand, UserNamed, UserSecretAdd, UserSecretCommand,
-    UserSecretRemove, UserStore,
+    Usage, User as Args, UserAdd, UserCommand, UserNamed, UserRole, UserSecretAdd,
+    UserSecretCommand, UserSecretRemove, UserStore,
 };
 use crate::output;
 use crate::serve;
 use model::Uuid;
-use server::{NewSecret, NewUser, Users, UsersError};
+use server::{ADMINISTRATOR, NewSecret, NewUser, Users, UsersError};
 
 pub(crate) async fn user(args: Args) -> anyhow::Result<u8> {
     match args.command {
         UserCommand::Add(args) => add(args).await?,
         UserCommand::List(store) => list(store).await?,
+        UserCommand::Role(args) => give(args).await?,
         UserCommand::Disable(named) => disable(named, true).await?,
         UserCommand::Enable(named) => disable(named, false).await?,
         UserCommand::Secret(args) => match args.command {
@@ -28,7 +29,8 @@ pub(crate) async fn user(args: Args) -> anyhow::Result<u8> {
 
 async fn add(args: UserAdd) -> anyhow::Result<()> {
     let application = args.application_id.as_deref().map(|text| id(text, "--application-id"));
-    let new = NewUser { name: args.name, application: application.transpose()? };
+    let roles = roles(args.role, args.admin);
+    let new = NewUser { name: args.name, application: application.transpose()?, roles };
     let users = open(args.store).await?;
     let (user, secret) = users.add(&new).await.map_err(wrong)?;
     output::line(&format!("user            {}", user.name));
@@ -36,7 +38,27 @@ async fn add(args: UserAdd) -> anyhow::Result<()> {
     output::line(&format!("client id       {}", user.application.unwrap_or_default()));
     show_secret(&secret);
     show_endpoint(&users);
+    if new.roles.is_empty() {
+        output::note("it has no role yet: `sheaf user role NAME --role ROLE`, or `--admin`");
+    }
     Ok(())
+}
+
+async fn give(args: UserRole) -> anyhow::Result<()> {
+    let users = open(args.named.store).await?;
+    let user = users.find(&args.named.user).await.map_err(wrong)?;
+    for role in roles(args.role, args.admin) {
+        users.give_role(&user, &role).await.map_err(wrong)?;
+        output::note(&format!("{} has the role {role}", user.name));
+    }
+    Ok(())
+}
+
+fn roles(mut roles: Vec<String>, admin: bool) -> Vec<String> {
+    if admin {
+        roles.push(ADMINISTRATOR.to_owned());
+    }
+    roles
 }
 
 async fn list(store: UserStore) -> anyhow::Result<()> {
@@ -119,6 +141,7 @@ fn wrong(error: UsersError) -> anyhow::Error {
         | UsersError::Ambiguous(_)
         | UsersError::Taken(_)
         | UsersError::NoApplication(_)
+        | UsersError::NoRole(_)
         | UsersError::TooManySecrets(_)
         | UsersError::NoSecret { .. } => Usage(error.to_string()).into(),
         UsersError::Open(_) | UsersError::Secret(_) | UsersError::Refused(_) => error.into(),

@@ -2,7 +2,7 @@
 //!
 //! Pure rooms decide: [`mapping`] and [`convert`] what a row means, [`planner`] what travels together,
 //! [`controller`] how much at once, [`verdict`] what an answer means, [`retry`] and [`bisect`] what is
-//! sent again. The rims act: [`source`] reads, [`transport`] talks, [`sender`] awaits, [`report`] writes.
+//! sent again. The rims act: [`source`] reads, [`transport`] talks, [`token`] says who, [`sender`] awaits, [`report`] writes.
 //! Not here: printing and arguments (`cli`); anything of the service but its words and bytes.
 //! Invariant: every row that is read has exactly one outcome, and no row is written twice because an
 //! answer was lost.
@@ -24,6 +24,7 @@ pub mod report;
 pub mod request;
 pub mod retry;
 pub mod sender;
+pub mod token;
 pub mod transport;
 pub mod verdict;
 

@@ -1,8 +1,10 @@
 //! How a request reaches the service: a door with the HTTP transport and the simulator behind it.
 //!
-//! Not here: what an answer means (`verdict`), when to send again (`retry`).
+//! Not here: what an answer means (`verdict`), when to send again (`retry`); but a token that has ended is
+//! renewed here, once, and nothing was done meanwhile.
 //! Invariant: [`Error::Unsent`] only when the service certainly has not seen the request.
 
+use crate::token::{Credential, NoToken, Tokens};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::Duration;
@@ -100,16 +102,18 @@ pub struct Http {
     client: reqwest::Client,
     origin: String,
     root: String,
-    token: Option<String>,
+    tokens: Tokens,
 }
 
 /// Where the service is and who calls.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Address {
     /// `http://host:port`, with or without `/api/data/vX.Y`.
     pub url: String,
-    /// The bearer token.
-    pub token: Option<String>,
+    /// Who calls.
+    pub credential: Credential,
+    /// Certificates of authorities that are trusted besides the system's, PEM.
+    pub authorities: Option<Vec<u8>>,
 }
 
 /// The URL is unusable, or TLS cannot be set up.
@@ -137,7 +141,13 @@ impl Http {
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(bad("it must begin with http:// or https://".to_owned()));
         }
+        let authorities = match &address.authorities {
+            Some(pem) => reqwest::Certificate::from_pem_bundle(pem)
+                .map_err(|err| bad(format!("its authority cannot be read: {err}")))?,
+            None => Vec::new(),
+        };
         let client = reqwest::Client::builder()
+            .tls_certs_merge(authorities)
             .http1_only()
             .tcp_nodelay(true)
             .connect_timeout(CONNECT_TIMEOUT)
@@ -150,7 +160,8 @@ impl Http {
         let root =
             if base.contains(API) { format!("{base}/") } else { format!("{base}{API}v9.2/") };
         let origin = url.origin().ascii_serialization();
-        Ok(Self { client, origin, root, token: address.token.clone() })
+        let tokens = Tokens::new(address.credential.clone(), origin.clone());
+        Ok(Self { client, origin, root, tokens })
     }
 
     /// The root that paths are below, with a final slash.
@@ -186,6 +197,29 @@ impl Http {
 #[async_trait]
 impl Transport for Http {
     async fn send(&self, request: Request) -> Result<Response, Error> {
+        let token = match self.tokens.bearer(&self.client, None).await {
+            Ok(token) => token,
+            Err(NoToken::Refused(response)) => return Ok(response),
+            Err(NoToken::Unreachable(err)) => return Err(err),
+        };
+        if !self.tokens.can_renew() {
+            return self.send_as(request, token.as_deref()).await;
+        }
+        let response = self.send_as(request.clone(), token.as_deref()).await?;
+        if response.status != 401 {
+            return Ok(response);
+        }
+        // Nothing was done: a request without a good token is not looked at.
+        match self.tokens.bearer(&self.client, Some(token.as_deref().unwrap_or_default())).await {
+            Ok(next) if next != token => self.send_as(request, next.as_deref()).await,
+            Ok(_) | Err(NoToken::Unreachable(_)) => Ok(response),
+            Err(NoToken::Refused(response)) => Ok(response),
+        }
+    }
+}
+
+impl Http {
+    async fn send_as(&self, request: Request, token: Option<&str>) -> Result<Response, Error> {
         let (method, timeout) = match request.method {
             Method::Get => (reqwest::Method::GET, READ_TIMEOUT),
             Method::Post => (reqwest::Method::POST, WRITE_TIMEOUT),
@@ -199,7 +233,7 @@ impl Transport for Http {
             .header("Accept", "application/json")
             .header("OData-MaxVersion", "4.0")
             .header("OData-Version", "4.0");
-        if let Some(token) = &self.token {
+        if let Some(token) = token {
             builder = builder.bearer_auth(token);
         }
         for (name, value) in &request.headers {
@@ -233,7 +267,7 @@ fn no_answer(err: &reqwest::Error) -> Error {
 }
 
 /// The texts of an error and its causes, without what they repeat of each other.
-fn chain(err: &reqwest::Error) -> String {
+pub(crate) fn chain(err: &reqwest::Error) -> String {
     let mut texts = Vec::new();
     // Its own text says no more than the address, unless it has no cause.
     let mut cause: Option<&dyn std::error::Error> =
@@ -261,7 +295,7 @@ mod tests {
     use super::*;
 
     fn check(url: &str, path: &str, want: Option<&str>) {
-        let http = Http::new(&Address { url: url.to_owned(), token: None }).expect(url);
+        let http = Http::new(&Address { url: url.to_owned(), ..Address::default() }).expect(url);
         assert_eq!(http.url_of(path).ok().as_deref(), want, "{url} {path}");
     }
 
@@ -287,7 +321,8 @@ mod tests {
     #[test]
     fn an_address_that_is_none_is_refused() {
         for url in ["", "localhost:8080", "ftp://x", "http://"] {
-            assert!(Http::new(&Address { url: url.to_owned(), token: None }).is_err(), "{url}");
+            let address = Address { url: url.to_owned(), ..Address::default() };
+            assert!(Http::new(&address).is_err(), "{url}");
         }
     }
 }

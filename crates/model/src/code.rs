@@ -152,8 +152,14 @@ codes! {
     STRING_LENGTH_TOO_LONG = 0x8004_4331, "StringLengthTooLong";
     /// A row lock could not be had.
     COULD_NOT_OBTAIN_LOCK = 0x8004_4339, "CouldNotObtainLockOnResource";
+    /// A status that its state falls back to.
+    CANNOT_DELETE_DEFAULT_STATUS_OPTION = 0x8004_4341, "CannotDeleteDefaultStatusOption";
+    /// The name of the global choice is taken.
+    INVALID_OPTION_SET_SCHEMA_NAME = 0x8004_4345, "InvalidOptionSetSchemaName";
     /// No customization prefix, or a bad one.
     INVALID_NAME_PREFIX = 0x8004_4366, "InvalidNamePrefix";
+    /// The column that names a record.
+    CANNOT_DELETE_PRIMARY_UI_ATTRIBUTE = 0x8004_7002, "CannotDeletePrimaryUIAttribute";
     /// The table name is taken.
     INVALID_SCHEMA_NAME = 0x8004_700b, "InvalidSchemaName";
     /// An ownership that does not exist.
@@ -204,6 +210,8 @@ codes! {
     ENTITY_KEY_NAME_EXISTS = 0x8006_0893, "EntityKeyNameExists";
     /// An alternate key over these columns exists.
     ENTITY_KEY_COLUMNS_EXIST = 0x8006_0894, "EntityKeyWithSelectedAttributesExists";
+    /// Only a key whose index failed is activated again.
+    REACTIVATE_ENTITY_KEY_ONLY_FOR_FAILED_JOBS = 0x8006_0897, "ReactivateEntityKeyOnlyForFailedJobs";
     /// The entity set name is taken.
     INVALID_ENTITY_SET_NAME = 0x8006_089b, "InvalidEntitySetName";
     /// The alternate key is ambiguous.
@@ -216,6 +224,8 @@ codes! {
     THROTTLING_BURST_REQUEST_LIMIT_EXCEEDED = 0x8007_2322, "ThrottlingBurstRequestLimitExceededError";
     /// Too many requests of a user at once.
     THROTTLING_CONCURRENCY_LIMIT_EXCEEDED = 0x8007_2326, "ThrottlingConcurrencyLimitExceededError";
+    /// Columns are asked for, but not among the properties.
+    INVALID_ATTRIBUTE_QUERY = 0x8007_2527, "InvalidAttributeQuery";
     /// The bearer is no user of the organisation.
     USER_NOT_MEMBER_OF_ORG = 0x8007_2560, "UserNotMemberOfOrg";
 }

@@ -141,3 +141,50 @@ pub struct NewManyToManyEnd {
     /// How the other side's rows are listed beside a row of this table.
     pub menu: Menu,
 }
+
+/// Whose options are changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OptionsOf {
+    /// A global choice's, and so those of every column that is bound to it.
+    Global(Box<str>),
+    /// A column's own.
+    Column {
+        /// Logical name of the table.
+        table: Box<str>,
+        /// Logical name of the column.
+        column: Box<str>,
+    },
+}
+
+/// A change of the options of a choice.
+#[derive(Clone, Debug)]
+pub enum OptionChange {
+    /// A new option at the end. A status has a state.
+    Insert(Box<ChoiceOption>),
+    /// Other labels of an option. Absent ones stay.
+    Update {
+        /// The option.
+        value: i32,
+        /// What it is called from now on.
+        label: Option<Label>,
+        /// Description.
+        description: Option<Label>,
+        /// Texts in other languages stay.
+        merge_labels: bool,
+        /// States: the status that a bare state change picks from now on.
+        default_status: Option<i32>,
+    },
+    /// An option goes; rows keep its value.
+    Delete(i32),
+    /// All values in their new order.
+    Order(Vec<i32>),
+}
+
+/// A lookup to several tables, as a caller asks for it.
+#[derive(Clone, Debug)]
+pub struct NewLookup {
+    /// Plain or customer.
+    pub kind: crate::LookupKind,
+    /// One relationship per target; each describes the same lookup.
+    pub relationships: Vec<NewRelationship>,
+}

@@ -25,6 +25,19 @@ impl Label {
         Self { texts: vec![LocalizedText { language: Self::ENGLISH, text: text.into() }] }
     }
 
+    /// This label with the texts of another one: they replace those of their languages, others stay.
+    #[must_use]
+    pub fn merged(&self, with: Self) -> Self {
+        let mut texts = self.texts.clone();
+        for text in with.texts {
+            match texts.iter_mut().find(|known| known.language == text.language) {
+                Some(known) => *known = text,
+                None => texts.push(text),
+            }
+        }
+        Self { texts }
+    }
+
     /// The text to show: the first one, if there is any.
     pub fn shown(&self) -> Option<&str> {
         self.texts.first().map(|text| &*text.text)

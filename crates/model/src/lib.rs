@@ -23,8 +23,8 @@ pub use catalog::{Catalog, Definitions};
 pub use choice::{ChoiceOption, GlobalChoice};
 pub use code::ErrorCode;
 pub use define::{
-    GlobalChoiceKey, NewColumn, NewGlobalChoice, NewKey, NewManyToMany, NewManyToManyEnd,
-    NewRelationship, NewTable,
+    GlobalChoiceKey, NewColumn, NewGlobalChoice, NewKey, NewLookup, NewManyToMany,
+    NewManyToManyEnd, NewRelationship, NewTable, OptionChange, OptionsOf,
 };
 pub use fault::{Failure, Fault};
 pub use fold::{fold, fold_part};

@@ -160,6 +160,8 @@ pub struct ColumnSettings {
     pub is_rich_text: bool,
     /// Choices: the metadata id of the global choice that it is bound to.
     pub global_choice: Option<Uuid>,
+    /// Its name, which never changes.
+    pub global_choice_name: Option<Box<str>>,
     /// Multi-select choices: the one option of a record that does not give any.
     pub default_option: Option<i32>,
 }
@@ -175,6 +177,7 @@ impl Default for ColumnSettings {
             integer_format: IntegerFormat::default(),
             is_rich_text: false,
             global_choice: None,
+            global_choice_name: None,
             default_option: None,
         }
     }

@@ -5,14 +5,18 @@
 //! tables), `elastic` (what elastic tables have of their own, and what they refuse).
 //! Source: `metadata.md` 4 to 8.
 
+mod change;
 mod choices;
 pub(crate) mod columns;
 mod elastic;
 mod files;
+mod lookups;
 pub(crate) mod many_to_many;
 mod names;
+mod remove;
 pub(crate) mod system;
 
+pub use choices::next_value as next_option_value;
 pub(crate) use elastic::PARTITION_BYTES_MAX;
 
 use crate::ids::IdSource;
@@ -40,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) made: Vec<Uuid>,
     /// Logical name of the table that is changed, for texts.
     pub(crate) table: Box<str>,
+    /// Tables that go: rows of elastic ones lie elsewhere.
+    pub(crate) dropped: Vec<std::sync::Arc<Table>>,
 }
 
 /// Ids of new definitions.
@@ -77,21 +83,37 @@ pub(crate) fn privilege_of(definition: &Definition) -> &'static str {
     match definition {
         Definition::CreateTables(_) => "prvCreateEntity",
         Definition::CreateColumn { .. } => "prvCreateAttribute",
-        Definition::CreateKey { .. } => "prvWriteEntity",
-        Definition::CreateRelationship(_) | Definition::CreateManyToMany(_) => {
-            "prvCreateRelationship"
+        Definition::CreateKey { .. } | Definition::DropKey { .. } | Definition::ChangeTable(_) => {
+            "prvWriteEntity"
         }
+        Definition::CreateRelationship(_)
+        | Definition::CreateManyToMany(_)
+        | Definition::CreateLookup(_) => "prvCreateRelationship",
+        Definition::ChangeColumn { .. } | Definition::ChangeOptions { .. } => "prvWriteAttribute",
+        Definition::ChangeRelationship(_) | Definition::ChangeManyToMany(_) => {
+            "prvWriteRelationship"
+        }
+        Definition::CreateChoice(_) => "prvCreateOptionSet",
+        Definition::ChangeChoice(_) => "prvWriteOptionSet",
+        Definition::DropTable(_) => "prvDeleteEntity",
+        Definition::DropColumn { .. } => "prvDeleteAttribute",
+        Definition::DropRelationship(_) => "prvDeleteRelationship",
+        Definition::DropChoice(_) => "prvDeleteOptionSet",
     }
 }
 
-/// Plans a change of definitions.
+/// Plans a change of definitions. `filters` are the `sdkmessagefilter` rows that there are, where a table
+/// is dropped.
+#[expect(clippy::too_many_lines, reason = "one arm per definition")]
 pub(crate) fn plan(
     context: &Context,
     organization: Organization,
     ids: &IdSource,
     definition: Definition,
+    filters: &[Uuid],
 ) -> Result<Plan, Fault> {
     let fresh = Fresh { ids, context };
+    let mut dropped = Vec::new();
     let mut change = SchemaChange {
         catalog: context.catalog.clone(),
         ops: Vec::new(),
@@ -128,6 +150,70 @@ pub(crate) fn plan(
             let made = new_relationship(&context.catalog, &fresh, relationship, &mut change.ops)?;
             (vec![made], name)
         }
+        Definition::CreateLookup(wish) => {
+            let name = wish.relationships.first().map(|one| one.referencing_table.clone());
+            let made = lookups::plan(&context.catalog, &fresh, wish, &mut change.ops)?;
+            (made, name.unwrap_or_default())
+        }
+        Definition::CreateChoice(wish) => {
+            let choice = choices::new(&context.catalog, &fresh, wish)?;
+            let made = choice.metadata_id;
+            change.ops.push(SchemaOp::PutChoice(choice));
+            (vec![made], Box::default())
+        }
+        Definition::ChangeTable(to) => {
+            let name = to.logical_name.clone();
+            change.ops.push(change::table(&fresh, *to));
+            (Vec::new(), name)
+        }
+        Definition::ChangeColumn { table, column } => {
+            change.ops.push(change::column(&fresh, &table, *column)?);
+            (Vec::new(), table.logical_name.clone())
+        }
+        Definition::ChangeRelationship(to) => {
+            let name = to.referencing_table.clone();
+            change.ops.push(change::relationship(&context.catalog, &fresh, *to)?);
+            (Vec::new(), name)
+        }
+        Definition::ChangeManyToMany(to) => {
+            let name = to.intersect_table.clone();
+            change.ops.push(change::many_to_many(&fresh, *to));
+            (Vec::new(), name)
+        }
+        Definition::ChangeChoice(mut to) => {
+            to.modified_on = Some(context.now);
+            change.ops.push(SchemaOp::PutChoice(*to));
+            (Vec::new(), Box::default())
+        }
+        Definition::ChangeOptions { of, change: wish } => {
+            let ops = choices::change(&context.catalog, &fresh, &of, &wish)?;
+            change.ops.extend(ops);
+            (Vec::new(), Box::default())
+        }
+        Definition::DropTable(table) => {
+            let gone = remove::table(&context.catalog, &table, &mut change.ops)?;
+            remove::rows(&mut change, &gone, filters);
+            dropped = gone.tables;
+            (Vec::new(), table.logical_name.clone())
+        }
+        Definition::DropColumn { table, column } => {
+            remove::column(&context.catalog, &table, column, &mut change.ops)?;
+            (Vec::new(), table.logical_name.clone())
+        }
+        Definition::DropKey { table, key } => {
+            remove::key(&table, key, &mut change.ops)?;
+            (Vec::new(), table.logical_name.clone())
+        }
+        Definition::DropRelationship(id) => {
+            let gone = remove::relationship(&context.catalog, id, &mut change.ops)?;
+            remove::rows(&mut change, &gone, filters);
+            dropped = gone.tables;
+            (Vec::new(), Box::default())
+        }
+        Definition::DropChoice(id) => {
+            change.ops.push(choices::remove(&context.catalog, id)?);
+            (Vec::new(), Box::default())
+        }
         Definition::CreateManyToMany(wish) => {
             let (made, table) =
                 many_to_many::plan(&context.catalog, &fresh, wish, &mut change.ops)?;
@@ -136,7 +222,7 @@ pub(crate) fn plan(
             (vec![made], name)
         }
     };
-    Ok(Plan { change, made, table })
+    Ok(Plan { change, made, table, dropped })
 }
 
 /// The rows of system tables that go with new tables.
@@ -194,6 +280,46 @@ fn navigation_is_free(catalog: &Catalog, table: &Table, name: &str) -> Result<()
         ));
     }
     Ok(())
+}
+
+/// Refuses a second parent of the same table.
+fn check_parental(catalog: &Catalog, new: &OneToMany) -> Result<(), Fault> {
+    if !new.cascade.is_parental() {
+        return Ok(());
+    }
+    let mut others = catalog.referenced_by(&new.referencing_table);
+    let other = others.find(|one| one.metadata_id != new.metadata_id && one.cascade.is_parental());
+    match other {
+        Some(other) => Err(Fault::new(
+            code::INVALID_ARGUMENT,
+            format!(
+                "Entity {} has a parental relationship already: {}.",
+                new.referencing_table, other.schema_name
+            ),
+        )
+        .with_hint("only one relationship of a table cascades everything")),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a hierarchy between two tables, and a second one of the same table.
+fn check_hierarchy(catalog: &Catalog, new: &OneToMany) -> Result<(), Fault> {
+    if !new.is_hierarchical {
+        return Ok(());
+    }
+    let refuse = |why: String| Err(Fault::new(code::INVALID_ARGUMENT, why));
+    let name = &new.schema_name;
+    if new.referenced_table != new.referencing_table {
+        return refuse(format!("Relationship {name} leads to another entity: it is no hierarchy."));
+    }
+    let mut others = catalog.referencing(&new.referenced_table);
+    match others.find(|one| one.is_hierarchical && one.metadata_id != new.metadata_id) {
+        Some(other) => refuse(format!(
+            "Entity {} has a hierarchy already: {}.",
+            new.referenced_table, other.schema_name
+        )),
+        None => Ok(()),
+    }
 }
 
 /// The object type code of the next custom table.
@@ -639,7 +765,7 @@ fn new_relationship(
     ops.push(SchemaOp::AddColumn { table: referencing.id, column: Box::new(column) });
     let metadata_id = fresh.id();
     let now = Some(fresh.context.now);
-    ops.push(SchemaOp::AddRelationship(OneToMany {
+    let relationship = OneToMany {
         metadata_id,
         referenced_table: referenced.logical_name.clone(),
         referenced_column: referenced.primary_key_name().into(),
@@ -658,7 +784,10 @@ fn new_relationship(
             modified_on: now,
             ..wish.settings
         },
-    }));
+    };
+    check_parental(catalog, &relationship)?;
+    check_hierarchy(catalog, &relationship)?;
+    ops.push(SchemaOp::AddRelationship(relationship));
     Ok(metadata_id)
 }
 

@@ -28,6 +28,10 @@ const CONCERNED: [&str; 7] = [
     "roleprivileges",
 ];
 
+/// The role that may do everything.
+pub const ADMINISTRATOR: &str = "System Administrator";
+/// The pairs of users and roles.
+const USER_ROLES: &str = "systemuserroles";
 /// Rows of users that one query reads.
 const USERS_PER_QUERY: u32 = 5_000;
 
@@ -106,11 +110,80 @@ impl Pipeline {
         Ok(Caller { user: user.id, business_unit: user.business_unit, on_behalf_of: None })
     }
 
-    /// Refuses who is no administrator of the service.
-    pub fn only_administrators(&self, caller: &Caller) -> Result<(), Fault> {
-        match caller.user == self.organization().administrator {
+    /// Refuses who is no administrator of the service: who does not hold that role itself.
+    pub async fn only_administrators(&self, caller: Caller, now: Timestamp) -> Result<(), Error> {
+        if caller.user == self.organization().administrator {
+            return Ok(());
+        }
+        let roles = self.roles_named(ADMINISTRATOR, now).await?;
+        let held = self.roles_of(caller.user, now).await?;
+        match roles.iter().any(|(role, _)| held.contains(role)) {
             true => Ok(()),
-            false => Err(fault::not_an_administrator(caller.user)),
+            false => Err(fault::not_an_administrator(caller.user).into()),
+        }
+    }
+
+    /// Roles of this name, each with its business unit.
+    async fn roles_named(
+        &self,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Vec<(Uuid, Option<Uuid>)>, Error> {
+        let columns = ["roleid", "businessunitid"];
+        let rows = self.rows("role", &columns, ("name", Value::text(name)), now).await?;
+        let role = |row: &Vec<Value>| Some((row.first()?.as_id()?, row.get(1)?.as_id()));
+        Ok(rows.iter().filter_map(role).collect())
+    }
+
+    /// Ids of the roles that a user holds itself.
+    async fn roles_of(&self, user: Uuid, now: Timestamp) -> Result<Vec<Uuid>, Error> {
+        let of = ("systemuserid", Value::Guid(user));
+        let rows = self.rows(USER_ROLES, &["roleid"], of, now).await?;
+        Ok(rows.iter().filter_map(|row| row.first()?.as_id()).collect())
+    }
+
+    /// The first rows of a table whose column holds a value.
+    async fn rows(
+        &self,
+        table: &str,
+        columns: &[&str],
+        (column, value): (&str, Value),
+        now: Timestamp,
+    ) -> Result<Vec<Vec<Value>>, Error> {
+        loop {
+            let context = self.own_context(now);
+            let table =
+                context.catalog.table(table).ok_or_else(|| fault::no_system_table(table))?;
+            let is = table.index_of(column).map(|column| Filter::Compare {
+                column: column.into(),
+                compare: Compare::Equal,
+                value: value.clone(),
+            });
+            let query = first_columns(&context, table, columns, is, USERS_PER_QUERY)?;
+            match self.read(&query).await {
+                Err(Error::StaleCatalog) => drop(self.refresh().await?),
+                Err(error) => return Err(error),
+                Ok(page) => return Ok(page.rows(columns.len()).map(<[Value]>::to_vec).collect()),
+            }
+        }
+    }
+
+    /// Gives a user the role of this name in its business unit; tells whether there is such a role.
+    pub async fn give_role(&self, user: &User, role: &str, now: Timestamp) -> Result<bool, Error> {
+        let roles = self.roles_named(role, now).await?;
+        let unit = Some(user.business_unit);
+        let Some((role, _)) = roles.iter().find(|(_, of)| *of == unit) else { return Ok(false) };
+        if self.roles_of(user.id, now).await?.contains(role) {
+            return Ok(true);
+        }
+        let holder = LookupValue { table: seed::SYSTEM_USER, id: user.id };
+        loop {
+            let context = self.own_context(now);
+            let change = RightsChange::AddRoles { holder, roles: vec![*role] };
+            match self.run(&context, Message::Rights(change)).await {
+                Err(Error::StaleCatalog) => drop(self.refresh().await?),
+                done => return done.map(|_| true),
+            }
         }
     }
 
@@ -141,7 +214,7 @@ impl Pipeline {
         }
     }
 
-    /// Makes a user who stands for an application, with the role System Administrator; answers its id.
+    /// Makes a user who stands for an application, without a role; answers its id.
     pub async fn add_application_user(
         &self,
         name: &str,
@@ -163,22 +236,7 @@ impl Pipeline {
             ("businessunitid", unit),
         ];
         self.write_user(MessageName::Create, id, values, now).await?;
-        self.make_administrator(id, now).await?;
         Ok(id)
-    }
-
-    /// Gives a user of the root business unit the role that may do everything.
-    async fn make_administrator(&self, id: Uuid, now: Timestamp) -> Result<(), Error> {
-        let role = seed::security::role_id(self.organization(), seed::security::ADMINISTRATOR);
-        loop {
-            let context = self.own_context(now);
-            let holder = LookupValue { table: seed::SYSTEM_USER, id };
-            let change = RightsChange::AddRoles { holder, roles: vec![role] };
-            match self.run(&context, Message::Rights(change)).await {
-                Err(Error::StaleCatalog) => drop(self.refresh().await?),
-                done => return done.map(drop),
-            }
-        }
     }
 
     /// Lets a user in, or keeps it out.

@@ -27,13 +27,15 @@ mod run;
 mod seed;
 mod settings;
 mod share;
+mod solution;
 mod steer;
 mod write;
 
 pub use available::UnavailableError;
 pub use credential::{Credential, CredentialKind, Looked};
+pub use define::next_option_value;
 pub use follow::REMEMBERED_SECONDS;
-pub use identity::{Claims, User, Wanted};
+pub use identity::{ADMINISTRATOR, Claims, User, Wanted};
 pub use message::{Condition, Definition, DeletedRows, Message, Read, Reply, Write};
 pub use rights::{Impersonated, Need};
 pub use run::{Context, Error, Organization, Pipeline, Stores};

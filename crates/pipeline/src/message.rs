@@ -2,8 +2,9 @@
 
 use crate::share::RightsChange;
 use model::{
-    Failure, MessageName, NewColumn, NewKey, NewManyToMany, NewRelationship, NewTable, Table,
-    Target, Uuid,
+    Column, ColumnIndex, Failure, GlobalChoice, KeyIndex, ManyToMany, MessageName, NewColumn,
+    NewGlobalChoice, NewKey, NewLookup, NewManyToMany, NewRelationship, NewTable, OneToMany,
+    OptionChange, OptionsOf, Table, TableDefinition, Target, Uuid,
 };
 use query::{BoundQuery, Page};
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub enum Message {
     Deleted(DeletedRows),
     /// A change of definitions.
     Define(Definition),
+    /// The same as a part of the solution of this unique name.
+    DefineIn(Definition, Box<str>),
 }
 
 /// Rows that were deleted from a followed table and are not there again.
@@ -104,6 +107,52 @@ pub enum Definition {
     CreateRelationship(NewRelationship),
     /// A new many-to-many relationship with its intersect table.
     CreateManyToMany(NewManyToMany),
+    /// A new lookup to several tables with its relationships; answers their ids, then the column's.
+    CreateLookup(NewLookup),
+    /// A new global choice.
+    CreateChoice(NewGlobalChoice),
+    /// A table with other labels and flags: the whole definition.
+    ChangeTable(Box<TableDefinition>),
+    /// A column with other labels, limits and flags: the whole definition.
+    ChangeColumn {
+        /// The table.
+        table: Arc<Table>,
+        /// The column.
+        column: Box<Column>,
+    },
+    /// A relationship with other cascades and menus: the whole definition.
+    ChangeRelationship(Box<OneToMany>),
+    /// A many-to-many relationship with other menus: the whole definition.
+    ChangeManyToMany(Box<ManyToMany>),
+    /// A global choice with other labels: the whole definition.
+    ChangeChoice(Box<GlobalChoice>),
+    /// Other options of a choice.
+    ChangeOptions {
+        /// Whose.
+        of: OptionsOf,
+        /// What changes.
+        change: OptionChange,
+    },
+    /// A table goes with its rows, its relationships and the lookups to it.
+    DropTable(Arc<Table>),
+    /// A column goes with its values.
+    DropColumn {
+        /// The table.
+        table: Arc<Table>,
+        /// The column.
+        column: ColumnIndex,
+    },
+    /// An alternate key goes.
+    DropKey {
+        /// The table.
+        table: Arc<Table>,
+        /// The key.
+        key: KeyIndex,
+    },
+    /// A relationship of either kind goes, with its lookup or its intersect table.
+    DropRelationship(Uuid),
+    /// A global choice goes.
+    DropChoice(Uuid),
 }
 
 /// What a message answers.

@@ -16,6 +16,7 @@ use crate::message::{Definition, DeletedRows, Message, Read, Reply, Write};
 use crate::privilege;
 use crate::rights::{self, Access, Shares, Unreadable, guard};
 use crate::seed;
+use crate::solution::{self, Solution};
 use crate::write::{self, Principals};
 use crate::{job, steer};
 use arc_swap::ArcSwap;
@@ -278,7 +279,12 @@ impl Pipeline {
             Message::Rights(change) => self.change_rights(context, &access, change).await,
             Message::Define(definition) => {
                 access.require(define::privilege_of(&definition))?;
-                self.define(context, definition).await
+                self.define(context, definition, None).await
+            }
+            Message::DefineIn(definition, solution) => {
+                access.require(define::privilege_of(&definition))?;
+                let solution = self.solution(context, &solution).await?;
+                self.define(context, definition, Some(solution)).await
             }
             Message::System(_) | Message::SystemRead(_) => {
                 unreachable!("the service's own messages went another way")
@@ -558,15 +564,30 @@ impl Pipeline {
         joined::fault_of_values(judged, &writes, refused, told).into()
     }
 
-    async fn define(&self, context: &Context, definition: Definition) -> Result<Reply, Error> {
+    async fn define(
+        &self,
+        context: &Context,
+        definition: Definition,
+        solution: Option<Solution>,
+    ) -> Result<Reply, Error> {
         self.refuse_elastic_without_store(&definition)?;
-        let mut plan = define::plan(context, self.organization, &self.ids, definition)?;
+        let filters = self.filters_of_dropped(context, &definition).await?;
+        if let Some(solution) = &solution {
+            solution::check(solution, &definition)?;
+        }
+        let kind = solution::component(&definition);
+        let mut plan = define::plan(context, self.organization, &self.ids, definition, &filters)?;
+        if let Some(solution) = &solution {
+            let rows =
+                solution::rows(context, self.organization, &self.ids, (solution, kind), &plan.made);
+            plan.change.rows.extend(rows);
+        }
         plan.change.catalog = self.whole_of(&context.catalog)?;
-        let made = plan.made;
-        let table = plan.table;
+        let (made, table, dropped) = (plan.made, plan.table, plan.dropped);
         match self.store.change(plan.change).await {
             Ok(changed) => {
                 self.install(changed.catalog);
+                self.drop_elastic(&dropped).await;
                 Ok(Reply::Defined(made))
             }
             Err(store::Error::StaleCatalog { .. }) => Err(Error::StaleCatalog),
@@ -574,6 +595,63 @@ impl Pipeline {
                 Err(define::existing_rows_not_unique(&table).into())
             }
             Err(error) => Err(fault::of_engine(error).into()),
+        }
+    }
+
+    /// The unmanaged solution of this name.
+    async fn solution(&self, context: &Context, name: &str) -> Result<Solution, Error> {
+        let query = solution::query(context, name).ok_or_else(|| solution::unknown(name))?;
+        let page = self.read(&query).await?;
+        Ok(solution::of_row(&page.cells, name)?)
+    }
+
+    /// The `sdkmessagefilter` rows of tables that a definition may drop.
+    async fn filters_of_dropped(
+        &self,
+        context: &Context,
+        definition: &Definition,
+    ) -> Result<Vec<Uuid>, Error> {
+        let names: Vec<Value> = match definition {
+            Definition::DropTable(table) => {
+                let pairs = context.catalog.many_to_many_of(&table.logical_name);
+                let pairs = pairs.map(|many| Value::Text(many.intersect_table.clone()));
+                pairs.chain([Value::Text(table.logical_name.clone())]).collect()
+            }
+            Definition::DropRelationship(id) => {
+                let mut pairs = context.catalog.many_to_many().iter();
+                let pairs = pairs.find(|many| many.metadata_id == *id);
+                pairs.map(|many| Value::Text(many.intersect_table.clone())).into_iter().collect()
+            }
+            _ => Vec::new(),
+        };
+        let Some(table) = context.catalog.table("sdkmessagefilter").filter(|_| !names.is_empty())
+        else {
+            return Ok(Vec::new());
+        };
+        let Some(of) = table.index_of("primaryobjecttypecode") else { return Ok(Vec::new()) };
+        let key = ColumnRef::root(table.primary_key);
+        let query = BoundQuery {
+            catalog: context.catalog.clone(),
+            table: table.clone(),
+            joins: Vec::new(),
+            columns: vec![key],
+            filter: Some(Filter::In { column: ColumnRef::root(of), values: names, negated: false }),
+            order: vec![Order { column: key, descending: false }],
+            paging: Paging { size: PRINCIPALS_PER_QUERY, after: None, skip: 0, look_ahead: false },
+            count_max: None,
+        };
+        let page = self.read(&query).await?;
+        Ok(page.cells.iter().filter_map(Value::as_id).collect())
+    }
+
+    /// Forgets the rows of elastic tables that are gone. Their numbers are not given again: what stays
+    /// after a failure is out of reach.
+    async fn drop_elastic(&self, dropped: &[Arc<Table>]) {
+        for table in dropped.iter().filter(|table| table.kind == TableKind::Elastic) {
+            let Some(store) = self.elastic.as_deref() else { continue };
+            if let Err(error) = store.drop_table(table).await {
+                tracing::warn!(%error, table = %table.logical_name, "rows of a dropped table stay");
+            }
         }
     }
 

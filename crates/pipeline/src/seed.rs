@@ -10,7 +10,7 @@ pub(crate) mod rows;
 pub(crate) mod security;
 mod tables;
 
-pub(crate) use rows::filter_id;
+pub(crate) use rows::{filter_id, filter_ids};
 
 use crate::define::system;
 use crate::run::Organization;
@@ -38,10 +38,16 @@ pub(crate) fn plan(
         bound.insert(definition.logical_name.clone(), Arc::new(Table::new(definition.clone())));
         ops.push(SchemaOp::CreateTable(Box::new(definition.clone())));
     }
+    ops.push(SchemaOp::CreateTable(Box::new(kept_behind(&definitions))));
     ops.extend(missing_relationships(&Catalog::default(), &definitions));
-    ops.push(SchemaOp::CreateTable(Box::new(kept::table())));
     let rows = rows::all(&bound, &definitions, organization, now);
     SchemaChange { catalog, ops, rows, checks: Vec::new(), now, user: organization.administrator }
+}
+
+/// The table that callers never see, numbered after the others.
+fn kept_behind(definitions: &[TableDefinition]) -> TableDefinition {
+    let last = definitions.iter().map(|table| table.id.0).max().unwrap_or(0);
+    TableDefinition { id: TableId(last + 1), ..kept::table() }
 }
 
 /// The system's relationships, of both kinds, that a catalog lacks.
@@ -75,12 +81,14 @@ pub(crate) fn upgrade(
     let definitions = tables::all();
     let numbers = catalog.table_number_max() + 1..;
     let mut numbers = numbers.map(TableId);
-    for definition in &definitions {
+    for definition in definitions.iter().chain([&kept_behind(&definitions)]) {
         let Some(table) = catalog.table(&definition.logical_name) else {
             let id = numbers.next().expect("numbers do not end");
             let definition = TableDefinition { id, ..definition.clone() };
             ops.push(SchemaOp::CreateTable(Box::new(definition.clone())));
-            made.push(definition);
+            if !kept::is_kept(&definition.logical_name) {
+                made.push(definition);
+            }
             continue;
         };
         let mut number = table.next_column_id().0;
@@ -110,9 +118,6 @@ pub(crate) fn upgrade(
     let relationships: Vec<SchemaOp> =
         missing_relationships(catalog, &definitions).filter(has_lookup).collect();
     ops.extend(relationships);
-    if catalog.table(kept::TABLE).is_none() {
-        ops.push(SchemaOp::CreateTable(Box::new(kept::table())));
-    }
     if ops.is_empty() {
         return None;
     }
@@ -213,6 +218,7 @@ pub(crate) fn writable(table: &TableDefinition) -> Writable {
         | "asyncoperation"
         | "bulkdeleteoperation"
         | "bulkdeletefailure"
+        | "solutioncomponent"
         | "privilege"
         | "principalobjectaccess"
         | kept::TABLE => Writable::ReadOnly,
@@ -238,7 +244,7 @@ mod tests {
 
     fn whole() -> Arc<Catalog> {
         let (definitions, empty) = (tables::all(), Catalog::default());
-        let all = definitions.iter().cloned().chain([kept::table()]);
+        let all = definitions.iter().cloned().chain([kept_behind(&definitions)]);
         let made = all.map(|table| SchemaOp::CreateTable(Box::new(table)));
         let made: Vec<SchemaOp> = made.chain(missing_relationships(&empty, &definitions)).collect();
         Arc::new(store::apply_ops(&empty, &made).expect("the seed is sound"))

@@ -208,8 +208,9 @@ async fn answer_call(
         }
     };
     if head.uri.path() == "/usage" {
-        if let Err(fault) = shared.pipeline.only_administrators(&caller) {
-            return shared.api.forbidden(request_id, fault, &head.headers).map(Full::new);
+        let refused = shared.pipeline.only_administrators(caller, clock::now()).await;
+        if let Err(error) = refused {
+            return shared.api.forbidden(request_id, error, &head.headers).map(Full::new);
         }
         return shared.api.usage(request_id, &head.method).map(Full::new);
     }
@@ -279,7 +280,9 @@ impl Shared {
                 };
                 self.api.unauthorized(request_id, &challenge)
             }
-            Refusal::Fault(fault) => self.api.forbidden(request_id, *fault, headers),
+            Refusal::Fault(fault) => {
+                self.api.forbidden(request_id, pipeline::Error::Fault(fault), headers)
+            }
             Refusal::Busy => self.api.busy(request_id),
         }
     }

@@ -22,6 +22,7 @@ pub use auth::settings::{AuthConfig, IssuerConfig, OpaqueConfig};
 pub use config::Config;
 pub use limits::Limits;
 pub use options::{AuthMode, Error, Listen, Options, StoreChoice};
+pub use pipeline::ADMINISTRATOR;
 pub use serve::{Listening, Server};
 pub use tls::Tls;
 pub use users::{NewSecret, NewUser, Users, UsersError};

@@ -26,6 +26,8 @@ pub struct NewUser {
     pub name: String,
     /// Its application id; a new one where nothing is said.
     pub application: Option<Uuid>,
+    /// Names of its roles.
+    pub roles: Vec<String>,
 }
 
 /// A secret, shown this once.
@@ -57,6 +59,9 @@ pub enum UsersError {
     /// The user stands for no application, so it cannot have secrets.
     #[error("user `{0}` has no application id: only application users have secrets")]
     NoApplication(String),
+    /// No such role.
+    #[error("there is no role `{0}` in the user's business unit; the user is there all the same")]
+    NoRole(String),
     /// The user has as many secrets as it may have.
     #[error("user `{0}` has {SECRETS_MAX} secrets already: remove one first")]
     TooManySecrets(String),
@@ -139,8 +144,19 @@ impl Users {
         }
         let id = self.pipeline.add_application_user(name, application, now).await?;
         let user = self.find(&id.to_string()).await?;
+        for role in &new.roles {
+            self.give_role(&user, role).await?;
+        }
         let secret = self.add_secret(&user, None).await?;
         Ok((user, secret))
+    }
+
+    /// Gives a user a role, by its name.
+    pub async fn give_role(&self, user: &User, role: &str) -> Result<(), UsersError> {
+        match self.pipeline.give_role(user, role, clock::now()).await? {
+            true => Ok(()),
+            false => Err(UsersError::NoRole(role.to_owned())),
+        }
     }
 
     /// Keeps a user out, or lets it in again.

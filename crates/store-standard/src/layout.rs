@@ -275,6 +275,8 @@ struct ColumnSettingsForm {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "uuid_option")]
     global_choice: Option<Uuid>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    global_choice_name: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     default_option: Option<i32>,
 }
 

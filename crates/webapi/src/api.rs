@@ -15,7 +15,7 @@ use crate::{
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::{Method, Response, StatusCode};
-use model::{Caller, Fault, Timestamp, Uuid};
+use model::{Caller, Timestamp, Uuid};
 use pipeline::{Context, Impersonated, Message, Pipeline, Reply};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -236,11 +236,11 @@ impl WebApi {
     pub fn forbidden(
         &self,
         request_id: Uuid,
-        fault: Fault,
+        error: pipeline::Error,
         headers: &HeaderMap,
     ) -> Response<Bytes> {
         let annotations = request::preferences(headers).include_annotations;
-        let mut response = Problem::from(fault).response(request_id, annotations.as_ref());
+        let mut response = refused(error).response(request_id, annotations.as_ref());
         response::finish(&mut response, &self.settings, request_id, Some(headers));
         response
     }
@@ -365,6 +365,7 @@ async fn dispatch(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
     let route = route::resolve(attempt.request, &attempt.context.catalog)?;
     match route {
         Route::Service => functions::service_document(attempt),
+        Route::Model => metadata::model(attempt),
         Route::Collection(table) => records::collection(attempt, &table).await,
         Route::Count(table) => records::count(attempt, &table).await,
         Route::Record(address) => records::record(attempt, &address).await,
@@ -382,7 +383,9 @@ async fn dispatch(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
         Route::Function(function, arguments) => {
             functions::call(attempt, function, &arguments).await
         }
-        Route::CreateEntities => metadata::create_entities(attempt).await,
+        Route::Operation(operation, arguments) => {
+            metadata::operate(attempt, operation, &arguments).await
+        }
         Route::BulkDelete => bulk_delete::action(attempt).await,
         Route::Share(sharing) => rights::share(attempt, sharing).await,
         Route::Rights(address, operation, arguments) => {

@@ -4,22 +4,29 @@
 //! `write`. Not here: the members of definitions (`wire::metadata`), making them (`pipeline`).
 //! Source: metadata.md 1 to 8.
 
+mod changes;
 mod filter;
+mod operations;
 mod options;
 mod read;
 mod write;
 
-pub(crate) use write::create_entities;
+pub(crate) use operations::{Operation, answer as operate};
 
 use crate::api::{Attempt, Stop};
-use crate::fault::Problem;
+use crate::fault::{self, Problem};
 use crate::path::Segment;
+use crate::response;
 use crate::route::{NAMESPACE, end};
 use bytes::Bytes;
 use http::{Method, Response};
-use model::{Catalog, ColumnIndex, KeyIndex, ManyToMany, OneToMany, Table, Uuid};
+use model::{Catalog, ColumnIndex, GlobalChoice, KeyIndex, ManyToMany, OneToMany, Table, Uuid};
+use pipeline::Definition;
 use std::sync::Arc;
 use wire::metadata::Item;
+
+/// The annotation by which `Prefer` asks for those of `$metadata`.
+const DESCRIPTION: &str = "Org.OData.Core.V1.Description";
 
 /// What an address below the definitions names.
 #[derive(Clone, Debug)]
@@ -46,6 +53,43 @@ pub(crate) enum Place {
     Relationships(Option<Box<str>>),
     /// `RelationshipDefinitions(k)[/cast]`
     Relationship(Related, Option<Box<str>>),
+    /// `EntityDefinitions(k)/Attributes(k)/cast/OptionSet`, or `GlobalOptionSet`
+    OptionSet(Within, ColumnIndex, Box<str>),
+    /// `GlobalOptionSetDefinitions[/cast]`
+    Choices(Option<Box<str>>),
+    /// `GlobalOptionSetDefinitions(k)[/cast]`
+    Choice(Arc<GlobalChoice>, Option<Box<str>>),
+    /// `ManagedPropertyDefinitions`: there are none.
+    ManagedProperties,
+}
+
+impl Place {
+    /// A definition that was just made, by its collection and its id.
+    fn of_id(collection: &str, id: Uuid, catalog: &Catalog) -> Option<Self> {
+        let (_, part) = collection.rsplit_once('/').unwrap_or(("", collection));
+        let holder = |has: &dyn Fn(&Table) -> bool| {
+            catalog.tables().iter().find(|table| has(table)).cloned()
+        };
+        let within = |table: Arc<Table>| Within { address: collection.into(), table, cast: None };
+        Some(match part {
+            "EntityDefinitions" => Self::Table(catalog.table_by_metadata_id(id)?.clone()),
+            "Attributes" => {
+                let has = |table: &Table| table.columns.iter().any(|one| one.metadata_id == id);
+                let table = holder(&has)?;
+                let (index, _) =
+                    table.indexed_columns().find(|(_, column)| column.metadata_id == id)?;
+                Self::Column(within(table), index)
+            }
+            "Keys" => {
+                let table = holder(&|table| table.keys.iter().any(|one| one.metadata_id == id))?;
+                let place = table.keys.iter().position(|one| one.metadata_id == id)?;
+                let place = u16::try_from(place).ok()?;
+                Self::Key(within(table), KeyIndex(place))
+            }
+            "RelationshipDefinitions" => Self::Relationship(related(catalog, &Key::Id(id))?, None),
+            _ => Self::Choice(catalog.choice_by_metadata_id(id)?.clone(), None),
+        })
+    }
 }
 
 /// A relationship of either kind.
@@ -92,6 +136,13 @@ pub(crate) fn tables(
         ("Attributes", None) => Ok(Place::Columns(within(cast(rest)?))),
         ("Attributes", Some(key)) => {
             let column = column_by_key(key, &table)?;
+            if let Some((last, before)) = rest.split_last()
+                && (last.name == "OptionSet" || last.name == "GlobalOptionSet")
+                && last.key.is_none()
+            {
+                let within = within(cast(before)?);
+                return Ok(Place::OptionSet(within, column, last.name.as_str().into()));
+            }
             Ok(Place::Column(within(cast(rest)?), column))
         }
         ("Keys", None) => {
@@ -115,10 +166,6 @@ pub(crate) fn tables(
             end(rest)?;
             Ok(Place::ManyToMany(table))
         }
-        ("Privileges", _) => Err(Problem::not_implemented(format_args!(
-            "The collection 'EntityDefinitions(…)/{}'",
-            next.name
-        ))),
         _ => Err(Problem::no_segment(&next.name)),
     }
 }
@@ -132,18 +179,40 @@ pub(crate) fn relationships(
     let cast = cast(rest)?;
     let Some(key) = &first.key else { return Ok(Place::Relationships(cast)) };
     let key = Key::parse(key, &["SchemaName", "LogicalName"])?;
-    let is = |id: Uuid, name: &str| match &key {
+    let found = related(catalog, &key);
+    let found = found.ok_or_else(|| Problem::no_definition("relationship", &key.to_string()))?;
+    Ok(Place::Relationship(found, cast))
+}
+
+/// The relationship of either kind with this key.
+fn related(catalog: &Catalog, key: &Key) -> Option<Related> {
+    let is = |id: Uuid, name: &str| match key {
         Key::Id(wanted) => id == *wanted,
         Key::Name(wanted) => name == &**wanted,
     };
     let mut one = catalog.relationships().iter();
     let mut many = catalog.many_to_many().iter();
     let one = one.find(|one| is(one.metadata_id, &one.schema_name)).cloned().map(Related::One);
-    let found = one.or_else(|| {
+    one.or_else(|| {
         many.find(|many| is(many.metadata_id, &many.schema_name)).cloned().map(Related::Many)
-    });
-    let found = found.ok_or_else(|| Problem::no_definition("relationship", &key.to_string()))?;
-    Ok(Place::Relationship(found, cast))
+    })
+}
+
+/// Below `GlobalOptionSetDefinitions`.
+pub(crate) fn choices(
+    first: &Segment,
+    rest: &[Segment],
+    catalog: &Catalog,
+) -> Result<Place, Problem> {
+    let cast = cast(rest)?;
+    let Some(key) = &first.key else { return Ok(Place::Choices(cast)) };
+    let key = Key::parse(key, &["Name"])?;
+    let found = match &key {
+        Key::Id(id) => catalog.choice_by_metadata_id(*id),
+        Key::Name(name) => catalog.choice(name),
+    };
+    let found = found.ok_or_else(|| Problem::no_definition("optionset", &key.to_string()))?;
+    Ok(Place::Choice(Arc::clone(found), cast))
 }
 
 /// The type cast that ends an address, if any.
@@ -151,18 +220,9 @@ fn cast(rest: &[Segment]) -> Result<Option<Box<str>>, Problem> {
     let Some((next, rest)) = rest.split_first() else { return Ok(None) };
     let name = next.name.strip_prefix(NAMESPACE).filter(|_| next.key.is_none());
     let Some(name) = name.filter(|name| name.ends_with("Metadata")) else {
-        return Err(match &*next.name {
-            "OptionSet" | "GlobalOptionSet" => Problem::not_implemented(format_args!(
-                "The address '…/{}'; expand it instead, which",
-                next.name
-            )),
-            _ => Problem::no_segment(&next.name),
-        });
+        return Err(Problem::no_segment(&next.name));
     };
     match rest.first() {
-        Some(last) if last.name == "OptionSet" || last.name == "GlobalOptionSet" => {
-            Err(Problem::not_implemented(format_args!("The address '…/{}'", last.name)))
-        }
         Some(last) => Err(Problem::no_segment(&last.name)),
         None => Ok(Some(name.into())),
     }
@@ -246,31 +306,91 @@ fn key_by_key(key: &str, table: &Table) -> Result<KeyIndex, Problem> {
         .ok_or_else(|| Problem::no_definition("key", &key.to_string()))
 }
 
+/// `GET $metadata`: everything as XML, whatever is accepted.
+///
+/// With annotations by `annotations=true` or where `Prefer` asks for all of them.
+pub(crate) fn model(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
+    let request = attempt.request;
+    if request.method != Method::GET {
+        return Err(attempt.only("GET, HEAD").into());
+    }
+    request.options.refuse_except(&[]).map_err(fault::of_query)?;
+    let wanted = request.options.get("annotations").is_some_and(|value| value == "true");
+    let preferred = request.prefer.include_annotations.as_ref();
+    let annotated = wanted || preferred.is_some_and(|filter| filter.matches(DESCRIPTION));
+    Ok(response::xml(wire::metadata::write_csdl(&attempt.context.catalog, annotated)))
+}
+
 /// Reads or makes definitions.
 pub(crate) async fn answer(attempt: &Attempt<'_>, place: Place) -> Result<Response<Bytes>, Stop> {
     let method = &attempt.request.method;
     if *method == Method::GET {
         return Ok(read::answer(attempt, &place)?);
     }
-    match place {
-        Place::Tables if *method == Method::POST => write::table(attempt).await,
-        Place::Columns(within) if *method == Method::POST => write::column(attempt, &within).await,
-        Place::Keys(within) if *method == Method::POST => write::key(attempt, &within).await,
-        Place::Relationships(None) if *method == Method::POST => write::relationship(attempt).await,
-        Place::Tables | Place::Columns(_) | Place::Keys(_) | Place::Relationships(_) => {
-            Err(attempt.only("GET, HEAD, POST").into())
-        }
-        Place::ManyToOne(_) | Place::OneToMany(_) | Place::ManyToMany(_) => {
-            Err(attempt.only("GET, HEAD").into())
-        }
-        Place::Table(_) | Place::Column(..) | Place::Key(..) | Place::Relationship(..) => {
-            if *method == Method::PUT {
-                Err(Problem::not_implemented("Changing a definition by PUT").into())
-            } else if *method == Method::DELETE {
-                Err(Problem::not_implemented("Deleting a definition by DELETE").into())
-            } else {
-                Err(attempt.only("GET, HEAD").into())
+    if *method == Method::POST {
+        return match place {
+            Place::Tables => write::table(attempt).await,
+            Place::Columns(within) if within.cast.is_none() => {
+                write::column(attempt, &within).await
             }
+            Place::Keys(within) => write::key(attempt, &within).await,
+            Place::Relationships(None) => write::relationship(attempt).await,
+            Place::Choices(None) => write::choice(attempt).await,
+            place => Err(attempt.only(allowed(&place)).into()),
+        };
+    }
+    if *method == Method::PUT {
+        return match place {
+            Place::Table(table) => write::change_table(attempt, &table).await,
+            Place::Column(within, column) => write::change_column(attempt, &within, column).await,
+            Place::Relationship(related, _) => write::change_relationship(attempt, &related).await,
+            Place::Choice(choice, _) => write::change_choice(attempt, &choice).await,
+            place => Err(attempt.only(allowed(&place)).into()),
+        };
+    }
+    if *method == Method::DELETE
+        && let Some(definition) = dropped(&place)
+    {
+        return write::remove(attempt, definition).await;
+    }
+    Err(attempt.only(allowed(&place)).into())
+}
+
+/// What a DELETE of a place drops.
+fn dropped(place: &Place) -> Option<Definition> {
+    Some(match place {
+        Place::Table(table) => Definition::DropTable(Arc::clone(table)),
+        Place::Column(within, column) => {
+            Definition::DropColumn { table: Arc::clone(&within.table), column: *column }
         }
+        Place::Key(within, key) => {
+            Definition::DropKey { table: Arc::clone(&within.table), key: *key }
+        }
+        Place::Relationship(Related::One(one), _) => Definition::DropRelationship(one.metadata_id),
+        Place::Relationship(Related::Many(many), _) => {
+            Definition::DropRelationship(many.metadata_id)
+        }
+        Place::Choice(choice, _) => Definition::DropChoice(choice.metadata_id),
+        _ => return None,
+    })
+}
+
+/// The verbs of a place.
+fn allowed(place: &Place) -> &'static str {
+    match place {
+        Place::Tables
+        | Place::Columns(_)
+        | Place::Keys(_)
+        | Place::Relationships(_)
+        | Place::Choices(_) => "GET, HEAD, POST",
+        Place::Table(_) | Place::Column(..) | Place::Relationship(..) | Place::Choice(..) => {
+            "GET, HEAD, PUT, DELETE"
+        }
+        Place::Key(..) => "GET, HEAD, DELETE",
+        Place::ManyToOne(_)
+        | Place::OneToMany(_)
+        | Place::ManyToMany(_)
+        | Place::OptionSet(..)
+        | Place::ManagedProperties => "GET, HEAD",
     }
 }

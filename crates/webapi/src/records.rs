@@ -87,10 +87,12 @@ fn prepare_at_once(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, Pro
             Err(Problem::not_implemented("Replacing the members of a collection in a change set"))
         }
         Route::Bulk(table, message) => bulk::prepare(attempt, table, *message),
-        Route::Count(_) | Route::RawProperty(..) | Route::Service | Route::Function(..) => {
-            Err(attempt.only("GET, HEAD"))
-        }
-        Route::Metadata(_) | Route::CreateEntities => {
+        Route::Count(_)
+        | Route::RawProperty(..)
+        | Route::Service
+        | Route::Model
+        | Route::Function(..) => Err(attempt.only("GET, HEAD")),
+        Route::Metadata(_) | Route::Operation(..) => {
             Err(Problem::not_implemented("Changing definitions in a change set"))
         }
         Route::BulkDelete => Err(Problem::not_implemented("BulkDelete in a change set")),

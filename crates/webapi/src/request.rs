@@ -34,6 +34,8 @@ pub(crate) struct Request {
     pub(crate) strong: bool,
     /// The solution that a change of definitions is meant for.
     pub(crate) solution: Option<String>,
+    /// A changed definition keeps its labels in other languages.
+    pub(crate) merge_labels: bool,
     /// What custom logic is told, and what it is spared.
     pub(crate) parameters: Parameters,
     /// Targets of the messages that it ran, for the entitlement numbers.
@@ -155,6 +157,8 @@ pub(crate) fn read(incoming: Incoming, prefer: Prefer, bounds: Bounds) -> Result
         if_match: guard(&headers, &header::IF_MATCH),
         if_none_match: guard(&headers, &header::IF_NONE_MATCH),
         strong,
+        merge_labels: text(&headers, headers::MSCRM_MERGE_LABELS)
+            .is_some_and(|value| value.eq_ignore_ascii_case("true")),
         solution: text(&headers, headers::MSCRM_SOLUTION_UNIQUE_NAME).map(str::to_owned),
         parameters,
         items: AtomicU64::new(0),

@@ -14,6 +14,7 @@ use percent_encoding::{CONTROLS, utf8_percent_encode};
 use wire::headers;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; odata.metadata=minimal");
+const XML: HeaderValue = HeaderValue::from_static("application/xml; charset=utf-8");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "Preference-Applied,OData-EntityId,Location,ETag,OData-Version,Content-Encoding,\
@@ -24,6 +25,11 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, body: Vec<u8>) -> Response<Bytes> {
     with_body(status, JSON, body)
+}
+
+/// The definitions as XML.
+pub(crate) fn xml(body: Vec<u8>) -> Response<Bytes> {
+    with_body(StatusCode::OK, XML, body)
 }
 
 /// A plain-text answer.

@@ -4,7 +4,7 @@
 //! Invariant: what the platform has and this service has not is told apart from what neither has.
 
 use crate::fault::{self, Payload, Problem};
-use crate::metadata::Place;
+use crate::metadata::{Operation, Place};
 use crate::path::Segment;
 use crate::records::Members;
 use crate::request::Request;
@@ -19,6 +19,8 @@ use std::sync::Arc;
 pub(crate) enum Route {
     /// The list of entity sets.
     Service,
+    /// `$metadata`
+    Model,
     /// The records of a table.
     Collection(Arc<Table>),
     /// Their number.
@@ -41,8 +43,8 @@ pub(crate) enum Route {
     Metadata(Place),
     /// An unbound function, with what stands in its parentheses.
     Function(Function, String),
-    /// The unbound action that makes tables.
-    CreateEntities,
+    /// An unbound operation on definitions, with what stands in its parentheses.
+    Operation(Operation, String),
     /// The unbound action that starts a bulk delete.
     BulkDelete,
     /// An unbound action that shares a record.
@@ -73,11 +75,7 @@ pub(crate) enum Function {
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// First segments that the platform has and this service has not yet.
-const ABSENT: [&str; 33] = [
-    "$metadata",
-    "GlobalOptionSetDefinitions",
-    "ManagedPropertyDefinitions",
-    "RetrieveMetadataChanges",
+const ABSENT: [&str; 16] = [
     "RetrieveAllEntities",
     "RetrieveEntity",
     "Merge",
@@ -93,19 +91,6 @@ const ABSENT: [&str; 33] = [
     "InitializeFileBlocksDownload",
     "DownloadBlock",
     "DeleteFile",
-    "InsertOptionValue",
-    "UpdateOptionValue",
-    "DeleteOptionValue",
-    "OrderOption",
-    "InsertStatusValue",
-    "UpdateStateValue",
-    "PublishXml",
-    "PublishAllXml",
-    "CreateCustomerRelationships",
-    "CreatePolymorphicLookupAttribute",
-    "ReactivateEntityKey",
-    "CanBeReferenced",
-    "CanBeReferencing",
     "principals",
 ];
 
@@ -118,8 +103,19 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
         return of_table(first, rest, table, catalog);
     }
     match &*first.name {
+        "$metadata" if first.key.is_none() => {
+            end(rest)?;
+            return Ok(Route::Model);
+        }
         "EntityDefinitions" => {
             return crate::metadata::tables(first, rest, catalog).map(Route::Metadata);
+        }
+        "GlobalOptionSetDefinitions" => {
+            return crate::metadata::choices(first, rest, catalog).map(Route::Metadata);
+        }
+        "ManagedPropertyDefinitions" if first.key.is_none() => {
+            end(rest)?;
+            return Ok(Route::Metadata(Place::ManagedProperties));
         }
         "RelationshipDefinitions" => {
             return crate::metadata::relationships(first, rest, catalog).map(Route::Metadata);
@@ -127,6 +123,10 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
         _ => {}
     }
     let short = first.name.strip_prefix(NAMESPACE).unwrap_or(&first.name);
+    if let Some(operation) = Operation::named(short) {
+        end(rest)?;
+        return Ok(Route::Operation(operation, first.key.clone().unwrap_or_default()));
+    }
     let function = match short {
         "WhoAmI" => Function::WhoAmI,
         "RetrieveVersion" => Function::RetrieveVersion,
@@ -134,10 +134,6 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
         "RetrieveCurrentOrganization" => Function::RetrieveCurrentOrganization,
         "RetrieveTotalRecordCount" => Function::RetrieveTotalRecordCount,
         "ExecuteCosmosSqlQuery" => Function::ExecuteCosmosSqlQuery,
-        "CreateEntities" if first.key.is_none() => {
-            end(rest)?;
-            return Ok(Route::CreateEntities);
-        }
         "BulkDelete" if first.key.is_none() => {
             end(rest)?;
             return Ok(Route::BulkDelete);

@@ -228,8 +228,8 @@ pub enum Error {
         /// How many are allowed.
         operations_max: usize,
     },
-    /// Two operations of a batch have one Content-ID.
-    #[error("Content-ID `{id}` stands twice in the batch")]
+    /// Two operations of a change set have one Content-ID.
+    #[error("Content-ID `{id}` stands twice in a change set")]
     ContentIdTwice {
         /// The Content-ID.
         id: String,

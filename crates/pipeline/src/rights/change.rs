@@ -241,7 +241,7 @@ impl Pipeline {
         if !units.is_empty() {
             more.push(security::default_teams(scene, &units));
             let parents: BTreeSet<Uuid> = of("businessunit").map(|row| row.unit).collect();
-            let mut roles = self.roles_of(context, parents.into_iter().collect()).await?;
+            let mut roles = self.roles_of_units(context, parents.into_iter().collect()).await?;
             for role in made.iter().chain(copies.iter().map(|(copy, _)| copy)) {
                 roles.entry(role.unit).or_default().push(role.clone());
             }
@@ -363,7 +363,7 @@ impl Pipeline {
     }
 
     /// The roles of business units.
-    async fn roles_of(
+    async fn roles_of_units(
         &self,
         context: &Context,
         units: Vec<Uuid>,

@@ -7,6 +7,7 @@ use crate::define::columns::{column, date_time, derived_id, integer, memo, push,
 use crate::define::system;
 use model::{
     Catalog, ColumnKind, Label, Ownership, RequiredLevel, TableDefinition, TableId, TableKind,
+    TableSettings,
 };
 use std::sync::Arc;
 
@@ -17,13 +18,11 @@ pub(crate) const ID: &str = "sheaf_credentialid";
 /// Its columns, in the order in which they are read.
 pub(crate) const COLUMNS: [&str; 7] =
     [ID, "kind", "userid", "name", "value", "expireson", "createdon"];
-/// Far from the numbers of tables that callers make.
-const NUMBER: TableId = TableId(1_000_000);
 /// Longest value: a key of 4,096 bits fits.
 const VALUE_UNITS_MAX: u32 = 20_000;
 
 /// Whether a table is kept from callers.
-fn is_kept(logical_name: &str) -> bool {
+pub(super) fn is_kept(logical_name: &str) -> bool {
     logical_name == TABLE
 }
 
@@ -32,17 +31,15 @@ pub(crate) fn shown(catalog: &Arc<Catalog>) -> Arc<Catalog> {
     if catalog.table(TABLE).is_none() {
         return catalog.clone();
     }
-    let mut shown = catalog.definitions().clone();
-    shown.tables.retain(|table| !is_kept(&table.logical_name));
-    shown
+    let mut definitions = catalog.definitions().clone();
+    definitions.tables.retain(|table| !is_kept(&table.logical_name));
+    definitions
         .relationships
         .retain(|one| !is_kept(&one.referencing_table) && !is_kept(&one.referenced_table));
-    // New tables are numbered behind those that callers know.
-    shown.table_number_max = 0;
-    Arc::new(Catalog::of(catalog.version(), shown))
+    Arc::new(Catalog::of(catalog.version(), definitions))
 }
 
-/// Its definition.
+/// Its definition; it gets its number when it joins the others.
 pub(super) fn table() -> TableDefinition {
     let mut columns = Vec::new();
     let mut key = read_only("Sheaf_CredentialId", "Credential", ColumnKind::Guid);
@@ -58,7 +55,7 @@ pub(super) fn table() -> TableDefinition {
     add(column("Value", "Value", memo(VALUE_UNITS_MAX)));
     add(column("ExpiresOn", "Expires On", date_time()));
     let mut table = TableDefinition {
-        id: NUMBER,
+        id: TableId(0),
         metadata_id: derived_id("table sheaf_credential"),
         logical_name: TABLE.into(),
         schema_name: "Sheaf_Credential".into(),
@@ -81,7 +78,7 @@ pub(super) fn table() -> TableDefinition {
         primary_key,
         primary_name: Some(name),
         keys: Vec::new(),
-        settings: model::TableSettings::default(),
+        settings: TableSettings::default(),
     };
     system::add_columns(&mut table);
     table

@@ -198,6 +198,11 @@ pub(crate) fn filter_id(message: &str, table: &str) -> Uuid {
     derived_id(&format!("sdkmessagefilter {message} {table}"))
 }
 
+/// Ids of every row that may say so of a table.
+pub(crate) fn filter_ids(table: &str) -> impl Iterator<Item = Uuid> {
+    MESSAGES.iter().map(move |name| filter_id(name, table))
+}
+
 fn message_id(name: &str) -> Uuid {
     derived_id(&format!("sdkmessage {name}"))
 }

@@ -38,6 +38,7 @@ pub(super) fn all() -> Vec<TableDefinition> {
         team_roles(),
         team_membership(),
         security::principal_object_access(),
+        solution_component(),
     ];
     (1..)
         .zip(tables)
@@ -177,6 +178,14 @@ const RELATIONSHIPS: &[Seeded] = &[
         "publisherid",
         "publisherid",
         DeleteAction::Restrict,
+    ),
+    (
+        "solution_solutioncomponent",
+        "solution",
+        "solutioncomponent",
+        "solutionid",
+        "solutionid",
+        DeleteAction::Cascade,
     ),
     (
         "sdkmessageid_sdkmessagefilter",
@@ -913,4 +922,37 @@ fn team_membership() -> TableDefinition {
         object_type_code: 23,
         ends: [("TeamId", "team"), ("SystemUserId", "systemuser")],
     })
+}
+
+fn solution_component() -> TableDefinition {
+    let kinds = [
+        (1, "Entity"),
+        (2, "Attribute"),
+        (3, "Relationship"),
+        (9, "Option Set"),
+        (10, "Entity Relationship"),
+        (14, "Entity Key"),
+        (20, "Role"),
+        (61, "Web Resource"),
+        (91, "Plugin Assembly"),
+        (92, "SDK Message Processing Step"),
+    ];
+    let behaviors = [
+        (0, "Include Subcomponents"),
+        (1, "Do not include subcomponents"),
+        (2, "Include As Shell"),
+    ];
+    Builder::new(
+        "SolutionComponent",
+        "solutioncomponents",
+        7103,
+        Ownership::None,
+        "Solution Component",
+    )
+    .with_lookup("SolutionId", "Solution", &[("solution", "solutionid")])
+    .with("ObjectId", "Regarding", ColumnKind::Guid)
+    .with("ComponentType", "Object Type Code", choice(&kinds))
+    .with("RootComponentBehavior", "Root Component Behavior", choice(&behaviors))
+    .with("IsMetadata", "Is this component metadata", boolean(false))
+    .done()
 }

@@ -7,11 +7,13 @@ use other::OtherIssuer;
 use reqwest::{Certificate, Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use server::{
-    AuthMode, Error, IssuerConfig, Listen, NewUser, OpaqueConfig, Options, Server, StoreChoice,
-    Tls, Users,
+    ADMINISTRATOR, AuthMode, Error, IssuerConfig, Listen, NewUser, OpaqueConfig, Options, Server,
+    StoreChoice, Tls, Users, UsersError,
 };
 use std::net::SocketAddr;
+use std::time::Duration;
 use tempfile::TempDir;
+use testkit::postgres::Cluster;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -43,12 +45,24 @@ impl Guarded {
     }
 
     async fn open_with(change: impl FnOnce(&mut Options, &str)) -> Self {
-        install_provider();
         let home = TempDir::new().expect("a directory");
         let store = StoreChoice::Directory(home.path().join("data"));
+        Self::open_on(home, store, change).await
+    }
+
+    async fn open_on(
+        home: TempDir,
+        store: StoreChoice,
+        change: impl FnOnce(&mut Options, &str),
+    ) -> Self {
+        install_provider();
         let users = Users::open(&store).await.expect("the store opens");
-        let new = NewUser { name: "loader".to_owned(), application: None };
+        let roles = vec!["Basic User".to_owned()];
+        let new = NewUser { name: "loader".to_owned(), application: None, roles };
+        let roles = vec![ADMINISTRATOR.to_owned()];
+        let chief = NewUser { name: "chief".to_owned(), application: None, roles };
         let (user, secret) = users.add(&new).await.expect("a user");
+        users.add(&chief).await.expect("a further user");
         let tenant = users.tenant().to_string();
         drop(users);
         let mut options = Options::new(any_port(false).address, store);
@@ -212,6 +226,75 @@ async fn client_credentials_give_a_token_on_both_endpoints() {
     let answer = json_of(request.send().await.expect("an answer")).await;
     assert_eq!((&answer["expires_in"], &answer["token_type"]), (&json!(3599), &json!("Bearer")));
     house.accepts(answer["access_token"].as_str().expect("a token")).await;
+}
+
+#[tokio::test]
+async fn nodes_of_one_database_share_users_secrets_and_keys() {
+    let database = Cluster::shared().expect("PostgreSQL runs").create_database("auth");
+    let store = StoreChoice::Postgres(database.expect("a database can be made"));
+    let home = TempDir::new().expect("a directory");
+    let one = Guarded::open_on(home, store.clone(), |_, _| {}).await;
+    let token = one.token().await;
+    one.accepts(&token).await;
+    let mut options = Options::new(any_port(false).address, store.clone());
+    options.auth = AuthMode::On;
+    let two = Server::start(options).await.expect("the service starts");
+    let url = format!("http://{}/api/data/v9.2/WhoAmI", two.address());
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+    drop(tokio::spawn(two.run(std::future::pending())));
+    let who = || async {
+        let answer = one.client.get(&url).bearer_auth(&token).send().await.expect("an answer");
+        (answer.status().as_u16(), json_of(answer).await)
+    };
+    let (status, answer) = who().await;
+    assert_eq!((status, &answer["UserId"]), (200, &json!(one.user_id)), "{answer}");
+    // Users are kept while the services run; both hear of it.
+    let users = Users::open(&store).await.expect("the store opens");
+    let user = users.find("loader").await.expect("a user");
+    users.set_disabled(&user, true).await.expect("disabled");
+    let mut rounds = 0;
+    while who().await.0 != 403 || one.who(&token).await.0 != 403 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        rounds += 1;
+        assert!(rounds < 150, "a disabled user is out within five seconds");
+    }
+}
+
+#[tokio::test]
+async fn secrets_come_and_go_one_by_one() {
+    let home = TempDir::new().expect("a directory");
+    let store = StoreChoice::Directory(home.path().join("data"));
+    let users = Users::open(&store).await.expect("the store opens");
+    let id = "11111111-2222-3333-4444-555555555555".parse().expect("a GUID");
+    let new = NewUser { name: "Loader".to_owned(), application: Some(id), roles: Vec::new() };
+    let (user, first) = users.add(&new).await.expect("a user");
+    assert_eq!((user.application, &*user.name, user.disabled), (Some(id), "Loader", false));
+    let taken = NewUser { application: None, ..new.clone() };
+    assert!(matches!(users.add(&taken).await, Err(UsersError::Taken(_))));
+    let taken = NewUser { name: "other".to_owned(), ..new };
+    assert!(matches!(users.add(&taken).await, Err(UsersError::Taken(_))));
+    let second = users.add_secret(&user, Some(30)).await.expect("a secret");
+    assert!(second.expires.is_some() && first.secret != second.secret);
+    for found in [user.id.to_string(), id.to_string(), "LOADER".to_owned()] {
+        assert_eq!(users.find(&found).await.expect("found").id, user.id);
+    }
+    let listed = users.secrets(&user).await.expect("a list");
+    assert_eq!(listed.len(), 2);
+    assert!(listed.iter().all(|one| !one.value.contains(&first.secret)));
+    users.remove_secret(&user, first.id).await.expect("removed");
+    let gone = users.remove_secret(&user, first.id).await;
+    assert!(matches!(gone, Err(UsersError::NoSecret { .. })));
+    let person = users.find("administrator").await.expect("a user");
+    let refused = users.add_secret(&person, None).await;
+    assert!(matches!(refused, Err(UsersError::NoApplication(_))));
+    assert!(matches!(users.find("nobody").await, Err(UsersError::Unknown(_))));
+    let refused = users.give_role(&user, "No Role").await;
+    assert!(matches!(refused, Err(UsersError::NoRole(_))));
+    for _ in 0..2 {
+        users.give_role(&user, "Basic User").await.expect("given, and had already");
+    }
+    // The data directory has one process.
+    assert!(matches!(Users::open(&store).await, Err(UsersError::Open(_))));
 }
 
 #[tokio::test]
@@ -438,7 +521,10 @@ async fn limits_count_by_the_user_of_the_token() {
     let opaque = "0123456789abcdef0123456789abcdef";
     let house = Guarded::open_with(|options, _| {
         let user = "administrator".to_owned();
-        options.config.auth.tokens = vec![OpaqueConfig { token: opaque.to_owned(), user }];
+        let chief =
+            OpaqueConfig { token: "chief-0123456789abcdef".to_owned(), user: "chief".to_owned() };
+        let administrator = OpaqueConfig { token: opaque.to_owned(), user };
+        options.config.auth.tokens = vec![administrator, chief];
         options.limits.facets = server::Facets { requests: 2, ..server::Facets::DATAVERSE };
     })
     .await;
@@ -460,6 +546,9 @@ async fn limits_count_by_the_user_of_the_token() {
             .sum::<u64>()
     };
     assert_eq!(of(&house.user_id), 2, "{usage}");
+    // Whoever has the role is an administrator, too.
+    let chief = house.get("/usage").bearer_auth("chief-0123456789abcdef").send().await;
+    assert_eq!(chief.expect("an answer").status(), 200);
     let refused = house.get("/usage").bearer_auth(&token).send().await.expect("an answer");
     assert_eq!((refused.status().as_u16(), code(refused).await), (403, json!("0x80040220")));
 }

@@ -191,7 +191,7 @@ pub(super) fn plan(before: &Catalog, after: &Catalog, ops: &[SchemaOp]) -> Resul
         match before.table_by_id(table.id) {
             None => create_table(&mut plan, after, table),
             Some(old) if Arc::ptr_eq(old, table) && same_links(before, after, table) => continue,
-            Some(old) => change_table(&mut plan, before, after, old, table),
+            Some(old) => change_table(&mut plan, before, after, old, table)?,
         }
         check_size(table)?;
     }
@@ -243,8 +243,26 @@ fn create_table(plan: &mut Plan, catalog: &Catalog, table: &Table) {
 }
 
 /// Brings a table that exists from one definition to another.
-fn change_table(plan: &mut Plan, before: &Catalog, after: &Catalog, old: &Table, new: &Table) {
+fn change_table(
+    plan: &mut Plan,
+    before: &Catalog,
+    after: &Catalog,
+    old: &Table,
+    new: &Table,
+) -> Result<(), Error> {
     let name = names::table(new.id);
+    for column in &new.columns {
+        let known = old.columns.iter().find(|known| known.id == column.id);
+        let fitted = known.is_some_and(|known| entry_bytes(known) <= INDEX_ENTRY_BYTES_MAX);
+        if fitted && entry_bytes(column) > INDEX_ENTRY_BYTES_MAX {
+            // Values may now be longer than what an index takes.
+            let index = names::column_index(new.id, column.id);
+            plan.ddl(format!("DROP INDEX IF EXISTS {index}"));
+        }
+    }
+    for key in new.keys.iter().filter(|key| old.keys.iter().any(|known| known.id == key.id)) {
+        check_key_size(new, key)?;
+    }
     for key in &old.keys {
         if new.keys.iter().all(|kept| kept.id != key.id) {
             plan.ddl(format!("DROP INDEX {}", names::key_index(old.id, key)));
@@ -278,6 +296,7 @@ fn change_table(plan: &mut Plan, before: &Catalog, after: &Catalog, old: &Table,
     for (index, _) in new.indexed_columns() {
         add_index(plan, after, new, index);
     }
+    Ok(())
 }
 
 /// Names of the physical columns of a table, each with what it is declared as.
@@ -365,14 +384,7 @@ fn add_key(
     key: &AlternateKey,
     op: Option<usize>,
 ) -> Result<(), Error> {
-    let bytes: u64 = key.columns.iter().map(|column| entry_bytes(table.column(*column))).sum();
-    if bytes > INDEX_ENTRY_BYTES_MAX {
-        return Err(refuse(format!(
-            "alternate key `{}.{}` may hold {bytes} bytes, and PostgreSQL indexes at most \
-             {INDEX_ENTRY_BYTES_MAX}: choose shorter columns",
-            table.logical_name, key.logical_name
-        )));
-    }
+    check_key_size(table, key)?;
     if let Some(op) = op
         && let Some(place) = table.keys.iter().position(|other| other.id == key.id)
         && let Ok(place) = u16::try_from(place)
@@ -387,6 +399,18 @@ fn add_key(
         names::table(table.id),
         parts.join(", ")
     ));
+    Ok(())
+}
+
+fn check_key_size(table: &Table, key: &AlternateKey) -> Result<(), Error> {
+    let bytes: u64 = key.columns.iter().map(|column| entry_bytes(table.column(*column))).sum();
+    if bytes > INDEX_ENTRY_BYTES_MAX {
+        return Err(refuse(format!(
+            "alternate key `{}.{}` may hold {bytes} bytes, and PostgreSQL indexes at most \
+             {INDEX_ENTRY_BYTES_MAX}: choose shorter columns",
+            table.logical_name, key.logical_name
+        )));
+    }
     Ok(())
 }
 

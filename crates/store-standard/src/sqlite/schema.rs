@@ -8,7 +8,7 @@
 use crate::names::{self, LookupTable, Storage};
 use crate::select::scaled;
 use model::{
-    Catalog, ColumnIndex, ColumnKind, KeyIndex, Table, TableDefinition, TableId, TableKind,
+    Catalog, Column, ColumnIndex, ColumnKind, KeyIndex, Table, TableDefinition, TableId, TableKind,
 };
 use std::collections::HashMap;
 use store::{Error, Result};
@@ -53,7 +53,7 @@ pub(super) fn steps(before: &Catalog, after: &Catalog) -> Result<Vec<Step>> {
     }
     for table in after.tables().iter().filter(|table| table.kind == TableKind::Standard) {
         let old = before.table_by_id(table.id);
-        check_decimals(table.definition(), old.map_or(0, |old| old.columns.len()))?;
+        check_decimals(table.definition(), old.map(|old| old.definition()))?;
         let new = physical(after, table.definition());
         let had = old.map(|old| physical(before, old.definition()));
         let indexes = had.as_ref().map_or(&[][..], |old| &old.indexes);
@@ -217,8 +217,13 @@ fn declared(storage: Storage) -> &'static str {
 }
 
 /// Refuses decimals that do not fit 64 bits in units of their last place.
-fn check_decimals(table: &TableDefinition, from: usize) -> Result<()> {
-    for column in table.columns.iter().skip(from) {
+fn check_decimals(table: &TableDefinition, old: Option<&TableDefinition>) -> Result<()> {
+    let known = |column: &Column| {
+        old.is_some_and(|old| {
+            old.columns.iter().any(|old| old.id == column.id && old.kind == column.kind)
+        })
+    };
+    for column in table.columns.iter().filter(|column| !known(column)) {
         let (scale, min, max) = match &column.kind {
             ColumnKind::Decimal { precision, min, max } => (*precision, min, max),
             ColumnKind::Money { min, max, .. } => (names::MONEY_SCALE, min, max),

@@ -140,7 +140,7 @@ pub(crate) fn of_wire(error: Error, payload: Payload<'_>) -> Problem {
         Error::BadBatch { detail } => return Problem::malformed_batch(detail),
         Error::BatchTooLong { operations_max } => return Problem::batch_too_long(*operations_max),
         Error::ContentIdTwice { id } => (code::URI_ERROR, format!(
-            "The content ID '{id}' was found more than once in the same change set or same batch request. Content IDs have to be unique across all operations."
+            "The content ID '{id}' was found more than once in the same change set or same batch request. Content IDs have to be unique across all operations of a change set."
         )),
         Error::UnknownContentId { id } => (
             code::URI_ERROR,

@@ -7,7 +7,7 @@ use crate::fault::{self, Problem};
 use crate::response;
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use model::{Catalog, KeyIndex, MessageName, Table};
+use model::{Catalog, ColumnIndex, KeyIndex, MessageName, Table};
 use serde_json::json;
 use std::sync::Arc;
 use wire::metadata::{self, Item};
@@ -24,7 +24,66 @@ const COLLECTIONS: [&str; 5] = [
 /// Answers a read.
 pub(super) fn answer(attempt: &Attempt<'_>, place: &Place) -> Result<Response<Bytes>, Problem> {
     let wanted = Wanted::read(&attempt.request.options)?;
-    let catalog = &attempt.context.catalog;
+    if let Place::OptionSet(within, column, name) = place {
+        return option_set(attempt, within, *column, name, &wanted);
+    }
+    let body = body(attempt, &attempt.context.catalog, place, &wanted)?;
+    Ok(response::json(StatusCode::OK, body))
+}
+
+/// A definition with all its members, as a change answers it.
+pub(super) fn whole(
+    attempt: &Attempt<'_>,
+    catalog: &Catalog,
+    place: &Place,
+) -> Result<Vec<u8>, Problem> {
+    body(attempt, catalog, place, &Wanted::default())
+}
+
+/// One option set by its own address; null where a column has none of that name.
+fn option_set(
+    attempt: &Attempt<'_>,
+    within: &Within,
+    column: ColumnIndex,
+    name: &str,
+    wanted: &Wanted,
+) -> Result<Response<Bytes>, Problem> {
+    let item = Item::Column(&within.table, column);
+    let items = only(vec![item], within.cast.as_deref());
+    let member = items.first().and_then(|item| item.member(name));
+    let member = member.ok_or_else(|| Problem::no_segment(name))?;
+    if matches!(member, metadata::Member::Null) {
+        return Ok(response::empty(StatusCode::NO_CONTENT));
+    }
+    let mut text = Vec::new();
+    member.write(&mut text);
+    let mut object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&text).map_err(|_| Problem::unexpected())?;
+    if let Some(names) = &wanted.select {
+        if let Some(unknown) = names.iter().find(|name| !object.contains_key(*name)) {
+            return Err(fault::of_query(query::Error::UnknownColumn {
+                table: "OptionSetMetadata".into(),
+                name: unknown.as_str().into(),
+            }));
+        }
+        object.retain(|member, _| member == "MetadataId" || names.contains(member));
+    }
+    let base = base(&within.table, "Attributes", within.cast.as_deref());
+    let context = context(attempt, &format!("{base}/{name}"), wanted, true);
+    let mut shown = serde_json::Map::new();
+    shown.insert("@odata.context".into(), context.into());
+    shown.extend(object);
+    Ok(response::json(StatusCode::OK, serde_json::Value::Object(shown).to_string().into_bytes()))
+}
+
+/// The text of what is read.
+#[expect(clippy::too_many_lines, reason = "one arm per place")]
+fn body(
+    attempt: &Attempt<'_>,
+    catalog: &Catalog,
+    place: &Place,
+    wanted: &Wanted,
+) -> Result<Vec<u8>, Problem> {
     let (base, items, single, typed) = match place {
         Place::Tables => {
             let items = catalog.tables().iter().map(|table| Item::Table(table)).collect();
@@ -67,8 +126,24 @@ pub(super) fn answer(attempt: &Attempt<'_>, place: &Place) -> Result<Response<By
             let items = only(vec![one.item()], cast.as_deref());
             (cast_base("RelationshipDefinitions", cast.as_deref()), items, true, cast.is_none())
         }
+        Place::Choices(cast) => {
+            let items = catalog.choices().iter().map(|choice| Item::Choice(choice));
+            let items = only(items.collect(), cast.as_deref());
+            let base = cast_base("GlobalOptionSetDefinitions", cast.as_deref());
+            (base, items, false, cast.is_none())
+        }
+        Place::Choice(choice, cast) => {
+            let items = only(vec![Item::Choice(choice)], cast.as_deref());
+            let base = cast_base("GlobalOptionSetDefinitions", cast.as_deref());
+            (base, items, true, cast.is_none())
+        }
+        Place::ManagedProperties => {
+            ("ManagedPropertyDefinitions".to_owned(), Vec::new(), false, true)
+        }
+        // It is answered by itself.
+        Place::OptionSet(..) => return Err(Problem::unexpected()),
     };
-    let context = context(attempt, &base, &wanted, single);
+    let context = context(attempt, &base, wanted, single);
     let mut body = Vec::new();
     if single {
         let Some(item) = items.first() else {
@@ -76,7 +151,7 @@ pub(super) fn answer(attempt: &Attempt<'_>, place: &Place) -> Result<Response<By
             return Err(Problem::no_segment(base.rsplit('/').next().unwrap_or_default()));
         };
         // An item is an object of its own: its members follow the context.
-        let object = one(catalog, item, &wanted, typed)?;
+        let object = one(catalog, item, wanted, typed)?;
         body.extend_from_slice(b"{\"@odata.context\":");
         body.extend_from_slice(json!(context).to_string().as_bytes());
         if let Some(members) = object.strip_prefix(b"{").filter(|members| *members != b"}") {
@@ -85,9 +160,9 @@ pub(super) fn answer(attempt: &Attempt<'_>, place: &Place) -> Result<Response<By
         } else {
             body.push(b'}');
         }
-        return Ok(response::json(StatusCode::OK, body));
+        return Ok(body);
     }
-    let (list, count) = list(catalog, &items, &wanted, typed)?;
+    let (list, count) = list(catalog, &items, wanted, typed)?;
     body.extend_from_slice(b"{\"@odata.context\":");
     body.extend_from_slice(json!(context).to_string().as_bytes());
     if wanted.count {
@@ -96,7 +171,7 @@ pub(super) fn answer(attempt: &Attempt<'_>, place: &Place) -> Result<Response<By
     body.extend_from_slice(b",\"value\":");
     body.extend_from_slice(&list);
     body.push(b'}');
-    Ok(response::json(StatusCode::OK, body))
+    Ok(body)
 }
 
 fn base(table: &Table, collection: &str, cast: Option<&str>) -> String {
@@ -124,27 +199,27 @@ fn context(attempt: &Attempt<'_>, base: &str, wanted: &Wanted, single: bool) -> 
     context
 }
 
-fn columns(table: &Arc<Table>) -> Vec<Item<'_>> {
+pub(super) fn columns(table: &Arc<Table>) -> Vec<Item<'_>> {
     table.indexed_columns().map(|(index, _)| Item::Column(table, index)).collect()
 }
 
-fn keys(table: &Arc<Table>) -> Vec<Item<'_>> {
+pub(super) fn keys(table: &Arc<Table>) -> Vec<Item<'_>> {
     let count = u16::try_from(table.keys.len()).unwrap_or(u16::MAX);
     (0..count).map(|place| Item::Key(table, KeyIndex(place))).collect()
 }
 
 /// The relationships whose lookup this table has.
-fn many_to_one<'a>(catalog: &'a Catalog, table: &Table) -> Vec<Item<'a>> {
+pub(super) fn many_to_one<'a>(catalog: &'a Catalog, table: &Table) -> Vec<Item<'a>> {
     catalog.referenced_by(&table.logical_name).map(|one| Item::Relationship(one)).collect()
 }
 
 /// The relationships that point to this table.
-fn one_to_many<'a>(catalog: &'a Catalog, table: &Table) -> Vec<Item<'a>> {
+pub(super) fn one_to_many<'a>(catalog: &'a Catalog, table: &Table) -> Vec<Item<'a>> {
     catalog.referencing(&table.logical_name).map(|one| Item::Relationship(one)).collect()
 }
 
 /// The many-to-many relationships that this table is a side of.
-fn many_to_many<'a>(catalog: &'a Catalog, table: &Table) -> Vec<Item<'a>> {
+pub(super) fn many_to_many<'a>(catalog: &'a Catalog, table: &Table) -> Vec<Item<'a>> {
     catalog.many_to_many_of(&table.logical_name).map(|many| Item::ManyToMany(many)).collect()
 }
 
@@ -232,7 +307,7 @@ fn check_expansions(item: &Item<'_>, wanted: &Wanted) -> Result<(), Problem> {
             Item::Table(_) => COLLECTIONS.contains(&&*expand.name),
             // Columns of other kinds in the same collection have them.
             Item::Column(..) => matches!(&*expand.name, "OptionSet" | "GlobalOptionSet"),
-            Item::Key(..) | Item::Relationship(_) | Item::ManyToMany(_) => false,
+            Item::Key(..) | Item::Relationship(_) | Item::ManyToMany(_) | Item::Choice(_) => false,
         };
         let bare = expand.wanted.filter.is_none() && expand.wanted.expand.is_empty();
         if known && !bare && !matches!(item, Item::Table(_)) {

@@ -16,12 +16,12 @@ use pipeline::{Message, Read};
 use std::borrow::Cow;
 use wire::headers;
 
-/// The query option that names a partition.
-const PARAMETER: &str = "partitionId";
+/// The query option that names a partition; dynamics-web-api spells it in lower case.
+const PARAMETERS: [&str; 2] = ["partitionId", "partitionid"];
 
 /// The partition in the address, with or without quotes.
 fn parameter<'a>(attempt: &'a Attempt<'_>) -> Option<Cow<'a, str>> {
-    let given = attempt.request.options.get(PARAMETER)?;
+    let given = PARAMETERS.iter().find_map(|name| attempt.request.options.get(name))?;
     let inner = given.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
     let text = match inner {
         Some(inner) => Cow::Owned(inner.replace("''", "'")),

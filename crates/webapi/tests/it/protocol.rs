@@ -100,8 +100,7 @@ async fn what_is_not_there_yet_is_named() {
     let service = Service::with_crates().await;
     let id = service.ok("POST /new_crates", "{}").await.id();
     for (head, piece) in [
-        ("GET /$metadata".to_owned(), "$metadata"),
-        ("GET /RetrieveMetadataChanges(Query=@p)".to_owned(), "RetrieveMetadataChanges"),
+        ("GET /RetrieveAllEntities()".to_owned(), "RetrieveAllEntities"),
         (format!("GET /new_crates({id})/new_Holder"), "'new_Holder'"),
         (format!("POST /accounts({id})/new_account_crate/$ref"), "$ref"),
         ("GET /new_crates/Microsoft.Dynamics.CRM.account".to_owned(), "type cast"),

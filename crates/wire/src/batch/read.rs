@@ -20,13 +20,28 @@ pub fn read<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<Part<Operation
         Bad::TooMany => Error::BatchTooLong { operations_max: OPERATIONS_MAX },
     };
     let parts = items(content_type, body, operation).map_err(refuse)?;
+    unique(parts.iter().filter_map(|part| match part {
+        Part::One(operation) => operation.content_id,
+        Part::ChangeSet(_) => None,
+    }))?;
+    for part in &parts {
+        if let Part::ChangeSet(operations) = part {
+            unique(operations.iter().filter_map(|operation| operation.content_id))?;
+        }
+    }
+    Ok(parts)
+}
+
+/// Content-IDs are unique in their change set, not in the whole batch: a reference never leaves its
+/// change set, and dynamics-web-api begins anew in each.
+fn unique<'a>(ids: impl Iterator<Item = &'a str>) -> Result<()> {
     let mut seen = HashSet::new();
-    for id in parts.iter().flat_map(Part::items).filter_map(|operation| operation.content_id) {
+    for id in ids {
         if !seen.insert(id) {
             return Err(Error::ContentIdTwice { id: cut(id) });
         }
     }
-    Ok(parts)
+    Ok(())
 }
 
 /// Reads the answers to a batch, in order.

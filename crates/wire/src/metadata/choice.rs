@@ -1,11 +1,17 @@
 //! Option sets as JSON.
 //!
-//! Not here: global option sets: there are none yet, every choice has its own.
+//! Not here: what changes options (`option_action`).
 
+use super::decode::parse;
 use super::label::{self, LabelBody};
+use super::member::Member;
+use super::new_column::Path;
 use crate::error::{Error, Result};
 use crate::json;
-use model::{ChoiceOption, ColumnIndex, ColumnKind, GlobalChoiceKey, Label, Table};
+use model::{
+    ChoiceOption, ColumnIndex, ColumnKind, GlobalChoice, GlobalChoiceKey, Label, NewGlobalChoice,
+    Table,
+};
 use serde::Deserialize;
 
 /// The first value that an option without one gets: prefix 10000 of the default publisher.
@@ -67,7 +73,8 @@ impl OptionSetBody {
     /// The options of a new choice. An option without a value gets the next free one.
     pub(super) fn into_new_options(self, member: &str) -> Result<Vec<ChoiceOption>> {
         let bodies = self.options.unwrap_or_default();
-        let bad = |why: String| Error::BadDefinition { member: format!("{member}.Options"), why };
+        let bad =
+            |why: String| Error::BadDefinition { member: Path(member).member("Options"), why };
         if bodies.len() > OPTIONS_MAX {
             return Err(bad(format!("more than {OPTIONS_MAX} options")));
         }
@@ -120,6 +127,57 @@ fn option(value: i32, body: OptionBody) -> ChoiceOption {
     }
 }
 
+#[derive(Debug, Deserialize)]
+struct GlobalBody {
+    #[serde(rename = "OptionSetType", default)]
+    kind: Option<String>,
+    #[serde(rename = "DisplayName", default)]
+    display_name: Option<LabelBody>,
+    #[serde(rename = "Description", default)]
+    description: Option<LabelBody>,
+    #[serde(flatten)]
+    set: OptionSetBody,
+}
+
+/// Reads the body of `POST GlobalOptionSetDefinitions`.
+///
+/// Errors: [`Error::NotJson`], [`Error::BadDefinition`], [`Error::Unsupported`].
+pub fn decode_choice(body: &[u8]) -> Result<NewGlobalChoice> {
+    let body: GlobalBody = parse(body)?;
+    match body.kind.as_deref() {
+        None | Some("Picklist") => {}
+        Some(other) => {
+            let what = format!("a global option set of type `{}`", crate::error::cut(other));
+            return Err(Error::Unsupported { what });
+        }
+    }
+    let name = body.set.name.clone().ok_or_else(|| Path("").missing("Name"))?;
+    Ok(NewGlobalChoice {
+        name: name.into(),
+        display_name: label::of(body.display_name),
+        description: label::of(body.description),
+        options: body.set.into_new_options("")?,
+    })
+}
+
+/// Reads the body of `PUT GlobalOptionSetDefinitions(k)`: its labels; options have actions of their own.
+///
+/// Errors: as [`decode_choice`].
+pub fn decode_choice_change(
+    body: &[u8],
+    old: &GlobalChoice,
+    merge_labels: bool,
+) -> Result<GlobalChoice> {
+    let body: GlobalBody = parse(body)?;
+    if body.set.name.as_deref().is_some_and(|name| *name != *old.name) {
+        return Err(Path("").bad("Name", "it cannot change"));
+    }
+    let mut new = old.clone();
+    label::changed(&mut new.display_name, body.display_name, merge_labels);
+    label::changed(&mut new.description, body.description, merge_labels);
+    Ok(new)
+}
+
 /// Appends the option set of a choice column.
 pub(super) fn write(out: &mut Vec<u8>, table: &Table, index: ColumnIndex) {
     let column = table.column(index);
@@ -131,12 +189,18 @@ pub(super) fn write(out: &mut Vec<u8>, table: &Table, index: ColumnIndex) {
     };
     out.extend_from_slice(b"{\"@odata.type\":\"#Microsoft.Dynamics.CRM.");
     out.extend_from_slice(type_name.as_bytes());
+    let settings = &column.settings;
     out.extend_from_slice(b"\",\"MetadataId\":");
-    json::guid(out, column.metadata_id);
+    json::guid(out, settings.global_choice.unwrap_or(column.metadata_id));
     out.extend_from_slice(b",\"HasChanged\":null,\"IsCustomOptionSet\":");
     json::display(out, column.is_custom);
-    out.extend_from_slice(b",\"IsGlobal\":false,\"IsManaged\":false,\"Name\":");
-    json::text(out, &format!("{}_{}", table.logical_name, column.logical_name));
+    out.extend_from_slice(b",\"IsGlobal\":");
+    json::display(out, settings.global_choice.is_some());
+    out.extend_from_slice(b",\"IsManaged\":false,\"Name\":");
+    match &settings.global_choice_name {
+        Some(name) => json::text(out, name),
+        None => json::text(out, &format!("{}_{}", table.logical_name, column.logical_name)),
+    }
     out.extend_from_slice(b",\"ExternalTypeName\":\"\",\"OptionSetType\":");
     json::text(out, kind);
     out.extend_from_slice(
@@ -159,17 +223,52 @@ pub(super) fn write(out: &mut Vec<u8>, table: &Table, index: ColumnIndex) {
         | ColumnKind::MultiChoice { options }
         | ColumnKind::State { options }
         | ColumnKind::Status { options } => {
-            out.extend_from_slice(b",\"Options\":[");
-            for option in options {
-                json::comma(out);
-                write_option(out, option.value, &option.label, Some((&column.kind, option)));
-            }
-            out.push(b']');
+            out.extend_from_slice(b",\"Options\":");
+            write_options(out, &column.kind, options);
         }
         _ => out.extend_from_slice(b",\"Options\":[]"),
     }
     out.push(b'}');
 }
+
+/// Appends the options of a global choice.
+pub(super) fn write_global_options(out: &mut Vec<u8>, options: &[ChoiceOption]) {
+    let kind = ColumnKind::Choice { options: Vec::new(), default: None };
+    write_options(out, &kind, options);
+}
+
+fn write_options(out: &mut Vec<u8>, kind: &ColumnKind, options: &[ChoiceOption]) {
+    out.push(b'[');
+    for option in options {
+        json::comma(out);
+        write_option(out, option.value, &option.label, Some((kind, option)));
+    }
+    out.push(b']');
+}
+
+type Read = for<'a> fn(&'a GlobalChoice) -> Member<'a>;
+
+/// Every member of `OptionSetMetadata`, in order.
+pub(super) const MEMBERS: &[(&str, Read)] = &[
+    ("MetadataId", |this| Member::Guid(this.metadata_id)),
+    ("HasChanged", |_| Member::Null),
+    ("IsCustomOptionSet", |this| Member::Boolean(this.is_custom)),
+    ("IsGlobal", |_| Member::Boolean(true)),
+    ("IsManaged", |this| Member::Boolean(!this.is_custom)),
+    ("Name", |this| Member::text(Some(&this.name))),
+    ("ExternalTypeName", |_| Member::text(Some(""))),
+    ("OptionSetType", |_| Member::text(Some("Picklist"))),
+    ("IntroducedVersion", |_| Member::text(Some("1.0.0.0"))),
+    ("ParentOptionSetName", |_| Member::Null),
+    ("Description", |this| Member::Label(&this.description)),
+    ("DisplayName", |this| Member::Label(&this.display_name)),
+    ("IsCustomizable", |_| Member::Managed {
+        value: true,
+        can_be_changed: true,
+        name: "iscustomizable",
+    }),
+    ("Options", |this| Member::GlobalOptions(&this.options)),
+];
 
 fn write_option(
     out: &mut Vec<u8>,

@@ -257,6 +257,7 @@ pub(super) fn is_member_of_any(name: &str) -> bool {
 }
 
 /// One member of a column. `None`: its type has none of that name.
+#[expect(clippy::too_many_lines, reason = "one arm per member")]
 pub(super) fn member<'a>(table: &'a Table, index: ColumnIndex, name: &str) -> Option<Member<'a>> {
     let column = table.column(index);
     if let Some((_, read)) = COMMON.iter().find(|(member, _)| *member == name) {
@@ -266,6 +267,7 @@ pub(super) fn member<'a>(table: &'a Table, index: ColumnIndex, name: &str) -> Op
     if expandable(kind).contains(&name) {
         return Some(match name {
             "OptionSet" => Member::Options(table, index),
+            _ if column.settings.global_choice.is_some() => Member::Options(table, index),
             _ => Member::Null,
         });
     }
@@ -453,6 +455,11 @@ pub(super) fn behavior_of(name: &str) -> Option<DateTimeBehavior> {
         "TimeZoneIndependent" => DateTimeBehavior::TimeZoneIndependent,
         _ => return None,
     })
+}
+
+/// The name of a required level on the wire.
+pub(super) fn required_name_of(level: RequiredLevel) -> &'static str {
+    super::member::required_name(level)
 }
 
 /// The required level of a name on the wire.

@@ -5,8 +5,11 @@
 
 use super::label::{self, LabelBody};
 use super::new_column::{ColumnBody, FlagBody, Path};
+use super::table::{kind_name, ownership_name};
 use crate::error::{Error, Result, cut};
-use model::{ColumnKind, NewColumn, NewKey, NewTable, Ownership, TableKind};
+use model::{
+    ColumnKind, NewColumn, NewKey, NewTable, Ownership, Table, TableDefinition, TableKind,
+};
 use serde::Deserialize;
 
 /// Tables that one request may make at most.
@@ -107,6 +110,70 @@ pub fn decode_key(body: &[u8]) -> Result<NewKey> {
     })
 }
 
+/// Reads the body of `PUT EntityDefinitions(k)`: what it does not name stays.
+///
+/// Errors: [`Error::NotJson`]; [`Error::BadDefinition`] for what cannot change.
+pub fn decode_table_change(
+    body: &[u8],
+    old: &Table,
+    merge_labels: bool,
+) -> Result<TableDefinition> {
+    #[derive(Deserialize)]
+    struct Fixed {
+        #[serde(rename = "LogicalName", default)]
+        logical_name: Option<String>,
+        #[serde(rename = "PrimaryIdAttribute", default)]
+        primary_id: Option<String>,
+    }
+    let path = Path("");
+    let names: Fixed = parse(body)?;
+    let body: TableBody<'_> = parse(body)?;
+    let fixed = [
+        ("SchemaName", &body.schema_name, &*old.schema_name),
+        ("LogicalName", &names.logical_name, &*old.logical_name),
+        ("EntitySetName", &body.entity_set_name, &*old.entity_set_name),
+        ("PrimaryIdAttribute", &names.primary_id, old.primary_key_name()),
+        ("OwnershipType", &body.ownership, ownership_name(old.ownership)),
+        ("TableType", &body.table_type, kind_name(old.kind)),
+    ];
+    for (name, given, known) in fixed {
+        if given.as_deref().is_some_and(|given| given != known) {
+            return Err(path.bad(name, "it cannot change"));
+        }
+    }
+    if body.is_activity.is_some_and(|given| given != old.is_activity) {
+        return Err(path.bad("IsActivity", "it cannot change"));
+    }
+    let mut new = old.definition().clone();
+    new.has_notes = body.has_notes.unwrap_or(old.has_notes);
+    new.has_activities = body.has_activities.unwrap_or(old.has_activities);
+    new.change_tracking = body.change_tracking.unwrap_or(old.change_tracking);
+    if let Some(flag) = body.is_audited.as_ref().filter(|flag| flag.value.is_some()) {
+        new.settings.is_audited = FlagBody::is_on(Some(flag));
+    }
+    label::changed(&mut new.display_name, body.display_name, merge_labels);
+    let plural = body.display_collection_name;
+    label::changed(&mut new.display_collection_name, plural, merge_labels);
+    label::changed(&mut new.description, body.description, merge_labels);
+    Ok(new)
+}
+
+/// A column that stands twice is one: whichever says so makes it the primary name.
+fn joined(columns: Vec<NewColumn>) -> Vec<NewColumn> {
+    let mut kept: Vec<NewColumn> = Vec::with_capacity(columns.len());
+    for column in columns {
+        let same = |known: &&mut NewColumn| {
+            known.schema_name.eq_ignore_ascii_case(&column.schema_name)
+                && (known.is_primary_name || column.is_primary_name)
+        };
+        match kept.iter_mut().find(same) {
+            Some(known) => known.is_primary_name = true,
+            None => kept.push(column),
+        }
+    }
+    kept
+}
+
 impl TableBody<'_> {
     fn into_new(self, path: Path<'_>) -> Result<NewTable> {
         if self.is_activity == Some(true) {
@@ -139,6 +206,7 @@ impl TableBody<'_> {
                 column.into_new(Path(&path.member(&format!("Attributes[{place}]"))))
             })
             .collect::<Result<Vec<_>>>()?;
+        let columns = joined(columns);
         let mut names = columns.iter().filter(|column| column.is_primary_name);
         match (names.next(), names.next()) {
             (Some(name), None) if matches!(name.kind, ColumnKind::Text { .. }) => {}

@@ -7,7 +7,7 @@ use model::{Label, LocalizedText};
 use serde::Deserialize;
 
 /// A label as it comes: everything but the texts is optional, `@odata.type` included.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct LabelBody {
     #[serde(rename = "LocalizedLabels", default)]
     texts: Option<Vec<TextBody>>,
@@ -15,7 +15,7 @@ pub(super) struct LabelBody {
     shown: Option<TextBody>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct TextBody {
     #[serde(rename = "Label", default)]
     label: Option<String>,
@@ -42,6 +42,14 @@ impl LabelBody {
 /// The label of an optional member.
 pub(super) fn of(body: Option<LabelBody>) -> Label {
     body.map(LabelBody::into_label).unwrap_or_default()
+}
+
+/// Takes a label from a body over: added to the languages there are, or in their place.
+pub(super) fn changed(label: &mut Label, body: Option<LabelBody>, merge: bool) {
+    if let Some(body) = body {
+        let given = body.into_label();
+        *label = if merge { label.merged(given) } else { given };
+    }
 }
 
 /// Appends a label.

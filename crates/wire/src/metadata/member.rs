@@ -6,8 +6,8 @@ use super::{choice, column, key, label, relationship, table};
 use crate::error::{Error, Result, cut};
 use crate::json;
 use model::{
-    Cascade, ColumnIndex, Decimal, KeyIndex, Label, LocalizedText, ManyToMany, Menu, OneToMany,
-    RequiredLevel, Table, Uuid,
+    Cascade, ChoiceOption, ColumnIndex, Decimal, GlobalChoice, KeyIndex, Label, LocalizedText,
+    ManyToMany, Menu, OneToMany, RequiredLevel, Table, Uuid,
 };
 use std::borrow::Cow;
 
@@ -24,6 +24,8 @@ pub enum Item<'a> {
     Relationship(&'a OneToMany),
     /// `ManyToManyRelationshipMetadata`
     ManyToMany(&'a ManyToMany),
+    /// `OptionSetMetadata`, global.
+    Choice(&'a GlobalChoice),
 }
 
 /// The value of a member.
@@ -64,6 +66,8 @@ pub enum Member<'a> {
     Localized(&'a LocalizedText),
     /// The options of a choice column.
     Options(&'a Table, ColumnIndex),
+    /// The options of a global choice.
+    GlobalOptions(&'a [ChoiceOption]),
     /// `CascadeConfiguration`
     Cascade(Cascade),
     /// `AssociatedMenuConfiguration`
@@ -151,6 +155,7 @@ impl<'a> Member<'a> {
             Self::Label(value) => label::write(out, value),
             Self::Localized(text) => label::write_text(out, text),
             Self::Options(table, column) => choice::write(out, table, *column),
+            Self::GlobalOptions(options) => choice::write_global_options(out, options),
             Self::Cascade(cascade) => relationship::write_cascade(out, *cascade),
             Self::Menu(menu) => relationship::write_menu(out, menu),
             Self::Nothing => out.extend_from_slice(b"[]"),
@@ -189,12 +194,16 @@ impl<'a> Item<'a> {
             Self::Key(..) => "EntityKeyMetadata",
             Self::Relationship(_) => "OneToManyRelationshipMetadata",
             Self::ManyToMany(_) => "ManyToManyRelationshipMetadata",
+            Self::Choice(_) => "OptionSetMetadata",
         }
     }
 
     /// Whether it is one of several types of a collection, so that a read names its type.
     pub fn is_derived(&self) -> bool {
-        matches!(self, Self::Column(..) | Self::Relationship(_) | Self::ManyToMany(_))
+        matches!(
+            self,
+            Self::Column(..) | Self::Relationship(_) | Self::ManyToMany(_) | Self::Choice(_)
+        )
     }
 
     /// Its public id.
@@ -205,6 +214,7 @@ impl<'a> Item<'a> {
             Self::Key(table, index) => table.key(*index).metadata_id,
             Self::Relationship(relationship) => relationship.metadata_id,
             Self::ManyToMany(many) => many.metadata_id,
+            Self::Choice(choice) => choice.metadata_id,
         }
     }
 
@@ -218,6 +228,7 @@ impl<'a> Item<'a> {
             Self::ManyToMany(_) => {
                 relationship::MANY_MEMBERS.iter().map(|(name, _)| *name).collect()
             }
+            Self::Choice(_) => choice::MEMBERS.iter().map(|(name, _)| *name).collect(),
         }
     }
 
@@ -225,7 +236,11 @@ impl<'a> Item<'a> {
     pub fn expandable(&self) -> &'static [&'static str] {
         match self {
             Self::Column(table, index) => column::expandable(column::shown(table, *index)),
-            Self::Table(_) | Self::Key(..) | Self::Relationship(_) | Self::ManyToMany(_) => &[],
+            Self::Table(_)
+            | Self::Key(..)
+            | Self::Relationship(_)
+            | Self::ManyToMany(_)
+            | Self::Choice(_) => &[],
         }
     }
 
@@ -249,6 +264,10 @@ impl<'a> Item<'a> {
                 let mut members = relationship::MANY_MEMBERS.iter();
                 let (_, read) = members.find(|(member, _)| *member == name)?;
                 Some(read(many))
+            }
+            Self::Choice(choice) => {
+                let (_, read) = choice::MEMBERS.iter().find(|(member, _)| *member == name)?;
+                Some(read(choice))
             }
         }
     }
@@ -357,6 +376,6 @@ fn is_of_sibling(item: &Item<'_>, name: &str) -> bool {
     match item {
         Item::Column(..) => column::is_member_of_any(name),
         Item::Relationship(_) | Item::ManyToMany(_) => relationship::is_member_of_any(name),
-        Item::Table(_) | Item::Key(..) => false,
+        Item::Table(_) | Item::Key(..) | Item::Choice(_) => false,
     }
 }

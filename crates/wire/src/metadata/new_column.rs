@@ -3,6 +3,8 @@
 //! Not here: names and prefixes (`pipeline`). Invariant: the limits of a column are within those of
 //! its type; what a column of ours cannot be is refused by name.
 
+pub(super) mod change;
+
 use super::choice::OptionSetBody;
 use super::column::{behavior_of, format_of, integer_format_of, required_of};
 use super::label::{self, LabelBody};
@@ -75,7 +77,7 @@ pub(super) struct ColumnBody<'a> {
 }
 
 /// `{"Value":"Text"}`
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct ValueBody {
     #[serde(rename = "Value", default)]
     pub(super) value: Option<String>,
@@ -179,7 +181,7 @@ impl ColumnBody<'_> {
             return global_choice_of(bind).map(Some).ok_or_else(bad);
         }
         let set = self.option_set.as_ref().filter(|set| set.is_global());
-        Ok(set.map(|set| set.key().ok_or_else(|| path.missing("OptionSet.Name"))).transpose()?)
+        set.map(|set| set.key().ok_or_else(|| path.missing("OptionSet.Name"))).transpose()
     }
 
     /// `String`, `Memo` and so on: from `@odata.type`, else from `AttributeType`.
@@ -192,6 +194,7 @@ impl ColumnBody<'_> {
         self.kind.clone().ok_or_else(|| path.missing("@odata.type"))
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm per type")]
     fn into_kind(self, path: Path<'_>, is_global: bool) -> Result<ColumnKind> {
         let short = self.short_type(path)?;
         match short.as_str() {

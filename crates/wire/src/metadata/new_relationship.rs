@@ -7,7 +7,10 @@ use super::label::{self, LabelBody};
 use super::new_column::{Path, ValueBody, required};
 use super::relationship::{CASCADES, action_of, behavior_of, delete_of, group_of, settings};
 use crate::error::{Error, Result, cut};
-use model::{Cascade, DeleteAction, Menu, NewManyToMany, NewManyToManyEnd, NewRelationship};
+use model::{
+    Cascade, DeleteAction, LookupKind, ManyToMany, Menu, NewLookup, NewManyToMany,
+    NewManyToManyEnd, NewRelationship, OneToMany,
+};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -20,7 +23,7 @@ pub enum DecodedRelationship {
     ManyToMany(NewManyToMany),
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct LookupBody {
     #[serde(rename = "SchemaName", default)]
     schema_name: Option<String>,
@@ -45,6 +48,27 @@ pub(super) struct MenuBody {
 }
 
 impl MenuBody {
+    /// Takes over what a body says of a menu; what it does not name stays.
+    fn change(this: Option<Self>, menu: &mut Menu, merge: bool, path: &str) -> Result<()> {
+        let Some(this) = this else { return Ok(()) };
+        let old = menu.clone();
+        let (behavior, group) = (this.behavior.is_some(), this.group.is_some());
+        let order = this.order;
+        let had_label = this.label.is_some();
+        let new = Self::menu(Some(this), path)?;
+        *menu = Menu {
+            behavior: if behavior { new.behavior } else { old.behavior },
+            group: if group { new.group } else { old.group },
+            order: order.or(old.order),
+            label: match (had_label, merge) {
+                (false, _) => old.label,
+                (true, true) => old.label.merged(new.label),
+                (true, false) => new.label,
+            },
+        };
+        Ok(())
+    }
+
     /// The menu that an optional member describes.
     pub(super) fn menu(this: Option<Self>, path: &str) -> Result<Menu> {
         let Some(this) = this else { return Ok(Menu::default()) };
@@ -122,6 +146,100 @@ pub fn decode_relationship(body: &[u8]) -> Result<DecodedRelationship> {
     }
 }
 
+/// Reads the body of `PUT RelationshipDefinitions(k)` for a one-to-many relationship.
+///
+/// Errors: as [`decode_relationship`].
+pub fn decode_relationship_change(
+    body: &[u8],
+    old: &OneToMany,
+    merge_labels: bool,
+) -> Result<OneToMany> {
+    let path = Path("");
+    let body: RelationshipBody = parse(body)?;
+    body.check_type("OneToManyRelationshipMetadata", path)?;
+    fixed(path, "SchemaName", body.schema_name.as_deref(), &old.schema_name)?;
+    fixed(path, "ReferencedEntity", body.referenced_table.as_deref(), &old.referenced_table)?;
+    fixed(path, "ReferencingEntity", body.referencing_table.as_deref(), &old.referencing_table)?;
+    let navigation = body.referenced_navigation.as_deref();
+    let name = "ReferencedEntityNavigationPropertyName";
+    fixed(path, name, navigation, &old.referenced_navigation)?;
+    let navigation = body.referencing_navigation.as_deref();
+    let name = "ReferencingEntityNavigationPropertyName";
+    fixed(path, name, navigation, &old.referencing_navigation)?;
+    let mut new = old.clone();
+    new.cascade = cascade(old.cascade, body.cascade.unwrap_or_default(), path)?;
+    new.is_hierarchical = body.is_hierarchical.unwrap_or(old.is_hierarchical);
+    new.settings.advanced_find = body.advanced_find.unwrap_or(old.settings.advanced_find);
+    let name = path.member("AssociatedMenuConfiguration");
+    MenuBody::change(body.menu, &mut new.settings.menu, merge_labels, &name)?;
+    Ok(new)
+}
+
+/// Reads the body of `PUT RelationshipDefinitions(k)` for a many-to-many relationship.
+///
+/// Errors: as [`decode_relationship`].
+pub fn decode_many_to_many_change(
+    body: &[u8],
+    old: &ManyToMany,
+    merge_labels: bool,
+) -> Result<ManyToMany> {
+    let path = Path("");
+    let body: RelationshipBody = parse(body)?;
+    body.check_type("ManyToManyRelationshipMetadata", path)?;
+    fixed(path, "SchemaName", body.schema_name.as_deref(), &old.schema_name)?;
+    fixed(path, "IntersectEntityName", body.intersect_table.as_deref(), &old.intersect_table)?;
+    let mut new = old.clone();
+    new.settings.advanced_find = body.advanced_find.unwrap_or(old.settings.advanced_find);
+    let sides = [
+        (body.first_table, body.first_navigation, body.first_menu),
+        (body.second_table, body.second_navigation, body.second_menu),
+    ];
+    for (number, (end, (table, navigation, menu))) in (1..).zip(new.ends.iter_mut().zip(sides)) {
+        let name = |member: &str| format!("Entity{number}{member}");
+        fixed(path, &name("LogicalName"), table.as_deref(), &end.table)?;
+        let member = name("NavigationPropertyName");
+        fixed(path, &member, navigation.as_deref(), &end.navigation)?;
+        let member = name("AssociatedMenuConfiguration");
+        MenuBody::change(menu, &mut end.menu, merge_labels, &member)?;
+    }
+    Ok(new)
+}
+
+/// Reads the body of the actions that make a lookup to several tables.
+///
+/// Errors: as [`decode_relationship`].
+pub fn decode_lookup(body: &[u8], kind: LookupKind) -> Result<NewLookup> {
+    #[derive(Deserialize)]
+    struct Body {
+        #[serde(rename = "OneToManyRelationships", default)]
+        relationships: Vec<RelationshipBody>,
+        #[serde(rename = "Lookup", default)]
+        lookup: Option<LookupBody>,
+    }
+    let body: Body = parse(body)?;
+    let lookup = body.lookup.ok_or_else(|| Path("").missing("Lookup"))?;
+    let mut relationships = Vec::with_capacity(body.relationships.len());
+    for (place, mut one) in body.relationships.into_iter().enumerate() {
+        let path = format!("OneToManyRelationships[{place}]");
+        one.lookup = Some(lookup.clone());
+        match one.one_to_many(Path(&path))? {
+            DecodedRelationship::OneToMany(one) => relationships.push(one),
+            DecodedRelationship::ManyToMany(_) => {}
+        }
+    }
+    if relationships.is_empty() {
+        return Err(Path("").bad("OneToManyRelationships", "there is none"));
+    }
+    Ok(NewLookup { kind, relationships })
+}
+
+fn fixed(path: Path<'_>, name: &str, given: Option<&str>, old: &str) -> Result<()> {
+    match given {
+        Some(given) if given != old => Err(path.bad(name, "it cannot change")),
+        _ => Ok(()),
+    }
+}
+
 /// `OneToManyRelationshipMetadata` of `#Microsoft.Dynamics.CRM.ComplexOneToManyRelationshipMetadata`.
 pub(super) fn relationship_type(name: &str) -> &str {
     let name = name.strip_prefix('#').unwrap_or(name);
@@ -138,8 +256,18 @@ fn named(given: Option<String>) -> Option<Box<str>> {
 }
 
 impl RelationshipBody {
+    fn check_type(&self, own: &str, path: Path<'_>) -> Result<()> {
+        match self.type_name.as_deref().map(relationship_type) {
+            Some(given) if given != own => {
+                Err(path.bad("@odata.type", "the type of a relationship cannot change"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn one_to_many(self, path: Path<'_>) -> Result<DecodedRelationship> {
-        let cascade = cascade(self.cascade.unwrap_or_default(), path)?;
+        let base = Cascade::on_delete(DeleteAction::RemoveLink);
+        let cascade = cascade(base, self.cascade.unwrap_or_default(), path)?;
         let lookup = self.lookup.ok_or_else(|| path.missing("Lookup"))?;
         let menu = MenuBody::menu(self.menu, &path.member("AssociatedMenuConfiguration"))?;
         Ok(DecodedRelationship::OneToMany(NewRelationship {
@@ -180,10 +308,13 @@ impl RelationshipBody {
     }
 }
 
-/// The cascade configuration of a body; what it does not name is left at its default.
-pub(super) fn cascade(given: BTreeMap<String, Option<String>>, path: Path<'_>) -> Result<Cascade> {
+/// The cascade configuration of a body; what it does not name stays as it was.
+fn cascade(
+    mut cascade: Cascade,
+    given: BTreeMap<String, Option<String>>,
+    path: Path<'_>,
+) -> Result<Cascade> {
     let path = path.member("CascadeConfiguration");
-    let mut cascade = Cascade::on_delete(DeleteAction::RemoveLink);
     for (name, value) in given {
         let Some(value) = value else { continue };
         let bad = || Path(&path).bad(&cut(&name), format!("`{}`", cut(&value)));

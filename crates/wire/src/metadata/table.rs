@@ -25,6 +25,24 @@ const fn managed<'a>(value: bool, name: &'static str) -> Member<'a> {
     Member::Managed { value, can_be_changed: false, name }
 }
 
+/// The name of an ownership on the wire.
+pub(super) fn ownership_name(ownership: Ownership) -> &'static str {
+    match ownership {
+        Ownership::User => "UserOwned",
+        Ownership::Organization => "OrganizationOwned",
+        Ownership::Business => "BusinessOwned",
+        Ownership::None => "None",
+    }
+}
+
+/// The name of a kind of table on the wire.
+pub(super) fn kind_name(kind: TableKind) -> &'static str {
+    match kind {
+        TableKind::Standard => "Standard",
+        TableKind::Elastic => "Elastic",
+    }
+}
+
 /// Every member, in the order of a read without `$select`.
 pub(super) const MEMBERS: &[(&str, Read)] = &[
     ("ActivityTypeMask", |table| Member::Integer(i64::from(table.is_activity))),
@@ -92,14 +110,7 @@ pub(super) const MEMBERS: &[(&str, Read)] = &[
     ("ObjectTypeCode", |table| Member::Integer(i64::from(table.object_type_code))),
     ("OwnerId", |_| Member::Null),
     ("OwnerIdType", |_| Member::Null),
-    ("OwnershipType", |table| {
-        Member::text(Some(match table.ownership {
-            Ownership::User => "UserOwned",
-            Ownership::Organization => "OrganizationOwned",
-            Ownership::Business => "BusinessOwned",
-            Ownership::None => "None",
-        }))
-    }),
+    ("OwnershipType", |table| Member::text(Some(ownership_name(table.ownership)))),
     ("OwningBusinessUnit", |_| Member::Null),
     ("PrimaryIdAttribute", |table| Member::text(Some(table.primary_key_name()))),
     ("PrimaryImageAttribute", |table| {
@@ -119,12 +130,7 @@ pub(super) const MEMBERS: &[(&str, Read)] = &[
     ("SettingOf", |_| Member::Null),
     ("Settings", |_| Member::Nothing),
     ("SyncToExternalSearchIndex", |_| Member::Boolean(false)),
-    ("TableType", |table| {
-        Member::text(Some(match table.kind {
-            TableKind::Standard => "Standard",
-            TableKind::Elastic => "Elastic",
-        }))
-    }),
+    ("TableType", |table| Member::text(Some(kind_name(table.kind)))),
     ("UsesBusinessDataLabelTable", |_| Member::Boolean(false)),
     ("Description", |table| Member::Label(&table.description)),
     ("DisplayCollectionName", |table| Member::Label(&table.display_collection_name)),

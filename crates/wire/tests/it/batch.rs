@@ -29,7 +29,7 @@ fn owned() -> impl Strategy<Value = Owned> {
 fn parts() -> impl Strategy<Value = Vec<Part<Owned>>> {
     let part =
         prop_oneof![owned().prop_map(Part::One), vec(owned(), 1..4).prop_map(Part::ChangeSet),];
-    // Content-IDs are unique in a batch.
+    // Content-IDs are unique in a change set, and here in the whole batch.
     vec(part, 1..5).prop_map(|mut parts| {
         let mut count = 0;
         for part in &mut parts {
