@@ -118,6 +118,7 @@ pub(crate) async fn select(
             look_ahead: false,
         },
         count_max: None,
+        shape: query::Shape::default(),
     };
     let Reply::Page(page) = pipeline.run(context, Message::SystemRead(query)).await? else {
         return Err(Error::Malformed { why: "a read was not answered with a page".to_owned() });

@@ -298,6 +298,7 @@ impl At<'_> {
                 look_ahead: false,
             },
             count_max: None,
+            shape: query::Shape::default(),
         };
         let read = pipeline::Read { name: MessageName::RetrieveMultiple, query };
         let page = match self.pipeline.run(&self.context, Message::Read(read)).await? {

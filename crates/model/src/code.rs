@@ -92,10 +92,14 @@ codes! {
     QUERY_BUILDER_NO_ATTRIBUTE = 0x8004_1103, "QueryBuilderNoAttribute";
     /// A FetchXML condition that cannot be.
     BAD_CONDITION = 0x8004_1106, "QueryBuilderBad_Condition";
+    /// A plain attribute in an aggregate query.
+    ATTRIBUTE_WITH_AGGREGATE = 0x8004_1107, "QueryBuilderAttribute_With_Aggregate";
     /// An alias that is no name.
     INVALID_ALIAS = 0x8004_1109, "QueryBuilderInvalid_Alias";
     /// An alias that no link-entity has.
     ALIAS_DOES_NOT_EXIST = 0x8004_110a, "QueryBuilderAlias_Does_Not_Exist";
+    /// An attribute of an aggregate query without alias.
+    NO_ALIAS = 0x8004_110b, "QueryBuilderNoAlias";
     /// A link-entity without both of `from` and `to`.
     ATTRIBUTE_PAIR_MISMATCH = 0x8004_1111, "QueryBuilderAttributePairMismatch";
     /// `distinct` that is neither true nor false.
@@ -118,8 +122,26 @@ codes! {
     ELEMENT_NOT_FOUND = 0x8004_1123, "QueryBuilderElementNotFound";
     /// FetchXML about another table than the address.
     ENTITIES_DO_NOT_MATCH = 0x8004_1128, "QueryBuilderEntitiesDontMatch";
+    /// A paging cookie of a query with another order.
+    PAGING_ORDER_BY = 0x8004_1129, "PagingOrderBy";
     /// The paging cookie is malformed.
     INVALID_PAGING_COOKIE = 0x8004_112a, "InvalidPagingCookie";
+    /// `distinct` without any attribute.
+    NO_ATTRS_DISTINCT_CONFLICT = 0x8004_112c, "QueryBuilderNoAttrsDistinctConflict";
+    /// `groupby` is neither true nor false.
+    INVALID_GROUP_BY = 0x8004_112e, "QueryBuilderInvalidGroupBy";
+    /// An aggregate that the column does not have.
+    INVALID_AGGREGATE_ATTRIBUTE = 0x8004_112f, "QueryBuilderInvalidAggregateAttribute";
+    /// A query without aggregates is ordered by an alias.
+    ORDER_BY_ALIAS = 0x8004_1133, "QueryBuilderByAliasNonEmpty";
+    /// An aggregate query is ordered by an attribute.
+    ORDER_BY_ATTRIBUTE = 0x8004_1134, "QueryBuilderByAttributeNonEmpty";
+    /// A part of a date that cannot be grouped by.
+    INVALID_DATE_GROUPING = 0x8004_1135, "QueryBuilderInvalidDateGrouping";
+    /// An attribute that is both grouped and aggregated.
+    ATTRIBUTE_CANNOT_BE_GROUP_BY_AND_AGGREGATE = 0x8004_1137, "AttributeCannotBeGroupByAndAggregate";
+    /// An aggregate over more rows than one may read.
+    AGGREGATE_QUERY_RECORD_LIMIT_EXCEEDED = 0x8004_e023, "AggregateQueryRecordLimitExceeded";
     /// Two outputs or link-entities of one name.
     DUPLICATE_ALIAS = 0x8004_1130, "QueryBuilderDuplicateAlias";
     /// A store error.
@@ -216,6 +238,8 @@ codes! {
     INVALID_ENTITY_SET_NAME = 0x8006_089b, "InvalidEntitySetName";
     /// The alternate key is ambiguous.
     MULTIPLE_RECORDS_FOUND_BY_ENTITY_KEY = 0x8006_089d, "MultipleRecordsFoundByEntityKey";
+    /// A file is too large for its column.
+    FILE_TOO_LARGE = 0x8004_4a02, "AttachmentInvalidFileSize";
     /// The table's changes cannot be followed.
     CHANGE_TRACKING_NOT_ENABLED = 0x8007_2491, "ChangeTrackingNotEnabledForEntity";
     /// The execution time of a user's requests is used up.

@@ -53,6 +53,13 @@ impl std::fmt::Display for Timestamp {
 }
 
 impl Date {
+    /// Year, month and day of the month.
+    pub fn civil(self) -> (i32, i32, i32) {
+        let (year, month, day) = civil_of(i64::from(self.0));
+        let small = |number: i64| i32::try_from(number).unwrap_or(i32::MAX);
+        (small(year), small(month), small(day))
+    }
+
     /// Reads `YYYY-MM-DD`; a timestamp is accepted and its written date part counts.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();

@@ -212,6 +212,7 @@ impl Pipeline {
             order: vec![Order { column: key, descending: false }],
             paging: Paging { size: ROWS_PER_QUERY, after: None, skip: 0, look_ahead: true },
             count_max: None,
+            shape: query::Shape::default(),
         };
         // A page after the other: there is no bound on the number of tables.
         loop {

@@ -160,7 +160,7 @@ fn table(context: &Context) -> Result<&Arc<Table>, Fault> {
 }
 
 fn named(id: Uuid, cells: Vec<Cell>) -> Target {
-    Target { key: TargetKey::Id(id), cells, binds: Vec::new(), expected_version: None }
+    Target { key: TargetKey::Id(id), cells, ..Target::default() }
 }
 
 fn targets(table: &Table, credentials: &[Credential]) -> Vec<Target> {
@@ -218,5 +218,6 @@ pub(crate) fn first_columns(
         order: vec![Order { column: key, descending: false }],
         paging: Paging { size, after: None, skip: 0, look_ahead: false },
         count_max: None,
+        shape: query::Shape::default(),
     })
 }

@@ -160,6 +160,12 @@ pub(crate) fn no_links() -> Fault {
     Fault::new(code::STORE_ERROR, "Link entities are not supported")
 }
 
+/// The fault of a query for groups, distinct rows or lists of an elastic table.
+pub(crate) fn no_groups() -> Fault {
+    Fault::new(code::STORE_ERROR, "Aggregates and expanded lists are not supported")
+        .with_hint("elastic tables answer rows only")
+}
+
 /// The fault of a read of one partition of a standard table.
 pub(crate) fn no_partitions(table: &Table) -> Fault {
     let text = format!("Table '{}' is not an elastic table.", table.logical_name);

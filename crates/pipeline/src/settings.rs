@@ -91,6 +91,7 @@ fn row_query(
         order: vec![Order { column: key, descending: false }],
         paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
         count_max: None,
+        shape: query::Shape::default(),
     }
 }
 

@@ -55,6 +55,7 @@ pub(crate) fn query(context: &Context, name: &str) -> Option<BoundQuery> {
         order: vec![Order { column: key, descending: false }],
         paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
         count_max: None,
+        shape: query::Shape::default(),
         table,
     })
 }

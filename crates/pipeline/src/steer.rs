@@ -201,6 +201,7 @@ impl Pipeline {
             order: vec![Order { column: key, descending: false }],
             paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
             count_max: None,
+            shape: query::Shape::default(),
         };
         let page = self.read(&query).await?;
         Ok(page.rows(4).next().map(<[Value]>::to_vec))

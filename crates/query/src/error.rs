@@ -91,6 +91,12 @@ pub enum Error {
         /// What, by name: it ends up in the caller's answer.
         what: Box<str>,
     },
+    /// The same, in the platform's words.
+    #[error("{text}")]
+    Refusal {
+        /// The whole text.
+        text: Box<str>,
+    },
     /// The filter is nested too deeply.
     #[error("the filter is nested more than {} levels deep", limits::FILTER_DEPTH_MAX)]
     TooDeep,
@@ -103,6 +109,26 @@ pub enum Error {
     /// One condition has too many values.
     #[error("a condition has more than {} values", limits::VALUES_MAX)]
     TooManyValues,
+    /// A statement that is no SQL.
+    #[error("malformed SQL: {why}")]
+    Sql {
+        /// What is wrong.
+        why: Box<str>,
+    },
+    /// No such table.
+    #[error("there is no table `{name}`")]
+    UnknownTable {
+        /// What was written.
+        name: Box<str>,
+    },
+    /// The statement is about another table than the address.
+    #[error("the query is about `{name}`, the address about `{table}`")]
+    OtherTable {
+        /// Logical name of the table of the address.
+        table: Box<str>,
+        /// The table of the query.
+        name: Box<str>,
+    },
     /// An operator with a number of values that it does not take.
     #[error("operator `{operator}` does not take {count} values")]
     ValueCount {

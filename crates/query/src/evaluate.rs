@@ -5,9 +5,11 @@
 //! nulls first, and filters, orders and keyset paging all use it.
 
 mod exists;
+mod group;
 mod hierarchy;
 mod world;
 
+use crate::shape::{Rows, Shape};
 use crate::tree::{
     BoundQuery, ColumnRef, Compare, Filter, Join, JoinKind, Match, Order, Page, table_of,
 };
@@ -95,7 +97,15 @@ fn with_partners(
             join.on.as_ref().is_none_or(|on| holds(on, &place))
         })
         .collect();
-    if found.is_empty() && join.kind == JoinKind::Outer {
+    if join.kind == JoinKind::First {
+        let key = usize::from(join.table.primary_key.0);
+        let id = |row: &Vec<Vec<Value>>| {
+            row.last().and_then(|partner| partner.get(key)).and_then(Value::as_id)
+        };
+        found.sort_by_key(id);
+        found.truncate(1);
+    }
+    if found.is_empty() && join.kind != JoinKind::Inner {
         found.push(beside(&[]));
     }
     found
@@ -117,23 +127,53 @@ fn answer(world: &World<'_>, query: &BoundQuery, mut found: Vec<Vec<Vec<Value>>>
         let place = Place { world, table, joins, row, outer: None };
         query.filter.as_ref().is_none_or(|filter| holds(filter, &place))
     });
-    let count = query
-        .count_max
-        .map(|max| u64::try_from(found.len()).unwrap_or(u64::MAX).min(max.saturating_add(1)));
-    found.sort_by(|left, right| compare_sources(&query.order, left, right));
-    if let Some(after) = &query.paging.after {
-        found.retain(|row| position(&query.order, row, after) == Ordering::Greater);
+    let counted = |rows: usize| {
+        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+        query.count_max.map(|max| rows.min(max.saturating_add(1)))
+    };
+    let count = counted(found.len());
+    match &query.shape.rows {
+        Rows::Each => {
+            found.sort_by(|left, right| compare_sources(query, left, right));
+            if let Some(after) = &query.paging.after {
+                found.retain(|row| position(query, row, after) == Ordering::Greater);
+            }
+        }
+        Rows::Groups(groups) => {
+            let (count_rows, rows) = (count, group::answers(query, groups, &found));
+            let count = if groups.counts_rows { count_rows } else { counted(rows.len()) };
+            return cut(query, rows, count);
+        }
+        Rows::PerParent(of) => {
+            found.retain(|row| !at(row, of.parent).is_null());
+            found.sort_by(|left, right| {
+                let parents = compare(at(left, of.parent), at(right, of.parent));
+                parents.then_with(|| compare_sources(query, left, right))
+            });
+            let mut before = 0;
+            let mut parent = Value::Null;
+            found.retain(|row| {
+                let own = at(row, of.parent);
+                before = if *own == parent { before + 1 } else { 1 };
+                parent = own.clone();
+                before <= of.size
+            });
+        }
     }
-    let skipped = usize::try_from(query.paging.skip).unwrap_or(usize::MAX).min(found.len());
-    found.drain(..skipped);
+    let row = |row: &Vec<Vec<Value>>| -> Vec<Value> {
+        query.columns.iter().map(|column| at(row, *column).clone()).collect()
+    };
+    cut(query, found.iter().map(row).collect(), count)
+}
+
+/// The wanted part of the answers.
+fn cut(query: &BoundQuery, mut rows: Vec<Vec<Value>>, count: Option<u64>) -> Page {
+    let skipped = usize::try_from(query.paging.skip).unwrap_or(usize::MAX).min(rows.len());
+    rows.drain(..skipped);
     let size = usize::try_from(query.paging.size).unwrap_or(usize::MAX);
-    let more = query.paging.look_ahead && found.len() > size;
-    found.truncate(size);
-    let cells = found
-        .iter()
-        .flat_map(|row| query.columns.iter().map(|column| at(row, *column).clone()))
-        .collect();
-    Page { cells, rows: found.len(), more, count }
+    let more = query.paging.look_ahead && rows.len() > size;
+    rows.truncate(size);
+    Page { rows: rows.len(), cells: rows.into_iter().flatten().collect(), more, count }
 }
 
 /// Orders two values of one column: nulls first, text by the bytes of its fold, guids by their bytes,
@@ -167,24 +207,26 @@ pub fn compare(left: &Value, right: &Value) -> Ordering {
     }
 }
 
-/// Orders two completed rows of the query's own table; nothing is joined.
-pub fn compare_rows(order: &[Order], left: &[Value], right: &[Value]) -> Ordering {
-    order
+/// Orders two completed rows of the query's own table, as the query does; nothing is joined.
+pub fn compare_rows(query: &BoundQuery, left: &[Value], right: &[Value]) -> Ordering {
+    query
+        .order
         .iter()
         .map(|order| {
             let place = usize::from(order.column.column.0);
             let left = left.get(place).unwrap_or(&Value::Null);
             let right = right.get(place).unwrap_or(&Value::Null);
-            directed(order, left, right)
+            directed(&query.shape, order, left, right)
         })
         .find(|ordering| ordering.is_ne())
         .unwrap_or(Ordering::Equal)
 }
 
-fn compare_sources(order: &[Order], left: &Sources, right: &Sources) -> Ordering {
-    order
+fn compare_sources(query: &BoundQuery, left: &Sources, right: &Sources) -> Ordering {
+    query
+        .order
         .iter()
-        .map(|order| directed(order, at(left, order.column), at(right, order.column)))
+        .map(|order| directed(&query.shape, order, at(left, order.column), at(right, order.column)))
         .find(|ordering| ordering.is_ne())
         .unwrap_or(Ordering::Equal)
 }
@@ -333,17 +375,21 @@ fn fits(matches: Match, text: &str, wanted: &str) -> bool {
 }
 
 /// Where a row stands against the values of the order columns of another one.
-fn position(order: &[Order], row: &Sources, other: &[Value]) -> Ordering {
-    order
+fn position(query: &BoundQuery, row: &Sources, other: &[Value]) -> Ordering {
+    query
+        .order
         .iter()
         .zip(other)
-        .map(|(order, other)| directed(order, at(row, order.column), other))
+        .map(|(order, other)| directed(&query.shape, order, at(row, order.column), other))
         .find(|ordering| ordering.is_ne())
         .unwrap_or(Ordering::Equal)
 }
 
-fn directed(order: &Order, left: &Value, right: &Value) -> Ordering {
-    let ordering = compare(left, right);
+fn directed(shape: &Shape, order: &Order, left: &Value, right: &Value) -> Ordering {
+    let ordering = match shape.label(order.column) {
+        Some(label) => label.rank(left).cmp(&label.rank(right)),
+        None => compare(left, right),
+    };
     if order.descending { ordering.reverse() } else { ordering }
 }
 

@@ -8,7 +8,6 @@
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
-use crate::odata::Parsed;
 use crate::scope::Scope;
 use crate::{BoundQuery, Error, Order};
 use base64::Engine;
@@ -39,79 +38,74 @@ pub struct SkipToken {
 
 impl SkipToken {
     /// The token for the page after one that ended with this row.
-    pub(crate) fn after_row(parsed: &Parsed, first: &[Value], last: &[Value]) -> Option<Self> {
-        let columns = &parsed.query.columns;
-        let after = parsed.query.order.iter().map(|key| {
+    pub(crate) fn after_row(
+        query: &BoundQuery,
+        page_number: u32,
+        key_place: usize,
+        first: &[Value],
+        last: &[Value],
+    ) -> Option<Self> {
+        let columns = &query.columns;
+        let after = query.order.iter().map(|key| {
             let place = columns.iter().position(|column| *column == key.column)?;
             last.get(place).cloned()
         });
         Some(Self {
-            page: parsed.page_number.saturating_add(1),
-            size: parsed.query.paging.size,
-            order: parsed.query.order.clone(),
+            page: page_number.saturating_add(1),
+            size: query.paging.size,
+            order: query.order.clone(),
             after: after.collect::<Option<_>>()?,
-            first_id: first.get(parsed.key_place).and_then(Value::as_id)?,
+            first_id: first.get(key_place).and_then(Value::as_id)?,
         })
     }
 
     /// The token as the value of a URL option, percent-encoded.
     pub fn encode(&self, query: &BoundQuery) -> String {
-        let last_id = self.after.iter().rev().find_map(Value::as_id).unwrap_or(self.first_id);
-        let inner = format!(
-            "<cookie page=\"{}\" t=\"{}\"><{key} last=\"{{{last_id}}}\" first=\"{{{}}}\" /></cookie>",
+        let inner = utf8_percent_encode(&self.inner(query), ENCODED).to_string();
+        utf8_percent_encode(&outer(self.page, &inner), ENCODED).to_string()
+    }
+
+    /// The token as the annotation of a page of FetchXML: the inner cookie percent-encoded twice.
+    pub(crate) fn annotation(&self, query: &BoundQuery) -> String {
+        let once = utf8_percent_encode(&self.inner(query), ENCODED).to_string();
+        outer(self.page, &utf8_percent_encode(&once, ENCODED).to_string())
+    }
+
+    /// The inner cookie: the page just served and what its last row was.
+    fn inner(&self, query: &BoundQuery) -> String {
+        let key = self.order.iter().position(|order| {
+            order.column.source == 0 && order.column.column == query.table.primary_key
+        });
+        let last = key.and_then(|place| self.after.get(place)).and_then(Value::as_id);
+        format!(
+            "<cookie page=\"{}\" t=\"{}\"><{key} last=\"{{{}}}\" first=\"{{{}}}\" /></cookie>",
             self.page.saturating_sub(1),
             URL_SAFE_NO_PAD.encode(self.bytes(query)),
+            last.unwrap_or(self.first_id),
             self.first_id,
             key = query.table.primary_key_name(),
-        );
-        let cookie = format!(
-            "<cookie pagenumber=\"{}\" pagingcookie=\"{}\" istracking=\"False\" />",
-            self.page,
-            utf8_percent_encode(&inner, ENCODED),
-        );
-        utf8_percent_encode(&cookie, ENCODED).to_string()
+        )
     }
 
     /// Reads a token, decoded as an option is, for a query with these tables and order.
     pub(crate) fn decode(scope: &Scope, order: &[Order], text: &str) -> Result<Self, Error> {
-        Self::read(scope, order, text).ok_or(Error::BadSkipToken)
+        let page = attribute(text, "pagenumber=\"").and_then(|page| page.parse().ok());
+        let token = page.filter(|page| *page > 1).and_then(|page| {
+            Self::read(scope, order, text).ok().map(|token| Self { page, ..token })
+        });
+        token.ok_or(Error::BadSkipToken)
     }
 
-    fn read(scope: &Scope, order: &[Order], text: &str) -> Option<Self> {
-        let page = attribute(text, "pagenumber=\"")?.parse().ok().filter(|page| *page > 1)?;
-        // The inner cookie is percent-encoded once; a caller may have encoded or decoded once more.
-        let mut inner = text.to_owned();
-        let mut rounds = 0;
-        let payload = loop {
-            if let Some(payload) = attribute(&inner, " t=\"") {
-                break URL_SAFE_NO_PAD.decode(payload).ok()?;
-            }
-            rounds += 1;
-            if rounds > 3 {
-                return None;
-            }
-            inner = percent_decode_str(&inner).decode_utf8().ok()?.into_owned();
-        };
+    /// Reads an inner cookie for a query with these tables and order.
+    pub(crate) fn of_cookie(scope: &Scope, order: &[Order], text: &str) -> Result<Self, Unfit> {
+        Self::read(scope, order, text)
+    }
+
+    fn read(scope: &Scope, order: &[Order], text: &str) -> Result<Self, Unfit> {
+        let (page, payload) = payload(text).ok_or(Unfit::Malformed)?;
         let mut reader = Reader { rest: &payload };
-        let (layout, size, first_id) = (reader.byte()?, reader.number()?, reader.guid()?);
-        let same = layout == LAYOUT
-            && reader.number()? == scope.table.id.0
-            && usize::from(reader.byte()?) == order.len();
-        if !same {
-            return None;
-        }
-        let mut after = Vec::with_capacity(order.len());
-        for key in order {
-            let column = scope.column(key.column);
-            let same = reader.number()? == u32::from(key.column.source)
-                && reader.number()? == column.id.0
-                && reader.byte()? == u8::from(key.descending);
-            if !same {
-                return None;
-            }
-            after.push(reader.value(column)?);
-        }
-        reader.rest.is_empty().then(|| Self { page, size, order: order.to_vec(), after, first_id })
+        let this = reader.token(scope, order).ok_or(Unfit::Malformed)??;
+        reader.rest.is_empty().then_some(Self { page, ..this }).ok_or(Unfit::Malformed)
     }
 
     fn bytes(&self, query: &BoundQuery) -> Vec<u8> {
@@ -128,6 +122,69 @@ impl SkipToken {
         }
         bytes
     }
+}
+
+/// Which page of groups is wanted: they are told apart by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GroupToken {
+    /// Number of the page that is asked for, from 2.
+    pub(crate) page: u32,
+    /// The page size of the chain.
+    pub(crate) size: u32,
+}
+
+impl GroupToken {
+    /// The token as the value of a URL option, percent-encoded.
+    pub(crate) fn encode(self) -> String {
+        let before = self.page.saturating_sub(1);
+        let inner = format!("<cookie page=\"{before}\" s=\"{}\"></cookie>", self.size);
+        let inner = utf8_percent_encode(&inner, ENCODED).to_string();
+        utf8_percent_encode(&outer(self.page, &inner), ENCODED).to_string()
+    }
+
+    /// Reads a token, decoded as an option is.
+    pub(crate) fn decode(text: &str) -> Result<Self, Error> {
+        let mut text = text.to_owned();
+        for _ in 0..4 {
+            if let Some(size) = attribute(&text, " s=\"") {
+                let page = attribute(&text, "pagenumber=\"").and_then(|page| page.parse().ok());
+                let size = size.parse().ok().filter(|size| *size > 0);
+                let both = page.filter(|page| *page > 1).zip(size);
+                return both.map(|(page, size)| Self { page, size }).ok_or(Error::BadSkipToken);
+            }
+            let decoded = percent_decode_str(&text).decode_utf8();
+            text = decoded.map_err(|_| Error::BadSkipToken)?.into_owned();
+        }
+        Err(Error::BadSkipToken)
+    }
+}
+
+/// Why a cookie cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// It was not made by this service.
+    Malformed,
+    /// It belongs to a query with another order or of another table.
+    OtherOrder,
+}
+
+/// The cookie around an inner one that is encoded already; nothing stands for none.
+pub(crate) fn outer(page: u32, inner: &str) -> String {
+    format!("<cookie pagenumber=\"{page}\" pagingcookie=\"{inner}\" istracking=\"False\" />")
+}
+
+/// The number of the next page and the payload of an inner cookie, which may be percent-encoded: a caller
+/// may have encoded or decoded once more.
+fn payload(text: &str) -> Option<(u32, Vec<u8>)> {
+    let mut inner = text.to_owned();
+    for _ in 0..4 {
+        if let Some(payload) = attribute(&inner, " t=\"") {
+            let page: u32 = attribute(&inner, "cookie page=\"")?.parse().ok()?;
+            return Some((page.checked_add(1)?, URL_SAFE_NO_PAD.decode(payload).ok()?));
+        }
+        inner = percent_decode_str(&inner).decode_utf8().ok()?.into_owned();
+    }
+    None
 }
 
 /// The text between this opening and the next quote.
@@ -166,6 +223,30 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Everything but the page's number. None: it cannot be read.
+    fn token(&mut self, scope: &Scope, order: &[Order]) -> Option<Result<SkipToken, Unfit>> {
+        let (layout, size, first_id) = (self.byte()?, self.number()?, self.guid()?);
+        if layout != LAYOUT {
+            return None;
+        }
+        let same = self.number()? == scope.table.id.0 && usize::from(self.byte()?) == order.len();
+        if !same {
+            return Some(Err(Unfit::OtherOrder));
+        }
+        let mut after = Vec::with_capacity(order.len());
+        for key in order {
+            let column = scope.column(key.column);
+            let same = self.number()? == u32::from(key.column.source)
+                && self.number()? == column.id.0
+                && self.byte()? == u8::from(key.descending);
+            if !same {
+                return Some(Err(Unfit::OtherOrder));
+            }
+            after.push(self.value(column)?);
+        }
+        Some(Ok(SkipToken { page: 0, size, order: order.to_vec(), after, first_id }))
+    }
+
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, rest) = self.rest.split_first_chunk::<N>()?;
         self.rest = rest;

@@ -12,6 +12,7 @@ pub use exists::Exists;
 pub use hierarchy::{HIERARCHY_LEVELS_MAX, Hierarchy, Line};
 
 use crate::Pattern;
+use crate::shape::{Groups, Shape};
 use model::{Catalog, Column, ColumnIndex, Table, Value};
 use std::sync::Arc;
 
@@ -35,12 +36,19 @@ pub struct BoundQuery {
     pub paging: Paging,
     /// Count the matching rows, paging aside, up to this many plus one.
     pub count_max: Option<u64>,
+    /// What becomes of the rows.
+    pub shape: Shape,
 }
 
 impl BoundQuery {
     /// The table of a source of the query.
     pub fn source(&self, source: u16) -> &Arc<Table> {
         table_of(&self.table, &self.joins, source)
+    }
+
+    /// How many values an answer has.
+    pub fn width(&self) -> usize {
+        self.shape.groups().map_or(self.columns.len(), Groups::width)
     }
 
     /// Every table that the query reads: its own, those that are joined, and those of conditions.
@@ -113,6 +121,8 @@ pub enum JoinKind {
     Inner,
     /// They stay, the joined columns being null.
     Outer,
+    /// The same, and of several partners the first by primary key is taken.
+    First,
 }
 
 /// A column of one of the query's tables.

@@ -2,7 +2,9 @@
 //!
 //! Not here: the engines' own dialects (each in its engine), running anything.
 
+use crate::names::Storage;
 use model::{ColumnId, Date, Decimal, Timestamp, Uuid};
+use query::shape::DatePart;
 use query::{Match, Pattern};
 
 /// A value beside a statement's text.
@@ -77,6 +79,16 @@ pub(crate) trait Dialect {
     /// What follows an order expression, so that nulls come first ascending and last descending.
     /// `nullable` is false for the primary key, which is never null.
     fn direction(&self, descending: bool, nullable: bool) -> &'static str;
+
+    /// The sum of an expression of whole numbers, decimals or doubles, null over nothing.
+    fn sum(&self, expression: &str, storage: Storage) -> String;
+
+    /// The average of such an expression in its own kind: whole numbers cut off towards zero, decimals
+    /// rounded to `scale` places (no fewer than they are kept with), halves away from zero.
+    fn average(&self, expression: &str, storage: Storage, scale: u8) -> String;
+
+    /// A part of an instant or a day as a 32-bit number.
+    fn date_part(&self, expression: &str, storage: Storage, part: DatePart) -> String;
 
     /// Whether decimals are kept as 64-bit whole numbers of their last place.
     fn decimals_are_scaled(&self) -> bool;

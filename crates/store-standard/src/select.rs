@@ -11,11 +11,15 @@ use crate::names::{self, LookupTable, Storage};
 use model::{
     Catalog, ColumnIndex, Computed, Decimal, LookupValue, TableDefinition, Value, fold, fold_part,
 };
-use query::{BoundQuery, ColumnRef, Compare, Filter, Match, Order};
+use query::shape::LabelOrder;
+use query::{BoundQuery, ColumnRef, Compare, Filter, Match, Order, Rows, Shape};
 
 mod condition;
 mod exists;
+mod group;
 mod join;
+mod label;
+mod parents;
 
 use exists::Frame;
 
@@ -43,6 +47,13 @@ pub(crate) enum Output {
         /// next place.
         storage: Storage,
     },
+    /// A sum or average of exact numbers: a decimal that may be wider than 64 bits.
+    Wide {
+        /// Place in the result row, from 0.
+        place: usize,
+        /// Places after the point.
+        scale: u8,
+    },
 }
 
 /// An expression over the row, with the form of its values.
@@ -67,10 +78,21 @@ enum SortOf<'v> {
     Column(ColumnRef, &'v Value),
     /// The table number of a lookup; not null where its id is not.
     Table(String, i32),
+    /// Where the label of a value stands among all labels.
+    Label(&'v LabelOrder, Option<i32>),
 }
 
 /// The page that a query asks for: one row more than its size when it looks ahead.
 pub(crate) fn page(query: &BoundQuery, dialect: &dyn Dialect) -> Select {
+    match &query.shape.rows {
+        Rows::Each => each(query, dialect),
+        Rows::Groups(groups) => group::page(query, groups, dialect),
+        Rows::PerParent(of) => parents::page(query, *of, dialect),
+    }
+}
+
+/// Each row that is found.
+fn each(query: &BoundQuery, dialect: &dyn Dialect) -> Select {
     let mut writer = Writer::new(query, dialect);
     let mut outputs = Vec::with_capacity(query.columns.len());
     let mut place = 0;
@@ -98,13 +120,7 @@ pub(crate) fn page(query: &BoundQuery, dialect: &dyn Dialect) -> Select {
     writer.from();
     writer.conditions(query.filter.as_ref(), query.paging.after.as_deref());
     writer.order();
-    writer.sql.push_str(" LIMIT ");
-    let limit = i64::from(query.paging.size) + i64::from(query.paging.look_ahead);
-    writer.param(Param::BigInt(limit));
-    if query.paging.skip > 0 {
-        writer.sql.push_str(" OFFSET ");
-        writer.param(Param::BigInt(i64::from(query.paging.skip)));
-    }
+    writer.limit(query);
     writer.finish(outputs)
 }
 
@@ -112,9 +128,15 @@ pub(crate) fn page(query: &BoundQuery, dialect: &dyn Dialect) -> Select {
 pub(crate) fn count(query: &BoundQuery, dialect: &dyn Dialect) -> Option<Select> {
     let limit = i64::try_from(query.count_max?.saturating_add(1)).unwrap_or(i64::MAX);
     let mut writer = Writer::new(query, dialect);
-    writer.sql.push_str("SELECT count(*) FROM (SELECT 1 AS one");
+    let groups = query.shape.groups().filter(|groups| !groups.counts_rows);
+    // Without keys all rows are one group, which is there even over no row.
+    let one = if groups.is_some() { "count(*)" } else { "1" };
+    writer.sql.push_str(&format!("SELECT count(*) FROM (SELECT {one} AS one"));
     writer.from();
     writer.conditions(query.filter.as_ref(), None);
+    if let Some(groups) = groups {
+        writer.group_by(groups);
+    }
     writer.sql.push_str(" LIMIT ");
     writer.param(Param::BigInt(limit));
     writer.sql.push_str(") AS counted");
@@ -163,6 +185,7 @@ struct Writer<'q> {
     /// each condition about other rows that is open. Never empty.
     frames: Vec<Frame<'q>>,
     order: &'q [Order],
+    shape: &'q Shape,
     dialect: &'q dyn Dialect,
     sql: String,
     params: Vec<Param>,
@@ -174,6 +197,7 @@ impl<'q> Writer<'q> {
             catalog: &query.catalog,
             frames: vec![Frame { table: query.table.definition(), joins: &query.joins }],
             order: &query.order,
+            shape: &query.shape,
             dialect,
             sql: String::with_capacity(256),
             params: Vec::new(),
@@ -208,6 +232,12 @@ impl<'q> Writer<'q> {
         for order in self.order {
             let Some(operand) = self.operand(order.column) else { continue };
             self.sql.push_str(glue);
+            glue = ", ";
+            if let Some(label) = self.shape.label(order.column) {
+                self.rank(&operand.plain, label);
+                self.sql.push_str(self.dialect.direction(order.descending, true));
+                continue;
+            }
             self.sql.push_str(&operand.compared);
             let key = self.frame(self.level()).table.primary_key;
             let nullable = order.column != ColumnRef::root(key);
@@ -218,7 +248,17 @@ impl<'q> Writer<'q> {
                 self.sql.push_str(&table);
                 self.sql.push_str(direction);
             }
-            glue = ", ";
+        }
+    }
+
+    /// How many answers, and which: one more than the page holds when it looks ahead.
+    fn limit(&mut self, query: &BoundQuery) {
+        self.sql.push_str(" LIMIT ");
+        let limit = i64::from(query.paging.size) + i64::from(query.paging.look_ahead);
+        self.param(Param::BigInt(limit));
+        if query.paging.skip > 0 {
+            self.sql.push_str(" OFFSET ");
+            self.param(Param::BigInt(i64::from(query.paging.skip)));
         }
     }
 
@@ -260,8 +300,15 @@ impl<'q> Writer<'q> {
     }
 
     /// What an order compares: the column, and of a lookup with several target tables the table, too.
-    fn sort_keys<'v>(&self, order: &Order, value: &'v Value) -> Vec<SortKey<'v>> {
+    fn sort_keys<'v>(&self, order: &Order, value: &'v Value) -> Vec<SortKey<'v>>
+    where
+        'q: 'v,
+    {
         let descending = order.descending;
+        if let Some(label) = self.shape.label(order.column) {
+            let of = SortOf::Label(label, label.rank(value));
+            return vec![SortKey { of, descending }];
+        }
         let mut keys = vec![SortKey { of: SortOf::Column(order.column, value), descending }];
         if let Value::Lookup(lookup) = value
             && let Some(table) = self.operand(order.column).and_then(|found| found.lookup_table)
@@ -291,6 +338,7 @@ impl<'q> Writer<'q> {
                 let compare = if descending { Compare::Less } else { Compare::Greater };
                 self.table_number(table, compare, *number);
             }
+            (SortOf::Label(label, rank), descending) => self.beyond_label(label, *rank, descending),
         }
     }
 
@@ -299,6 +347,7 @@ impl<'q> Writer<'q> {
             SortOf::Column(column, Value::Null) => self.is_null(*column, false),
             SortOf::Column(column, value) => self.compare(*column, Compare::Equal, value),
             SortOf::Table(table, number) => self.table_number(table, Compare::Equal, *number),
+            SortOf::Label(label, rank) => self.same_label(label, *rank),
         }
     }
 

@@ -13,6 +13,7 @@ mod connection;
 mod diagnose;
 pub(crate) mod dialect;
 mod error;
+mod exact;
 mod execute;
 mod follow;
 mod functions;

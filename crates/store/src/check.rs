@@ -147,5 +147,6 @@ pub fn allowed_query(
             look_ahead: false,
         },
         count_max: None,
+        shape: query::Shape::default(),
     }
 }

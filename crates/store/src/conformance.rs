@@ -182,6 +182,16 @@ macro_rules! standard_store_suite {
             histories {
                 random_histories_agree_with_the_reference
             }
+            shapes {
+                groups_add_up_exactly
+                groups_of_text_are_made_by_its_fold
+                dates_are_grouped_by_their_parts
+                groups_are_ordered_paged_and_counted
+                rows_without_keys_are_one_group
+                the_first_partner_is_the_only_one
+                every_parent_has_its_first_rows
+                labels_order_pages_of_choices
+            }
             random_queries {
                 random_queries_agree_with_the_evaluator
             }

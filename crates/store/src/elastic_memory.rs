@@ -268,7 +268,7 @@ fn follows(query: &BoundQuery, row: &[Value], after: &[Value]) -> bool {
     for (order, value) in query.order.iter().zip(after) {
         other[usize::from(order.column.column.0)] = value.clone();
     }
-    match query::evaluate::compare_rows(&query.order, row, &other) {
+    match query::evaluate::compare_rows(query, row, &other) {
         Ordering::Less => false,
         Ordering::Greater => true,
         Ordering::Equal => {

@@ -118,14 +118,14 @@ impl<'q> PageBuilder<'q> {
 
     fn compare(&self, left: &[Value], right: &[Value]) -> Ordering {
         let table = &self.query.table;
-        compare_rows(&self.query.order, left, right)
+        compare_rows(self.query, left, right)
             .then_with(|| effective_partition(table, left).cmp(&effective_partition(table, right)))
     }
 }
 
 impl After {
     fn is_before(&self, query: &BoundQuery, row: &[Value]) -> bool {
-        match compare_rows(&query.order, row, &self.row) {
+        match compare_rows(query, row, &self.row) {
             Ordering::Less => false,
             Ordering::Greater => true,
             Ordering::Equal => {

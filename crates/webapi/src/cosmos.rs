@@ -265,6 +265,7 @@ async fn page(
             .collect(),
         paging: Paging { size: READ_SIZE, after, skip: 0, look_ahead: true },
         count_max: None,
+        shape: query::Shape::default(),
     };
     let read = Read { name: MessageName::RetrieveMultiple, query };
     let message = match &arguments.partition {

@@ -150,6 +150,25 @@ impl Problem {
         .hint(format!("a request body may have {bytes_max} bytes"))
     }
 
+    /// 400 for a file over the limit of its column.
+    pub(crate) fn file_too_large(kilobytes_max: u32) -> Self {
+        let text = "Attachment file size is too big.";
+        Self::new(StatusCode::BAD_REQUEST, code::FILE_TOO_LARGE, text)
+            .hint(format!("the column takes files up to {kilobytes_max} KB"))
+    }
+
+    /// 404 for a file that nothing holds.
+    pub(crate) fn no_file() -> Self {
+        let text = "The file Does Not Exist";
+        Self::new(StatusCode::NOT_FOUND, code::OBJECT_DOES_NOT_EXIST, text)
+    }
+
+    /// 416 for a range outside of a file.
+    pub(crate) fn range(size: u64) -> Self {
+        let text = format!("The range is not within the {size} bytes that the file has.");
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, code::INVALID_ARGUMENT, text)
+    }
+
     /// 503 when too much is going on.
     pub(crate) fn busy() -> Self {
         Self::new(
@@ -480,6 +499,10 @@ pub(crate) fn of_query(error: query::Error) -> Problem {
         }
         Error::NotText => Problem::uri("The request URI is not valid UTF-8 after decoding."),
         Error::Refused { what } => uri(format!("{what} is not supported.")),
+        Error::Refusal { text } => uri(text.into()),
+        Error::Sql { .. } | Error::UnknownTable { .. } | Error::OtherTable { .. } => {
+            of_statement(error)
+        }
         Error::TooDeep => uri(format!(
             "The $filter expression is nested more than {} levels deep.",
             limits::FILTER_DEPTH_MAX
@@ -513,5 +536,22 @@ pub(crate) fn of_query(error: query::Error) -> Problem {
             code::INVALID_PAGING_COOKIE,
             "The paging cookie in $skiptoken is malformed or belongs to another query.",
         ),
+    }
+}
+
+/// A statement of SQL that was not understood.
+fn of_statement(error: query::Error) -> Problem {
+    use query::Error;
+    match error {
+        Error::Sql { why } => Problem::uri("The SQL of the query is malformed.").hint(why),
+        Error::UnknownTable { name } => {
+            Problem::uri(format!("The table '{name}' of the query does not exist.")).about_a_name()
+        }
+        Error::OtherTable { table, name } => Problem::new(
+            StatusCode::BAD_REQUEST,
+            code::ENTITIES_DO_NOT_MATCH,
+            format!("The table '{name}' of the query is not the table '{table}' of the request."),
+        ),
+        _ => Problem::unexpected(),
     }
 }

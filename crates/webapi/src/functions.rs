@@ -221,6 +221,7 @@ async fn rows_of(attempt: &Attempt<'_>, table: &Arc<Table>) -> Result<u64, Stop>
         order: vec![Order { column: key, descending: false }],
         paging: Paging { size: 0, after: None, skip: 0, look_ahead: false },
         count_max: Some(u64::from(u32::MAX) << 20),
+        shape: query::Shape::default(),
     };
     let read = Message::Read(Read { name: MessageName::RetrieveMultiple, query });
     match attempt.run(read).await? {

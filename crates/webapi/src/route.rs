@@ -3,12 +3,15 @@
 //! Not here: verbs (each area checks its own), options, bodies. Names are case-sensitive.
 //! Invariant: what the platform has and this service has not is told apart from what neither has.
 
+use crate::blocks::BlockMessage;
 use crate::fault::{self, Payload, Problem};
 use crate::metadata::{Operation, Place};
 use crate::path::Segment;
 use crate::records::Members;
+use crate::records::files::is_file;
 use crate::request::Request;
 use crate::rights::{Bound, Sharing};
+use http::Method;
 use model::{
     Catalog, ColumnIndex, ColumnKind, MessageName, Table, TableKind, TargetKey, partition,
 };
@@ -31,8 +34,14 @@ pub(crate) enum Route {
     Property(Address, ColumnIndex),
     /// The same as plain text.
     RawProperty(Address, ColumnIndex),
+    /// The bytes of a file or image; or, as plain bytes, by `/$value`.
+    File(Address, ColumnIndex, bool),
+    /// A message about blocks of files.
+    Blocks(BlockMessage),
     /// The link of a lookup, by its navigation property.
     Link(Address, String),
+    /// What lies behind a navigation property of a record; read only.
+    Navigated(Address, Navigation),
     /// The members of a collection-valued navigation property.
     Members(Address, Members),
     /// The links of a collection-valued navigation property, or the link to one member.
@@ -60,6 +69,30 @@ pub(crate) struct Address {
     pub(crate) key: TargetKey,
 }
 
+/// A step through a navigation property.
+#[derive(Clone, Debug)]
+pub(crate) struct Navigation {
+    /// The property.
+    pub(crate) name: String,
+    /// What is wanted behind it.
+    pub(crate) wanted: Behind,
+}
+
+/// What is wanted behind a navigation property.
+#[derive(Clone, Debug)]
+pub(crate) enum Behind {
+    /// The record or the records.
+    Itself,
+    /// How many records there are.
+    Count,
+    /// The addresses of the records.
+    Links,
+    /// A value of the record.
+    Property(String),
+    /// One record of the list, by what stands in the parentheses.
+    Record(String),
+}
+
 /// The unbound functions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Function {
@@ -75,7 +108,7 @@ pub(crate) enum Function {
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// First segments that the platform has and this service has not yet.
-const ABSENT: [&str; 16] = [
+const ABSENT: [&str; 10] = [
     "RetrieveAllEntities",
     "RetrieveEntity",
     "Merge",
@@ -85,12 +118,6 @@ const ABSENT: [&str; 16] = [
     "RetrievePrincipalAccess",
     "RetrieveAadUserRoles",
     "InitializeFrom",
-    "InitializeFileBlocksUpload",
-    "UploadBlock",
-    "CommitFileBlocksUpload",
-    "InitializeFileBlocksDownload",
-    "DownloadBlock",
-    "DeleteFile",
     "principals",
 ];
 
@@ -100,7 +127,8 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
         return Ok(Route::Service);
     };
     if let Some(table) = catalog.table_of_set(&first.name) {
-        return of_table(first, rest, table, catalog);
+        let is_read = request.method == Method::GET;
+        return of_table(first, rest, table, catalog, is_read);
     }
     match &*first.name {
         "$metadata" if first.key.is_none() => {
@@ -138,6 +166,11 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
             end(rest)?;
             return Ok(Route::BulkDelete);
         }
+        _ if BlockMessage::named(short).is_some() && first.key.is_none() => {
+            end(rest)?;
+            let message = BlockMessage::named(short).ok_or_else(|| Problem::no_segment(short))?;
+            return Ok(Route::Blocks(message));
+        }
         _ if first.key.is_none() && Sharing::named(short).is_some() => {
             end(rest)?;
             let sharing = Sharing::named(short).unwrap_or(Sharing::Grant);
@@ -162,6 +195,7 @@ fn of_table(
     rest: &[Segment],
     table: &Arc<Table>,
     catalog: &Catalog,
+    is_read: bool,
 ) -> Result<Route, Problem> {
     let Some(key) = &first.key else { return of_collection(rest, table, catalog) };
     let key = wire::reference::parse_key(key, table, catalog)
@@ -178,9 +212,12 @@ fn of_table(
         return Err(bound(&next.name, catalog));
     }
     if next.key.is_none()
-        && let Some(column) = table.index_of_value(&next.name)
+        && let Some(column) = table.index_of_value(&next.name).or_else(|| file(table, &next.name))
     {
+        let is_file = is_file(&table.column(column).kind);
         return match rest {
+            [] if is_file => Ok(Route::File(address, column, false)),
+            [last] if is_file && last.name == "$value" => Ok(Route::File(address, column, true)),
             [] => Ok(Route::Property(address, column)),
             [last] if last.name == "$value" => Ok(Route::RawProperty(address, column)),
             [other, ..] => Err(Problem::no_segment(&other.name)),
@@ -192,6 +229,9 @@ fn of_table(
         && last.name == "$ref"
     {
         return Ok(Route::Link(address, next.name.clone()));
+    }
+    if is_read && let Some(navigation) = navigation(next, rest, table, catalog)? {
+        return Ok(Route::Navigated(address, navigation));
     }
     let members = Members::of(catalog, table, &next.name);
     if let (Some(members), [last]) = (&members, rest)
@@ -216,6 +256,37 @@ fn of_table(
     Err(Problem::no_segment(&next.name))
 }
 
+/// What a read through a navigation property names; none where the segment is no such property.
+fn navigation(
+    next: &Segment,
+    rest: &[Segment],
+    table: &Table,
+    catalog: &Catalog,
+) -> Result<Option<Navigation>, Problem> {
+    let name = next.name.clone();
+    let rest = |table: Option<&Arc<Table>>| table.map_or(rest, |table| own_cast(rest, table));
+    if table.navigation(&name).is_some() {
+        if next.key.is_some() {
+            return Ok(None);
+        }
+        let wanted = match rest(None) {
+            [] => Behind::Itself,
+            [last] if last.key.is_none() => Behind::Property(last.name.clone()),
+            [other, ..] => return Err(Problem::no_segment(&other.name)),
+        };
+        return Ok(Some(Navigation { name, wanted }));
+    }
+    let Some(list) = query::odata::list_of(catalog, table, &name) else { return Ok(None) };
+    let wanted = match (rest(Some(&list.table)), &next.key) {
+        ([], None) => Behind::Itself,
+        ([], Some(key)) => Behind::Record(key.clone()),
+        ([last], None) if last.name == "$count" => Behind::Count,
+        ([last], None) if last.name == "$ref" => Behind::Links,
+        ([other, ..], _) => return Err(Problem::no_segment(&other.name)),
+    };
+    Ok(Some(Navigation { name, wanted }))
+}
+
 fn of_collection(
     rest: &[Segment],
     table: &Arc<Table>,
@@ -236,6 +307,12 @@ fn of_collection(
         }
         [other, ..] => Err(Problem::no_segment(&other.name)),
     }
+}
+
+/// A file or image column whose name is written in another case.
+fn file(table: &Table, name: &str) -> Option<ColumnIndex> {
+    let column = table.index_of(&name.to_lowercase())?;
+    is_file(&table.column(column).kind).then_some(column)
 }
 
 /// Drops a cast to the table's own type, which changes nothing.

@@ -4,12 +4,15 @@
 //! property they are on; the primary key is always there.
 
 mod format;
+mod inside;
 mod read;
 mod write;
 
+pub use inside::{Children, Inside, Single};
 pub use read::{ReadPage, ReadRecord, read_ids, read_one, read_page};
 pub use write::{
-    Changes, Output, PageFrame, Writer, context, context_of_one, write_ids, write_one, write_page,
+    Changes, Output, PageFrame, Told, Writer, context, context_of_one, write_ids, write_links,
+    write_one, write_page,
 };
 
 /// Annotation: the value as people read it.

@@ -184,6 +184,7 @@ impl At<'_> {
                 look_ahead: false,
             },
             count_max: None,
+            shape: query::Shape::default(),
         };
         let read = Read { name: MessageName::RetrieveMultiple, query };
         let Reply::Page(page) = self.pipeline.run(&self.context, Message::Read(read)).await? else {

@@ -189,6 +189,7 @@ impl House {
             order: vec![Order { column: key, descending: false }],
             paging: Paging { size: 100_000, after: None, skip: 0, look_ahead: false },
             count_max: None,
+            shape: query::Shape::default(),
             table,
         };
         let read = Read { name: MessageName::RetrieveMultiple, query };

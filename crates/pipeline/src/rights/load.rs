@@ -415,6 +415,7 @@ pub(crate) fn bound(
         order: vec![Order { column: key, descending: false }],
         paging: Paging { size: ROWS_PER_QUERY, after: None, skip: 0, look_ahead: true },
         count_max: None,
+        shape: query::Shape::default(),
     }
 }
 

@@ -134,6 +134,9 @@ impl Pipeline {
         if !query.joins.is_empty() {
             return Err(fault::no_links().into());
         }
+        if query.shape.rows != query::Rows::Each {
+            return Err(fault::no_groups().into());
+        }
         if let Some(fault) = query.filter.as_ref().and_then(not_about_one_value) {
             return Err(fault.into());
         }
@@ -274,5 +277,6 @@ fn query_of(
             look_ahead: false,
         },
         count_max: None,
+        shape: query::Shape::default(),
     }
 }

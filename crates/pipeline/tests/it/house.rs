@@ -115,6 +115,7 @@ impl House {
             order: vec![Order { column: ColumnRef::root(table.primary_key), descending: false }],
             paging: Paging { size: 5_000, after: None, skip: 0, look_ahead: false },
             count_max: None,
+            shape: query::Shape::default(),
         };
         let page = match self
             .run(Message::Read(Read { name: MessageName::RetrieveMultiple, query }))

@@ -89,6 +89,7 @@ fn query() -> BoundQuery {
         order: vec![Order { column: column(0), descending: false }],
         paging: Paging { size: 10, after: None, skip: 0, look_ahead: true },
         count_max: None,
+        shape: crate::Shape::default(),
     }
 }
 

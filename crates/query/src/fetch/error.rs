@@ -130,8 +130,66 @@ pub enum Error {
         /// What was written.
         name: Box<str>,
     },
-    /// Aggregates are not honoured.
-    #[error("aggregate by `{name}`")]
+    /// An attribute of an aggregate query that is neither a key nor an aggregate.
+    #[error("attribute `{name}` of an aggregate query is neither grouped nor aggregated")]
+    PlainAttribute {
+        /// The column.
+        name: Box<str>,
+    },
+    /// An attribute that is both.
+    #[error("attribute `{name}` is both grouped and aggregated")]
+    GroupedAggregate {
+        /// The column.
+        name: Box<str>,
+    },
+    /// An attribute of an aggregate query without alias.
+    #[error("attribute `{name}` of an aggregate query has no alias")]
+    NoAlias {
+        /// The column.
+        name: Box<str>,
+    },
+    /// An aggregate that does not exist.
+    #[error("there is no aggregate `{name}`")]
+    UnknownAggregate {
+        /// What was written.
+        name: Box<str>,
+    },
+    /// An aggregate that the column does not have.
+    #[error("bad aggregate of `{column}`: {why}")]
+    BadAggregate {
+        /// The column.
+        column: Box<str>,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// A part of a date that cannot be grouped by.
+    #[error("bad date grouping of `{column}`: {why}")]
+    DateGrouping {
+        /// The column.
+        column: Box<str>,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// An aggregate query is ordered by an attribute instead of an alias.
+    #[error("an aggregate query is ordered by attribute `{name}` instead of an alias")]
+    OrderByAttribute {
+        /// The column.
+        name: Box<str>,
+    },
+    /// A query that is no aggregate query is ordered by an alias.
+    #[error("a query without aggregates is ordered by alias `{name}`")]
+    OrderByAlias {
+        /// The alias.
+        name: Box<str>,
+    },
+    /// `distinct` without any attribute.
+    #[error("`distinct` without attributes")]
+    DistinctNothing,
+    /// A paging cookie of a query with another order.
+    #[error("the paging cookie belongs to a query with another order")]
+    CookieOfOtherOrder,
+    /// An attribute that does not go with aggregates.
+    #[error("`{name}`")]
     Aggregate {
         /// The attribute that asks for one.
         name: &'static str,

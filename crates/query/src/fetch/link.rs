@@ -26,9 +26,6 @@ impl Binder {
                     if let Some(inner) = child.children.first() {
                         return Err(unknown(inner, child));
                     }
-                    if child.name == "no-attrs" {
-                        return Err(Error::refused("`no-attrs` in FetchXml"));
-                    }
                 }
                 "filter" => filters.push(child),
                 "order" => orders.push((child, source)),
@@ -58,6 +55,7 @@ impl Binder {
         let kind = match element.attribute("link-type") {
             None | Some("inner" | "natural") => JoinKind::Inner,
             Some("outer") => JoinKind::Outer,
+            Some("matchfirstrowusingcrossapply") => JoinKind::First,
             Some(other) => return Err(Error::LinkType { name: other.into() }),
         };
         let (from, to) = self.columns_of_link(element, table, parent)?;

@@ -34,6 +34,11 @@ impl Binder {
         parent: u16,
     ) -> Result<Filter, Error> {
         let kind = element.attribute("link-type").unwrap_or("inner");
+        let is_related = matches!(kind, "any" | "not any" | "all" | "not all");
+        if is_related && (element.attribute("from").is_none() || element.attribute("to").is_none())
+        {
+            return Err(Error::LinkPair { name: element.required("name")?.into() });
+        }
         match kind {
             "any" | "not all" => Ok(self.related(element, parent)?.into()),
             "not any" => Ok(self.related(element, parent)?.negate().into()),

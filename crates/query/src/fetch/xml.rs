@@ -40,8 +40,14 @@ impl Element {
 
     /// `true`, `false`, `1` or `0`; false when absent.
     pub(super) fn flag(&self, name: &'static str) -> Result<bool, Error> {
+        self.flag_or(name, false)
+    }
+
+    /// The same with another value when absent.
+    pub(super) fn flag_or(&self, name: &'static str, absent: bool) -> Result<bool, Error> {
         match self.attribute(name) {
-            None | Some("false" | "0") => Ok(false),
+            None => Ok(absent),
+            Some("false" | "0") => Ok(false),
             Some("true" | "1") => Ok(true),
             Some(value) => Err(Error::BadFlag { name, value: value.into() }),
         }

@@ -15,6 +15,8 @@ pub struct Options {
     pub page_size: Option<u32>,
     /// The greatest page size of the service.
     pub page_size_max: u32,
+    /// The most rows that one aggregate may read; none for any number.
+    pub aggregate_rows_max: Option<u64>,
     /// When is asked, and by whom.
     pub context: Context,
 }
@@ -25,6 +27,7 @@ impl Default for Options {
             named: Vec::new(),
             page_size: None,
             page_size_max: limits::PAGE_SIZE_MAX,
+            aggregate_rows_max: None,
             context: Context::default(),
         }
     }
@@ -81,6 +84,11 @@ impl Options {
         Ok(this)
     }
 
+    /// Adds an option that is not there yet.
+    pub(crate) fn put(&mut self, name: &str, value: &str) {
+        self.named.push((name.into(), value.to_owned()));
+    }
+
     /// The value of an option, by its exact name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.named.iter().find(|(known, _)| &**known == name).map(|(_, value)| value.as_str())
@@ -107,10 +115,13 @@ impl Options {
             if is_fetch && honoured.contains(&FETCH_XML) {
                 continue;
             }
+            if honoured.contains(&name) {
+                continue;
+            }
             if is_fetch || LANGUAGES.contains(&name) {
                 return Err(Error::refused(format!("query option `{name}`")));
             }
-            if !name.starts_with('$') || honoured.contains(&name) {
+            if !name.starts_with('$') {
                 continue;
             }
             return Err(match name {

@@ -26,6 +26,12 @@ pub(super) fn parse(table: &Table, text: Option<&str>) -> Result<Option<Vec<Colu
     Ok(Some(columns))
 }
 
+/// Those of the named columns that the table has.
+pub(super) fn known(table: &Table, text: &str) -> Vec<ColumnIndex> {
+    let terms = text.split(',').map(str::trim);
+    terms.filter_map(|term| table.index_of_value(term).or_else(|| table.index_of(term))).collect()
+}
+
 /// What is shown: the selected columns, the currency beside money, and always the primary key (on
 /// elastic tables version, partition, owner and owning business unit, too); or
 /// every readable column.

@@ -158,7 +158,7 @@ fn a_query_prints_as_fetch_xml_that_binds_to_the_same_filter() {
     let want = expression::bind(&catalog, &queries[0], &sample::context()).expect("bound").filter;
     let fetch = expression::to_fetch(&queries);
     let options = odata::Options::default();
-    let got =
-        query::fetch::parse(&catalog, &table, &fetch, &options).expect("FetchXML").query.filter;
+    let got = query::fetch::parse(&catalog, &table, &fetch, &options).expect("FetchXML");
+    let got = got.listed.query.filter;
     assert_eq!(got, want, "{fetch}");
 }

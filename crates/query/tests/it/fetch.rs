@@ -17,7 +17,7 @@ fn entity(inside: &str) -> String {
 }
 
 fn filter_of(text: &str) -> Option<Filter> {
-    parse(text).unwrap_or_else(|err| panic!("{text}: {err}")).query.filter
+    parse(text).unwrap_or_else(|err| panic!("{text}: {err}")).listed.query.filter
 }
 
 /// A FetchXML filter and its OData twin bind to one tree.
@@ -261,7 +261,7 @@ fn natural_joins_show_their_key_once() {
         let text = "<link-entity name='thing' from='thingid' to='holder' alias='a' link-type='KIND'>ALL</link-entity>";
         let fetched =
             parse(&entity(&text.replace("KIND", kind).replace("ALL", all))).expect("binds");
-        let names = fetched.outputs.iter().map(|output| output.name.to_string());
+        let names = fetched.listed.outputs.iter().map(|output| output.name.to_string());
         names.collect::<Vec<_>>()
     };
     assert!(names("inner").contains(&"a.thingid".to_owned()));
@@ -289,11 +289,12 @@ fn a_value_may_stand_in_any_form_of_xml_text() {
 fn every_row_has_its_place_whatever_is_joined() {
     let join = "<link-entity name='thing' from='holder' to='thingid' link-type='outer'><order attribute='name'/></link-entity>";
     let fetched = parse(&entity(join)).expect("binds");
-    let kinds: Vec<_> = fetched.query.joins.iter().map(|join| join.kind).collect();
+    let kinds: Vec<_> = fetched.listed.query.joins.iter().map(|join| join.kind).collect();
     assert_eq!(kinds, [JoinKind::Outer]);
-    let order = fetched.query.order.iter().map(|key| (key.column.source, key.column.column.0));
+    let order =
+        fetched.listed.query.order.iter().map(|key| (key.column.source, key.column.column.0));
     assert_eq!(order.collect::<Vec<_>>(), [(1, 1), (0, 0), (1, 0)]);
-    assert_eq!(fetched.outputs.len(), 1);
+    assert_eq!(fetched.listed.outputs.len(), 1);
 }
 
 fn piece() -> impl Strategy<Value = String> {
@@ -308,6 +309,16 @@ fn piece() -> impl Strategy<Value = String> {
         Just("from='thingid'"),
         Just("to='holder'"),
         Just("alias='a'"),
+        Just("alias='b'"),
+        Just("aggregate='true'"),
+        Just("aggregate='sum'"),
+        Just("aggregate='countcolumn'"),
+        Just("groupby='true'"),
+        Just("dategrouping='month'"),
+        Just("distinct='true'"),
+        Just("descending='1'"),
+        Just("paging-cookie='&lt;cookie page=&quot;1&quot; t=&quot;AAAA&quot;&gt;'"),
+        Just("link-type='matchfirstrowusingcrossapply'"),
         Just("link-type='outer'"),
         Just("link-type='any'"),
         Just("link-type='exists'"),

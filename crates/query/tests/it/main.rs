@@ -6,3 +6,4 @@ mod filters;
 mod options;
 mod paging;
 mod sample;
+mod sql;

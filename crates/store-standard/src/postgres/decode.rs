@@ -38,7 +38,11 @@ fn raw(row: &Row, place: usize) -> Result<Option<&[u8]>, Fault> {
 
 /// One output column of a query's row.
 pub(super) fn output(row: &Row, output: Output) -> Result<Value, Fault> {
-    let Output::At { place, storage } = output else { return Ok(Value::Null) };
+    let (place, storage) = match output {
+        Output::Null => return Ok(Value::Null),
+        Output::At { place, storage } => (place, storage),
+        Output::Wide { place, scale } => (place, Storage::Decimal { scale }),
+    };
     let Some(bytes) = raw(row, place)? else { return Ok(Value::Null) };
     match storage {
         Storage::Lookup(LookupTable::Fixed(None)) => Ok(Value::Null),

@@ -8,8 +8,9 @@
 
 use super::encode::form_of;
 use crate::dialect::{Dialect, Param};
-use crate::names;
+use crate::names::{self, Storage};
 use model::{ColumnId, fold};
+use query::shape::DatePart;
 use query::{Match, Part, Pattern};
 use std::borrow::Cow;
 
@@ -95,6 +96,42 @@ impl Dialect for Postgres {
             // The primary key's own index has nulls last; without nulls, both orders are one.
             (false, false) => "",
             (true, false) => " DESC",
+        }
+    }
+
+    fn sum(&self, expression: &str, _storage: Storage) -> String {
+        format!("sum({expression})")
+    }
+
+    fn average(&self, expression: &str, storage: Storage, scale: u8) -> String {
+        match storage {
+            Storage::Integer => format!("(sum({expression}) / count({expression}))::int4"),
+            Storage::BigInt => format!("div(sum({expression}), count({expression}))::int8"),
+            // So many places that rounding twice cannot be seen.
+            Storage::Decimal { .. } => format!(
+                "round(sum({expression}) * 1.000000000000000000000000000000 \
+                 / count({expression}), {scale})"
+            ),
+            _ => format!("avg({expression})"),
+        }
+    }
+
+    fn date_part(&self, expression: &str, storage: Storage, part: DatePart) -> String {
+        let day = match storage {
+            Storage::DateTime => format!("({expression} AT TIME ZONE 'UTC')"),
+            _ => format!("({expression})"),
+        };
+        let field = |name: &str| format!("extract({name} from {day})::int4");
+        match part {
+            DatePart::Day => field("day"),
+            DatePart::Month => field("month"),
+            DatePart::Quarter => field("quarter"),
+            DatePart::Year => field("year"),
+            // Weeks begin on Sunday, and the week with 1 January is week 1.
+            DatePart::Week => format!(
+                "(({} + extract(dow from date_trunc('year', {day}))::int4 - 1) / 7 + 1)",
+                field("doy")
+            ),
         }
     }
 

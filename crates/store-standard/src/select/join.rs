@@ -6,9 +6,9 @@
 
 use super::{Writer, table_of};
 use crate::names;
-use query::{ColumnRef, JoinKind};
+use query::{ColumnRef, Join, JoinKind};
 
-impl Writer<'_> {
+impl<'q> Writer<'q> {
     /// The tables of the innermost condition that is open.
     pub(super) fn from(&mut self) {
         let level = self.level();
@@ -22,19 +22,32 @@ impl Writer<'_> {
         for (source, join) in (1..).zip(frame.joins) {
             self.sql.push_str(match join.kind {
                 JoinKind::Inner => " JOIN ",
-                JoinKind::Outer => " LEFT JOIN ",
+                JoinKind::Outer | JoinKind::First => " LEFT JOIN ",
             });
-            self.sql.push_str(&names::table(join.table.id));
-            if let Some(alias) = self.alias(level, source) {
-                self.sql.push_str(" AS ");
-                self.sql.push_str(&alias);
+            let table = names::table(join.table.id);
+            let alias = self.alias(level, source).unwrap_or_default();
+            self.sql.push_str(&format!("{table} AS {alias} ON "));
+            if join.kind == JoinKind::First {
+                // The alias inside hides the one outside: conditions name the row that is looked for.
+                let key = format!(
+                    "{alias}.{}",
+                    names::column(join.table.column(join.table.primary_key).id)
+                );
+                self.sql.push_str(&format!("{key} = (SELECT {key} FROM {table} AS {alias} WHERE "));
+                self.partner(level, source, join);
+                self.sql.push_str(&format!(" ORDER BY {key} LIMIT 1)"));
+            } else {
+                self.partner(level, source, join);
             }
-            self.sql.push_str(" ON ");
-            self.link((level, ColumnRef { source, column: join.from }), (level, join.to));
-            if let Some(on) = &join.on {
-                self.sql.push_str(" AND ");
-                self.filter(on);
-            }
+        }
+    }
+
+    /// What makes a row a partner.
+    fn partner(&mut self, level: usize, source: u16, join: &'q Join) {
+        self.link((level, ColumnRef { source, column: join.from }), (level, join.to));
+        if let Some(on) = &join.on {
+            self.sql.push_str(" AND ");
+            self.filter(on);
         }
     }
 

@@ -44,6 +44,7 @@ fn check(ask: impl FnOnce(&Table, &mut BoundQuery), want: &str) {
         order: vec![Order { column: key, descending: false }],
         paging: Paging { size: 10, after: None, skip: 0, look_ahead: true },
         count_max: None,
+        shape: query::Shape::default(),
     };
     ask(&table, &mut query);
     let select = page(&query, &Sqlite);
@@ -186,6 +187,7 @@ fn joined_tables_and_their_columns_have_aliases() {
         order: vec![Order { column: key, descending: false }],
         paging: Paging { size: 10, after: None, skip: 20, look_ahead: true },
         count_max: None,
+        shape: query::Shape::default(),
     };
     let own = |source, name: &str| ColumnRef { source, ..of(&table, name) };
     let join =

@@ -1,10 +1,10 @@
 //! Opens connections to the database file, each with what its work needs.
 //!
-//! Invariant: every connection has the functions of `functions` and the module `rarray`.
+//! Invariant: every connection has the functions of `functions` and `exact`, and the module `rarray`.
 
 use super::Synchronous;
 use super::error::{engine, statement_failed};
-use super::functions;
+use super::{exact, functions};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
@@ -66,6 +66,7 @@ fn open(file: &Path, flags: OpenFlags) -> Result<Connection> {
     conn.busy_timeout(LOCK_TIME_MAX).map_err(statement_failed)?;
     rusqlite::vtab::array::load_module(&conn).map_err(statement_failed)?;
     functions::add(&conn).map_err(statement_failed)?;
+    exact::register(&conn).map_err(statement_failed)?;
     Ok(conn)
 }
 

@@ -1,14 +1,17 @@
 //! SQLite's dialect and the binding of its parameters.
 
+use super::exact::{AVERAGE, DATE_PART, QUOTIENT, SUM};
 use crate::dialect::{Dialect, Param};
-use crate::names;
+use crate::names::{self, Storage};
 use model::ColumnId;
+use query::shape::DatePart;
 use query::{Match, Pattern};
 use rusqlite::Statement;
 use rusqlite::types::Value as Sql;
 use std::rc::Rc;
 
-/// SQLite. Needs the functions of [`super::functions`] and the module `rarray` on its connection.
+/// SQLite. Needs the functions of [`super::functions`] and `exact`, and the module `rarray`, on its
+/// connection.
 pub(crate) struct Sqlite;
 
 impl Dialect for Sqlite {
@@ -75,6 +78,30 @@ impl Dialect for Sqlite {
     fn direction(&self, descending: bool, _nullable: bool) -> &'static str {
         // SQLite takes null as the smallest value: first ascending, last descending.
         if descending { " DESC" } else { "" }
+    }
+
+    fn sum(&self, expression: &str, storage: Storage) -> String {
+        match storage {
+            Storage::BigInt | Storage::Decimal { .. } => format!("{SUM}({expression})"),
+            _ => format!("sum({expression})"),
+        }
+    }
+
+    fn average(&self, expression: &str, storage: Storage, scale: u8) -> String {
+        match storage {
+            Storage::Integer => format!("sum({expression}) / count({expression})"),
+            Storage::BigInt => format!("{QUOTIENT}({expression})"),
+            Storage::Decimal { scale: own } => {
+                format!("{AVERAGE}({expression}, {})", scale.saturating_sub(own))
+            }
+            _ => format!("avg({expression})"),
+        }
+    }
+
+    fn date_part(&self, expression: &str, storage: Storage, part: DatePart) -> String {
+        let is_instant = i32::from(storage == Storage::DateTime);
+        let part = super::exact::number_of(part);
+        format!("{DATE_PART}({expression}, {is_instant}, {part})")
     }
 
     fn decimals_are_scaled(&self) -> bool {

@@ -8,6 +8,7 @@ use super::Shared;
 use super::connection::open_reader;
 use super::dialect::bind;
 use super::error::{engine, malformed, statement_failed};
+use super::exact;
 use super::session::Session;
 use crate::names::{LookupTable, Storage};
 use crate::select::{Output, Select, choices_of, unscaled};
@@ -112,6 +113,7 @@ pub(super) fn page(session: &Session<'_>, select: &Select, size: usize) -> rusql
             page.cells.push(match *output {
                 Output::Null => Value::Null,
                 Output::At { place, storage } => value_of(row, place, storage)?,
+                Output::Wide { place, scale } => exact::value_of(row, place, scale)?,
             });
         }
     }

@@ -15,5 +15,6 @@ pub mod random_queries;
 pub mod refusals;
 pub mod related;
 pub mod schema;
+pub mod shapes;
 pub mod values;
 pub mod versions;

@@ -227,6 +227,7 @@ impl World {
             order,
             paging: Paging { size: 1_000_000, after: None, skip: 0, look_ahead: false },
             count_max: None,
+            shape: query::Shape::default(),
         }
     }
 
@@ -308,8 +309,8 @@ pub fn at(column: ColumnIndex) -> ColumnRef {
 
 /// A page's rows, each its own.
 pub fn rows_of(query: &BoundQuery, page: &Page) -> Vec<Vec<Value>> {
-    assert_eq!(page.cells.len(), page.rows * query.columns.len(), "one cell per row and column");
-    page.rows(query.columns.len()).map(<[Value]>::to_vec).collect()
+    assert_eq!(page.cells.len(), page.rows * query.width(), "one cell per row and column");
+    page.rows(query.width()).map(<[Value]>::to_vec).collect()
 }
 
 /// A text value; the empty text is null.

@@ -28,6 +28,7 @@ pub(crate) fn of_fetch(error: Error) -> Problem {
         Error::BadFlag { name, value } => {
             let code = match name {
                 "distinct" => code::INVALID_DISTINCT,
+                "groupby" => code::INVALID_GROUP_BY,
                 "descending" => code::INVALID_DESCENDING,
                 "useraworderby" => code::INVALID_USE_RAW_ORDER_BY,
                 _ => code::INVALID_FETCH_XML,
@@ -92,7 +93,7 @@ fn of_parts(error: Error) -> Problem {
         ),
         Error::LinkType { name } => {
             problem(code::INVALID_LINK_TYPE, format!("Link type '{name}' is not supported."))
-                .hint("inside of a filter: any, not any, all, not all; elsewhere: inner, outer, natural, exists, in")
+                .hint("inside of a filter: any, not any, all, not all; elsewhere: inner, outer, natural, matchfirstrowusingcrossapply, exists, in")
         }
         Error::Operator { name } => problem(
             code::INVALID_CONDITION_OPERATOR,
@@ -120,15 +121,14 @@ fn of_parts(error: Error) -> Problem {
         Error::UnknownAlias { name } => {
             problem(code::ALIAS_DOES_NOT_EXIST, format!("Alias '{name}' does not exist."))
         }
-        Error::Aggregate { name } => problem(
-            code::INVALID_AGGREGATE,
-            format!("Aggregates in FetchXml ('{name}') are not supported."),
-        ),
         Error::BadCookie => problem(
             code::INVALID_PAGING_COOKIE,
-            "The paging cookie was not made by this service.".to_owned(),
-        )
-        .hint("ask for further pages by `page` alone"),
+            "The paging cookie is malformed or was not made by this service.".to_owned(),
+        ),
+        Error::CookieOfOtherOrder => problem(
+            code::PAGING_ORDER_BY,
+            "The order by columns of the query do not match those of the paging cookie.".to_owned(),
+        ),
         Error::PageTooDeep { page } => problem(
             code::OVER_RETRIEVAL_UPPER_LIMIT_WITHOUT_PAGING_COOKIE,
             format!(
@@ -136,6 +136,16 @@ fn of_parts(error: Error) -> Problem {
                 limits::SKIPPED_ROWS_MAX
             ),
         ),
+        Error::PlainAttribute { .. }
+        | Error::GroupedAggregate { .. }
+        | Error::NoAlias { .. }
+        | Error::UnknownAggregate { .. }
+        | Error::BadAggregate { .. }
+        | Error::DateGrouping { .. }
+        | Error::OrderByAttribute { .. }
+        | Error::OrderByAlias { .. }
+        | Error::DistinctNothing
+        | Error::Aggregate { .. } => of_groups(error),
         Error::TooManyConditions => of_query(query::Error::TooManyConditions),
         Error::TooManyLinks => of_query(query::Error::TooManyJoins),
         Error::Refused { what } => of_query(query::Error::Refused { what }),
@@ -150,5 +160,63 @@ fn of_parts(error: Error) -> Problem {
         | Error::UnknownColumn { .. }
         | Error::OtherTable { .. }
         | Error::Query(_) => Problem::unexpected(),
+    }
+}
+
+/// What is wrong with aggregates and distinct rows.
+fn of_groups(error: Error) -> Problem {
+    let problem = |code: ErrorCode, text: String| Problem::new(StatusCode::BAD_REQUEST, code, text);
+    match error {
+        Error::PlainAttribute { name } => problem(
+            code::ATTRIBUTE_WITH_AGGREGATE,
+            format!(
+                "An attribute can not be requested when an aggregate operation has been specified \
+                 and its neither groupby not aggregate. NodeXml : {name}"
+            ),
+        ),
+        Error::GroupedAggregate { name } => problem(
+            code::ATTRIBUTE_CANNOT_BE_GROUP_BY_AND_AGGREGATE,
+            format!("The attribute '{name}' cannot be both groupby and aggregate."),
+        ),
+        Error::NoAlias { name } => problem(
+            code::NO_ALIAS,
+            format!("An alias is required for attribute '{name}' of an aggregate query."),
+        ),
+        Error::UnknownAggregate { name } => {
+            problem(code::INVALID_AGGREGATE, format!("Invalid aggregate '{name}'."))
+        }
+        Error::BadAggregate { column, why } => problem(
+            code::INVALID_AGGREGATE_ATTRIBUTE,
+            format!("The aggregate of attribute '{column}' is invalid."),
+        )
+        .hint(why),
+        Error::DateGrouping { column, why } => problem(
+            code::INVALID_DATE_GROUPING,
+            format!("The dategrouping of attribute '{column}' is invalid."),
+        )
+        .hint(why),
+        Error::OrderByAttribute { name } => problem(
+            code::ORDER_BY_ATTRIBUTE,
+            format!(
+                "An attribute ('{name}') cannot be specified for an order clause for an aggregate \
+                 Query. Use an alias"
+            ),
+        ),
+        Error::OrderByAlias { name } => problem(
+            code::ORDER_BY_ALIAS,
+            format!(
+                "An alias ('{name}') cannot be specified for an order clause for a non-aggregate \
+                 Query. Use an attribute"
+            ),
+        ),
+        Error::DistinctNothing => problem(
+            code::NO_ATTRS_DISTINCT_CONFLICT,
+            "The distinct query has no attributes.".to_owned(),
+        ),
+        Error::Aggregate { name } => problem(
+            code::INVALID_AGGREGATE,
+            format!("'{name}' is not supported beside or outside of an aggregate query."),
+        ),
+        _ => Problem::unexpected(),
     }
 }

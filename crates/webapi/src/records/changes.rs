@@ -6,7 +6,7 @@
 //! its chain stands in one option.
 //! Source: webapi.md 16, clients.md 6.9. Not here: remembering deleted rows (`store`).
 
-use super::{names, read};
+use super::{children, read};
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Problem};
 use crate::response;
@@ -96,14 +96,14 @@ pub(super) async fn page(
             let since = chain.since.map_or("-".to_owned(), |since| since.to_string());
             let own = format!("{CHAIN}{up_to}!{since}!{place}!");
             let token = format!("{}{inner}", utf8_percent_encode(&own, NON_ALPHANUMERIC));
-            read::link_with(attempt, table, "$skiptoken", &token)
+            read::link_with(attempt, &table.entity_set_name, "$skiptoken", &token)
         })
         .transpose()?;
     let delta_link = match next_link {
         Some(_) => None,
         None => {
             let token = write_token(up_to, request.now);
-            Some(read::link_with(attempt, table, "$deltatoken", &token)?)
+            Some(read::link_with(attempt, &table.entity_set_name, "$deltatoken", &token)?)
         }
     };
     let mut context = read::context(attempt, &parsed);
@@ -124,13 +124,11 @@ pub(super) async fn page(
         },
         ..PageFrame::default()
     };
-    let places = read::shown_places(&parsed);
-    let names = names::of_page(attempt, &parsed.query, &places, &rows).await?;
+    let names = read::names_of(attempt, &parsed, &rows, &[]).await?;
     let mut body = Vec::new();
-    read::with_writer(attempt, &parsed, &names, |writer| {
-        let rows = rows.rows(parsed.query.columns.len());
-        wire::record::write_page(&mut body, writer, &frame, rows);
-    });
+    let writer = children::writer(attempt, &parsed, &rows, &names, &[]);
+    let shown = rows.rows(parsed.query.columns.len());
+    wire::record::write_page(&mut body, &writer, &frame, shown);
     let mut response = response::json(StatusCode::OK, body);
     let mut applied = read::applied_annotations(attempt);
     if request.prefer.track_changes {
@@ -154,8 +152,8 @@ pub(super) async fn count(
     // Whoever counts the changes of a table wants it to be followed.
     follow(attempt, table).await?;
     let options = attempt.request.options.clone().with("$deltatoken", None);
-    let mut parsed =
-        odata::parse_count(&attempt.context.catalog, table, &options).map_err(fault::of_query)?;
+    let mut parsed = odata::parse_count(&attempt.context.catalog, table, &options, None)
+        .map_err(fault::of_query)?;
     parsed.query.filter = since.map(|since| above(table, since));
     let rows = read::many(attempt, parsed.query).await?.count.unwrap_or_default();
     let max = limits::COUNT_MAX;

@@ -16,35 +16,45 @@ const NAMES_PER_QUERY: usize = 5_000;
 /// The annotation that needs names.
 const FORMATTED_VALUE: &str = "OData.Community.Display.V1.FormattedValue";
 
-/// The names of all records that the page points to in the columns at these places; none when nobody
-/// asked for them.
-pub(super) async fn of_page(
-    attempt: &Attempt<'_>,
-    query: &BoundQuery,
-    places: &[usize],
-    page: &Page,
-) -> Result<HashMap<LookupValue, Box<str>>, Stop> {
-    let mut names = HashMap::new();
-    let annotations = attempt.request.prefer.include_annotations.as_ref();
-    if !annotations.is_some_and(|filter| filter.matches(FORMATTED_VALUE)) {
-        return Ok(names);
-    }
-    let mut wanted: HashMap<TableId, BTreeSet<Uuid>> = HashMap::new();
-    for row in page.rows(query.columns.len()) {
-        for value in places.iter().filter_map(|place| row.get(*place)) {
-            if let Value::Lookup(lookup) = value {
-                wanted.entry(lookup.table).or_default().insert(lookup.id);
+/// The records whose names an answer shows.
+#[derive(Default)]
+pub(super) struct Wanted(HashMap<TableId, BTreeSet<Uuid>>);
+
+impl Wanted {
+    /// Adds what a page points to in the columns at these places; its rows have `width` values each.
+    pub(super) fn add(&mut self, page: &Page, width: usize, places: &[usize]) {
+        for row in page.rows(width) {
+            for value in places.iter().filter_map(|place| row.get(*place)) {
+                if let Value::Lookup(lookup) = value {
+                    self.0.entry(lookup.table).or_default().insert(lookup.id);
+                }
             }
         }
     }
-    // One query per table: there are as many as lookup columns point to, whatever the page holds.
-    for (table, ids) in wanted {
-        let ids: Vec<Uuid> = ids.into_iter().collect();
-        for ids in ids.chunks(NAMES_PER_QUERY) {
-            of_table(attempt, table, ids, &mut names).await?;
+
+    /// The names of all of them; none when nobody asked for them.
+    pub(super) async fn read(
+        self,
+        attempt: &Attempt<'_>,
+    ) -> Result<HashMap<LookupValue, Box<str>>, Stop> {
+        let mut names = HashMap::new();
+        if !are_asked_for(attempt) {
+            return Ok(names);
         }
+        // One query per table: there are as many as lookup columns point to, whatever the page holds.
+        for (table, ids) in self.0 {
+            let ids: Vec<Uuid> = ids.into_iter().collect();
+            for ids in ids.chunks(NAMES_PER_QUERY) {
+                of_table(attempt, table, ids, &mut names).await?;
+            }
+        }
+        Ok(names)
     }
-    Ok(names)
+}
+
+fn are_asked_for(attempt: &Attempt<'_>) -> bool {
+    let annotations = attempt.request.prefer.include_annotations.as_ref();
+    annotations.is_some_and(|filter| filter.matches(FORMATTED_VALUE))
 }
 
 async fn of_table(
@@ -80,6 +90,7 @@ async fn of_table(
             look_ahead: false,
         },
         count_max: None,
+        shape: query::Shape::default(),
     };
     let page = read::page_of(attempt, Message::Names(query)).await?;
     for row in page.rows(2) {
@@ -107,6 +118,7 @@ pub(crate) async fn first_name(
         order: vec![Order { column: ColumnRef::root(table.primary_key), descending: false }],
         paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
         count_max: None,
+        shape: query::Shape::default(),
     };
     // What the organisation is called is no secret from its users.
     Ok(match attempt.run(Message::SystemRead(query)).await? {

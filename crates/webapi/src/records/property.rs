@@ -113,17 +113,17 @@ pub(super) async fn fetch(
     address: &Address,
     column: ColumnIndex,
 ) -> Result<Value, Stop> {
-    let address = &*partition::scoped(attempt, address);
     attempt.request.options.refuse_except(&[]).map_err(fault::of_query)?;
     fetch_alone(attempt, address, column).await
 }
 
 /// The value of one column of a record, whatever the options of the request are for.
-pub(super) async fn fetch_alone(
+pub(crate) async fn fetch_alone(
     attempt: &Attempt<'_>,
     address: &Address,
     column: ColumnIndex,
 ) -> Result<Value, Stop> {
+    let address = &*partition::scoped(attempt, address);
     let catalog = &attempt.context.catalog;
     let mut parsed =
         odata::parse_single(catalog, &address.table, &Options::default(), address.filter())

@@ -1,6 +1,7 @@
 //! Reading records: one, a page of them, their number.
 
-use super::{changes, fetch_xml, names, partition};
+use super::children::{self, Family};
+use super::{apply, changes, fetch_xml, names, partition, sql};
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Problem};
 use crate::request::Guard;
@@ -9,15 +10,14 @@ use crate::route::Address;
 use bytes::Bytes;
 use http::header;
 use http::{Method, Response, StatusCode};
-use model::{ColumnIndex, LookupValue, MessageName, Table, TableKind, Value};
+use model::{ColumnIndex, MessageName, Table, TableKind, Value};
 use percent_encoding::percent_decode_str;
 use pipeline::{Message, Read, Reply};
-use query::odata::{self, Expanded, Parsed, limits};
+use query::odata::{self, Expansion, Parsed, limits};
 use query::{BoundQuery, Page};
-use std::collections::HashMap;
 use std::sync::Arc;
 use wire::etag::ETag;
-use wire::record::{Changes, PageFrame, Writer};
+use wire::record::{Changes, PageFrame};
 
 /// `GET /set`
 pub(super) async fn page(
@@ -32,15 +32,38 @@ pub(super) async fn page(
     if let Some(text) = request.options.fetch_xml() {
         return fetch_xml::page(attempt, table, text).await;
     }
+    if let Some(text) = request.options.get("sql") {
+        return sql::page(attempt, table, text).await;
+    }
+    if let Some(name) = ["savedQuery", "userQuery"].into_iter().find(|name| has(attempt, name)) {
+        return Err(Problem::not_implemented(format_args!("The query option '{name}'")).into());
+    }
+    if has(attempt, "$apply") {
+        return apply::page(attempt, table).await;
+    }
     let parsed =
         odata::parse(&attempt.context.catalog, table, &request.options).map_err(fault::of_query)?;
+    list(attempt, &parsed, &table.entity_set_name).await
+}
+
+fn has(attempt: &Attempt<'_>, option: &str) -> bool {
+    attempt.request.options.get(option).is_some()
+}
+
+/// Answers a page of records. `address` is that of the list, below the root.
+pub(super) async fn list(
+    attempt: &Attempt<'_>,
+    parsed: &Parsed,
+    address: &str,
+) -> Result<Response<Bytes>, Stop> {
     let page = many(attempt, parsed.query.clone()).await?;
+    let families = children::of_page(attempt, parsed, &page).await?;
     let next_link = match parsed.next_token(&page) {
-        Some(token) => Some(next_link(attempt, table, &token)?),
+        Some(token) => Some(next_link(attempt, address, &token)?),
         None => None,
     };
     let counted = page.count.map(|count| count.min(u64::from(limits::COUNT_MAX)));
-    let context = context(attempt, &parsed);
+    let context = context(attempt, parsed);
     let frame = PageFrame {
         context: &context,
         count: counted,
@@ -50,19 +73,35 @@ pub(super) async fn page(
         metadata_version: Some(attempt.context.catalog.version()),
         changes: Changes::default(),
     };
-    let names = names::of_page(attempt, &parsed.query, &shown_places(&parsed), &page).await?;
+    let names = names_of(attempt, parsed, &page, &families).await?;
     let mut body = Vec::new();
-    with_writer(attempt, &parsed, &names, |writer| {
-        let rows = page.rows(parsed.query.columns.len());
-        wire::record::write_page(&mut body, writer, &frame, rows);
-    });
+    let writer = children::writer(attempt, parsed, &page, &names, &families);
+    let rows = page.rows(parsed.query.columns.len());
+    wire::record::write_page(&mut body, &writer, &frame, rows);
     let mut response = response::json(StatusCode::OK, body);
-    let mut applied = applied_annotations(attempt);
-    if request.prefer.max_page_size.is_some() {
-        applied.push(format!("odata.maxpagesize={}", parsed.query.paging.size));
-    }
-    response::put_applied(&mut response, &applied);
+    put_applied(attempt, &mut response, parsed.query.paging.size);
     Ok(response)
+}
+
+/// Says which preferences a page honoured.
+pub(super) fn put_applied(attempt: &Attempt<'_>, response: &mut Response<Bytes>, size: u32) {
+    let mut applied = applied_annotations(attempt);
+    if attempt.request.prefer.max_page_size.is_some() {
+        applied.push(format!("odata.maxpagesize={size}"));
+    }
+    response::put_applied(response, &applied);
+}
+
+/// The names of all records that a page and the lists inside it point to.
+pub(super) async fn names_of(
+    attempt: &Attempt<'_>,
+    parsed: &Parsed,
+    page: &Page,
+    families: &[Family],
+) -> Result<children::Names, Stop> {
+    let mut wanted = names::Wanted::default();
+    children::add_names(&mut wanted, parsed, page, families);
+    wanted.read(attempt).await
 }
 
 /// `GET /set(key)`
@@ -113,13 +152,13 @@ pub(super) async fn represent(
     page: &Page,
 ) -> Result<Response<Bytes>, Stop> {
     let context = format!("{}/$entity", context(attempt, parsed));
-    let names = names::of_page(attempt, &parsed.query, &shown_places(parsed), page).await?;
+    let families = children::of_page(attempt, parsed, page).await?;
+    let names = names_of(attempt, parsed, page, &families).await?;
     let mut body = Vec::new();
-    with_writer(attempt, parsed, &names, |writer| {
-        if let Some(row) = page.rows(parsed.query.columns.len()).next() {
-            wire::record::write_one(&mut body, writer, &context, row);
-        }
-    });
+    let writer = children::writer(attempt, parsed, page, &names, &families);
+    if let Some(row) = page.rows(parsed.query.columns.len()).next() {
+        wire::record::write_one(&mut body, &writer, &context, row);
+    }
     let mut response = response::json(status, body);
     put_version(&mut response, parsed.query.table.kind, version(parsed, page));
     Ok(response)
@@ -137,8 +176,14 @@ pub(crate) async fn count(
         return changes::count(attempt, table, token).await;
     }
     partition::refuse_links(attempt, table)?;
-    let parsed = odata::parse_count(&attempt.context.catalog, table, &attempt.request.options)
-        .map_err(fault::of_query)?;
+    let parsed =
+        odata::parse_count(&attempt.context.catalog, table, &attempt.request.options, None)
+            .map_err(fault::of_query)?;
+    number(attempt, parsed).await
+}
+
+/// Answers how many records a query finds.
+pub(super) async fn number(attempt: &Attempt<'_>, parsed: Parsed) -> Result<Response<Bytes>, Stop> {
     let page = many(attempt, parsed.query).await?;
     let count = page.count.unwrap_or_default().min(u64::from(limits::COUNT_MAX));
     Ok(response::text(count.to_string()))
@@ -207,52 +252,6 @@ fn put_version(response: &mut Response<Bytes>, kind: TableKind, version: Option<
     }
 }
 
-pub(super) fn with_writer(
-    attempt: &Attempt<'_>,
-    parsed: &Parsed,
-    names: &HashMap<LookupValue, Box<str>>,
-    write: impl FnOnce(&Writer<'_>),
-) {
-    // Columns of joined tables come last and are never shown.
-    let own = parsed.query.columns.iter().take_while(|column| column.source == 0);
-    let columns: Vec<ColumnIndex> = own.map(|column| column.column).collect();
-    let catalog = &attempt.context.catalog;
-    let mut writer = Writer::new(&parsed.query.table, catalog, &columns, parsed.shown);
-    for one in &parsed.expanded {
-        let inner = inner_writer(attempt, parsed, names, one);
-        writer = writer.with_inner(&one.navigation, one.key_place, inner);
-    }
-    if let Some(filter) = &attempt.request.prefer.include_annotations {
-        writer = writer.with_annotations(filter).with_names(names);
-    }
-    write(&writer);
-}
-
-/// Writes a record that is shown inside another one.
-fn inner_writer<'a>(
-    attempt: &'a Attempt<'_>,
-    parsed: &'a Parsed,
-    names: &'a HashMap<LookupValue, Box<str>>,
-    expanded: &'a Expanded,
-) -> Writer<'a> {
-    let table = parsed.query.source(expanded.source);
-    let catalog = &attempt.context.catalog;
-    let mut writer = Writer::of_places(table, catalog, &expanded.columns, expanded.version_place);
-    for one in &expanded.inner {
-        let inner = inner_writer(attempt, parsed, names, one);
-        writer = writer.with_inner(&one.navigation, one.key_place, inner);
-    }
-    if let Some(filter) = &attempt.request.prefer.include_annotations {
-        writer = writer.with_annotations(filter).with_names(names);
-    }
-    writer
-}
-
-/// The places of all columns that the caller sees.
-pub(super) fn shown_places(parsed: &Parsed) -> Vec<usize> {
-    (0..parsed.shown).chain(parsed.expanded.iter().flat_map(Expanded::places)).collect()
-}
-
 /// The context URL of a page: `…#accounts(name,primarycontactid(fullname))`.
 pub(super) fn context(attempt: &Attempt<'_>, parsed: &Parsed) -> String {
     let (root, table) = (&attempt.request.root, &parsed.query.table);
@@ -271,38 +270,54 @@ fn shape(
     parsed: &Parsed,
     table: &Table,
     select: Option<&[ColumnIndex]>,
-    expanded: &[Expanded],
+    expanded: &Expansion,
 ) {
     if select.is_none() && expanded.is_empty() {
         return;
     }
     let named = select.unwrap_or_default().iter().map(|column| table.value_name(*column));
     let mut parts: Vec<String> = named.map(str::to_owned).collect();
-    for one in expanded {
+    for one in &expanded.singles {
         let mut part = one.navigation.to_string();
-        let inner = parsed.query.source(one.source);
-        shape(&mut part, parsed, inner, one.select.as_deref(), &one.inner);
-        if !part.ends_with(')') {
-            part.push_str("()");
+        if let Some(choice) = one.choices.first().filter(|_| !one.only_link) {
+            let inner = parsed.query.source(choice.source);
+            shape(&mut part, parsed, inner, choice.select.as_deref(), &choice.inner);
         }
-        parts.push(part);
+        parts.push(closed(part));
+    }
+    for one in &expanded.collections {
+        let mut part = one.navigation.to_string();
+        let (inside, table) = (&one.parsed, &one.parsed.query.table);
+        shape(&mut part, inside, table, inside.select.as_deref(), &inside.expanded);
+        parts.push(closed(part));
     }
     out.push('(');
     out.push_str(&parts.join(","));
     out.push(')');
 }
 
+fn closed(mut part: String) -> String {
+    if !part.ends_with(')') {
+        part.push_str("()");
+    }
+    part
+}
+
 /// The address of the next page: the options as they were sent, with the new token.
 ///
 /// Errors: an address that no caller could send, as it is over the limit of a URL.
-fn next_link(attempt: &Attempt<'_>, table: &Table, token: &str) -> Result<String, Problem> {
-    link_with(attempt, table, "$skiptoken", token)
+pub(super) fn next_link(
+    attempt: &Attempt<'_>,
+    address: &str,
+    token: &str,
+) -> Result<String, Problem> {
+    link_with(attempt, address, "$skiptoken", token)
 }
 
-/// The address of the request with this token, percent-encoded, in place of the one that it had.
+/// The address of a list with this token, percent-encoded, in place of the one that it had.
 pub(super) fn link_with(
     attempt: &Attempt<'_>,
-    table: &Table,
+    address: &str,
     option: &str,
     token: &str,
 ) -> Result<String, Problem> {
@@ -317,7 +332,7 @@ pub(super) fn link_with(
             !name.is_empty() && !["$skiptoken", "$deltatoken"].contains(&name.trim())
         })
         .collect();
-    let mut link = format!("{}{}?", request.root, table.entity_set_name);
+    let mut link = format!("{}{address}?", request.root);
     for part in kept {
         link.push_str(part);
         link.push('&');

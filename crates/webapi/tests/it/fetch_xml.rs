@@ -192,11 +192,10 @@ async fn pages_are_asked_for_by_number() {
     ] {
         let page = service.ok(&annotated(attributes), "").await;
         assert_eq!(page.column("new_label"), want, "{attributes}");
-        let cookie = more.map(|page| {
-            format!("<cookie pagenumber=\"{page}\" pagingcookie=\"\" istracking=\"False\" />")
-        });
         let got = &page.json["@Microsoft.Dynamics.CRM.fetchxmlpagingcookie"];
-        assert_eq!(got.as_str(), cookie.as_deref(), "{attributes}");
+        let number = more.map(|page| format!("<cookie pagenumber=\"{page}\" pagingcookie=\"%253C"));
+        let (got, number) = (got.as_str().unwrap_or(""), number.unwrap_or_default());
+        assert!(got.starts_with(&number) && got.is_empty() == number.is_empty(), "{got}");
         let got = &page.json["@Microsoft.Dynamics.CRM.morerecords"];
         assert_eq!(got.as_bool(), more.map(|_| true), "{attributes}");
         assert!(page.json.get("@odata.nextLink").is_none());
@@ -260,19 +259,17 @@ async fn elements_that_are_not_honoured_are_refused_by_name() {
             "'a'",
         ),
         (entity("<attributes/>"), "0x8004111c", "'attributes'"),
-        (entity("<no-attrs/>"), "0x80060888", "`no-attrs`"),
-        (entity("<order attribute='new_color'/>"), "0x80060888", "`new_color`"),
-        (entity("<order alias='a'/>"), "0x8004111a", "alias"),
+        (entity("<attribute name='new_label' rowaggregate='x'/>"), "0x80060888", "`rowaggregate`"),
+        (entity("<order alias='a'/>"), "0x80041133", "alias"),
         (entity("<order attribute='new_label' descending='down'/>"), "0x80041119", "'down'"),
         (entity("<order attribute='new_label' entityname='x'/>"), "0x8004110a", "'x'"),
-        ("<fetch aggregate='true'/>".to_owned(), "0x8004111a", "'aggregate'"),
-        ("<fetch distinct='true'/>".to_owned(), "0x80060888", "`distinct`"),
+        (entity("").replace("<fetch", "<fetch distinct='true'"), "0x8004112c", "distinct"),
         ("<fetch distinct='yes'/>".to_owned(), "0x80041115", "'yes'"),
-        ("<fetch datasource='retained'/>".to_owned(), "0x80060888", "`datasource`"),
-        ("<fetch paging-cookie='x'/>".to_owned(), "0x8004112a", "cookie"),
+        ("<fetch datasource='x'/>".to_owned(), "0x80060888", "`datasource`"),
+        (entity("").replace("<fetch", "<fetch paging-cookie='x'"), "0x8004112a", "cookie"),
         ("<fetch count='0'/>".to_owned(), "0x80040303", "'count'"),
         ("<fetch top='1' page='1'/>".to_owned(), "0x80040303", "`page`"),
-        ("<fetch page='12'/>".to_owned(), "0x8004430a", "12"),
+        (entity("").replace("<fetch", "<fetch page='12'"), "0x8004430a", "12"),
     ])
     .await;
 }

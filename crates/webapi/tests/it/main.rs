@@ -19,3 +19,4 @@ mod protocol;
 mod queries;
 mod records;
 mod service;
+mod shapes;

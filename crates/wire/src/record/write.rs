@@ -4,6 +4,7 @@
 //! Not here: which rows. Invariant: an answer is one complete JSON value.
 
 use super::format::formatted;
+use super::inside::Inside;
 use super::{
     ATTRIBUTE_NAME, FORMATTED_VALUE, LOOKUP_TABLE, METADATA_VERSION, MORE_RECORDS,
     NAVIGATION_PROPERTY, PAGING_COOKIE, TOTAL_COUNT, TOTAL_COUNT_EXCEEDED,
@@ -30,17 +31,7 @@ pub struct Writer<'a> {
     /// Properties without a value are left out.
     sparse: bool,
     /// Records that are written inside.
-    inner: Vec<Inner<'a>>,
-}
-
-/// A record inside another one.
-#[derive(Debug)]
-struct Inner<'a> {
-    /// `"navigation":`
-    name: Vec<u8>,
-    /// Where its primary key stands in a row; null there says that there is no record.
-    key: usize,
-    writer: Writer<'a>,
+    inner: Vec<Inside<'a>>,
 }
 
 /// A column of an answer under a name of its own.
@@ -54,12 +45,32 @@ pub struct Output<'a> {
     pub name: &'a str,
     /// The property is not the column's own: the column's name is worth an annotation.
     pub renamed: bool,
+    /// What the value is.
+    pub told: Told,
+}
+
+/// What a value tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// A value of the column's kind.
+    Value,
+    /// A number of rows or values.
+    Count,
+    /// A part of a date.
+    DatePart,
+}
+
+impl<'a> Output<'a> {
+    fn own(table: &'a Table, column: ColumnIndex, name: &'a str) -> Self {
+        Self { table, column, name, renamed: false, told: Told::Value }
+    }
 }
 
 /// One column of an answer.
 #[derive(Debug)]
 struct PropertyLayout<'a> {
     kind: &'a ColumnKind,
+    told: Told,
     /// The property.
     label: &'a str,
     /// The column's own name, where the property has another one.
@@ -115,7 +126,7 @@ impl<'a> Writer<'a> {
     pub fn new(
         table: &'a Table,
         catalog: &'a Catalog,
-        columns: &'a [ColumnIndex],
+        columns: &[ColumnIndex],
         shown: usize,
     ) -> Self {
         let version = table.index_of("versionnumber");
@@ -125,7 +136,7 @@ impl<'a> Writer<'a> {
             .filter(|(place, column)| *place < shown || **column == table.primary_key)
             .map(|(place, column)| {
                 let name = table.value_name(*column);
-                PropertyLayout::new(Output { table, column: *column, name, renamed: false }, place)
+                PropertyLayout::new(Output::own(table, *column, name), place)
             })
             .collect();
         Self {
@@ -151,7 +162,7 @@ impl<'a> Writer<'a> {
     ) -> Self {
         let properties = columns.iter().map(|(column, place)| {
             let name = table.value_name(*column);
-            PropertyLayout::new(Output { table, column: *column, name, renamed: false }, *place)
+            PropertyLayout::new(Output::own(table, *column, name), *place)
         });
         Self {
             table,
@@ -165,12 +176,10 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes a record inside, from the same rows, after the properties: null where its `key` is.
+    /// Writes records inside, after the properties.
     #[must_use]
-    pub fn with_inner(mut self, navigation: &str, key: usize, writer: Writer<'a>) -> Self {
-        let mut name = Vec::new();
-        json::name(&mut name, navigation);
-        self.inner.push(Inner { name, key, writer });
+    pub fn with_inner(mut self, inside: Inside<'a>) -> Self {
+        self.inner.push(inside);
         self
     }
 
@@ -221,7 +230,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends etag and properties, without braces.
-    fn members(&self, out: &mut Vec<u8>, row: &[Value]) {
+    pub(super) fn members(&self, out: &mut Vec<u8>, row: &[Value]) {
         let mut first = true;
         if let Some(Value::BigInt(version)) = self.version.and_then(|place| row.get(place)) {
             match self.table.kind {
@@ -249,20 +258,17 @@ impl<'a> Writer<'a> {
                 property.annotate(out, value, self.names);
             }
             out.extend_from_slice(&property.name);
-            json::value(out, property.kind, value);
+            let kind = match property.told {
+                Told::Value => property.kind,
+                Told::Count | Told::DatePart => &ColumnKind::BigInt,
+            };
+            json::value(out, kind, value);
         }
         for inner in &self.inner {
             if !std::mem::take(&mut first) {
                 out.push(b',');
             }
-            out.extend_from_slice(&inner.name);
-            if row.get(inner.key).is_none_or(Value::is_null) {
-                out.extend_from_slice(b"null");
-                continue;
-            }
-            out.push(b'{');
-            inner.writer.members(out, row);
-            out.push(b'}');
+            inner.write(out, row);
         }
     }
 
@@ -273,12 +279,13 @@ impl<'a> Writer<'a> {
 
 impl<'a> PropertyLayout<'a> {
     fn new(output: Output<'a>, place: usize) -> Self {
-        let Output { table, column, name: label, renamed } = output;
+        let Output { table, column, name: label, renamed, told } = output;
         let definition = table.column(column);
         let mut name = Vec::new();
         json::name(&mut name, label);
         Self {
             kind: &definition.kind,
+            told,
             label,
             attribute: renamed.then_some(&*definition.logical_name),
             place,
@@ -330,7 +337,15 @@ impl<'a> PropertyLayout<'a> {
                 Value::Lookup(lookup) => {
                     names.and_then(|names| names.get(lookup)).map(|name| Cow::Borrowed(&**name))
                 }
-                _ => formatted(self.kind, value).map(Cow::Owned),
+                _ => match self.told {
+                    Told::Value => formatted(self.kind, value),
+                    Told::Count => formatted(&ColumnKind::BigInt, value),
+                    Told::DatePart => match value {
+                        Value::Integer(part) => Some(part.to_string()),
+                        _ => None,
+                    },
+                }
+                .map(Cow::Owned),
             };
             if let Some(text) = text {
                 out.extend_from_slice(&self.formatted);
@@ -421,6 +436,30 @@ pub fn write_one(out: &mut Vec<u8>, writer: &Writer<'_>, context: &str, row: &[V
     json::text(out, context);
     out.push(b',');
     writer.members(out, row);
+    out.push(b'}');
+}
+
+/// Appends a list of addresses, with the context of links. `root` ends in a slash.
+pub fn write_links(
+    out: &mut Vec<u8>,
+    root: &str,
+    addresses: impl IntoIterator<Item = String>,
+    next_link: Option<&str>,
+) {
+    out.extend_from_slice(b"{\"@odata.context\":");
+    json::text(out, &format!("{root}$metadata#Collection($ref)"));
+    out.extend_from_slice(b",\"value\":[");
+    for address in addresses {
+        json::comma(out);
+        out.extend_from_slice(b"{\"@odata.id\":");
+        json::text(out, &address);
+        out.push(b'}');
+    }
+    out.push(b']');
+    if let Some(link) = next_link {
+        out.extend_from_slice(b",\"@odata.nextLink\":");
+        json::text(out, link);
+    }
     out.push(b'}');
 }
 

@@ -366,6 +366,7 @@ impl World {
             order: vec![Order { column: key, descending: false }],
             paging: Paging { size: 100, after: None, skip: 0, look_ahead: true },
             count_max: Some(1_000),
+            shape: query::Shape::default(),
         }
     }
 }

@@ -81,6 +81,45 @@ async fn statements_of(store: &SqliteStore, world: &World, first: u128, count: u
     used
 }
 
+/// An aggregate of all rows, and the first rows of many parents, are one statement each.
+#[tokio::test]
+async fn groups_and_lists_are_one_statement() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (store, world) = world_at(directory.path(), options()).await;
+    let ids: Vec<Uuid> = (1..=200).map(id).collect();
+    let cells = |number: &Uuid| {
+        let number = i32::try_from(number.as_u128()).expect("a small number");
+        let price = Value::Decimal(Decimal::from(number));
+        [("ship_size", Value::Integer(number % 3)), ("ship_price", price)]
+    };
+    let rows: Vec<_> = ids.iter().map(|id| (*id, cells(id))).collect();
+    let rows: Vec<_> = rows.iter().map(|(id, cells)| (*id, &cells[..])).collect();
+    world.insert(TABLE, &rows).await;
+    let at = |name: &str| query::ColumnRef::root(world.column(TABLE, name));
+    let mut groups = query::shape::Groups {
+        keys: vec![at("ship_size").into()],
+        aggregates: vec![
+            query::shape::Aggregate::Rows,
+            query::shape::Aggregate::Sum(at("ship_price")),
+        ],
+        ..query::shape::Groups::default()
+    };
+    groups.complete_order();
+    let mut query = world.query(TABLE);
+    query.shape.rows = query::Rows::Groups(groups);
+    let before = store.statements().used;
+    assert_eq!(world.page(&query).await.rows, 3);
+    assert_eq!(store.statements().used - before, 1);
+    let mut query = world.query(TABLE);
+    let parent = at("ship_parent");
+    let parents = ids.iter().copied().map(Value::Guid).collect();
+    query.filter = Some(query::Filter::In { column: parent, values: parents, negated: false });
+    query.shape.rows = query::Rows::PerParent(query::shape::PerParent { parent, size: 5 });
+    let before = store.statements().used;
+    assert_eq!(world.page(&query).await.rows, 0);
+    assert_eq!(store.statements().used - before, 1);
+}
+
 #[tokio::test]
 async fn statements_depend_on_the_kinds_of_work_not_on_the_number_of_targets() {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");

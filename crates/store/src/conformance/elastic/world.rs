@@ -213,6 +213,7 @@ impl World {
             order: order.map(|column| Order { column: at(column), descending: false }).to_vec(),
             paging: Paging { size: 1_000_000, after: None, skip: 0, look_ahead: false },
             count_max: None,
+            shape: query::Shape::default(),
         }
     }
 

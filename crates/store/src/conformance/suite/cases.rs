@@ -113,7 +113,7 @@ fn bind(world: &World, text: &str, context: &Context) -> Result<BoundQuery, Stri
         };
         let text = format!("<fetch><entity name='{TABLE}'>{inside}</entity></fetch>");
         let fetched = fetch::parse(catalog, &table, &text, &options);
-        return fetched.map(|fetched| fetched.query).map_err(|error| error.to_string());
+        return fetched.map(|fetched| fetched.listed.query).map_err(|error| error.to_string());
     }
     let encoded: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let mut options =

@@ -10,9 +10,10 @@ use model::{Date, Table, Timestamp, Uuid, Value};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Strategy, any, prop_oneof};
+use query::shape::{Aggregate, DatePart, GroupKey, GroupOrder, Groups, LabelOrder, PerParent};
 use query::{
     BoundQuery, ColumnRef, Compare, Exists, Filter, Hierarchy, Join, JoinKind, Line, Match, Order,
-    Pattern,
+    Pattern, Rows,
 };
 use std::collections::HashMap;
 
@@ -109,7 +110,37 @@ struct Query {
     key_descending: bool,
     size: u32,
     count_max: Option<u64>,
+    shape: Shape,
 }
+
+/// What becomes of the rows.
+#[derive(Clone, Debug)]
+enum Shape {
+    Each,
+    /// Choices and yes/no columns are ordered by labels, which are the other way round.
+    Labels,
+    Groups {
+        /// Columns, and which part of a date.
+        keys: Vec<(Place, usize)>,
+        /// Kinds of aggregates and columns.
+        aggregates: Vec<(usize, usize)>,
+        order: Vec<(usize, bool)>,
+        counts_rows: bool,
+    },
+    PerParent {
+        parent: usize,
+        size: u32,
+    },
+}
+
+const PARTS: [DatePart; 5] =
+    [DatePart::Day, DatePart::Week, DatePart::Month, DatePart::Quarter, DatePart::Year];
+
+/// Columns that are added up: whole numbers, 64-bit numbers, decimals, money.
+const NUMBERS: [&str; 6] =
+    ["ship_count", "ship_total", "ship_weight", "ship_ratio", "ship_price", "ship_price_base"];
+
+const PARENTS: [&str; 3] = ["ship_parent", "ship_holder", "ownerid"];
 
 #[derive(Clone, Debug)]
 struct Joined {
@@ -117,7 +148,7 @@ struct Joined {
     what: usize,
     /// To which source; to the first when that is no crate.
     to: usize,
-    outer: bool,
+    kind: JoinKind,
     on: Option<Condition>,
 }
 
@@ -230,7 +261,7 @@ fn conditions() -> impl Strategy<Value = Condition> {
     leaf.prop_recursive(3, 12, 3, |inner| {
         let related = (
             (0..JOINS.len(), 0..3_usize),
-            vec((0..JOINS.len(), 0..3_usize, any::<bool>()), 0..2),
+            vec((0..JOINS.len(), 0..3_usize, join_kinds()), 0..2),
             option::weighted(0.8, inner.clone()),
             any::<bool>(),
         );
@@ -238,9 +269,9 @@ fn conditions() -> impl Strategy<Value = Condition> {
             2 => vec(inner.clone(), 0..3).prop_map(Condition::And),
             2 => vec(inner, 0..3).prop_map(Condition::Or),
             1 => related.prop_map(|((what, to), joins, filter, negated)| {
-                let joined = |(what, to, outer)| Joined { what, to, outer, on: None };
+                let joined = |(what, to, kind)| Joined { what, to, kind, on: None };
                 Condition::Exists {
-                    what: Box::new(joined((what, to, false))),
+                    what: Box::new(joined((what, to, JoinKind::Inner))),
                     joins: joins.into_iter().map(joined).collect(),
                     filter: filter.map(Box::new),
                     negated,
@@ -254,26 +285,55 @@ fn column() -> impl Strategy<Value = Place> {
     (0..4_usize, 0..STORED.len() + COMPUTED.len())
 }
 
+fn join_kinds() -> impl Strategy<Value = JoinKind> {
+    proptest::sample::select(vec![JoinKind::Inner, JoinKind::Outer, JoinKind::First])
+}
+
 fn joins() -> impl Strategy<Value = Vec<Joined>> {
-    let join = (0..JOINS.len(), 0..3_usize, any::<bool>(), option::weighted(0.3, conditions()));
-    let join = join.prop_map(|(what, to, outer, on)| Joined { what, to, outer, on });
+    let join = (0..JOINS.len(), 0..3_usize, join_kinds(), option::weighted(0.3, conditions()));
+    let join = join.prop_map(|(what, to, kind, on)| Joined { what, to, kind, on });
     prop_oneof![2 => proptest::strategy::Just(Vec::new()), 3 => vec(join, 1..4)]
 }
 
+fn shapes() -> impl Strategy<Value = Shape> {
+    let keys = vec((column(), 0..PARTS.len()), 0..3);
+    let aggregates = vec((0..7_usize, 0..30_usize), 0..4);
+    let groups = (keys, aggregates, vec((0..7_usize, any::<bool>()), 0..3), any::<bool>());
+    prop_oneof![
+        4 => proptest::strategy::Just(Shape::Each),
+        1 => proptest::strategy::Just(Shape::Labels),
+        3 => groups.prop_map(|(keys, aggregates, order, counts_rows)| Shape::Groups {
+            keys,
+            aggregates,
+            order,
+            counts_rows,
+        }),
+        1 => (0..PARENTS.len(), 0..4_u32)
+            .prop_map(|(parent, size)| Shape::PerParent { parent, size }),
+    ]
+}
+
 fn cases() -> impl Strategy<Value = Case> {
-    let query =
-        (
-            joins(),
-            option::weighted(0.8, conditions()),
-            vec((column(), any::<bool>()), 0..3),
-            prop_oneof![3 => proptest::strategy::Just(0), 1 => 1..4_u32],
-            any::<bool>(),
-            1..6_u32,
-            option::of(0..8_u64),
-        )
-            .prop_map(|(joins, filter, order, skip, key_descending, size, count_max)| {
-                Query { joins, skip, filter, order, key_descending, size, count_max }
-            });
+    let query = (
+        joins(),
+        option::weighted(0.8, conditions()),
+        vec((column(), any::<bool>()), 0..3),
+        prop_oneof![3 => proptest::strategy::Just(0), 1 => 1..4_u32],
+        any::<bool>(),
+        1..6_u32,
+        option::of(0..8_u64),
+        shapes(),
+    )
+        .prop_map(|(joins, filter, order, skip, key_descending, size, count_max, shape)| Query {
+            joins,
+            skip,
+            filter,
+            order,
+            key_descending,
+            size,
+            count_max,
+            shape,
+        });
     let row =
         proptest::array::uniform19(prop_oneof![1 => proptest::strategy::Just(0), 4 => 1..12_u8]);
     let queries = setting("SHEAF_QUERIES").and_then(|count| usize::try_from(count).ok());
@@ -311,7 +371,88 @@ impl Query {
         query.paging.skip = self.skip;
         query.paging.look_ahead = true;
         query.count_max = self.count_max;
+        self.shape.bind(world, &mut query);
         query
+    }
+}
+
+impl Shape {
+    fn bind(&self, world: &World, query: &mut BoundQuery) {
+        match self {
+            Self::Each => {}
+            Self::Labels => {
+                let label = |name: &str, values: &[Value]| LabelOrder {
+                    column: at(world.column(TABLE, name)),
+                    values: values.to_vec(),
+                };
+                let sizes: Vec<Value> = [2, 1, 0].map(Value::Integer).to_vec();
+                let flags: Vec<Value> = [true, false].map(Value::Boolean).to_vec();
+                query.shape.labels =
+                    vec![label("ship_size", &sizes), label("ship_fragile", &flags)];
+                for label in &query.shape.labels {
+                    let order = Order { column: label.column, descending: self.is_descending() };
+                    query.order.retain(|known| known.column != order.column);
+                    query.order.insert(0, order);
+                }
+            }
+            Self::Groups { keys, aggregates, order, counts_rows } => {
+                let key = |(place, part): &(Place, usize)| {
+                    let (column, name) = place_of(world, query, *place);
+                    let is_date = matches!(name, "ship_sentat" | "ship_arrivesat" | "ship_dueon");
+                    GroupKey { column, part: is_date.then_some(PARTS[*part]) }
+                };
+                let mut groups = Groups {
+                    keys: keys.iter().map(key).collect(),
+                    aggregates: aggregates
+                        .iter()
+                        .map(|(kind, number)| aggregate(world, *kind, *number))
+                        .collect(),
+                    order: Vec::new(),
+                    counts_rows: *counts_rows,
+                };
+                if groups.width() == 0 {
+                    groups.aggregates.push(Aggregate::Rows);
+                }
+                for (place, descending) in order {
+                    let place = place % groups.width();
+                    if groups.order.iter().all(|known| known.place != place) {
+                        groups.order.push(GroupOrder { place, descending: *descending });
+                    }
+                }
+                groups.complete_order();
+                query.shape.rows = Rows::Groups(groups);
+            }
+            Self::PerParent { parent, size } => {
+                let parent = at(world.column(TABLE, PARENTS[*parent]));
+                query.paging.size = 1_000;
+                query.paging.skip = 0;
+                query.shape.rows = Rows::PerParent(PerParent { parent, size: *size });
+            }
+        }
+    }
+
+    fn is_descending(&self) -> bool {
+        matches!(self, Self::Labels)
+    }
+}
+
+/// An aggregate of the query's own table.
+fn aggregate(world: &World, kind: usize, number: usize) -> Aggregate {
+    let any = || at(world.column(TABLE, column_name(number % (STORED.len() + COMPUTED.len()))));
+    let summed = || at(world.column(TABLE, NUMBERS[number % NUMBERS.len()]));
+    let ordered = || {
+        let dates = ["ship_sentat", "ship_dueon", "ship_length"];
+        let name = dates.get(number % 9).unwrap_or(&NUMBERS[number % NUMBERS.len()]);
+        at(world.column(TABLE, name))
+    };
+    match kind {
+        0 => Aggregate::Rows,
+        1 => Aggregate::Values(any()),
+        2 => Aggregate::Distinct(any()),
+        3 => Aggregate::Sum(summed()),
+        4 => Aggregate::Average(summed()),
+        5 => Aggregate::Least(ordered()),
+        _ => Aggregate::Greatest(ordered()),
     }
 }
 
@@ -329,8 +470,7 @@ impl Joined {
         let Some(to) = self.to(world, query) else { return };
         let (table, from, _) = JOINS[self.what];
         let (table, from) = (world.table(table), world.column(table, from));
-        let kind = if self.outer { JoinKind::Outer } else { JoinKind::Inner };
-        query.joins.push(Join { table, from, to, kind, on: None });
+        query.joins.push(Join { table, from, to, kind: self.kind, on: None });
     }
 }
 
@@ -569,10 +709,11 @@ async fn compare(world: &World, contents: &Contents, mut query: BoundQuery) -> R
                 .map(|join| (&join.table.logical_name, join.from, join.to, join.kind, &join.on))
                 .collect();
             return Err(format!(
-                "page {place} of joins {joins:?} filter {:?} order {:?} paging {:?} is {:?} more {} \
-                 count {:?}, should be {:?} more {} count {:?}",
+                "page {place} of joins {joins:?} filter {:?} order {:?} shape {:?} paging {:?} is {:?} \
+                 more {} count {:?}, should be {:?} more {} count {:?}",
                 query.filter,
                 query.order,
+                query.shape,
                 query.paging,
                 rows_of(&query, &got),
                 got.more,
@@ -585,6 +726,14 @@ async fn compare(world: &World, contents: &Contents, mut query: BoundQuery) -> R
         let Some(last) = rows_of(&query, &want).pop().filter(|_| want.more) else {
             return Ok(());
         };
+        match query.shape.rows {
+            Rows::Each => {}
+            Rows::Groups(_) => {
+                query.paging.skip += query.paging.size;
+                continue;
+            }
+            Rows::PerParent(_) => return Ok(()),
+        }
         let value = |order: &Order| {
             let place = query.columns.iter().position(|column| *column == order.column);
             last[place.expect("what is ordered by is read")].clone()
