@@ -2,8 +2,8 @@
 //!
 //! In reading order: `read` (one record, a page, a count), `children` (lists inside records),
 //! `changes` (what has changed since), `write` (create, PATCH, delete),
-//! `deep` (a create with what it brings along), `files` (bytes), `property` (single values), `link` (`$ref` of a lookup), `members` (`$ref` of a
-//! collection), `navigate` (reading through navigation properties), `names` (what lookups are called),
+//! `deep` (a create with what it brings along), `files` (bytes), `property` (single values), `link` (`$ref` of a lookup),
+//! `members` (`$ref` of a collection), `navigate` (reading through navigation properties), `names` (what lookups are called),
 //! `fetch_xml`, `apply` and `sql` (other query languages, answered by `listed`),
 //! `partition` (elastic tables). Not here: bulk actions.
 

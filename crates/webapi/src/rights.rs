@@ -183,8 +183,10 @@ fn bad_arguments(name: &str) -> Problem {
 
 fn ok(attempt: &Attempt<'_>, name: &str, mut body: Value) -> Response<Bytes> {
     let root = &attempt.request.root;
-    body["@odata.context"] =
-        Value::from(format!("{root}$metadata#Microsoft.Dynamics.CRM.{name}Response"));
+    let context = format!("{root}$metadata#Microsoft.Dynamics.CRM.{name}Response");
+    if let Some(members) = body.as_object_mut() {
+        members.insert("@odata.context".to_owned(), Value::from(context));
+    }
     response::json(StatusCode::OK, body.to_string().into_bytes())
 }
 

@@ -3,6 +3,7 @@
 //! Source: `metadata.md` 4.7, 5.5, 6.5, 8. Not here: rows of the dropped tables (the stores').
 //! Invariant: nothing that stays names what is gone; what the system made is never dropped.
 
+use crate::privilege;
 use crate::seed::filter_ids;
 use model::{
     Catalog, Column, ColumnIndex, ColumnKind, Computed, Fault, KeyIndex, ManyToMany, OneToMany,
@@ -216,9 +217,9 @@ pub(super) fn key(table: &Table, key: KeyIndex, ops: &mut Vec<SchemaOp>) -> Resu
 /// Ids of the rows of system tables that are about a table, each with the table that it may stand in.
 pub(crate) fn about(table: &TableDefinition) -> Vec<(&'static str, Uuid)> {
     let filters = filter_ids(&table.logical_name).map(|id| ("sdkmessagefilter", id));
-    let privileges = model::privilege_actions(table).iter().map(|action| {
-        ("privilege", model::privilege_id(&format!("prv{action}{}", table.schema_name)))
-    });
+    let privileges = privilege::of_table(table)
+        .into_iter()
+        .map(|privilege| ("privilege", privilege::id(&privilege.name)));
     filters.chain(privileges).collect()
 }
 
@@ -238,5 +239,26 @@ pub(super) fn rows(change: &mut SchemaChange, dropped: &Dropped, there: &[Uuid])
             let table = Arc::clone(table);
             change.rows.push(WriteOp::Delete(Delete { table, rows }));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::define::tests::table_with;
+
+    #[test]
+    fn the_privileges_that_a_definition_tells_are_those_that_there_are() {
+        let table = table_with(Vec::new());
+        let mut told: Vec<Uuid> = model::privilege_actions(&table)
+            .iter()
+            .map(|action| model::privilege_id(&format!("prv{action}{}", table.schema_name)))
+            .collect();
+        let all = about(&table).into_iter();
+        let mut there: Vec<Uuid> =
+            all.filter(|(of, _)| *of == "privilege").map(|(_, id)| id).collect();
+        told.sort_unstable();
+        there.sort_unstable();
+        assert_eq!(told, there);
     }
 }

@@ -179,7 +179,7 @@ fn of_filter(filter: Option<&Filter>, add: &mut dyn FnMut(&Arc<Table>)) {
         Some(Filter::And(parts) | Filter::Or(parts)) => {
             parts.iter().for_each(|part| of_filter(Some(part), add));
         }
-        Some(Filter::Exists(exists)) => {
+        Some(Filter::Exists(exists)) if !exists.of_service => {
             add(&exists.table);
             of_joins(&exists.joins, add);
             of_filter(exists.filter.as_ref(), add);
@@ -214,7 +214,7 @@ impl Cut<'_> {
             Some(Filter::And(parts) | Filter::Or(parts)) => {
                 parts.iter_mut().for_each(|part| self.filter(Some(part)));
             }
-            Some(Filter::Exists(exists)) => {
+            Some(Filter::Exists(exists)) if !exists.of_service => {
                 self.filter(exists.filter.as_mut());
                 self.joins(&mut exists.joins);
                 exists.filter = both(exists.filter.take(), self.of_table(&exists.table, 0));

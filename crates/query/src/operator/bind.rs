@@ -171,7 +171,10 @@ impl Asked<'_> {
             true => Filter::Or(vec![is_me, self.below(member)]),
             false => is_me,
         };
-        Exists::new(table, team, self.column).with(members).into()
+        // Who is in which team is known to the service, whatever the caller may read.
+        let mut teams = Exists::new(table, team, self.column).with(members);
+        teams.of_service = true;
+        teams.into()
     }
 
     /// The column is a user who reports to the caller, at any distance.

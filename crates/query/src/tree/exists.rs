@@ -25,12 +25,22 @@ pub struct Exists {
     pub filter: Option<Filter>,
     /// True for "there is no such row", which holds where [`Exists::to`] is null.
     pub negated: bool,
+    /// The service asks, not the caller: which rows the caller may see does not matter.
+    pub of_service: bool,
 }
 
 impl Exists {
     /// The rows of a table that point here, without a further condition.
     pub fn new(table: &Arc<Table>, from: ColumnIndex, to: ColumnRef) -> Self {
-        Self { table: Arc::clone(table), from, to, joins: Vec::new(), filter: None, negated: false }
+        Self {
+            table: Arc::clone(table),
+            from,
+            to,
+            joins: Vec::new(),
+            filter: None,
+            negated: false,
+            of_service: false,
+        }
     }
 
     /// The same with a condition on the rows, whose source 0 is their table.
@@ -51,7 +61,10 @@ impl Exists {
 /// Equal when they ask for the same rows; the table counts by its number.
 impl PartialEq for Exists {
     fn eq(&self, other: &Self) -> bool {
-        let ends = |exists: &Self| (exists.table.id, exists.from, exists.to, exists.negated);
+        let ends = |exists: &Self| {
+            let signs = (exists.negated, exists.of_service);
+            (exists.table.id, exists.from, exists.to, signs)
+        };
         ends(self) == ends(other) && self.joins == other.joins && self.filter == other.filter
     }
 }

@@ -99,11 +99,21 @@ impl<S: AsyncFn(Request) -> Result<Response, String>> Client<S> {
         if let Err(why) = fixture::wipe(self, features).await {
             return Outcome::Failed(format!("{place}: the tables could not be emptied: {why}"));
         }
-        self.steps(place, &scenario).await
+        let (outcome, made) = self.run(place, &scenario).await;
+        for path in made.iter().rev() {
+            // It may be gone already, by the file's own hand.
+            drop(self.plain("DELETE", path, "").await);
+        }
+        outcome
     }
 
-    /// Plays a file as it is, without emptying anything.
+    /// Plays a file as it is, without emptying anything before or deleting anything afterwards.
     pub async fn steps(&self, place: &str, scenario: &Scenario) -> Outcome {
+        self.run(place, scenario).await.0
+    }
+
+    /// Plays a file; beside its outcome, the addresses of what it made outside of the fixture's tables.
+    async fn run(&self, place: &str, scenario: &Scenario) -> (Outcome, Vec<String>) {
         let mut captures = Captures::new();
         captures.insert("origin".to_owned(), self.origin.clone());
         let root = parse::SERVICE_ROOT.trim_end_matches('/');
@@ -125,11 +135,7 @@ impl<S: AsyncFn(Request) -> Result<Response, String>> Client<S> {
                 break;
             }
         }
-        for path in made.iter().rev() {
-            // It may be gone already, by the file's own hand.
-            drop(self.plain("DELETE", path, "").await);
-        }
-        failure.map_or(Outcome::Passed, Outcome::Failed)
+        (failure.map_or(Outcome::Passed, Outcome::Failed), made)
     }
 
     fn filled(&self, step: &Step, captures: &Captures) -> Request {

@@ -18,7 +18,8 @@ impl Element {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
         let attributes = start.attributes().map(|attribute| {
             let attribute = attribute.expect("a sound attribute");
-            let value = quick_xml::escape::unescape(std::str::from_utf8(&attribute.value).unwrap());
+            let value =
+                quick_xml::escape::unescape(std::str::from_utf8(&attribute.value).expect("UTF-8"));
             (text(attribute.key.as_ref()), value.expect("sound text").into_owned())
         });
         Self {
@@ -48,10 +49,12 @@ fn read(text: &str) -> Element {
     loop {
         match reader.read_event().expect("well-formed") {
             Event::Start(start) => open.push(Element::of(&start)),
-            Event::Empty(start) => open.last_mut().unwrap().children.push(Element::of(&start)),
+            Event::Empty(start) => {
+                open.last_mut().expect("the document").children.push(Element::of(&start))
+            }
             Event::End(_) => {
                 let done = open.pop().expect("an open element");
-                open.last_mut().unwrap().children.push(done);
+                open.last_mut().expect("the document").children.push(done);
             }
             Event::Eof => break,
             _ => {}

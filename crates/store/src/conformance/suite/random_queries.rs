@@ -522,23 +522,32 @@ impl Condition {
                 let left = ColumnRef { source, column: world.column(TABLE, left) };
                 Filter::CompareColumns { left, compare, right: at(world.column(TABLE, right)) }
             }
-            Self::Outer { pair, compare, to, negated } => {
-                let (left, right) = PAIRS[*pair];
-                let of_crate =
-                    |query: &BoundQuery, source: u16| *query.source(source).logical_name == *TABLE;
-                let Some(outside) = outer else { return Filter::Or(Vec::new()) };
-                let source = number(to % (outside.joins.len() + 1));
-                if !of_crate(query, 0) || !of_crate(outside, source) {
-                    return Filter::Or(Vec::new());
-                }
-                Filter::CompareOuter {
-                    column: at(world.column(TABLE, left)),
-                    compare: COMPARES[*compare],
-                    levels: 1,
-                    outer: ColumnRef { source, column: world.column(TABLE, right) },
-                    negated: *negated,
-                }
+            Self::IsNull { column, negated } => {
+                let (column, _) = place_of(world, query, *column);
+                Filter::IsNull { column, negated: *negated }
             }
+            Self::In { column, values, negated } => {
+                let (column, name) = place_of(world, query, *column);
+                let values = values.iter().map(|number| operand(world, name, *number)).collect();
+                Filter::In { column, values, negated: *negated }
+            }
+            Self::Text { column, matches, text, negated } => Filter::Text {
+                column: text_place(world, query, *column),
+                matches: [Match::Contains, Match::StartsWith, Match::EndsWith][*matches],
+                text: TEXTS[*text].into(),
+                negated: *negated,
+            },
+            Self::Exists { .. } | Self::Outer { .. } => self.bind_related(world, query, outer),
+            Self::Like { .. }
+            | Self::Choices { .. }
+            | Self::Ranges { .. }
+            | Self::Hierarchy { .. } => self.bind_wide(world, query),
+        }
+    }
+
+    /// Conditions that are more than a comparison.
+    fn bind_wide(&self, world: &World, query: &BoundQuery) -> Filter {
+        match self {
             Self::Like { column, pattern, negated } => Filter::Like {
                 column: text_place(world, query, *column),
                 pattern: Pattern::parse(PATTERNS[*pattern]),
@@ -587,6 +596,35 @@ impl Condition {
                 }
                 .into()
             }
+            _ => unreachable!("bound elsewhere"),
+        }
+    }
+
+    /// Conditions about other rows, and with the row outside of one.
+    fn bind_related(
+        &self,
+        world: &World,
+        query: &BoundQuery,
+        outer: Option<&BoundQuery>,
+    ) -> Filter {
+        match self {
+            Self::Outer { pair, compare, to, negated } => {
+                let (left, right) = PAIRS[*pair];
+                let of_crate =
+                    |query: &BoundQuery, source: u16| *query.source(source).logical_name == *TABLE;
+                let Some(outside) = outer else { return Filter::Or(Vec::new()) };
+                let source = number(to % (outside.joins.len() + 1));
+                if !of_crate(query, 0) || !of_crate(outside, source) {
+                    return Filter::Or(Vec::new());
+                }
+                Filter::CompareOuter {
+                    column: at(world.column(TABLE, left)),
+                    compare: COMPARES[*compare],
+                    levels: 1,
+                    outer: ColumnRef { source, column: world.column(TABLE, right) },
+                    negated: *negated,
+                }
+            }
             Self::Exists { what, joins, filter, negated } => {
                 let Some(to) = what.to(world, query) else { return Filter::And(Vec::new()) };
                 let (table, from, _) = JOINS[what.what];
@@ -599,21 +637,7 @@ impl Condition {
                 exists.negated = *negated;
                 exists.into()
             }
-            Self::IsNull { column, negated } => {
-                let (column, _) = place_of(world, query, *column);
-                Filter::IsNull { column, negated: *negated }
-            }
-            Self::In { column, values, negated } => {
-                let (column, name) = place_of(world, query, *column);
-                let values = values.iter().map(|number| operand(world, name, *number)).collect();
-                Filter::In { column, values, negated: *negated }
-            }
-            Self::Text { column, matches, text, negated } => Filter::Text {
-                column: text_place(world, query, *column),
-                matches: [Match::Contains, Match::StartsWith, Match::EndsWith][*matches],
-                text: TEXTS[*text].into(),
-                negated: *negated,
-            },
+            _ => unreachable!("bound elsewhere"),
         }
     }
 }
