@@ -362,7 +362,7 @@ class Definitions(unittest.TestCase):
             define_entity("lmp_Torch", [primary_name("lmp_Name")], ownership_type=OwnershipType.USER_OWNED),
             solution_name="lights",
         )
-        self.assertEqual(self.client.entity("lmp_torch").entity_set_name, "lmp_torchs")
+        self.assertEqual(self.client.entity("lmp_torch").entity_set_name, "lmp_torches")
 
     def test_languages_are_listed(self):
         self.assertEqual(self.client.get_language_codes(), [1033])

@@ -293,9 +293,9 @@ class Queries(unittest.TestCase):
             <attribute name="new_hours" aggregate="sum" alias="hours"/>
             <attribute name="new_projectid" aggregate="count" alias="rows"/>
             <filter><condition attribute="new_notes" operator="eq" value="{self.mark}"/></filter>
-            <order alias="priority"/></entity></fetch>"""
+            <order alias="hours"/></entity></fetch>"""
         rows = CLIENT.query.fetchxml(xml).execute()
-        self.assertEqual([(r["priority"], r["hours"], r["rows"]) for r in rows], [(1, 156, 13), (2, 144, 12)])
+        self.assertEqual([(r["priority"], r["hours"], r["rows"]) for r in rows], [(2, 144, 12), (1, 156, 13)])
         xml = f"""<fetch top="1"><entity name="new_project"><attribute name="new_name"/>
             <link-entity name="systemuser" from="systemuserid" to="owninguser" alias="u">
               <attribute name="fullname"/></link-entity>

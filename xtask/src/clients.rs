@@ -384,7 +384,7 @@ impl Drop for Service {
 /// Makes an application user with a secret, before the service has its data.
 fn add_user(binary: &Path, data: &Path) -> Result<Vec<(&'static str, String)>> {
     let mut command = Command::new(binary);
-    let output = command.args(["user", "add", "suite", "--data"]).arg(data).output()?;
+    let output = command.args(["user", "add", "suite", "--admin", "--data"]).arg(data).output()?;
     let printed = String::from_utf8_lossy(&output.stdout);
     ensure!(output.status.success(), "no user: {}", String::from_utf8_lossy(&output.stderr));
     let line = |name: &str| {

@@ -562,6 +562,7 @@ fn role() -> TableDefinition {
             ]),
         )
         .with("IsManaged", "State", boolean(false))
+        .with("Description", "Description", memo(2_000))
         .done()
 }
 

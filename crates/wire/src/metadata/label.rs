@@ -25,17 +25,28 @@ struct TextBody {
 
 impl LabelBody {
     /// The label; the text of the user's language comes first.
+    ///
+    /// A text of the list wins over the user's: whoever changes a definition that was read changes the list,
+    /// and sends the user's text back as it was.
     pub(super) fn into_label(self) -> Label {
+        let first = self.shown.as_ref().map(TextBody::language);
         let mut label = Label::default();
-        for text in self.shown.into_iter().chain(self.texts.into_iter().flatten()) {
-            let language = text.language.unwrap_or(Label::ENGLISH);
+        for text in self.texts.into_iter().flatten().chain(self.shown) {
+            let language = text.language();
             if let Some(shown) = text.label
                 && label.texts.iter().all(|known| known.language != language)
             {
                 label.texts.push(LocalizedText { language, text: shown.into() });
             }
         }
+        label.texts.sort_by_key(|text| Some(text.language) != first);
         label
+    }
+}
+
+impl TextBody {
+    fn language(&self) -> u16 {
+        self.language.unwrap_or(Label::ENGLISH)
     }
 }
 
@@ -76,4 +87,37 @@ pub(super) fn write_text(out: &mut Vec<u8>, text: &LocalizedText) {
     out.extend_from_slice(
         b",\"IsManaged\":false,\"MetadataId\":\"00000000-0000-0000-0000-000000000000\",\"HasChanged\":null}",
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LabelBody;
+    use expect_test::{Expect, expect};
+
+    fn check(body: &str, want: Expect) {
+        let body: LabelBody = serde_json::from_str(body).unwrap();
+        let label = body.into_label();
+        let texts = label.texts.iter().map(|text| format!("{} {}", text.language, text.text));
+        want.assert_eq(&texts.collect::<Vec<_>>().join(", "));
+    }
+
+    #[test]
+    fn a_text_of_the_list_wins_over_the_one_that_was_read() {
+        let old = r#""UserLocalizedLabel":{"Label":"Before","LanguageCode":1033}"#;
+        let new = r#"{"Label":"After","LanguageCode":1033}"#;
+        let german = r#"{"Label":"Danach","LanguageCode":1031}"#;
+        check(
+            &format!(r#"{{"LocalizedLabels":[{german},{new}],{old}}}"#),
+            expect!["1033 After, 1031 Danach"],
+        );
+        check(
+            &format!(r#"{{"LocalizedLabels":[{german}],{old}}}"#),
+            expect!["1033 Before, 1031 Danach"],
+        );
+        check(&format!("{{{old}}}"), expect!["1033 Before"]);
+        check(
+            &format!(r#"{{"LocalizedLabels":[{german},{new}]}}"#),
+            expect!["1031 Danach, 1033 After"],
+        );
+    }
 }
