@@ -367,7 +367,7 @@ pub(crate) struct UserAdd {
     /// Its application id, which is its client id; a new one where nothing is said
     #[arg(long, value_name = "GUID")]
     pub(crate) application_id: Option<String>,
-    /// Role that it gets, by name, several times if wished
+    /// Role that it gets, by name, several times if wished [default: System Administrator]
     #[arg(long, value_name = "NAME")]
     pub(crate) role: Vec<String>,
     /// Makes it a system administrator

@@ -29,7 +29,8 @@ pub(crate) async fn user(args: Args) -> anyhow::Result<u8> {
 
 async fn add(args: UserAdd) -> anyhow::Result<()> {
     let application = args.application_id.as_deref().map(|text| id(text, "--application-id"));
-    let roles = roles(args.role, args.admin);
+    let admin = args.admin || args.role.is_empty();
+    let roles = roles(args.role, admin);
     let new = NewUser { name: args.name, application: application.transpose()?, roles };
     let users = open(args.store).await?;
     let (user, secret) = users.add(&new).await.map_err(wrong)?;
@@ -38,9 +39,7 @@ async fn add(args: UserAdd) -> anyhow::Result<()> {
     output::line(&format!("client id       {}", user.application.unwrap_or_default()));
     show_secret(&secret);
     show_endpoint(&users);
-    if new.roles.is_empty() {
-        output::note("it has no role yet: `sheaf user role NAME --role ROLE`, or `--admin`");
-    }
+    output::note(&format!("its roles: {}; say `--role NAME` for others", new.roles.join(", ")));
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! Source: `metadata.md` 4.7, 5.5, 6.5, 8. Not here: rows of the dropped tables (the stores').
 //! Invariant: nothing that stays names what is gone; what the system made is never dropped.
 
+use crate::privilege;
 use crate::seed::filter_ids;
 use model::{
     Catalog, Column, ColumnIndex, ColumnKind, Computed, Fault, KeyIndex, ManyToMany, OneToMany,
@@ -217,6 +218,7 @@ pub(super) fn key(table: &Table, key: KeyIndex, ops: &mut Vec<SchemaOp>) -> Resu
 ///
 /// `filters` are the `sdkmessagefilter` rows that there are; deleting one that is not there fails.
 pub(super) fn rows(change: &mut SchemaChange, dropped: &Dropped, filters: &[Uuid]) {
+    privileges(change, dropped);
     let Some(filter) = change.catalog.table("sdkmessagefilter") else { return };
     let names = dropped.tables.iter().map(|table| &*table.logical_name);
     let wanted: Vec<Uuid> = names.flat_map(filter_ids).collect();
@@ -227,5 +229,20 @@ pub(super) fn rows(change: &mut SchemaChange, dropped: &Dropped, filters: &[Uuid
         .collect();
     if !rows.is_empty() {
         change.rows.push(WriteOp::Delete(Delete { table: Arc::clone(filter), rows }));
+    }
+}
+
+/// Adds the deletes of the dropped tables' privileges; what roles hold of them goes along.
+fn privileges(change: &mut SchemaChange, dropped: &Dropped) {
+    let Some(table) = change.catalog.table("privilege") else { return };
+    let all = dropped.tables.iter().flat_map(|table| privilege::of_table(table));
+    let rows: Vec<DeleteRow> = all
+        .map(|privilege| DeleteRow {
+            key: RowKey::Id(privilege::id(&privilege.name)),
+            expected_version: None,
+        })
+        .collect();
+    if !rows.is_empty() {
+        change.rows.push(WriteOp::Delete(Delete { table: Arc::clone(table), rows }));
     }
 }

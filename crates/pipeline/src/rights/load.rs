@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is kept belongs to one version of the definitions; a newer one empties it.
 
-use super::{Held, Rights};
+use super::Rights;
 use crate::privilege::Depth;
 use crate::run::{Context, Error, Pipeline, not_about_rows};
 use crate::seed;
@@ -226,6 +226,26 @@ struct Holder {
     roles: Vec<Uuid>,
 }
 
+/// The rows that say what users and teams may do.
+struct Sources<'a> {
+    units: &'a Units,
+    /// Id, business unit, disabled, access mode, directory id.
+    users: Vec<Vec<Value>>,
+    /// Users with their teams.
+    members: Vec<(Uuid, Uuid)>,
+    team_units: HashMap<Uuid, Uuid>,
+    user_roles: HashMap<Uuid, Vec<Uuid>>,
+    team_roles: HashMap<Uuid, Vec<Uuid>>,
+    /// Of each role the one whose privileges it holds.
+    root_of: HashMap<Uuid, Uuid>,
+    grants: HashMap<Uuid, Vec<(Uuid, Depth)>>,
+}
+
+const USER_ID: &str = "systemuserid";
+const USER: &[&str] =
+    &[USER_ID, "businessunitid", "isdisabled", "accessmode", "azureactivedirectoryobjectid"];
+const GRANT: &[&str] = &["roleid", "privilegeid", "privilegedepthmask"];
+
 async fn load(
     store: &dyn StandardStore,
     catalog: &Arc<Catalog>,
@@ -233,108 +253,13 @@ async fn load(
     users: &[Uuid],
     teams: &[Uuid],
 ) -> Result<HashMap<Uuid, Rights>, Error> {
-    let of = |table, columns, by, ids: Vec<Uuid>| async move {
-        some(store, catalog, table, columns, by, &ids).await.map_err(not_about_rows)
-    };
-    let user_rows = of(
-        "systemuser",
-        &[
-            "systemuserid",
-            "businessunitid",
-            "isdisabled",
-            "accessmode",
-            "azureactivedirectoryobjectid",
-        ],
-        "systemuserid",
-        users.to_vec(),
-    )
-    .await?;
-    let members =
-        of("teammembership", &["systemuserid", "teamid"], "systemuserid", users.to_vec()).await?;
-    let members = pairs(&members);
-    let mut all_teams: Vec<Uuid> = members.iter().map(|(_, team)| *team).collect();
-    all_teams.extend(teams);
-    all_teams.sort_unstable();
-    all_teams.dedup();
-    let team_rows = of("team", &["teamid", "businessunitid"], "teamid", all_teams.clone()).await?;
-    let team_units: HashMap<Uuid, Uuid> = pairs(&team_rows).into_iter().collect();
-    let user_roles =
-        of("systemuserroles", &["systemuserid", "roleid"], "systemuserid", users.to_vec()).await?;
-    let team_roles = of("teamroles", &["teamid", "roleid"], "teamid", all_teams).await?;
-    let (user_roles, team_roles) = (by_first(&user_roles), by_first(&team_roles));
-    let roles: BTreeSet<Uuid> =
-        user_roles.values().chain(team_roles.values()).flatten().copied().collect();
-    let role_rows =
-        of("role", &["roleid", "parentrootroleid"], "roleid", roles.iter().copied().collect())
-            .await?;
-    let root_of: HashMap<Uuid, Uuid> = role_rows
-        .iter()
-        .filter_map(|row| {
-            let role = id_at(row, 0)?;
-            Some((role, id_at(row, 1).unwrap_or(role)))
-        })
-        .collect();
-    let roots: BTreeSet<Uuid> = root_of.values().copied().collect();
-    let grants = of(
-        "roleprivileges",
-        &["roleid", "privilegeid", "privilegedepthmask"],
-        "roleid",
-        roots.into_iter().collect(),
-    )
-    .await?;
-    let mut by_role: HashMap<Uuid, Vec<(Uuid, Depth)>> = HashMap::new();
-    for row in &grants {
-        if let (Some(role), Some(privilege), Some(Value::Integer(mask))) =
-            (id_at(row, 0), id_at(row, 1), row.get(2))
-            && let Some(depth) = Depth::of_mask(*mask)
-        {
-            by_role.entry(role).or_default().push((privilege, depth));
-        }
-    }
-    let held_by = |holder: &Holder, held: &mut HashMap<Uuid, Held>| {
-        let below = units.with_below(holder.unit);
-        for role in &holder.roles {
-            let root = root_of.get(role).unwrap_or(role);
-            for (privilege, depth) in by_role.get(root).into_iter().flatten() {
-                held.entry(*privilege).or_default().add(
-                    *depth,
-                    holder.unit,
-                    &below,
-                    &holder.owners,
-                );
-            }
-        }
-    };
-    let team_holder = |team: Uuid| {
-        Some(Holder {
-            principal: team,
-            unit: *team_units.get(&team)?,
-            owners: vec![team],
-            roles: team_roles.get(&team).cloned().unwrap_or_default(),
-        })
-    };
-    let mut found = HashMap::new();
-    for row in &user_rows {
-        let (Some(user), Some(unit)) = (id_at(row, 0), id_at(row, 1)) else { continue };
-        let own_teams: Vec<Uuid> =
-            members.iter().filter(|(member, _)| *member == user).map(|(_, team)| *team).collect();
-        let mut owners = vec![user];
-        owners.extend(&own_teams);
-        let roles = user_roles.get(&user).cloned().unwrap_or_default();
-        let mut holders = vec![Holder { principal: user, unit, owners: owners.clone(), roles }];
-        holders.extend(own_teams.iter().filter_map(|team| team_holder(*team)));
-        let mut rights = together(&holders, &held_by);
-        rights.principals = owners.into();
-        rights.is_disabled = row.get(2) == Some(&Value::Boolean(true));
-        if let Some(Value::Integer(mode)) = row.get(3) {
-            rights.access_mode = *mode;
-        }
-        rights.object_id = id_at(row, 4).unwrap_or_default();
-        found.insert(user, rights);
-    }
+    let sources = sources(store, catalog, units, users, teams).await.map_err(not_about_rows)?;
+    let of_users = sources.users.iter().filter_map(|row| sources.of_user(row));
+    let mut found: HashMap<Uuid, Rights> =
+        of_users.map(|rights| (rights.principal, rights)).collect();
     for team in teams {
-        if let Some(holder) = team_holder(*team) {
-            let mut rights = together(&[holder], &held_by);
+        if let Some(holder) = sources.team(*team) {
+            let mut rights = sources.together(&[holder]);
             rights.principals = vec![*team].into();
             found.insert(*team, rights);
         }
@@ -342,17 +267,108 @@ async fn load(
     Ok(found)
 }
 
-fn together(holders: &[Holder], held_by: &dyn Fn(&Holder, &mut HashMap<Uuid, Held>)) -> Rights {
-    let mut rights = Rights::default();
-    if let Some(first) = holders.first() {
-        rights.principal = first.principal;
-        rights.unit = first.unit;
+async fn sources<'a>(
+    store: &dyn StandardStore,
+    catalog: &Arc<Catalog>,
+    units: &'a Units,
+    users: &[Uuid],
+    teams: &[Uuid],
+) -> Result<Sources<'a>, store::Error> {
+    let of = |table, columns, by, ids: Vec<Uuid>| async move {
+        some(store, catalog, table, columns, by, &ids).await
+    };
+    let user_rows = of("systemuser", USER, USER_ID, users.to_vec()).await?;
+    let members = of("teammembership", &[USER_ID, "teamid"], USER_ID, users.to_vec()).await?;
+    let members = pairs(&members);
+    let mut all_teams: Vec<Uuid> = members.iter().map(|(_, team)| *team).collect();
+    all_teams.extend(teams);
+    all_teams.sort_unstable();
+    all_teams.dedup();
+    let team_rows = of("team", &["teamid", "businessunitid"], "teamid", all_teams.clone()).await?;
+    let user_roles = of("systemuserroles", &[USER_ID, "roleid"], USER_ID, users.to_vec()).await?;
+    let team_roles = of("teamroles", &["teamid", "roleid"], "teamid", all_teams).await?;
+    let (user_roles, team_roles) = (by_first(&user_roles), by_first(&team_roles));
+    let roles: BTreeSet<Uuid> =
+        user_roles.values().chain(team_roles.values()).flatten().copied().collect();
+    let roles = roles.into_iter().collect();
+    let role_rows = of("role", &["roleid", "parentrootroleid"], "roleid", roles).await?;
+    let root = |row: &Vec<Value>| {
+        let role = id_at(row, 0)?;
+        Some((role, id_at(row, 1).unwrap_or(role)))
+    };
+    let root_of: HashMap<Uuid, Uuid> = role_rows.iter().filter_map(root).collect();
+    let roots: BTreeSet<Uuid> = root_of.values().copied().collect();
+    let roots = roots.into_iter().collect();
+    let mut grants: HashMap<Uuid, Vec<(Uuid, Depth)>> = HashMap::new();
+    for row in of("roleprivileges", GRANT, "roleid", roots).await? {
+        if let (Some(role), Some(privilege), Some(Value::Integer(mask))) =
+            (id_at(&row, 0), id_at(&row, 1), row.get(2))
+            && let Some(depth) = Depth::of_mask(*mask)
+        {
+            grants.entry(role).or_default().push((privilege, depth));
+        }
     }
-    for holder in holders {
-        rights.roles += holder.roles.len();
-        held_by(holder, &mut rights.held);
+    Ok(Sources {
+        units,
+        users: user_rows,
+        members,
+        team_units: pairs(&team_rows).into_iter().collect(),
+        user_roles,
+        team_roles,
+        root_of,
+        grants,
+    })
+}
+
+impl Sources<'_> {
+    fn of_user(&self, row: &[Value]) -> Option<Rights> {
+        let (user, unit) = (id_at(row, 0)?, id_at(row, 1)?);
+        let own = self.members.iter().filter(|(member, _)| *member == user);
+        let teams: Vec<Uuid> = own.map(|(_, team)| *team).collect();
+        let mut owners = vec![user];
+        owners.extend(&teams);
+        let roles = self.user_roles.get(&user).cloned().unwrap_or_default();
+        let mut holders = vec![Holder { principal: user, unit, owners: owners.clone(), roles }];
+        holders.extend(teams.iter().filter_map(|team| self.team(*team)));
+        let mut rights = self.together(&holders);
+        rights.principals = owners.into();
+        rights.is_disabled = row.get(2) == Some(&Value::Boolean(true));
+        if let Some(Value::Integer(mode)) = row.get(3) {
+            rights.access_mode = *mode;
+        }
+        rights.object_id = id_at(row, 4).unwrap_or_default();
+        Some(rights)
     }
-    rights
+
+    fn team(&self, team: Uuid) -> Option<Holder> {
+        Some(Holder {
+            principal: team,
+            unit: *self.team_units.get(&team)?,
+            owners: vec![team],
+            roles: self.team_roles.get(&team).cloned().unwrap_or_default(),
+        })
+    }
+
+    /// What these hold together; the first one is whose rights they are.
+    fn together(&self, holders: &[Holder]) -> Rights {
+        let mut rights = Rights::default();
+        if let Some(first) = holders.first() {
+            rights.principal = first.principal;
+            rights.unit = first.unit;
+        }
+        for holder in holders {
+            rights.roles += holder.roles.len();
+            let below = self.units.with_below(holder.unit);
+            for role in &holder.roles {
+                let root = self.root_of.get(role).unwrap_or(role);
+                for (privilege, depth) in self.grants.get(root).into_iter().flatten() {
+                    let held = rights.held.entry(*privilege).or_default();
+                    held.add(*depth, holder.unit, &below, &holder.owners);
+                }
+            }
+        }
+        rights
+    }
 }
 
 fn pairs(rows: &[Vec<Value>]) -> Vec<(Uuid, Uuid)> {

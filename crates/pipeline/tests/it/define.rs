@@ -1,7 +1,7 @@
 //! Changes of definitions through the pipeline.
 
-use crate::house::House;
-use model::{Label, NewKey, Value, code};
+use crate::house::{House, crate_table};
+use model::{Label, MessageName, NewKey, TargetKey, Value, code};
 use pipeline::Definition;
 
 #[tokio::test]
@@ -35,6 +35,29 @@ async fn a_new_table_lists_the_messages_that_are_available_for_it() {
     };
     assert!(named("CreateMultiple") && named("UpdateMultiple"));
     assert!(!named("UpsertMultiple") && !named("DeleteMultiple"));
+}
+
+#[tokio::test]
+async fn the_privileges_of_a_table_come_and_go_with_it() {
+    let house = House::open().await;
+    let privileges = async || {
+        let rows = house.rows("privilege", &["name"]).await;
+        let text =
+            |row: &Vec<Value>| matches!(&row[0], Value::Text(name) if name.ends_with("ship_Crate"));
+        rows.iter().filter(|row| text(row)).count()
+    };
+    let grants = async || house.rows("roleprivileges", &["privilegeid"]).await.len();
+    let held = grants().await;
+    assert_eq!(privileges().await, 8);
+    let table = house.table("ship_crate");
+    house.define(Definition::DropTable(table)).await.expect("a custom table goes");
+    assert_eq!(privileges().await, 0);
+    assert_eq!(grants().await, held - 8, "System Administrator held them");
+    house.define(Definition::CreateTables(vec![crate_table()])).await.expect("the name is free");
+    assert_eq!(privileges().await, 8);
+    let target = house.target(TargetKey::None, &[("ship_label", Value::text("new"))]);
+    let made = house.write(MessageName::Create, "ship_crate", vec![target]).await;
+    made.expect("the administrator may write the new table");
 }
 
 #[tokio::test]

@@ -154,7 +154,7 @@ pub(crate) fn id(number: u128) -> TargetKey {
     TargetKey::Id(Uuid::from_u128(number))
 }
 
-fn crate_table() -> NewTable {
+pub(crate) fn crate_table() -> NewTable {
     let column = |schema_name: &str, kind, is_primary_name| NewColumn {
         schema_name: schema_name.into(),
         display_name: Label::english(&schema_name[5..]),

@@ -37,6 +37,9 @@ impl Dice {
 
 const TABLES: [&str; 2] = ["account", "ship_crate"];
 
+/// What a role grants, by table and action.
+type Grants = BTreeMap<(usize, Action), Depth>;
+
 #[derive(Clone, Debug)]
 struct Row {
     table: usize,
@@ -53,7 +56,7 @@ struct World {
     teams: BTreeMap<Uuid, Uuid>,
     members: BTreeSet<(Uuid, Uuid)>,
     /// Per holder: what each of its roles grants, by table and action.
-    roles: BTreeMap<Uuid, Vec<BTreeMap<(usize, Action), Depth>>>,
+    roles: BTreeMap<Uuid, Vec<Grants>>,
     rows: BTreeMap<Uuid, Row>,
     shares: BTreeMap<(Uuid, Uuid), i32>,
     next: u128,
@@ -160,10 +163,7 @@ impl World {
     }
 
     /// Roles of the root unit, with what they grant.
-    async fn make_roles(
-        &mut self,
-        dice: &mut Dice,
-    ) -> Vec<(Uuid, BTreeMap<(usize, Action), Depth>)> {
+    async fn make_roles(&mut self, dice: &mut Dice) -> Vec<(Uuid, Grants)> {
         let mut roles = Vec::new();
         for _ in 0..3 {
             let role = self.make("role", &[("name", Value::text("R"))]).await;
@@ -188,11 +188,7 @@ impl World {
         roles
     }
 
-    async fn give_roles(
-        &mut self,
-        dice: &mut Dice,
-        roles: &[(Uuid, BTreeMap<(usize, Action), Depth>)],
-    ) {
+    async fn give_roles(&mut self, dice: &mut Dice, roles: &[(Uuid, Grants)]) {
         let root = self.house.pipeline.organization().business_unit;
         for holder in self.principals() {
             let unit = self.users.get(&holder).or_else(|| self.teams.get(&holder)).copied();
