@@ -149,8 +149,7 @@ impl Encoder {
             Some(_) => (None, false),
         };
         let key = key.or(id.map(TargetKey::Id)).unwrap_or_default();
-        let target =
-            Target { key, cells: std::mem::take(cells), binds: Vec::new(), expected_version: None };
+        let target = Target { key, cells: std::mem::take(cells), ..Target::default() };
         self.scratch.clear();
         let written = wire::targets::encode(
             &mut self.scratch,

@@ -238,6 +238,8 @@ codes! {
     INVALID_ENTITY_SET_NAME = 0x8006_089b, "InvalidEntitySetName";
     /// The alternate key is ambiguous.
     MULTIPLE_RECORDS_FOUND_BY_ENTITY_KEY = 0x8006_089d, "MultipleRecordsFoundByEntityKey";
+    /// A file is too large for its column.
+    FILE_TOO_LARGE = 0x8004_4a02, "AttachmentInvalidFileSize";
     /// The table's changes cannot be followed.
     CHANGE_TRACKING_NOT_ENABLED = 0x8007_2491, "ChangeTrackingNotEnabledForEntity";
     /// The execution time of a user's requests is used up.

@@ -8,6 +8,7 @@ mod catalog;
 mod choice;
 pub mod code;
 mod define;
+mod derived;
 mod fault;
 mod fold;
 mod label;
@@ -26,6 +27,7 @@ pub use define::{
     GlobalChoiceKey, NewColumn, NewGlobalChoice, NewKey, NewLookup, NewManyToMany,
     NewManyToManyEnd, NewRelationship, NewTable, OptionChange, OptionsOf,
 };
+pub use derived::{NAMESPACE, derived_id, privilege_actions, privilege_id};
 pub use fault::{Failure, Fault};
 pub use fold::{fold, fold_part};
 pub use label::{Label, LocalizedText};

@@ -84,6 +84,8 @@ pub struct Target {
     pub binds: Vec<Bind>,
     /// The version that the record must have, from `@odata.etag` or `If-Match`.
     pub expected_version: Option<i64>,
+    /// Values that the service itself gives with an update, in columns that callers may not write.
+    pub given: Vec<Cell>,
 }
 
 /// A column and its value.

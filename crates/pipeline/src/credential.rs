@@ -160,7 +160,7 @@ fn table(context: &Context) -> Result<&Arc<Table>, Fault> {
 }
 
 fn named(id: Uuid, cells: Vec<Cell>) -> Target {
-    Target { key: TargetKey::Id(id), cells, binds: Vec::new(), expected_version: None }
+    Target { key: TargetKey::Id(id), cells, ..Target::default() }
 }
 
 fn targets(table: &Table, credentials: &[Credential]) -> Vec<Target> {

@@ -13,7 +13,7 @@ mod files;
 mod lookups;
 pub(crate) mod many_to_many;
 mod names;
-mod remove;
+pub(crate) mod remove;
 pub(crate) mod system;
 
 pub use choices::next_value as next_option_value;
@@ -102,15 +102,14 @@ pub(crate) fn privilege_of(definition: &Definition) -> &'static str {
     }
 }
 
-/// Plans a change of definitions. `filters` are the `sdkmessagefilter` rows that there are, where a table
-/// is dropped.
+/// Plans a change of definitions. `there` are the rows about tables that there are, where some are dropped.
 #[expect(clippy::too_many_lines, reason = "one arm per definition")]
 pub(crate) fn plan(
     context: &Context,
     organization: Organization,
     ids: &IdSource,
     definition: Definition,
-    filters: &[Uuid],
+    there: &[Uuid],
 ) -> Result<Plan, Fault> {
     let fresh = Fresh { ids, context };
     let mut dropped = Vec::new();
@@ -192,7 +191,7 @@ pub(crate) fn plan(
         }
         Definition::DropTable(table) => {
             let gone = remove::table(&context.catalog, &table, &mut change.ops)?;
-            remove::rows(&mut change, &gone, filters);
+            remove::rows(&mut change, &gone, there);
             dropped = gone.tables;
             (Vec::new(), table.logical_name.clone())
         }
@@ -206,7 +205,7 @@ pub(crate) fn plan(
         }
         Definition::DropRelationship(id) => {
             let gone = remove::relationship(&context.catalog, id, &mut change.ops)?;
-            remove::rows(&mut change, &gone, filters);
+            remove::rows(&mut change, &gone, there);
             dropped = gone.tables;
             (Vec::new(), Box::default())
         }

@@ -285,8 +285,7 @@ fn write(name: MessageName, table: &Arc<Table>, id: Uuid, values: &[(&str, Value
     let target = Target {
         key: TargetKey::Id(id),
         cells: values.iter().filter_map(cell).collect(),
-        binds: Vec::new(),
-        expected_version: None,
+        ..Target::default()
     };
     Write { name, table: table.clone(), targets: vec![target], condition: Condition::Any }
 }

@@ -275,7 +275,7 @@ pub fn target(
         .into_iter()
         .filter_map(|(name, value)| Some(Cell { column: table.index_of(name)?, value }))
         .collect();
-    Target { key: TargetKey::Id(id), cells, binds: Vec::new(), expected_version }
+    Target { key: TargetKey::Id(id), cells, expected_version, ..Target::default() }
 }
 
 /// A write without a condition on its existence.

@@ -4,7 +4,6 @@
 //! Not here: who has them (`rights`), their rows (`seed`).
 //! Invariant: a privilege's id follows from its name, so that every node derives the same.
 
-use crate::define::columns::derived_id;
 use model::{Ownership, TableDefinition, Uuid};
 
 /// What a table privilege allows, and what a share gives.
@@ -222,7 +221,7 @@ fn is_there(table: &TableDefinition, action: Action) -> bool {
 
 /// The id of a privilege.
 pub fn id(name: &str) -> Uuid {
-    derived_id(&format!("privilege {name}"))
+    model::privilege_id(name)
 }
 
 /// A privilege as its row shows it.

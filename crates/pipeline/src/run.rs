@@ -571,12 +571,12 @@ impl Pipeline {
         solution: Option<Solution>,
     ) -> Result<Reply, Error> {
         self.refuse_elastic_without_store(&definition)?;
-        let filters = self.filters_of_dropped(context, &definition).await?;
+        let there = self.rows_about_dropped(context, &definition).await?;
         if let Some(solution) = &solution {
             solution::check(solution, &definition)?;
         }
         let kind = solution::component(&definition);
-        let mut plan = define::plan(context, self.organization, &self.ids, definition, &filters)?;
+        let mut plan = define::plan(context, self.organization, &self.ids, definition, &there)?;
         if let Some(solution) = &solution {
             let rows =
                 solution::rows(context, self.organization, &self.ids, (solution, kind), &plan.made);
@@ -605,44 +605,58 @@ impl Pipeline {
         Ok(solution::of_row(&page.cells, name)?)
     }
 
-    /// The `sdkmessagefilter` rows of tables that a definition may drop.
-    async fn filters_of_dropped(
+    /// Ids of the rows of system tables that are about tables which a definition may drop.
+    async fn rows_about_dropped(
         &self,
         context: &Context,
         definition: &Definition,
     ) -> Result<Vec<Uuid>, Error> {
-        let names: Vec<Value> = match definition {
+        let catalog = &context.catalog;
+        let intersect = |many: &Arc<model::ManyToMany>| catalog.table(&many.intersect_table);
+        let tables: Vec<&Arc<Table>> = match definition {
             Definition::DropTable(table) => {
-                let pairs = context.catalog.many_to_many_of(&table.logical_name);
-                let pairs = pairs.map(|many| Value::Text(many.intersect_table.clone()));
-                pairs.chain([Value::Text(table.logical_name.clone())]).collect()
+                let pairs = catalog.many_to_many_of(&table.logical_name);
+                pairs.filter_map(intersect).chain([table]).collect()
             }
             Definition::DropRelationship(id) => {
-                let mut pairs = context.catalog.many_to_many().iter();
+                let mut pairs = catalog.many_to_many().iter();
                 let pairs = pairs.find(|many| many.metadata_id == *id);
-                pairs.map(|many| Value::Text(many.intersect_table.clone())).into_iter().collect()
+                pairs.and_then(intersect).into_iter().collect()
             }
             _ => Vec::new(),
         };
-        let Some(table) = context.catalog.table("sdkmessagefilter").filter(|_| !names.is_empty())
-        else {
-            return Ok(Vec::new());
-        };
-        let Some(of) = table.index_of("primaryobjecttypecode") else { return Ok(Vec::new()) };
-        let key = ColumnRef::root(table.primary_key);
-        let query = BoundQuery {
-            catalog: context.catalog.clone(),
-            table: table.clone(),
-            joins: Vec::new(),
-            columns: vec![key],
-            filter: Some(Filter::In { column: ColumnRef::root(of), values: names, negated: false }),
-            order: vec![Order { column: key, descending: false }],
-            paging: Paging { size: PRINCIPALS_PER_QUERY, after: None, skip: 0, look_ahead: false },
-            count_max: None,
-            shape: query::Shape::default(),
-        };
-        let page = self.read(&query).await?;
-        Ok(page.cells.iter().filter_map(Value::as_id).collect())
+        let about: Vec<(&str, Uuid)> =
+            tables.iter().flat_map(|table| define::remove::about(table)).collect();
+        let mut there = Vec::new();
+        // Two tables, whatever is dropped.
+        for name in ["sdkmessagefilter", "privilege"] {
+            let ids = about.iter().filter(|(of, _)| *of == name).map(|(_, id)| *id);
+            let Some(table) = catalog.table(name) else { continue };
+            let values: Vec<Value> = ids.map(Value::Guid).collect();
+            if values.is_empty() {
+                continue;
+            }
+            let key = ColumnRef::root(table.primary_key);
+            let query = BoundQuery {
+                catalog: catalog.clone(),
+                table: table.clone(),
+                joins: Vec::new(),
+                columns: vec![key],
+                paging: Paging {
+                    size: u32::try_from(values.len()).unwrap_or(u32::MAX),
+                    after: None,
+                    skip: 0,
+                    look_ahead: false,
+                },
+                filter: Some(Filter::In { column: key, values, negated: false }),
+                order: vec![Order { column: key, descending: false }],
+                count_max: None,
+                shape: query::Shape::default(),
+            };
+            let page = self.read(&query).await?;
+            there.extend(page.cells.iter().filter_map(Value::as_id));
+        }
+        Ok(there)
     }
 
     /// Forgets the rows of elastic tables that are gone. Their numbers are not given again: what stays

@@ -1,10 +1,11 @@
 //! The system tables and the rows that every organisation starts with.
 //!
-//! In reading order: [`tables`] (definitions), [`kept`] (the one that callers never see), [`rows`]
+//! In reading order: [`tables`] and `activities` (definitions), [`kept`] (the one that callers never see), [`rows`]
 //! (rows), this file (one schema change of all).
 //! Source: the seed tables of `metadata.md`. Invariant: everything here is derived from the
 //! organisation's id, so that two nodes that start at once plan the same change.
 
+mod activities;
 pub(crate) mod kept;
 pub(crate) mod rows;
 pub(crate) mod security;

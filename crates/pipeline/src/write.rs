@@ -9,6 +9,7 @@ use crate::check;
 use crate::fault;
 use crate::ids::IdSource;
 use crate::message::{Condition, Write};
+use crate::note;
 use crate::run::{Authority, Context, Organization};
 use crate::seed::{self, Writable};
 use model::{
@@ -262,8 +263,9 @@ impl<'a> Plan<'a> {
         let mut keys = self.row_keys(&targets, self.name == MessageName::Update)?.into_iter();
         let Drafted { rows: planned, refused } = self.each(targets, |target| {
             let key = keys.next().expect("one key was read per target");
-            let (Prepared { cells, binds, .. }, refused) =
+            let (Prepared { mut cells, binds, .. }, refused) =
                 self.prepared(target.cells, target.binds);
+            cells.extend(target.given);
             let expected_version = target.expected_version;
             (UpdateRow { key, cells, binds, expected_version }, refused)
         });
@@ -483,6 +485,9 @@ impl<'a> Plan<'a> {
             }
         }
         self.complete_state(&mut prepared, state, status)?;
+        if &*self.table.logical_name == note::TABLE {
+            note::complete(self.table, &mut prepared)?;
+        }
         if creates && has_money && !has_currency {
             self.default_currency(&mut prepared);
         }
@@ -613,6 +618,9 @@ pub(crate) fn insert_constants(
             },
             ("ownerid", ColumnKind::Lookup { kind: LookupKind::Owner, .. }) => {
                 lookup(seed::SYSTEM_USER, caller.user)
+            }
+            ("activitytypecode", ColumnKind::TableName) if table.is_activity => {
+                Value::Text(table.logical_name.clone())
             }
             ("owningbusinessunit", _) => lookup(seed::BUSINESS_UNIT, caller.business_unit),
             ("organizationid", ColumnKind::Lookup { .. }) => {

@@ -232,6 +232,9 @@ async fn forget(pipeline: Arc<Pipeline>, stop: CancellationToken) {
         if let Err(fault) = pipeline.forget_deleted(clock::now()).await {
             tracing::warn!(code = %fault.code, log = fault.log, "forgetting deleted rows failed");
         }
+        if let Err(error) = pipeline.forget_pieces(clock::now()).await {
+            tracing::warn!(%error, "forgetting pieces of files failed");
+        }
     }
 }
 

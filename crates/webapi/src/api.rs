@@ -10,7 +10,8 @@ use crate::request::{self, Bounds, Request};
 use crate::route::{self, Route};
 use crate::usage::Usage;
 use crate::{
-    Settings, batch, bulk, bulk_delete, cors, functions, metadata, records, response, rights,
+    Settings, batch, blocks, bulk, bulk_delete, cors, functions, metadata, records, response,
+    rights,
 };
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
@@ -363,6 +364,9 @@ pub(crate) fn refused(error: pipeline::Error) -> Problem {
 
 async fn dispatch(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
     let route = route::resolve(attempt.request, &attempt.context.catalog)?;
+    if !matches!(route, Route::File(..)) {
+        attempt.request.refuse_other_kinds()?;
+    }
     match route {
         Route::Service => functions::service_document(attempt),
         Route::Model => metadata::model(attempt),
@@ -373,6 +377,10 @@ async fn dispatch(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
         Route::RawProperty(address, column) => {
             records::raw_property(attempt, &address, column).await
         }
+        Route::File(address, column, raw) => {
+            records::files::file(attempt, &address, column, raw).await
+        }
+        Route::Blocks(message) => blocks::call(attempt, message).await,
         Route::Link(address, navigation) => records::link(attempt, &address, &navigation).await,
         Route::Navigated(address, navigation) => {
             records::navigated(attempt, &address, &navigation).await

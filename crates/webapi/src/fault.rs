@@ -150,6 +150,25 @@ impl Problem {
         .hint(format!("a request body may have {bytes_max} bytes"))
     }
 
+    /// 400 for a file over the limit of its column.
+    pub(crate) fn file_too_large(kilobytes_max: u32) -> Self {
+        let text = "Attachment file size is too big.";
+        Self::new(StatusCode::BAD_REQUEST, code::FILE_TOO_LARGE, text)
+            .hint(format!("the column takes files up to {kilobytes_max} KB"))
+    }
+
+    /// 404 for a file that nothing holds.
+    pub(crate) fn no_file() -> Self {
+        let text = "The file Does Not Exist";
+        Self::new(StatusCode::NOT_FOUND, code::OBJECT_DOES_NOT_EXIST, text)
+    }
+
+    /// 416 for a range outside of a file.
+    pub(crate) fn range(size: u64) -> Self {
+        let text = format!("The range is not within the {size} bytes that the file has.");
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, code::INVALID_ARGUMENT, text)
+    }
+
     /// 503 when too much is going on.
     pub(crate) fn busy() -> Self {
         Self::new(

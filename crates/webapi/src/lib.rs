@@ -13,6 +13,7 @@
 mod api;
 mod arguments;
 mod batch;
+mod blocks;
 mod bulk;
 mod bulk_delete;
 mod cors;

@@ -2,7 +2,7 @@
 //!
 //! In reading order: `read` (one record, a page, a count), `children` (lists inside records),
 //! `changes` (what has changed since), `write` (create, PATCH, delete),
-//! `deep` (a create with what it brings along), `property` (single values), `link` (`$ref` of a lookup), `members` (`$ref` of a
+//! `deep` (a create with what it brings along), `files` (bytes), `property` (single values), `link` (`$ref` of a lookup), `members` (`$ref` of a
 //! collection), `navigate` (reading through navigation properties), `names` (what lookups are called),
 //! `fetch_xml`, `apply` and `sql` (other query languages, answered by `listed`),
 //! `partition` (elastic tables). Not here: bulk actions.
@@ -12,6 +12,7 @@ mod changes;
 mod children;
 mod deep;
 mod fetch_xml;
+pub(crate) mod files;
 mod link;
 mod listed;
 mod members;
@@ -28,7 +29,7 @@ pub(crate) use members::{Members, member_links, replace};
 pub(crate) use names::first_name;
 pub(crate) use navigate::navigated;
 pub(crate) use partition::addressed;
-pub(crate) use property::{json, property, raw_property};
+pub(crate) use property::{fetch_alone as property_of, json, property, raw_property};
 pub(crate) use read::{count, page_of};
 pub(crate) use write::{Prepared, Shown};
 
@@ -90,6 +91,9 @@ fn prepare_at_once(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, Pro
         Route::Property(address, column) => property::prepare(attempt, address, *column),
         Route::Link(address, navigation) => link::prepare(attempt, address, navigation),
         Route::MemberLinks(..) => Err(Problem::unexpected()),
+        Route::File(..) | Route::Blocks(_) => {
+            Err(Problem::not_implemented("Sending and deleting files in a change set"))
+        }
         Route::Members(..) => {
             Err(Problem::not_implemented("Replacing the members of a collection in a change set"))
         }

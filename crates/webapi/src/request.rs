@@ -40,6 +40,10 @@ pub(crate) struct Request {
     pub(crate) parameters: Parameters,
     /// Targets of the messages that it ran, for the entitlement numbers.
     pub(crate) items: AtomicU64,
+    /// What goes with the bytes of a file.
+    pub(crate) transfer: Transfer,
+    /// The kind of the body, where it is not JSON.
+    not_json: Option<String>,
     pub(crate) body: Bytes,
     /// `https://host/api/data/v9.2/`, as the client addressed it.
     pub(crate) root: String,
@@ -145,9 +149,10 @@ pub(crate) fn read(incoming: Incoming, prefer: Prefer, bounds: Bounds) -> Result
         settings: OnceLock::new(),
     };
     let parameters = parameters::read(&headers, options.get("tag"))?;
-    if !body.is_empty() {
-        check_kind(&headers)?;
-    }
+    let not_json = match body.is_empty() {
+        true => None,
+        false => kind_but_json(&headers)?,
+    };
     let strong = is_strong(&headers);
     Ok(Request {
         method: if method == Method::HEAD { Method::GET } else { method },
@@ -165,6 +170,8 @@ pub(crate) fn read(incoming: Incoming, prefer: Prefer, bounds: Bounds) -> Result
         solution: text(&headers, headers::MSCRM_SOLUTION_UNIQUE_NAME).map(str::to_owned),
         parameters,
         items: AtomicU64::new(0),
+        transfer: Transfer::read(&headers),
+        not_json,
         body,
         caller,
         impersonated,
@@ -216,16 +223,50 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A body is JSON, in plain bytes. No kind at all passes for JSON.
-fn check_kind(headers: &HeaderMap) -> Result<(), Problem> {
+/// The kind of a body in plain bytes, if it is not JSON. No kind at all passes for JSON.
+fn kind_but_json(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     check_encoding(headers)?;
-    let Some(kind) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let Some(kind) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
     let kind = kind.to_str().unwrap_or("?");
     let media = kind.split(';').next().unwrap_or_default().trim();
-    if media.eq_ignore_ascii_case("application/json") || media.is_empty() {
-        return Ok(());
+    let is_json = media.eq_ignore_ascii_case("application/json") || media.is_empty();
+    Ok((!is_json).then(|| media.to_owned()))
+}
+
+impl Request {
+    /// Refuses a body that is not JSON. What takes the bytes of a file does not ask.
+    pub(crate) fn refuse_other_kinds(&self) -> Result<(), Problem> {
+        self.not_json.as_deref().map_or(Ok(()), |kind| Err(Problem::media_type(kind)))
     }
-    Err(Problem::media_type(media))
+}
+
+/// Headers of the upload and the download of files.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    /// `x-ms-file-name`
+    pub(crate) file_name: Option<String>,
+    /// `x-ms-transfer-mode: chunked`
+    pub(crate) chunked: bool,
+    /// `Content-Range`
+    pub(crate) content_range: Option<String>,
+    /// `Range`
+    pub(crate) range: Option<String>,
+    /// `Content-Type`
+    pub(crate) content_type: Option<String>,
+}
+
+impl Transfer {
+    fn read(headers: &HeaderMap) -> Self {
+        let owned = |name: &str| text(headers, name).map(str::to_owned);
+        Self {
+            file_name: owned(headers::FILE_NAME),
+            chunked: text(headers, headers::TRANSFER_MODE)
+                .is_some_and(|mode| mode.eq_ignore_ascii_case("chunked")),
+            content_range: owned(header::CONTENT_RANGE.as_str()),
+            range: owned(header::RANGE.as_str()),
+            content_type: owned(header::CONTENT_TYPE.as_str()),
+        }
+    }
 }
 
 /// A body comes in plain bytes.

@@ -37,6 +37,11 @@ pub(crate) fn text(body: String) -> Response<Bytes> {
     with_body(StatusCode::OK, TEXT, body.into_bytes())
 }
 
+/// Plain bytes of a kind.
+pub(crate) fn bytes(status: StatusCode, kind: &str, body: Vec<u8>) -> Response<Bytes> {
+    with_body(status, value(kind), body)
+}
+
 /// The answers to a batch.
 pub(crate) fn multipart(status: StatusCode, kind: &str, body: Vec<u8>) -> Response<Bytes> {
     with_body(status, value(kind), body)
@@ -74,6 +79,15 @@ pub(crate) fn put_address(response: &mut Response<Bytes>, address: &str) {
 /// Adds a header, escaping what a header cannot hold.
 pub(crate) fn put(response: &mut Response<Bytes>, name: HeaderName, text: &str) {
     response.headers_mut().insert(name, value(text));
+}
+
+/// Adds a header with a name of a file, in the one byte per character that readers of headers take it for;
+/// escaped where that does not do.
+pub(crate) fn put_name(response: &mut Response<Bytes>, name: HeaderName, text: &str) {
+    let latin: Option<Vec<u8>> =
+        text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect();
+    let narrow = latin.and_then(|bytes| HeaderValue::from_bytes(&bytes).ok());
+    response.headers_mut().insert(name, narrow.unwrap_or_else(|| value(text)));
 }
 
 /// Adds what was honoured of the caller's preferences.

@@ -3,10 +3,12 @@
 //! Not here: verbs (each area checks its own), options, bodies. Names are case-sensitive.
 //! Invariant: what the platform has and this service has not is told apart from what neither has.
 
+use crate::blocks::BlockMessage;
 use crate::fault::{self, Payload, Problem};
 use crate::metadata::{Operation, Place};
 use crate::path::Segment;
 use crate::records::Members;
+use crate::records::files::is_file;
 use crate::request::Request;
 use crate::rights::{Bound, Sharing};
 use http::Method;
@@ -32,6 +34,10 @@ pub(crate) enum Route {
     Property(Address, ColumnIndex),
     /// The same as plain text.
     RawProperty(Address, ColumnIndex),
+    /// The bytes of a file or image; or, as plain bytes, by `/$value`.
+    File(Address, ColumnIndex, bool),
+    /// A message about blocks of files.
+    Blocks(BlockMessage),
     /// The link of a lookup, by its navigation property.
     Link(Address, String),
     /// What lies behind a navigation property of a record; read only.
@@ -102,7 +108,7 @@ pub(crate) enum Function {
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// First segments that the platform has and this service has not yet.
-const ABSENT: [&str; 16] = [
+const ABSENT: [&str; 10] = [
     "RetrieveAllEntities",
     "RetrieveEntity",
     "Merge",
@@ -112,12 +118,6 @@ const ABSENT: [&str; 16] = [
     "RetrievePrincipalAccess",
     "RetrieveAadUserRoles",
     "InitializeFrom",
-    "InitializeFileBlocksUpload",
-    "UploadBlock",
-    "CommitFileBlocksUpload",
-    "InitializeFileBlocksDownload",
-    "DownloadBlock",
-    "DeleteFile",
     "principals",
 ];
 
@@ -166,6 +166,11 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
             end(rest)?;
             return Ok(Route::BulkDelete);
         }
+        _ if BlockMessage::named(short).is_some() && first.key.is_none() => {
+            end(rest)?;
+            let message = BlockMessage::named(short).ok_or_else(|| Problem::no_segment(short))?;
+            return Ok(Route::Blocks(message));
+        }
         _ if first.key.is_none() && Sharing::named(short).is_some() => {
             end(rest)?;
             let sharing = Sharing::named(short).unwrap_or(Sharing::Grant);
@@ -207,9 +212,12 @@ fn of_table(
         return Err(bound(&next.name, catalog));
     }
     if next.key.is_none()
-        && let Some(column) = table.index_of_value(&next.name)
+        && let Some(column) = table.index_of_value(&next.name).or_else(|| file(table, &next.name))
     {
+        let is_file = is_file(&table.column(column).kind);
         return match rest {
+            [] if is_file => Ok(Route::File(address, column, false)),
+            [last] if is_file && last.name == "$value" => Ok(Route::File(address, column, true)),
             [] => Ok(Route::Property(address, column)),
             [last] if last.name == "$value" => Ok(Route::RawProperty(address, column)),
             [other, ..] => Err(Problem::no_segment(&other.name)),
@@ -299,6 +307,12 @@ fn of_collection(
         }
         [other, ..] => Err(Problem::no_segment(&other.name)),
     }
+}
+
+/// A file or image column whose name is written in another case.
+fn file(table: &Table, name: &str) -> Option<ColumnIndex> {
+    let column = table.index_of(&name.to_lowercase())?;
+    is_file(&table.column(column).kind).then_some(column)
 }
 
 /// Drops a cast to the table's own type, which changes nothing.

@@ -7,13 +7,7 @@ use model::{
     Label, LookupKind, LookupTarget, RequiredLevel, TextFormat, Uuid,
 };
 
-/// Namespace of ids that are derived from names, so that every node and run derives the same.
-pub(crate) const NAMESPACE: Uuid = Uuid::from_u128(0x5eaf_0000_0000_5000_8000_0000_0000_0001);
-
-/// The id of a named thing.
-pub(crate) fn derived_id(name: &str) -> Uuid {
-    Uuid::new_v5(&NAMESPACE, name.as_bytes())
-}
+pub(crate) use model::derived_id;
 
 /// A column that callers may read and write; number and ids are given when it joins a table.
 pub(crate) fn column(schema_name: &str, display_name: &str, kind: ColumnKind) -> Column {

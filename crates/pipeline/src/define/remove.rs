@@ -3,7 +3,6 @@
 //! Source: `metadata.md` 4.7, 5.5, 6.5, 8. Not here: rows of the dropped tables (the stores').
 //! Invariant: nothing that stays names what is gone; what the system made is never dropped.
 
-use crate::privilege;
 use crate::seed::filter_ids;
 use model::{
     Catalog, Column, ColumnIndex, ColumnKind, Computed, Fault, KeyIndex, ManyToMany, OneToMany,
@@ -214,35 +213,30 @@ pub(super) fn key(table: &Table, key: KeyIndex, ops: &mut Vec<SchemaOp>) -> Resu
     Ok(())
 }
 
-/// Adds the deletes of rows of system tables that are about the dropped tables.
-///
-/// `filters` are the `sdkmessagefilter` rows that there are; deleting one that is not there fails.
-pub(super) fn rows(change: &mut SchemaChange, dropped: &Dropped, filters: &[Uuid]) {
-    privileges(change, dropped);
-    let Some(filter) = change.catalog.table("sdkmessagefilter") else { return };
-    let names = dropped.tables.iter().map(|table| &*table.logical_name);
-    let wanted: Vec<Uuid> = names.flat_map(filter_ids).collect();
-    let rows: Vec<DeleteRow> = filters
-        .iter()
-        .filter(|id| wanted.contains(id))
-        .map(|id| DeleteRow { key: RowKey::Id(*id), expected_version: None })
-        .collect();
-    if !rows.is_empty() {
-        change.rows.push(WriteOp::Delete(Delete { table: Arc::clone(filter), rows }));
-    }
+/// Ids of the rows of system tables that are about a table, each with the table that it may stand in.
+pub(crate) fn about(table: &TableDefinition) -> Vec<(&'static str, Uuid)> {
+    let filters = filter_ids(&table.logical_name).map(|id| ("sdkmessagefilter", id));
+    let privileges = model::privilege_actions(table).iter().map(|action| {
+        ("privilege", model::privilege_id(&format!("prv{action}{}", table.schema_name)))
+    });
+    filters.chain(privileges).collect()
 }
 
-/// Adds the deletes of the dropped tables' privileges; what roles hold of them goes along.
-fn privileges(change: &mut SchemaChange, dropped: &Dropped) {
-    let Some(table) = change.catalog.table("privilege") else { return };
-    let all = dropped.tables.iter().flat_map(|table| privilege::of_table(table));
-    let rows: Vec<DeleteRow> = all
-        .map(|privilege| DeleteRow {
-            key: RowKey::Id(privilege::id(&privilege.name)),
-            expected_version: None,
-        })
-        .collect();
-    if !rows.is_empty() {
-        change.rows.push(WriteOp::Delete(Delete { table: Arc::clone(table), rows }));
+/// Adds the deletes of rows of system tables that are about the dropped tables. What roles hold of their
+/// privileges goes with them.
+///
+/// `there` are the rows that there are; deleting one that is not there fails.
+pub(super) fn rows(change: &mut SchemaChange, dropped: &Dropped, there: &[Uuid]) {
+    for name in ["sdkmessagefilter", "privilege"] {
+        let Some(table) = change.catalog.table(name) else { continue };
+        let all = dropped.tables.iter().flat_map(|dropped| about(dropped));
+        let rows: Vec<DeleteRow> = all
+            .filter(|(of, id)| *of == name && there.contains(id))
+            .map(|(_, id)| DeleteRow { key: RowKey::Id(id), expected_version: None })
+            .collect();
+        if !rows.is_empty() {
+            let table = Arc::clone(table);
+            change.rows.push(WriteOp::Delete(Delete { table, rows }));
+        }
     }
 }

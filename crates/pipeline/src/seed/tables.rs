@@ -2,6 +2,7 @@
 
 mod security;
 
+use super::activities;
 use crate::define::columns::{
     boolean, choice, column, computed, date_only, date_time, decimal, derived_id, double, integer,
     lookup, memo, money, push, read_only, state, status, text,
@@ -41,9 +42,13 @@ pub(super) fn all() -> Vec<TableDefinition> {
         solution_component(),
     ];
     (1..)
-        .zip(tables)
+        .zip(tables.into_iter().chain(activities::tables()))
         .map(|(number, mut table)| {
             table.id = TableId(number);
+            if activities::REGARDED.iter().any(|(name, _)| *name == &*table.logical_name) {
+                table.has_notes = true;
+                table.has_activities = true;
+            }
             if !table.is_intersect {
                 system::add_columns(&mut table);
             }
@@ -218,19 +223,21 @@ const HIERARCHIES: [&str; 2] = ["account_parent_account", "user_parent_user"];
 
 /// Relationships that are not those of the system columns.
 pub(super) fn relationships() -> impl Iterator<Item = OneToMany> {
-    RELATIONSHIPS.iter().map(|(name, referenced, referencing, lookup, navigation, delete)| {
-        OneToMany {
-            is_hierarchical: HIERARCHIES.contains(name),
-            ..system::one_to_many(
-                (*name).to_owned(),
-                referenced,
-                referencing,
-                lookup,
-                navigation,
-                *delete,
-            )
-        }
-    })
+    let own =
+        RELATIONSHIPS.iter().map(|(name, referenced, referencing, lookup, navigation, delete)| {
+            OneToMany {
+                is_hierarchical: HIERARCHIES.contains(name),
+                ..system::one_to_many(
+                    (*name).to_owned(),
+                    referenced,
+                    referencing,
+                    lookup,
+                    navigation,
+                    *delete,
+                )
+            }
+        });
+    own.chain(activities::relationships())
 }
 
 /// A many-to-many relationship of the seed: name, intersect table, and the two sides with their columns.
@@ -273,12 +280,12 @@ pub(super) fn many_to_many() -> impl Iterator<Item = ManyToMany> {
 }
 
 /// A table with its primary key; columns are appended in the order in which they are listed.
-struct Builder {
-    table: TableDefinition,
+pub(super) struct Builder {
+    pub(super) table: TableDefinition,
 }
 
 impl Builder {
-    fn new(
+    pub(super) fn new(
         schema_name: &str,
         set: &str,
         object_type_code: i32,
@@ -321,29 +328,47 @@ impl Builder {
         }
     }
 
-    fn add(&mut self, column: Column) -> ColumnIndex {
+    /// Calls the primary key otherwise.
+    pub(super) fn keyed(mut self, schema_name: &str) -> Self {
+        let key = &mut self.table.columns[usize::from(self.table.primary_key.0)];
+        key.schema_name = schema_name.into();
+        key.logical_name = schema_name.to_lowercase().into();
+        self
+    }
+
+    pub(super) fn add(&mut self, column: Column) -> ColumnIndex {
         push(&mut self.table.columns, &self.table.logical_name, column)
     }
 
     /// The column that names a record.
-    fn name(mut self, schema_name: &str, display: &str, max_length: u32) -> Self {
+    pub(super) fn name(mut self, schema_name: &str, display: &str, max_length: u32) -> Self {
         let index = self.add(column(schema_name, display, text(max_length)));
         self.table.primary_name = Some(index);
         self
     }
 
-    fn with(mut self, schema_name: &str, display: &str, kind: ColumnKind) -> Self {
+    pub(super) fn with(mut self, schema_name: &str, display: &str, kind: ColumnKind) -> Self {
         self.add(column(schema_name, display, kind));
         self
     }
 
-    fn with_read_only(mut self, schema_name: &str, display: &str, kind: ColumnKind) -> Self {
+    pub(super) fn with_read_only(
+        mut self,
+        schema_name: &str,
+        display: &str,
+        kind: ColumnKind,
+    ) -> Self {
         self.add(read_only(schema_name, display, kind));
         self
     }
 
     /// A lookup that a relationship with cascades follows, so that it is indexed.
-    fn with_lookup(mut self, schema_name: &str, display: &str, targets: &[(&str, &str)]) -> Self {
+    pub(super) fn with_lookup(
+        mut self,
+        schema_name: &str,
+        display: &str,
+        targets: &[(&str, &str)],
+    ) -> Self {
         let mut lookup = column(schema_name, display, lookup(LookupKind::Plain, targets));
         lookup.is_indexed = true;
         self.add(lookup);
@@ -398,7 +423,7 @@ impl Builder {
             .with("Address1_Longitude", "Address 1: Longitude", double())
     }
 
-    fn done(self) -> TableDefinition {
+    pub(super) fn done(self) -> TableDefinition {
         self.table
     }
 }

@@ -157,6 +157,7 @@ impl Batch<'_> {
         }
         let request = self.request(operation, known)?;
         let route = route::resolve(&request, &context.catalog)?;
+        request.refuse_other_kinds()?;
         let mut prepared = records::prepare(&self.of(&request, context), &route).await?;
         if prepared.write.name == MessageName::Create
             && let [target] = prepared.write.targets.as_mut_slice()

@@ -118,7 +118,7 @@ pub(super) async fn fetch(
 }
 
 /// The value of one column of a record, whatever the options of the request are for.
-pub(super) async fn fetch_alone(
+pub(crate) async fn fetch_alone(
     attempt: &Attempt<'_>,
     address: &Address,
     column: ColumnIndex,

@@ -287,7 +287,7 @@ async fn headers_of_the_batch_hold_only_where_the_contract_says_so() {
     let unknown = made.replace("Content-Type: application/json", "MSCRM.Unknown: 1");
     check(&service, HEAD, &[unknown], 501, "501 0x80040219").await;
     let caller = format!("{HEAD}\nCallerObjectId: 11111111-2222-4333-8444-555555555501");
-    check(&service, &caller, std::slice::from_ref(&made), 501, "501 0x80040219").await;
+    check(&service, &caller, std::slice::from_ref(&made), 403, "403 0x80072560").await;
     check(&service, &format!("{HEAD}\nIf-None-Match: null"), &[made], 200, "204").await;
 }
 

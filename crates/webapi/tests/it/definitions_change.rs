@@ -430,3 +430,18 @@ async fn a_new_definition_is_shown_where_that_is_preferred() {
     assert!(made.header("odata-entityid").contains("/Attributes("));
     assert_eq!(made.header("preference-applied"), "return=representation");
 }
+
+#[tokio::test]
+async fn a_table_tells_its_privileges() {
+    let service = Service::with_crates().await;
+    let got = get(&service, &format!("{CRATES}?$select=Privileges")).await;
+    let all = got["Privileges"].as_array().expect("privileges");
+    assert_eq!(all.len(), 8);
+    assert_eq!(all[0]["Name"], "prvCreatenew_Crate");
+    assert_eq!(all[0]["PrivilegeType"], "Create");
+    let id = all[0]["PrivilegeId"].as_str().expect("an id");
+    assert_eq!(id, model::privilege_id("prvCreatenew_Crate").to_string());
+    let pairs =
+        get(&service, "/EntityDefinitions(LogicalName='teamroles')?$select=Privileges").await;
+    assert_eq!(pairs["Privileges"], json!([]));
+}

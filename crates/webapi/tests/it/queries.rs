@@ -50,7 +50,7 @@ async fn the_fiscal_calendar_is_that_of_the_organisation_at_the_time() {
     let organization = service.ok("GET /organizations?$select=organizationid", "").await;
     let id = organization.column("organizationid").remove(0);
     let annual = r#"{"fiscalperiodtype":2000,"fiscalcalendarstart":"2000-12-01T00:00:00Z"}"#;
-    service.ok(&format!("PATCH /organizations({id})"), annual).await;
+    service.ok(&format!("PATCH /organizations({id})\nIf-Match: *"), annual).await;
     check(&service, &function("InFiscalPeriod", ",PropertyValue=4"), &[]).await;
     check(&service, &function("InFiscalPeriod", ",PropertyValue=1"), &["n000"]).await;
     check(&service, &function("InFiscalYear", ",PropertyValue=2022"), &["n000"]).await;

@@ -164,7 +164,7 @@ fn joined(columns: Vec<NewColumn>) -> Vec<NewColumn> {
     for column in columns {
         let same = |known: &&mut NewColumn| {
             known.schema_name.eq_ignore_ascii_case(&column.schema_name)
-                && (known.is_primary_name || column.is_primary_name)
+                && known.is_primary_name != column.is_primary_name
         };
         match kept.iter_mut().find(same) {
             Some(known) => known.is_primary_name = true,

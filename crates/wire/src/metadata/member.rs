@@ -72,6 +72,8 @@ pub enum Member<'a> {
     Cascade(Cascade),
     /// `AssociatedMenuConfiguration`
     Menu(&'a Menu),
+    /// The privileges of a table.
+    Privileges(&'a Table),
     /// An empty list.
     Nothing,
 }
@@ -158,6 +160,7 @@ impl<'a> Member<'a> {
             Self::GlobalOptions(options) => choice::write_global_options(out, options),
             Self::Cascade(cascade) => relationship::write_cascade(out, *cascade),
             Self::Menu(menu) => relationship::write_menu(out, menu),
+            Self::Privileges(table) => table::write_privileges(out, table),
             Self::Nothing => out.extend_from_slice(b"[]"),
         }
     }

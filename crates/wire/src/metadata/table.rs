@@ -4,6 +4,7 @@
 //! rows. Members of features that are not there read as switched off.
 
 use super::member::Member;
+use crate::json;
 use model::{ColumnKind, Ownership, Table, TableKind, Timestamp, Uuid};
 use std::borrow::Cow;
 
@@ -23,6 +24,34 @@ pub(super) fn time<'a>(at: Option<Timestamp>) -> Member<'a> {
 
 const fn managed<'a>(value: bool, name: &'static str) -> Member<'a> {
     Member::Managed { value, can_be_changed: false, name }
+}
+
+/// Appends the privileges of a table.
+pub(super) fn write_privileges(out: &mut Vec<u8>, table: &Table) {
+    // What users own has every depth; what nobody owns is for all or for none.
+    let (basic, local) = match table.ownership {
+        Ownership::User => (true, true),
+        Ownership::Business => (false, true),
+        Ownership::Organization | Ownership::None => (false, false),
+    };
+    out.push(b'[');
+    for action in model::privilege_actions(table) {
+        let name = format!("prv{action}{}", table.schema_name);
+        json::comma(out);
+        json::display(
+            out,
+            format_args!(
+                "{{\"CanBeBasic\":{basic},\"CanBeDeep\":{local},\"CanBeGlobal\":true,\"CanBeLocal\":{local},\"CanBeEntityReference\":false,\"CanBeParentEntityReference\":false,\"Name\":"
+            ),
+        );
+        json::text(out, &name);
+        out.extend_from_slice(b",\"PrivilegeId\":");
+        json::guid(out, model::privilege_id(&name));
+        out.extend_from_slice(b",\"PrivilegeType\":");
+        json::text(out, action);
+        out.push(b'}');
+    }
+    out.push(b']');
 }
 
 /// The name of an ownership on the wire.
@@ -123,7 +152,7 @@ pub(super) const MEMBERS: &[(&str, Read)] = &[
         let name = table.primary_name.map(|index| &*table.column(index).logical_name);
         Member::text(name)
     }),
-    ("Privileges", |_| Member::Nothing),
+    ("Privileges", |table| Member::Privileges(table)),
     ("RecurrenceBaseEntityLogicalName", |_| Member::Null),
     ("ReportViewName", |table| Member::Text(Cow::Owned(format!("Filtered{}", table.logical_name)))),
     ("SchemaName", |table| Member::text(Some(&table.schema_name))),

@@ -441,6 +441,11 @@ impl<'a> Decoder<'a> {
             self.report(Error::CollectionBind { index, property: name });
             return;
         };
+        if table.kind == TableKind::Elastic || self.table.kind == TableKind::Elastic {
+            let what = "Linking records of elastic tables".to_owned();
+            self.report(Error::Unsupported { what });
+            return;
+        }
         let mut keys = Vec::with_capacity(items.len());
         for item in &items {
             match reference::parse(item, self.catalog) {

@@ -329,6 +329,12 @@ fn tables_that_cannot_be_are_refused_by_member() {
         &format!(r#"{base},"OwnershipType":"UserOwned","Attributes":[{NAME},{NAME}]"#),
         &expect!["definition refused at `Attributes`: exactly one column has `IsPrimaryName`"],
     );
+    // Some callers list it twice, and say once that it is the name.
+    let twice = format!(
+        r#"{{{base},"OwnershipType":"UserOwned","Attributes":[{NAME},{}]}}"#,
+        NAME.replace("\"IsPrimaryName\":true", "\"IsPrimaryName\":false")
+    );
+    assert_eq!(decode_table(twice.as_bytes()).unwrap().columns.len(), 1);
     table(
         &format!(
             r#"{base},"OwnershipType":"UserOwned","Attributes":[{{"AttributeType":"Memo","SchemaName":"new_N","IsPrimaryName":true}}]"#

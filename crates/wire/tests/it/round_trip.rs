@@ -95,7 +95,7 @@ fn target() -> BoxedStrategy<Target> {
                 })
                 .into_iter()
                 .collect();
-            Target { key, cells, binds, expected_version: None }
+            Target { key, cells, binds, ..Target::default() }
         })
         .boxed()
 }
