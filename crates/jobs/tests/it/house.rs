@@ -16,7 +16,7 @@ use store::memory::MemoryStore;
 pub(crate) const NOW: i64 = 1_750_000_000;
 /// Deletes every account whose name begins with `old`.
 pub(crate) const OLD_ACCOUNTS: &str = r#"[{"EntityName":"account","Criteria":{"FilterOperator":"And","Conditions":[{"AttributeName":"name","Operator":"BeginsWith","Values":[{"Type":"System.String","Value":"old"}]}]}}]"#;
-/// Deletes every lead whose subject is `old`. No relationship points to leads.
+/// Deletes every lead whose subject is `old`. Nothing points to the leads of these tests.
 pub(crate) const OLD_LEADS: &str = r#"[{"EntityName":"lead","Criteria":{"FilterOperator":"And","Conditions":[{"AttributeName":"subject","Operator":"Equal","Values":[{"Value":"old","Type":"System.String"}]}]}}]"#;
 
 pub(crate) struct House {

@@ -69,9 +69,13 @@ async fn what_a_killed_worker_had_is_taken_by_its_successor_at_once_and_by_other
 async fn a_row_that_somebody_else_deletes_is_neither_a_success_nor_a_failure() {
     let house = House::open().await;
     let accounts = house.make("account", 6, &[("name", Value::text("old"))]).await;
+    // A contact goes with its account: the accounts are deleted one by one.
+    let table = house.pipeline.catalog().table("account").expect("it exists").id;
+    let customer = Value::Lookup(model::LookupValue { table, id: accounts[5] });
+    house.make("contact", 1, &[("parentcustomerid", customer)]).await;
     let job = house.start(crate::house::OLD_ACCOUNTS).await;
     let mut worker = house.worker("a");
-    // Claim, begin, page: accounts are deleted one by one.
+    // Claim, begin, page.
     for _ in 0..3 {
         worker.step().await.expect("a step");
     }
@@ -79,4 +83,5 @@ async fn a_row_that_somebody_else_deletes_is_neither_a_success_nor_a_failure() {
     house.write(MessageName::Delete, "account", vec![target]).await.expect("deleted");
     exhaust(&mut worker).await;
     assert_eq!(house.report(job).await, report(30, 5, 0));
+    assert_eq!(house.count("contact").await, 0);
 }
