@@ -292,12 +292,14 @@ async fn files_and_images_have_their_columns_beside_them() {
 async fn flags_and_formats_of_columns_are_kept() {
     let service = Service::with_crates().await;
     let post = "POST /EntityDefinitions(LogicalName='new_crate')/Attributes";
-    let more = r#","Format":"Duration","IsSecured":true,"IsAuditEnabled":{"Value":true},"IsValidForAdvancedFind":{"Value":false}"#;
+    let more = r#","Format":"Duration","IsSecured":false,"IsAuditEnabled":{"Value":true},"IsValidForAdvancedFind":{"Value":false}"#;
     service.ok(post, &column("Integer", "new_Minutes", more)).await;
     let base = "GET /EntityDefinitions(LogicalName='new_crate')/Attributes";
     let got = service.ok(&format!("{base}(LogicalName='new_minutes')"), "").await;
     assert_eq!(got.json["Format"], "Duration");
-    assert_eq!(got.json["IsSecured"], true);
+    assert_eq!(got.json["IsSecured"], false);
+    let secured = column("Integer", "new_Secret", r#","IsSecured":true"#);
+    service.refused(post, &secured, (501, "0x80040219", "`IsSecured` `true`")).await;
     assert_eq!(got.json["IsAuditEnabled"]["Value"], true);
     assert_eq!(got.json["IsValidForAdvancedFind"]["Value"], false);
     assert_eq!(got.json["CreatedOn"], "2023-11-14T22:13:20Z");

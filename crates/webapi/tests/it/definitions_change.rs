@@ -75,12 +75,12 @@ async fn a_column_is_put_back_with_a_change() {
     );
     put_back(&service, &text, |body| {
         body["MaxLength"] = 300.into();
-        body["IsSecured"] = true.into();
+        body["IsAuditEnabled"]["Value"] = true.into();
     })
     .await;
     let got = get(&service, &text).await;
     assert_eq!(got["MaxLength"], 300);
-    assert_eq!(got["IsSecured"], true);
+    assert_eq!(got["IsAuditEnabled"]["Value"], true);
     let long = format!(r#"{{"new_label":"{}"}}"#, "x".repeat(300));
     service.ok("POST /new_crates", &long).await;
     let number = format!("{attributes}(LogicalName='new_weight')");

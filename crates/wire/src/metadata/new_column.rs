@@ -144,6 +144,10 @@ impl ColumnBody<'_> {
     }
 
     fn refuse_what_is_not_there(&self, path: Path<'_>) -> Result<()> {
+        // Kept without effect, it would promise a secret that is none.
+        if self.is_secured == Some(true) {
+            return Err(path.unsupported("IsSecured", "true"));
+        }
         if let Some(source) = self.source_type.filter(|source| *source != 0) {
             return Err(path.unsupported("SourceType", &source.to_string()));
         }
