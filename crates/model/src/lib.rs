@@ -33,7 +33,7 @@ pub use fold::{fold, fold_part};
 pub use label::{Label, LocalizedText};
 pub use relationship::{
     Cascade, CascadeAction, DeleteAction, ManyToMany, ManyToManyEnd, Menu, MenuBehavior, MenuGroup,
-    OneToMany, RelationshipSettings,
+    OneToMany, RelationshipSettings, Spreading,
 };
 pub use table::{
     AlternateKey, Column, ColumnId, ColumnIndex, ColumnKind, ColumnSettings, Computed,

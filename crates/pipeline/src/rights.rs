@@ -314,7 +314,8 @@ pub(crate) fn share_filter(
 ) -> Option<Filter> {
     let column = |name: &str| shares.index_of(name).map(ColumnRef::root);
     let guids = principals.iter().copied().map(Value::Guid).collect();
-    let masks = privilege::masks_with(action).into_iter().map(Value::Integer).collect();
+    let masks: Vec<Value> = privilege::masks_with(action).into_iter().map(Value::Integer).collect();
+    let holds = |column| Filter::In { column, values: masks.clone(), negated: false };
     Some(Filter::And(vec![
         Filter::In { column: column("principalid")?, values: guids, negated: false },
         Filter::Compare {
@@ -322,7 +323,10 @@ pub(crate) fn share_filter(
             compare: Compare::Equal,
             value: Value::Text(table.logical_name.clone()),
         },
-        Filter::In { column: column("accessrightsmask")?, values: masks, negated: false },
+        Filter::Or(vec![
+            holds(column("accessrightsmask")?),
+            holds(column("inheritedaccessrightsmask")?),
+        ]),
     ]))
 }
 

@@ -466,21 +466,24 @@ impl Pipeline {
         Ok(set)
     }
 
-    /// Of the owners that a change of rows names, those who may not read its table.
+    /// Of the owners that a change of rows names, those who may not read its table, or one that an
+    /// owner goes on to.
     async fn unable(
         &self,
         context: &Context,
         op: &WriteOp,
         named: &[LookupValue],
-    ) -> Result<BTreeSet<Uuid>, Error> {
-        let table = match op {
-            WriteOp::Update(op) => &op.table,
-            WriteOp::Upsert(op) => &op.table,
-            WriteOp::Insert(_) | WriteOp::Delete(_) | WriteOp::Fill(_) => {
-                return Ok(BTreeSet::new());
-            }
-        };
-        self.unable_in(context, table, named).await
+    ) -> Result<guard::Unable, Error> {
+        let mut unable = guard::Unable::new();
+        if !guard::assigns(op) {
+            return Ok(unable);
+        }
+        let along = context.catalog.spreading_to(op.table().id, model::Spreading::Assign);
+        // What owners may do is looked up once, whatever the number of tables.
+        for table in std::iter::once(op.table()).chain(along) {
+            unable.insert(table.id, self.unable_in(context, table, named).await?);
+        }
+        Ok(unable)
     }
 
     /// Of these owners, those who may not read a table.

@@ -21,6 +21,7 @@ mod known;
 mod pieces;
 mod read;
 mod schema;
+mod spread;
 mod transaction;
 mod write;
 

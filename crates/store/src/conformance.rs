@@ -116,6 +116,12 @@ macro_rules! standard_store_suite {
                 deleted_rows_do_not_hold_each_other
                 a_lookup_to_another_table_is_left_alone
             }
+            spreads {
+                a_new_owner_goes_on_to_the_rows_that_a_relationship_means
+                a_row_that_would_be_above_itself_is_refused
+                rows_that_a_new_owner_goes_on_to_are_checked
+                random_messages_spread_as_the_model_says
+            }
             queries {
                 comparisons_of_every_kind
                 comparisons_of_text_are_folded
