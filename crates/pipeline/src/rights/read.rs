@@ -184,6 +184,7 @@ fn of_filter(filter: Option<&Filter>, add: &mut dyn FnMut(&Arc<Table>)) {
             of_joins(&exists.joins, add);
             of_filter(exists.filter.as_ref(), add);
         }
+        Some(Filter::Hierarchy(hierarchy)) if !hierarchy.of_service => add(&hierarchy.table),
         _ => {}
     }
 }
@@ -218,6 +219,11 @@ impl Cut<'_> {
                 self.filter(exists.filter.as_mut());
                 self.joins(&mut exists.joins);
                 exists.filter = both(exists.filter.take(), self.of_table(&exists.table, 0));
+            }
+            // What a hidden row points to is as hidden: a line of rows ends there.
+            Some(Filter::Hierarchy(hierarchy)) if !hierarchy.of_service => {
+                let seen = self.of_table(&hierarchy.table, 0);
+                hierarchy.among = both(hierarchy.among.take(), seen);
             }
             _ => {}
         }

@@ -182,8 +182,9 @@ impl Asked<'_> {
         let users = self.scope.catalog.table("systemuser");
         let parts = users.and_then(|table| Some((table, table.index_of("parentsystemuserid")?)));
         let Some((table, parent)) = parts else { return Filter::Or(Vec::new()) };
-        let of = self.scope.context.user;
-        tree(column, (table, parent), of, Line::Under)
+        let tree = whole_tree(column, (table, parent), self.scope.context.user, Line::Under);
+        // Who is below whom is known to the service, whatever the caller may read.
+        Hierarchy { of_service: true, ..tree }.into()
     }
 
     fn hierarchy(&self, kin: Kin) -> Result<Filter, Error> {
@@ -257,13 +258,24 @@ pub(crate) fn like(column: ColumnRef, place: Place, text: &str) -> Filter {
     }
 }
 
+fn whole_tree(
+    column: ColumnRef,
+    (table, parent): (&Arc<Table>, ColumnIndex),
+    of: Uuid,
+    line: Line,
+) -> Hierarchy {
+    let table = Arc::clone(table);
+    let (negated, among, of_service) = (false, None, false);
+    Hierarchy { column, table, parent, of, line, negated, among, of_service }
+}
+
 fn tree(
     column: ColumnRef,
     (table, parent): (&Arc<Table>, ColumnIndex),
     of: Uuid,
     line: Line,
 ) -> Filter {
-    Hierarchy { column, table: Arc::clone(table), parent, of, line, negated: false }.into()
+    whole_tree(column, (table, parent), of, line).into()
 }
 
 fn signed(filter: Filter, negated: bool) -> Filter {

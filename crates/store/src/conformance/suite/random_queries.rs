@@ -593,6 +593,11 @@ impl Condition {
                     of: crate_id(*of),
                     line: if *under { Line::Under } else { Line::Above },
                     negated: *negated,
+                    among: of.is_multiple_of(2).then(|| {
+                        let column = ColumnRef::root(world.column(TABLE, "ship_label"));
+                        Filter::IsNull { column, negated: true }
+                    }),
+                    of_service: false,
                 }
                 .into()
             }
