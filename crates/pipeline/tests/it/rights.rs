@@ -7,9 +7,9 @@ use model::code;
 use proptest::prelude::*;
 use world::{Along, Met, live};
 
-fn run(seed: u64) -> (Met, Along) {
+fn run(seed: u64, rounds: usize) -> (Met, Along) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(async { live(House::open().await, seed, 4).await })
+    runtime.block_on(async { live(House::open().await, seed, rounds).await })
 }
 
 proptest! {
@@ -19,7 +19,7 @@ proptest! {
 
     #[test]
     fn nobody_reads_or_writes_what_their_roles_do_not_grant(seed in any::<u64>()) {
-        run(seed);
+        run(seed, 4);
     }
 }
 
@@ -27,7 +27,7 @@ proptest! {
 fn the_random_organisations_meet_every_answer() {
     let (mut met, mut along) = (Met::new(), Along::new());
     for seed in [3, 1 << 20, 0x5eed_0000, 0xdead_beef, 77, 1_234_567, 5, 6, 7, 8] {
-        let life = run(seed);
+        let life = run(seed, 8);
         for (code, count) in life.0 {
             *met.entry(code).or_default() += count;
         }

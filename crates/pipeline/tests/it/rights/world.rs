@@ -800,12 +800,12 @@ impl World {
             () => absent,
         };
         let table = self.rows.get(&id).map_or(1, |row| row.table);
-        match dice.roll(10) {
+        match dice.roll(12) {
             0 | 1 => self.update(asker, table, id).await,
             2 => self.delete(asker, table, id).await,
             3 => self.create(dice, asker, MessageName::Create).await,
             4 => self.create(dice, asker, MessageName::Upsert).await,
-            5 => self.append(dice, asker, id).await,
+            5 | 10 | 11 => self.append(dice, asker, id).await,
             6 | 7 => self.assign(dice, asker, table, id).await,
             8 => self.revoke(dice, asker, table, id).await,
             _ => self.share(dice, asker, table, id).await,
@@ -911,7 +911,8 @@ impl World {
         let Some((_, to)) = LINKS[table] else { return };
         let Some(holder) = self.any_above(dice, table, 100) else { return };
         // Now and then a row that stands below it.
-        let below = self.rows.iter().find(|(_, row)| table == 0 && row.above == Some(id));
+        let below =
+            self.rows.iter().find(|(_, row)| (table, row.table) == (0, 0) && row.above == Some(id));
         let holder = below.map(|(below, _)| *below).filter(|_| dice.chance(60)).unwrap_or(holder);
         let values: Vec<(&str, Value)> = self.link(table, Some(holder)).into_iter().collect();
         let target = self.house.target_of(TABLES[table], TargetKey::Id(id), &values);
