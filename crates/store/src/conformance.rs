@@ -7,6 +7,7 @@
 //! Not here: what an engine promises beyond the contract (statement counts, speed, crashes).
 
 pub mod elastic;
+pub mod families;
 pub mod fixture;
 mod random;
 #[doc(hidden)]

@@ -2,135 +2,23 @@
 //! random messages against a naive model, which looks at every row for every step.
 
 use crate::conformance::Harness;
-use crate::conformance::fixture::{
-    TableBuilder, id, integer, key, lookup, options, owner, relationship, text as text_kind,
+use crate::conformance::families::{
+    LINKS, MID, SHARES, TOP, action, columns_of, make_tables, user,
 };
+use crate::conformance::fixture::id;
 use crate::conformance::random::for_cases;
 use crate::conformance::world::{NOW, USER, World, at, rows_of, text};
 use crate::writes::{InsertRow, UpdateRow, UpsertRow};
-use crate::{
-    Check, CheckRow, Denial, Error, Purpose, Reason, RowKey, SchemaOp, Spreads, WriteOp, WriteSet,
-};
-use model::{
-    Cascade, CascadeAction, Cell, ColumnKind, DeleteAction, Ownership, Spreading, Uuid, Value,
-};
+use crate::{Check, CheckRow, Denial, Error, Purpose, Reason, RowKey, Spreads, WriteOp, WriteSet};
+use model::{CascadeAction, Cell, Spreading, Uuid, Value};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Strategy, any, prop_oneof};
 use std::collections::{BTreeMap, BTreeSet};
 
-const TOP: &str = "ship_top";
-const MID: &str = "ship_mid";
-const SHARES: &str = "principalobjectaccess";
-
-/// A relationship of the two tables: referencing table and column, referenced table, what it does on
-/// assign, share, unshare, reparent.
-type Link = (&'static str, &'static str, &'static str, [CascadeAction; 4]);
-
-const ALL: [CascadeAction; 4] = [CascadeAction::Cascade; 4];
-
-static LINKS: [Link; 7] = [
-    (TOP, "upid", TOP, ALL),
-    (MID, "topid", TOP, ALL),
-    (MID, "activeid", TOP, [CascadeAction::Active; 4]),
-    (MID, "ownedid", TOP, [CascadeAction::UserOwned; 4]),
-    (
-        MID,
-        "anyid",
-        TOP,
-        [
-            CascadeAction::Cascade,
-            CascadeAction::Cascade,
-            CascadeAction::NoCascade,
-            CascadeAction::Cascade,
-        ],
-    ),
-    (
-        MID,
-        "anyid",
-        MID,
-        [
-            CascadeAction::NoCascade,
-            CascadeAction::NoCascade,
-            CascadeAction::Cascade,
-            CascadeAction::UserOwned,
-        ],
-    ),
-    (
-        TOP,
-        "midid",
-        MID,
-        [
-            CascadeAction::Active,
-            CascadeAction::UserOwned,
-            CascadeAction::Cascade,
-            CascadeAction::NoCascade,
-        ],
-    ),
-];
-
-fn action(link: &Link, spreading: Spreading) -> CascadeAction {
-    let [assign, share, unshare, reparent] = link.3;
-    match spreading {
-        Spreading::Assign => assign,
-        Spreading::Share => share,
-        Spreading::Unshare => unshare,
-        Spreading::Reparent => reparent,
-    }
-}
-
-fn columns_of(table: &str) -> &'static [&'static str] {
-    if table == TOP { &["upid", "midid"] } else { &["topid", "activeid", "ownedid", "anyid"] }
-}
-
-/// The tables, and users 1 to 3 as owners; business units are rows of `account`.
 async fn open<H: Harness>() -> (H, World) {
     let (harness, mut world) = World::open::<H>().await;
-    let mut ops = Vec::new();
-    for (number, name) in [(20, TOP), (21, MID)] {
-        let mut builder = TableBuilder::new(number, name)
-            .column("name", text_kind(100))
-            .modified()
-            .column("ownerid", owner(&["systemuser", "team"]))
-            .column("owningbusinessunit", lookup("owningbusinessunit", &["account"]))
-            .column("statecode", ColumnKind::State { options: options(&[0, 1]) });
-        for column in columns_of(name) {
-            let tables: &[&str] = match *column {
-                "anyid" => &[TOP, MID],
-                "midid" => &[MID],
-                _ => &[TOP],
-            };
-            builder = builder.column(column, lookup(column, tables));
-        }
-        let mut table = builder.build();
-        table.ownership = Ownership::User;
-        ops.push(SchemaOp::CreateTable(Box::new(table)));
-    }
-    let mut shares = TableBuilder::new(22, SHARES)
-        .column("principalid", ColumnKind::Guid)
-        .column("principaltypecode", ColumnKind::TableName)
-        .column("objectid", ColumnKind::Guid)
-        .column("objecttypecode", ColumnKind::TableName)
-        .column("accessrightsmask", integer())
-        .column("inheritedaccessrightsmask", integer())
-        .build();
-    shares.keys.push(key(&shares, "object_principal", &["objectid", "principalid"]));
-    ops.push(SchemaOp::CreateTable(Box::new(shares)));
-    for link in &LINKS {
-        let name = format!("{}_{}_{}", link.0, link.1, link.2);
-        let of = (link.0, link.1);
-        let mut relationship = relationship(&name, of, link.2, DeleteAction::RemoveLink);
-        relationship.cascade = Cascade {
-            assign: action(link, Spreading::Assign),
-            share: action(link, Spreading::Share),
-            unshare: action(link, Spreading::Unshare),
-            reparent: action(link, Spreading::Reparent),
-            ..relationship.cascade
-        };
-        relationship.is_hierarchical = link.1 == "upid";
-        ops.push(SchemaOp::AddRelationship(relationship));
-    }
-    world.change(ops).await.expect("the tables can be made");
+    make_tables(&mut world).await;
     (harness, world)
 }
 
@@ -151,10 +39,6 @@ type Rights = BTreeMap<(Uuid, Uuid), (i32, i32)>;
 struct Model {
     nodes: BTreeMap<Uuid, Node>,
     shares: Rights,
-}
-
-fn user(number: u8) -> Uuid {
-    id(0x500 + u128::from(number))
 }
 
 impl Model {
