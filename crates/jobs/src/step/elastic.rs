@@ -10,7 +10,7 @@
 //! Not here: jobs over standard tables, and what both have in common ([`super`]).
 //! Invariant: a record is counted once: with the write that empties the list which names it.
 
-use super::{At, Failed, Stepped, Written, is_passing};
+use super::{At, Failed, LOOK_ROWS_MAX, Stepped, Written, is_passing};
 use crate::Error;
 use crate::row::{Detail, Values, compare};
 use model::{
@@ -24,8 +24,6 @@ use query::{Compare, Filter};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Rows that one step looks at, whether they match or not. A worker that is killed looks at so many again.
-const LOOK_ROWS_MAX: usize = 20_000;
 /// Bytes of a list of records, so that its column holds it.
 const PENDING_BYTES_MAX: usize = PENDING_UNITS_MAX as usize / 2;
 
@@ -228,7 +226,7 @@ impl At<'_> {
             table: table.clone(),
             filter: Some(filter),
             after: after.map(|place| ElasticKey::new(place.id, place.partition.as_deref())),
-            rows_max: LOOK_ROWS_MAX,
+            rows_max: LOOK_ROWS_MAX as usize,
         };
         match self.pipeline.run(&self.context, Message::Walk(walk)).await? {
             Reply::Walked(walked) => Ok(walked),
