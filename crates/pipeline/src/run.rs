@@ -151,7 +151,7 @@ impl Pipeline {
             };
         }
         let id = organization_id(&*store, &catalog).await?;
-        let present = match seed::lacks_rights(&catalog) {
+        let present = match seed::lacks_rows_of_users(&catalog) {
             true => Some(rights::present(&*store, &catalog).await?),
             false => None,
         };
@@ -381,6 +381,7 @@ impl Pipeline {
         let mut planned = Vec::with_capacity(messages.len());
         let mut refused = Vec::new();
         for (place, message) in messages.into_iter().enumerate() {
+            let message = write::settled(message);
             let name = message.name;
             let guarded = access.as_ref().filter(|_| is_guarded(&message.table));
             let plan = || {

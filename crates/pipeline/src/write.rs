@@ -11,7 +11,8 @@ use crate::ids::IdSource;
 use crate::message::{Condition, Write};
 use crate::note;
 use crate::run::{Authority, Context, Organization};
-use crate::seed::{self, Writable};
+use crate::seed::{self, Writable, user_settings};
+use crate::settings;
 use model::{
     Bind, Caller, Cell, ColumnIndex, ColumnKind, Decimal, Failure, Fault, LookupKind, LookupValue,
     MessageName, Table, Target, TargetKey, Timestamp, Uuid, Value, code,
@@ -164,6 +165,16 @@ pub(crate) fn named_principals(message: &Write) -> Vec<LookupValue> {
     named.sort_unstable();
     named.dedup();
     named
+}
+
+/// The message as it is meant: nobody makes rows of a table whose rows can only be changed, so an upsert
+/// of one is an update.
+pub(crate) fn settled(message: Write) -> Write {
+    let is_update = message.name == MessageName::Upsert
+        && message.condition == Condition::Any
+        && seed::writable(&message.table) == Writable::UpdateOnly;
+    let name = if is_update { MessageName::Update } else { message.name };
+    Write { name, ..message }
 }
 
 /// Refuses what the table is closed to.
@@ -487,6 +498,9 @@ impl<'a> Plan<'a> {
         self.complete_state(&mut prepared, state, status)?;
         if &*self.table.logical_name == note::TABLE {
             note::complete(self.table, &mut prepared)?;
+        }
+        if &*self.table.logical_name == user_settings::TABLE {
+            settings::complete(self.table, &mut prepared, self.context.now)?;
         }
         if creates && has_money && !has_currency {
             self.default_currency(&mut prepared);

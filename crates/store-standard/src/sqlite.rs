@@ -7,6 +7,7 @@
 //! Not here: what differs from PostgreSQL in query text (`dialect`), the rules of refusal (`store::judge`).
 //! Invariant: only the writer thread writes, and this process is the only one that has the file open.
 
+mod calendar;
 mod catalog;
 mod checkpoint;
 mod connection;
