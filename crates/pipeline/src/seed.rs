@@ -5,7 +5,7 @@
 //! Source: the seed tables of `metadata.md`. Invariant: everything here is derived from the
 //! organisation's id, so that two nodes that start at once plan the same change.
 
-mod activities;
+pub(crate) mod activities;
 pub(crate) mod kept;
 pub(crate) mod rows;
 pub(crate) mod security;
@@ -262,7 +262,11 @@ mod tests {
         let organization = organization(Uuid::from_u128(1));
         let whole = whole();
         let id = whole.table(user_settings::TABLE).expect("the seed has it").id;
-        let drop = [SchemaOp::DropTable { table: id }];
+        let links = whole.relationships().iter();
+        let links = links.filter(|one| &*one.referencing_table == user_settings::TABLE);
+        let mut drop: Vec<SchemaOp> =
+            links.map(|one| SchemaOp::DropRelationship(one.metadata_id)).collect();
+        drop.push(SchemaOp::DropTable(id));
         let old = Arc::new(store::apply_ops(&whole, &drop).expect("nothing depends on it"));
         assert!(lacks_rows_of_users(&old) && !lacks_rights(&old));
         let present = security::Present {

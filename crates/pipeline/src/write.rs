@@ -264,6 +264,7 @@ impl<'a> Plan<'a> {
             let (prepared, refused) = self.prepared(target.cells, target.binds);
             let Prepared { mut cells, insert_cells, binds } = prepared;
             cells.extend(insert_cells);
+            cells.extend(target.given);
             (InsertRow { id, cells, binds }, refused)
         }))
     }
@@ -347,6 +348,7 @@ impl<'a> Plan<'a> {
         self.each(targets, |target| {
             let (prepared, refused) = self.prepared(target.cells, target.binds);
             let Prepared { mut cells, mut insert_cells, binds } = prepared;
+            cells.extend(target.given);
             let mut upsert_condition = match condition {
                 Condition::Any => UpsertCondition::Any,
                 Condition::MustNotExist => UpsertCondition::MustNotExist,
@@ -425,12 +427,19 @@ impl<'a> Plan<'a> {
         mut plan: impl FnMut(Target) -> (T, Option<TargetRefused>),
     ) -> Drafted<T> {
         let mut drafted = Drafted { rows: Vec::with_capacity(targets.len()), refused: Vec::new() };
-        for (index, target) in targets.into_iter().enumerate() {
+        for (index, mut target) in targets.into_iter().enumerate() {
+            let bad_image = target.bad_image.take().map(|bad| {
+                target.cells.clear();
+                target.given.clear();
+                let column = Some(self.table.column(bad.column).logical_name.clone());
+                TargetRefused { code: bad.code, message: bad.message.into(), column }
+            });
             let id = match target.key {
                 TargetKey::Id(id) => Some(id),
                 TargetKey::None | TargetKey::Alternate(_) => None,
             };
             let (row, refused) = plan(target);
+            let refused = bad_image.or(refused);
             drafted.rows.push(row);
             drafted.refused.extend(refused.map(|refused| refused.failure(index, id)));
         }

@@ -270,7 +270,7 @@ impl Binder {
                     }
                     all = true;
                     for (column, definition) in table.indexed_columns() {
-                        if definition.valid_for_read || column == table.primary_key {
+                        if definition.is_shown_unasked() || column == table.primary_key {
                             self.output(ColumnRef { source, column }, prefix, None, Told::Value)?;
                         }
                     }

@@ -261,8 +261,8 @@ impl StandardStore for SqliteStore {
         Ok(follow::rows(&page))
     }
 
-    async fn put_piece(&self, piece: Piece) -> Result<()> {
-        self.write(|answer| writer::Job::PutPiece { piece: Box::new(piece), answer }).await
+    async fn put_pieces(&self, pieces: Vec<Piece>) -> Result<()> {
+        self.write(|answer| writer::Job::PutPieces { pieces, answer }).await
     }
 
     async fn piece(&self, file: Uuid, name: &str) -> Result<Option<Vec<u8>>> {

@@ -7,6 +7,7 @@ use crate::define::columns::{
     boolean, choice, column, computed, date_only, date_time, decimal, derived_id, double, integer,
     lookup, memo, money, push, read_only, state, status, text,
 };
+use crate::define::files;
 use crate::define::many_to_many::{self, Intersect};
 use crate::define::system;
 use model::{
@@ -411,6 +412,16 @@ impl Builder {
         self
     }
 
+    /// The primary image, with what stands beside it.
+    fn with_image(mut self) -> Self {
+        let kind =
+            ColumnKind::Image { max_size_kb: 10_240, can_store_full_image: true, is_primary: true };
+        let image = column("EntityImage", "Entity Image", kind);
+        self.add(image.clone());
+        files::companions(&mut self.table, &image);
+        self
+    }
+
     /// The first postal address.
     fn address(self) -> Self {
         self.with("Address1_Line1", "Address 1: Street 1", text(250))
@@ -732,6 +743,7 @@ fn account() -> TableDefinition {
         .with("SIC", "SIC Code", text(20))
         .with("TickerSymbol", "Ticker Symbol", text(10))
         .with("LastOnHoldTime", "Last On Hold Time", date_time())
+        .with_image()
         .with_currency()
         .done()
 }
@@ -766,6 +778,7 @@ fn contact() -> TableDefinition {
         .with("DoNotEMail", "Do not allow Emails", boolean(false))
         .with("DoNotPhone", "Do not allow Phone Calls", boolean(false))
         .with("Department", "Department", text(100))
+        .with_image()
         .address()
         .with_currency()
         .done()

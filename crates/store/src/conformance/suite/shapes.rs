@@ -206,7 +206,8 @@ pub async fn instants_are_grouped_by_their_local_days<H: Harness>() {
     let zone = zone_of_code(110).expect("Berlin");
     let fiscal = Fiscal { month: 4, day: 1, kind: PeriodKind::Monthly };
     let calendar = Calendar::default().with_zone(&zone).with_fiscal(fiscal);
-    let cases: [(DatePart, Clock, &[(i32, i64)]); 5] = [
+    type Case = (DatePart, Clock, &'static [(i32, i64)]);
+    let cases: [Case; 5] = [
         (DatePart::Day, Clock::Local, &[(1, 4), (27, 1), (28, 1), (30, 1), (31, 3)]),
         (DatePart::Day, Clock::Utc, &[(1, 1), (27, 2), (30, 2), (31, 5)]),
         (DatePart::Year, Clock::Local, &[(1753, 1), (2024, 6), (2025, 1), (9999, 1), (10000, 1)]),
