@@ -120,6 +120,9 @@ mod tests {
     }
 
     proptest! {
+        // Each makes the lists of 8,000 years.
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
         #[test]
         fn shifts_are_those_of_the_zone(
             name in proptest::sample::select(vec![

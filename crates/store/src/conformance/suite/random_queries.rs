@@ -19,6 +19,7 @@ use query::{
     Pattern, Rows,
 };
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 const TABLE: &str = "ship_crate";
 
@@ -158,10 +159,16 @@ const CALENDARS: [(i32, Fiscal); 3] = [
 const NUMBERS: [&str; 6] =
     ["ship_count", "ship_total", "ship_weight", "ship_ratio", "ship_price", "ship_price_base"];
 
+/// One of [`CALENDARS`]; each is made once.
 fn calendar_of(number: usize) -> Calendar {
+    static MADE: [OnceLock<Calendar>; CALENDARS.len()] =
+        [const { OnceLock::new() }; CALENDARS.len()];
     let (zone, fiscal) = CALENDARS[number];
-    let zone = zone_of_code(zone).expect("a zone");
-    Calendar::default().with_zone(&zone).with_fiscal(fiscal)
+    let made = MADE[number].get_or_init(|| {
+        let zone = zone_of_code(zone).expect("a zone");
+        Calendar::default().with_zone(&zone).with_fiscal(fiscal)
+    });
+    made.clone()
 }
 
 const PARENTS: [&str; 3] = ["ship_parent", "ship_holder", "ownerid"];
