@@ -2,7 +2,7 @@
 
 mod security;
 
-use super::activities;
+use super::{activities, user_settings};
 use crate::define::columns::{
     boolean, choice, column, computed, date_only, date_time, decimal, derived_id, double, integer,
     lookup, memo, money, push, read_only, state, status, text,
@@ -41,7 +41,7 @@ pub(super) fn all() -> Vec<TableDefinition> {
         team_membership(),
         security::principal_object_access(),
         solution_component(),
-        user_settings(),
+        user_settings::table(),
     ];
     (1..)
         .zip(tables.into_iter().chain(activities::tables()))
@@ -515,27 +515,6 @@ fn system_user() -> TableDefinition {
         .with("IsIntegrationUser", "Integration user mode", boolean(false))
         .with("SetupUser", "Restricted Access Mode", boolean(false))
         .with("IsLicensed", "User Licensed", boolean(false))
-        .done()
-}
-
-/// One row per user, with the user's own id.
-fn user_settings() -> TableDefinition {
-    let settings = ("UserSettings", "usersettingscollection");
-    let mut builder =
-        Builder::new(settings.0, settings.1, 150, Ownership::Business, "User Settings")
-            .keyed("SystemUserId");
-    let key = builder.table.primary_key;
-    builder.add(computed("OwnerId", "Owner", ColumnKind::Guid, Computed::CopyOf { column: key }));
-    builder.table.display_collection_name = Label::english("User Settings");
-    let currency = [("transactioncurrency", "transactioncurrencyid")];
-    builder
-        .with("TimeZoneCode", "Time Zone Code", integer())
-        .with_read_only("TimeZoneBias", "Time Zone Bias", integer())
-        .with("UILanguageId", "UI Language", integer())
-        .with("LocaleId", "Locale", integer())
-        .with("PagingLimit", "Paging Limit", integer())
-        .with("DateFormatString", "Date Format String", text(255))
-        .with("TransactionCurrencyId", "Currency", lookup(LookupKind::Plain, &currency))
         .done()
 }
 

@@ -3,8 +3,13 @@
 //! Source: the seed tables of `metadata.md`. Not here: what they mean (`settings`).
 
 use super::rows;
+use super::tables::Builder;
+use crate::define::columns::{computed, integer, lookup, text};
 use crate::run::Organization;
-use model::{LookupValue, Table, Timestamp, Uuid, Value};
+use model::{
+    ColumnKind, Computed, Label, LookupKind, LookupValue, Ownership, Table, TableDefinition,
+    Timestamp, Uuid, Value,
+};
 use std::sync::Arc;
 use store::WriteOp;
 
@@ -17,6 +22,27 @@ const UTC: i32 = 92;
 const ENGLISH: i32 = 1033;
 /// Records on a page of the platform's own lists.
 const PAGING_LIMIT: i32 = 50;
+
+/// One row per user, with the user's own id.
+pub(super) fn table() -> TableDefinition {
+    let settings = ("UserSettings", "usersettingscollection");
+    let mut builder =
+        Builder::new(settings.0, settings.1, 150, Ownership::Business, "User Settings")
+            .keyed("SystemUserId");
+    let key = builder.table.primary_key;
+    builder.add(computed("OwnerId", "Owner", ColumnKind::Guid, Computed::CopyOf { column: key }));
+    builder.table.display_collection_name = Label::english("User Settings");
+    let currency = [("transactioncurrency", "transactioncurrencyid")];
+    builder
+        .with("TimeZoneCode", "Time Zone Code", integer())
+        .with_read_only("TimeZoneBias", "Time Zone Bias", integer())
+        .with("UILanguageId", "UI Language", integer())
+        .with("LocaleId", "Locale", integer())
+        .with("PagingLimit", "Paging Limit", integer())
+        .with("DateFormatString", "Date Format String", text(255))
+        .with("TransactionCurrencyId", "Currency", lookup(LookupKind::Plain, &currency))
+        .done()
+}
 
 /// The rows of new users.
 pub(crate) fn rows(
