@@ -40,7 +40,7 @@ pub use table::{
     DateTimeBehavior, IntegerFormat, KeyIndex, LookupKind, LookupTarget, Ownership, RequiredLevel,
     Table, TableDefinition, TableId, TableKind, TableSettings, TextFormat,
 };
-pub use target::{Bind, Cell, KeyValue, MessageName, Target, TargetKey};
+pub use target::{BadImage, Bind, Cell, KeyValue, MessageName, Target, TargetKey};
 pub use time::{Date, Timestamp};
 pub use value::{LookupValue, Value};
 

@@ -193,6 +193,7 @@ macro_rules! standard_store_suite {
                 groups_add_up_exactly
                 groups_of_text_are_made_by_its_fold
                 dates_are_grouped_by_their_parts
+                instants_are_grouped_by_their_local_days
                 groups_are_ordered_paged_and_counted
                 rows_without_keys_are_one_group
                 the_first_partner_is_the_only_one

@@ -115,10 +115,10 @@ impl StandardStore for MemoryStore {
         Ok(state.deleted(table, after).take(rows_max).collect())
     }
 
-    async fn put_piece(&self, piece: Piece) -> Result<()> {
+    async fn put_pieces(&self, pieces: Vec<Piece>) -> Result<()> {
         let mut held = self.lock();
         let mut next = State::clone(&held);
-        next.put_piece(piece);
+        pieces.into_iter().for_each(|piece| next.put_piece(piece));
         *held = Arc::new(next);
         Ok(())
     }

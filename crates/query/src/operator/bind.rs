@@ -216,13 +216,8 @@ impl Asked<'_> {
     /// column being the primary key or the lookup; or that of the one table that a lookup points to.
     fn tree_of_column(&self) -> Result<(Arc<Table>, ColumnIndex), Error> {
         let own = self.scope.source(self.column.source);
-        let of_table = |table: &Arc<Table>| {
-            let mut links = self.scope.catalog.referencing(&table.logical_name);
-            let link = links.find(|link| {
-                link.is_hierarchical && link.referencing_table == table.logical_name
-            })?;
-            Some((Arc::clone(table), table.index_of(&link.referencing_column)?))
-        };
+        let of_table =
+            |table: &Arc<Table>| Some((Arc::clone(table), self.scope.hierarchy_of(table)?));
         let table = match &self.definition().kind {
             _ if self.column.column == own.primary_key => Some(own),
             ColumnKind::Lookup { targets, .. } => match targets.as_slice() {
