@@ -14,8 +14,8 @@ const NEEDED: [(&str, &str); 3] = [("businessunit", "name"), ("role", "name"), (
 pub(crate) fn check(table: &Table, prepared: &Prepared, is_new: bool) -> Result<(), TargetRefused> {
     for (_, name) in NEEDED.iter().filter(|(of, _)| *of == &*table.logical_name) {
         let Some(index) = table.index_of(name) else { continue };
-        let cells = prepared.cells.iter().chain(&prepared.insert_cells);
-        let value = cells.filter(|cell| cell.column == index).last().map(|cell| &cell.value);
+        let mut cells = prepared.cells.iter().chain(&prepared.insert_cells);
+        let value = cells.rfind(|cell| cell.column == index).map(|cell| &cell.value);
         if value.map_or(is_new, model::Value::is_null) {
             return Err(TargetRefused {
                 code: code::REQUIRED_FIELD_MISSING,

@@ -92,15 +92,6 @@ fn is_rule(name: &str) -> bool {
     name.starts_with('§') || CONTRACTS.into_iter().any(is_of)
 }
 
-/// The tests that a row names: `webapi/tests/it/limits.rs` and its like.
-fn tests_of(place: &str) -> impl Iterator<Item = &str> {
-    place
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|piece| piece.ends_with(".rs") && piece.contains('/'))
-}
-
 /// The first column of the document's tables, without its quotes, and the last.
 fn rows(document: &str) -> BTreeMap<&str, &str> {
     let cells = document.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
@@ -141,6 +132,15 @@ mod tests {
         "0x80060891",
         "0x80060892",
     ];
+
+    /// The tests that a row names: `webapi/tests/it/limits.rs` and its like.
+    fn tests_of(place: &str) -> impl Iterator<Item = &str> {
+        place
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|piece| piece.ends_with(".rs") && piece.contains('/'))
+    }
 
     fn check(text: &str, document: &str, want: &[&str]) {
         let file = File { place: "a/it_works.http".to_owned(), text: text.to_owned() };
