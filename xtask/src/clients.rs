@@ -5,6 +5,8 @@
 //! Not here: what a client is asked to do (`clients/*/`).
 //! Invariant: nothing is installed outside of the build directory, and no client talks to anything but loopback.
 
+mod languages;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -14,6 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::programs::{self, CI_PROFILE};
 use crate::{House, run_command};
+use languages::Languages;
 
 /// How long a fresh service may take until it listens.
 const START_MS_MAX: u64 = 60_000;
@@ -64,7 +67,7 @@ const CLIENTS: &[ClientPackage] = &[
 /// Runs the suites of all clients, or of those that are named, against the built service.
 pub(crate) fn run(house: &House, only: &[String]) -> Result<()> {
     let clients = chosen(house, only)?;
-    install_languages(&clients)?;
+    let languages = languages::find(house, &clients)?;
     let binary = match std::env::var_os("SHEAF_BINARY") {
         Some(path) => PathBuf::from(path),
         None => {
@@ -76,7 +79,7 @@ pub(crate) fn run(house: &House, only: &[String]) -> Result<()> {
     let mut failed = Vec::new();
     for client in clients {
         println!("--- {}", client.name);
-        match run_one(house, &binary, client) {
+        match run_one(house, &binary, &languages, client) {
             Ok(line) => lines.push(line),
             Err(error) => {
                 println!("error: {error:#}");
@@ -111,62 +114,19 @@ fn chosen(house: &House, only: &[String]) -> Result<Vec<&'static ClientPackage>>
     Ok(CLIENTS.iter().filter(is_chosen).collect())
 }
 
-/// Makes sure that Python and Node are there: found, or installed with `apt-get`.
-fn install_languages(clients: &[&ClientPackage]) -> Result<()> {
-    for language in [Language::Python, Language::Node] {
-        if clients.iter().any(|client| client.language == language) && !language.is_there() {
-            programs::install(language.packages())?;
-            ensure!(language.is_there(), "what is installed is not {}", language.wanted());
-        }
-    }
-    Ok(())
-}
-
-impl Language {
-    fn is_there(self) -> bool {
-        match self {
-            // Some packages are built here, and want the language's headers; their versions fit this one.
-            Language::Python => succeeds(Command::new("python3").args([
-                "-c",
-                "import ensurepip, os, sys, sysconfig, venv\n\
-                 assert sys.version_info[:2] == (3, 11)\n\
-                 assert os.path.exists(sysconfig.get_paths()['include'] + '/Python.h')",
-            ])),
-            Language::Node => {
-                let version = "process.exit(Number(process.versions.node.split('.')[0] < 20))";
-                succeeds(Command::new("node").args(["-e", version]))
-                    && succeeds(Command::new("npm").arg("--version"))
-            }
-        }
-    }
-
-    fn wanted(self) -> &'static str {
-        match self {
-            Language::Python => "Python 3.11 with `venv` and its headers",
-            Language::Node => "Node 20 or newer with `npm`",
-        }
-    }
-
-    fn packages(self) -> &'static [&'static str] {
-        match self {
-            Language::Python => &["python3", "python3-venv", "python3-dev"],
-            Language::Node => &["nodejs", "npm"],
-        }
-    }
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    command.output().is_ok_and(|output| output.status.success())
-}
-
 /// Installs one client, starts a service for it and runs its suite. Returns its line of the summary.
-fn run_one(house: &House, binary: &Path, client: &ClientPackage) -> Result<String> {
+fn run_one(
+    house: &House,
+    binary: &Path,
+    languages: &Languages,
+    client: &ClientPackage,
+) -> Result<String> {
     let source = house.root.join("clients").join(client.name);
     let home = house.target.join("clients").join(client.name);
-    let version = install(&source, &home, client)?;
+    let version = install(&source, &home, languages, client)?;
     let service = Service::start(binary, &home, client.tls_names)?;
     let loopback = house.root.join("clients").join(LOOPBACK);
-    let mut command = suite(&source, &home, client.language);
+    let mut command = suite(&source, &home, languages, client.language);
     command
         .env("PYTHONPATH", &loopback)
         .env("NODE_OPTIONS", format!("--require \"{}\"", loopback.join("loopback.js").display()))
@@ -184,7 +144,12 @@ fn run_one(house: &House, binary: &Path, client: &ClientPackage) -> Result<Strin
 }
 
 /// Installs what the lock names, unless just that is there already. Returns the client's version.
-fn install(source: &Path, home: &Path, client: &ClientPackage) -> Result<String> {
+fn install(
+    source: &Path,
+    home: &Path,
+    languages: &Languages,
+    client: &ClientPackage,
+) -> Result<String> {
     let (lock_name, version_key) = match client.language {
         Language::Python => ("requirements.txt", format!("{}==", client.name)),
         Language::Node => ("package-lock.json", format!("\"{}\": \"", client.name)),
@@ -206,7 +171,8 @@ fn install(source: &Path, home: &Path, client: &ClientPackage) -> Result<String>
     fs::create_dir_all(home)?;
     match client.language {
         Language::Python => {
-            run_command(Command::new("python3").args(["-m", "venv"]).arg(home.join("venv")))?;
+            let mut command = Command::new(&languages.python);
+            run_command(command.args(["-m", "venv"]).arg(home.join("venv")))?;
             run_command(
                 Command::new(python(home))
                     .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
@@ -237,7 +203,7 @@ fn python(home: &Path) -> PathBuf {
 }
 
 /// The client's own runner over the files of its folder.
-fn suite(source: &Path, home: &Path, language: Language) -> Command {
+fn suite(source: &Path, home: &Path, languages: &Languages, language: Language) -> Command {
     match language {
         Language::Python => {
             let mut command = Command::new(python(home));
@@ -248,7 +214,7 @@ fn suite(source: &Path, home: &Path, language: Language) -> Command {
             command
         }
         Language::Node => {
-            let mut command = Command::new("node");
+            let mut command = Command::new(&languages.node);
             command
                 .args(["--test", "--test-reporter=tap"])
                 .arg(source.join("suite.test.js"))

@@ -1,7 +1,7 @@
 //! Runs messages: plan, checks, main operation, faults.
 //!
 //! One function runs a message, [`Pipeline::run`]; only `webapi`, jobs and plug-in call-backs call it.
-//! In reading order: `message` (in and out), `run` (the rim), `write` and `check` (targets to one
+//! In reading order: `message` (in and out), `run` (the rim), `write`, `check` and `needed` (targets to one
 //! operation), `joined` (several writes as one set), `elastic` (targets to independent writes), `job`
 //! and `steer` (background jobs as rows), `define` (schema), `seed` (system tables), `available`
 //! (messages that are taken from tables), `identity` (who a token speaks of), `credential` (what the
@@ -23,6 +23,7 @@ pub mod images;
 pub mod job;
 mod joined;
 mod message;
+mod needed;
 mod note;
 pub mod privilege;
 mod rights;

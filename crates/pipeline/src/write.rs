@@ -9,6 +9,7 @@ use crate::check;
 use crate::fault;
 use crate::ids::IdSource;
 use crate::message::{Condition, Write};
+use crate::needed;
 use crate::note;
 use crate::run::{Authority, Context, Organization};
 use crate::seed::{self, Writable, user_settings};
@@ -514,6 +515,7 @@ impl<'a> Plan<'a> {
         if creates && has_money && !has_currency {
             self.default_currency(&mut prepared);
         }
+        needed::check(self.table, &prepared, creates && !updates)?;
         Ok(prepared)
     }
 

@@ -37,7 +37,7 @@ pub fn complaints(files: &[File], document: &str) -> Vec<String> {
         }
     }
     for (name, place) in &rows {
-        let is_there = match name.starts_with('§') {
+        let is_there = match is_rule(name) {
             true => tags.contains(*name),
             false => files.iter().any(|file| file.text.contains(&format!("\"{name}\""))),
         };
@@ -58,10 +58,38 @@ fn slug(sentence: &str) -> String {
     words.collect::<Vec<_>>().join("_")
 }
 
-/// `§1.8.5` and its like in a source line.
-fn tags_of(source: &str) -> impl Iterator<Item = String> {
-    let words = source.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
-    words.filter(|word| word.starts_with('§')).map(str::to_owned)
+/// Contracts whose rules have rows of their own, beside that of bulk, whose tags begin with `§`.
+const CONTRACTS: [&str; 2] = ["webapi", "metadata"];
+
+/// The rules that a source line names: `§1.8.5` as it stands, `webapi.md 12.2, 12.5` as `webapi 12.2` and
+/// `webapi 12.5`.
+fn tags_of(source: &str) -> Vec<String> {
+    let mut tags = Vec::new();
+    for part in source.split(';') {
+        let mut contract = None;
+        for word in part.split(|c: char| c.is_whitespace() || c == ',') {
+            let named = word.strip_suffix(".md").filter(|name| CONTRACTS.contains(name));
+            if word.starts_with('§') {
+                tags.push(word.to_owned());
+            } else if let Some(named) = named {
+                contract = Some(named);
+            } else if let Some(contract) = contract
+                && word.starts_with(|first: char| first.is_ascii_digit())
+            {
+                tags.push(format!("{contract} {word}"));
+            } else if !word.is_empty() {
+                contract = None;
+            }
+        }
+    }
+    tags
+}
+
+/// Whether a row of the document is about a rule, and not about a code.
+fn is_rule(name: &str) -> bool {
+    let is_of =
+        |contract: &str| name.strip_prefix(contract).is_some_and(|rest| rest.starts_with(' '));
+    name.starts_with('§') || CONTRACTS.into_iter().any(is_of)
 }
 
 /// The first column of the document's tables, without its quotes, and the last.
@@ -71,7 +99,7 @@ fn rows(document: &str) -> BTreeMap<&str, &str> {
         .filter_map(|line| {
             let name = line.split(" | ").next()?.trim_matches('`');
             let place = line.rsplit(" | ").next()?.trim();
-            (name.starts_with('§') || name.starts_with("0x")).then_some((name, place))
+            (is_rule(name) || name.starts_with("0x")).then_some((name, place))
         })
         .collect()
 }
@@ -105,6 +133,15 @@ mod tests {
         "0x80060892",
     ];
 
+    /// The tests that a row names: `webapi/tests/it/limits.rs` and its like.
+    fn tests_of(place: &str) -> impl Iterator<Item = &str> {
+        place
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|piece| piece.ends_with(".rs") && piece.contains('/'))
+    }
+
     fn check(text: &str, document: &str, want: &[&str]) {
         let file = File { place: "a/it_works.http".to_owned(), text: text.to_owned() };
         assert_eq!(complaints(&[file], document), want);
@@ -121,6 +158,17 @@ mod tests {
             &["COVERAGE.md: no scenario covers 0x80040203", "COVERAGE.md: no scenario covers §1.4"],
         );
         check(
+            &text.replace(
+                "bulk.md §1.3, x",
+                "webapi.md 12.2, 12.5; metadata.md, \"Seeds\"; query.md 4",
+            ),
+            "| webapi 12.2 | a | scenarios |\n| metadata 4.1 | b | scenarios |",
+            &[
+                "COVERAGE.md: webapi 12.5 is used and has no row",
+                "COVERAGE.md: no scenario covers metadata 4.1",
+            ],
+        );
+        check(
             &text.replace("It works.", "It does not."),
             "| §1.3 | a | scenarios |",
             &["a/it_works.http: the sentence would be called `it_does_not`"],
@@ -134,6 +182,16 @@ mod tests {
         let document = std::fs::read_to_string(home.join("COVERAGE.md")).expect("it is there");
         assert_eq!(complaints(&files, &document), Vec::<String>::new());
         let rows = rows(&document);
+        for test in rows.values().flat_map(|place| tests_of(place)) {
+            assert!(home.join("../crates").join(test).is_file(), "there is no {test}");
+        }
+        let errors = std::fs::read_to_string(home.join("../docs/errors.md")).expect("it is there");
+        for line in errors.lines() {
+            let code = line.strip_prefix("| `").and_then(|rest| rest.split('`').next());
+            if let Some(code) = code.filter(|code| code.starts_with("0x")) {
+                assert!(rows.contains_key(code), "{code} of docs/errors.md has no row");
+            }
+        }
         for code in STANDARD_CODES {
             assert_eq!(rows.get(code), Some(&PLAYED), "{code}");
             let is_standard = |file: &File| {

@@ -12,6 +12,7 @@ mod elastic_bulk;
 mod elastic_cosmos;
 mod elastic_definitions;
 mod fetch_xml;
+mod impersonation;
 mod laws;
 mod limits;
 mod model;
