@@ -28,8 +28,9 @@ use crate::report::{self, Line, Sample, Taken};
 
 /// Rows of one call.
 pub(crate) const ROWS_PER_CALL: usize = 100;
-/// Calls of one round.
-pub(crate) const CALLS_PER_ROUND: usize = 400;
+/// Calls of one round: long enough for the engine to write its memory to files and to merge those, as a
+/// load does that lasts.
+pub(crate) const CALLS_PER_ROUND: usize = 4_000;
 /// Calls that the bare committer puts under one sync, as ours does.
 const GROUP_CALLS_MAX: usize = 64;
 /// What the store's clock says.

@@ -1,6 +1,6 @@
 //! Elastic tables through the whole service: bulk messages over HTTP against the bare engine.
 //!
-//! In: how many rounds. Out: a line for the report, without a target: the store's own line has that.
+//! In: how many rounds. Out: a line for the report.
 //! Not here: the bare side (`elastic`).
 //! Invariant: after each of our rounds the service ends in an orderly way, the bytes that it has written
 //! are read back from its files, and the bare side writes those very keys and values.
@@ -29,7 +29,7 @@ pub(crate) async fn measure(arguments: &Arguments, lines: &mut Vec<Line>) -> Res
     if !arguments.wants(NAME) {
         return Ok(());
     }
-    let mut line = Line::new(NAME, None);
+    let mut line = Line::new(NAME, Some(0.5));
     let directory = tempfile::tempdir()?;
     let (data, other) = (directory.path().join("data"), directory.path().join("bare"));
     let options = Options::new(Store::Data(data.clone()), &directory.path().join("log"))?;

@@ -57,6 +57,11 @@ pub(crate) fn row_key(key: &ElasticKey) -> Vec<u8> {
     bytes
 }
 
+/// What the keys of one partition have in common.
+pub(crate) fn partition_of(key: &[u8]) -> &[u8] {
+    key.split_last_chunk::<ID_BYTES>().map_or(key, |(partition, _)| partition)
+}
+
 /// The id in a row's key.
 pub(crate) fn id_of(key: &[u8]) -> Option<Uuid> {
     key.last_chunk::<ID_BYTES>().map(|id| Uuid::from_bytes(*id))

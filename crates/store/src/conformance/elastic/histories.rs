@@ -102,6 +102,19 @@ fn writes() -> impl Strategy<Value = Write> {
     )
 }
 
+/// Writes of rows of one partition, ids ascending: there may be many rows between them, or none.
+fn neighbours() -> impl Strategy<Value = Vec<Write>> {
+    let drawn = vec((writes(), 1..4_u8), 8..20);
+    (0..PARTITIONS.len(), drawn).prop_map(|(partition, drawn)| {
+        let mut id = 0;
+        let next = |(write, gap): (Write, u8)| {
+            id += gap;
+            Write { id, partition, ..write }
+        };
+        drawn.into_iter().map(next).collect()
+    })
+}
+
 fn reads() -> impl Strategy<Value = Read> {
     (
         option::of(0..PARTITIONS.len()),
@@ -126,6 +139,7 @@ fn reads() -> impl Strategy<Value = Read> {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => vec(writes(), 1..8).prop_map(Step::Write),
+        3 => neighbours().prop_map(Step::Write),
         2 => Just(Step::Expire),
         3 => (0..40_i64).prop_map(|seconds| Step::Wait { seconds }),
         5 => reads().prop_map(Step::Read),
