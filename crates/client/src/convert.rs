@@ -40,8 +40,12 @@ impl Converter {
     /// Prepares a column. `catalog` holds the tables that its lookups point to.
     pub fn new(column: &Column, catalog: &Catalog) -> Self {
         let kind = match &column.kind {
-            ColumnKind::Guid | ColumnKind::File { .. } | ColumnKind::Image { .. } => Kind::Guid,
-            ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName => Kind::Text,
+            ColumnKind::Guid | ColumnKind::File { .. } => Kind::Guid,
+            // An image is base64.
+            ColumnKind::Text { .. }
+            | ColumnKind::Memo { .. }
+            | ColumnKind::TableName
+            | ColumnKind::Image { .. } => Kind::Text,
             ColumnKind::Integer { .. } => Kind::Integer,
             ColumnKind::BigInt => Kind::BigInt,
             ColumnKind::Decimal { .. } | ColumnKind::Money { .. } => Kind::Decimal,

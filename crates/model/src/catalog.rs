@@ -1,8 +1,8 @@
 //! All definitions at one version: what a request holds from its start to its end.
 
 use crate::{
-    Cascade, DeleteAction, GlobalChoice, ManyToMany, ManyToManyEnd, OneToMany,
-    RelationshipSettings, Table, TableId,
+    Cascade, CascadeAction, ColumnIndex, DeleteAction, GlobalChoice, ManyToMany, ManyToManyEnd,
+    OneToMany, Ownership, RelationshipSettings, Spreading, Table, TableId, TableKind,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -188,6 +188,45 @@ impl Catalog {
             .into_iter()
             .flat_map(|table| self.delete_links(&table.logical_name))
             .filter(move |relationship| relationship.cascade.delete == action)
+    }
+
+    /// The relationships by which a change of a row of this table spreads, with the table that has the
+    /// lookup: tables whose rows have an owner, as it is owners and shares that spread.
+    pub fn spreading_from(
+        &self,
+        table: TableId,
+        spreading: Spreading,
+    ) -> impl Iterator<Item = (&Arc<OneToMany>, &Arc<Table>)> {
+        let from = self.table_by_id(table).into_iter();
+        from.flat_map(|table| self.referencing(&table.logical_name))
+            .filter(move |link| link.cascade.reach(spreading) != CascadeAction::NoCascade)
+            .filter_map(|link| Some((link, self.table(&link.referencing_table)?)))
+            .filter(|(_, table)| {
+                table.ownership == Ownership::User && table.kind == TableKind::Standard
+            })
+    }
+
+    /// The tables to which a change of a row of this table can spread, directly or further on.
+    pub fn spreading_to(&self, table: TableId, spreading: Spreading) -> Vec<&Arc<Table>> {
+        let mut found: Vec<&Arc<Table>> = Vec::new();
+        let mut open = vec![table];
+        while let Some(table) = open.pop() {
+            for (_, next) in self.spreading_from(table, spreading) {
+                if found.iter().all(|known| known.id != next.id) {
+                    found.push(next);
+                    open.push(next.id);
+                }
+            }
+        }
+        found
+    }
+
+    /// The lookup of a table to itself that makes its rows a tree.
+    pub fn hierarchy(&self, table: &Table) -> Option<ColumnIndex> {
+        let mut links = self.referencing(&table.logical_name);
+        let link = links
+            .find(|link| link.is_hierarchical && *link.referencing_table == *table.logical_name)?;
+        table.index_of(&link.referencing_column)
     }
 
     /// The many-to-many relationships that this table is a side of, each once.

@@ -78,6 +78,10 @@ codes! {
     INVALID_DATE_TIME = 0x8004_0239, "InvalidDateTime";
     /// An operation that the row's state forbids.
     INVALID_OPERATION = 0x8004_023b, "InvalidOperation";
+    /// An image that is none, of a kind that is not taken, or too large.
+    PROCESS_IMAGE_FAILURE = 0x8007_2553, "ProcessImageFailure";
+    /// A new record brings an image in a column that is not the primary one.
+    NON_PRIMARY_IMAGE_ON_CREATE = 0x8009_0487, "CannotUploadNonPrimaryImageAttributeOnCreate";
     /// Control characters in text.
     INVALID_CHARACTERS_IN_FIELD = 0x8004_0278, "InvalidCharactersInField";
     /// A FetchXML query that is malformed.

@@ -33,14 +33,14 @@ pub use fold::{fold, fold_part};
 pub use label::{Label, LocalizedText};
 pub use relationship::{
     Cascade, CascadeAction, DeleteAction, ManyToMany, ManyToManyEnd, Menu, MenuBehavior, MenuGroup,
-    OneToMany, RelationshipSettings,
+    OneToMany, RelationshipSettings, Spreading,
 };
 pub use table::{
     AlternateKey, Column, ColumnId, ColumnIndex, ColumnKind, ColumnSettings, Computed,
     DateTimeBehavior, IntegerFormat, KeyIndex, LookupKind, LookupTarget, Ownership, RequiredLevel,
     Table, TableDefinition, TableId, TableKind, TableSettings, TextFormat,
 };
-pub use target::{Bind, Cell, KeyValue, MessageName, Target, TargetKey};
+pub use target::{BadImage, Bind, Cell, KeyValue, MessageName, Target, TargetKey};
 pub use time::{Date, Timestamp};
 pub use value::{LookupValue, Value};
 

@@ -210,6 +210,31 @@ pub enum DeleteAction {
     NoCascade,
 }
 
+/// A change of a referenced row that spreads to the referencing ones as a relationship says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Spreading {
+    /// Another owner.
+    Assign,
+    /// A right that somebody gets by a share.
+    Share,
+    /// A right that somebody loses by a share.
+    Unshare,
+    /// Another row above: its shares are inherited.
+    Reparent,
+}
+
+impl Cascade {
+    /// Which referencing rows a change reaches.
+    pub fn reach(&self, spreading: Spreading) -> CascadeAction {
+        match spreading {
+            Spreading::Assign => self.assign,
+            Spreading::Share => self.share,
+            Spreading::Unshare => self.unshare,
+            Spreading::Reparent => self.reparent,
+        }
+    }
+}
+
 /// Which referencing rows a change of the referenced row reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum CascadeAction {

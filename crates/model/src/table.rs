@@ -199,6 +199,13 @@ pub enum IntegerFormat {
     Locale,
 }
 
+impl Column {
+    /// Whether an answer shows the column where nobody names one: an image is shown on request only.
+    pub fn is_shown_unasked(&self) -> bool {
+        self.valid_for_read && !matches!(self.kind, ColumnKind::Image { .. })
+    }
+}
+
 /// What a column holds, with its limits.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ColumnKind {
@@ -306,7 +313,7 @@ pub enum ColumnKind {
         /// Largest file, in units of 1,024 bytes.
         max_size_kb: u32,
     },
-    /// An image: the value is the id of what is stored, and a reader gets the thumbnail. Beside it stand
+    /// An image: the value is its thumbnail in base64, shown only to those who ask for it. Beside it stand
     /// `<name>_timestamp`, `<name>_url` and `<name>id`.
     Image {
         /// Largest image, in units of 1,024 bytes.

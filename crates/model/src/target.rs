@@ -1,6 +1,6 @@
 //! Targets: the records of a message, typed and bound to a table.
 
-use crate::{ColumnIndex, KeyIndex, Table, Value};
+use crate::{ColumnIndex, ErrorCode, KeyIndex, Table, Value};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -84,8 +84,21 @@ pub struct Target {
     pub binds: Vec<Bind>,
     /// The version that the record must have, from `@odata.etag` or `If-Match`.
     pub expected_version: Option<i64>,
-    /// Values that the service itself gives with an update, in columns that callers may not write.
+    /// Values that the service itself gives, in columns that callers may not write.
     pub given: Vec<Cell>,
+    /// The first column whose image cannot be taken, and why: told with the other values.
+    pub bad_image: Option<BadImage>,
+}
+
+/// Why an image cannot be taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BadImage {
+    /// Its column.
+    pub column: ColumnIndex,
+    /// The code.
+    pub code: ErrorCode,
+    /// What is told.
+    pub message: Box<str>,
 }
 
 /// A column and its value.

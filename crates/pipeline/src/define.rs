@@ -9,10 +9,12 @@ mod change;
 mod choices;
 pub(crate) mod columns;
 mod elastic;
-mod files;
+pub(crate) mod files;
+mod images;
 mod lookups;
 pub(crate) mod many_to_many;
 mod names;
+mod regarding;
 pub(crate) mod remove;
 pub(crate) mod system;
 
@@ -131,6 +133,8 @@ pub(crate) fn plan(
             }
             let relationships = planned.iter().flat_map(system::relationships);
             change.ops.extend(relationships.map(SchemaOp::AddRelationship));
+            let wishes: Vec<regarding::Wish<'_>> = planned.iter().map(regarding::of_new).collect();
+            change.ops.extend(regarding::plan(&context.catalog, &fresh, &wishes));
             change.rows.extend(rows_of_tables(context, organization, &planned));
             (made, name)
         }
@@ -162,10 +166,11 @@ pub(crate) fn plan(
         }
         Definition::ChangeTable(to) => {
             let name = to.logical_name.clone();
-            change.ops.push(change::table(&fresh, *to));
+            change.ops.extend(change::table(&context.catalog, &fresh, *to)?);
             (Vec::new(), name)
         }
         Definition::ChangeColumn { table, column } => {
+            change.ops.extend(images::others(&table, &column));
             change.ops.push(change::column(&fresh, &table, *column)?);
             (Vec::new(), table.logical_name.clone())
         }
@@ -400,11 +405,6 @@ fn new_table(
         )
         .with_hint("`OwnershipType` is UserOwned or OrganizationOwned"));
     }
-    for (feature, wished) in [("HasNotes", wish.has_notes), ("HasActivities", wish.has_activities)]
-    {
-        // Accepted, since most callers send `true` out of habit; the related tables come later.
-        tracing::debug!(table = %logical_name, feature, wished, "stored, not yet carried out");
-    }
     let names = wish.columns.iter().filter(|column| column.is_primary_name).count();
     if names != 1 {
         return Err(Fault::new(
@@ -493,6 +493,7 @@ fn add_column(
     }
     elastic::check_kind(table.kind, &wish)?;
     check_kind(table.kind, &wish)?;
+    images::settle(table, &mut wish.kind);
     let mut column = columns::column(&wish.schema_name, "", wish.kind);
     column.display_name = wish.display_name;
     column.description = wish.description;
@@ -639,9 +640,12 @@ fn new_column(
     let made = definition.columns[usize::from(place.0)].metadata_id;
     let brought_currency = table.index_of("transactioncurrencyid").is_none()
         && definition.columns.iter().any(|one| &*one.logical_name == "transactioncurrencyid");
-    let added = definition.columns.drain(before..);
+    let added: Vec<Column> = definition.columns.drain(before..).collect();
+    ops.extend(images::changed(table, &definition.columns));
     ops.extend(
-        added.map(|column| SchemaOp::AddColumn { table: table.id, column: Box::new(column) }),
+        added
+            .into_iter()
+            .map(|column| SchemaOp::AddColumn { table: table.id, column: Box::new(column) }),
     );
     if brought_currency {
         let name = format!("transactioncurrency_{}", table.logical_name);

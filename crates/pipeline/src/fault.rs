@@ -406,6 +406,11 @@ fn failure(message: MessageName, shape: &Shape, row: Rejection) -> Failure {
             let column = table.key(*key).columns.first().and_then(|index| column_name(*index));
             (code::DUPLICATE_RECORD_ENTITY_KEY, text, column)
         }
+        Reason::Loop { column } => {
+            let text =
+                "Creating this parental association would create a loop in this entity hierarchy.";
+            (code::ENTITY_LOOP_BEING_CREATED, text.to_owned(), column_name(*column))
+        }
         Reason::Referenced { .. } => {
             let text = "The object you tried to delete is associated with another object and cannot be deleted.";
             (code::CANNOT_DELETE_DUE_TO_ASSOCIATION, text.to_owned(), None)

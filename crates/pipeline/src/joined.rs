@@ -92,7 +92,14 @@ impl Joined {
             row.row += first;
         }
         let same = |(known, of): (&Check, &About)| {
-            known.op == op && known.table.id == check.table.id && *of == about
+            let tables = |check: &Check| -> Vec<_> {
+                check.cascades.iter().map(|(table, _)| table.id).collect()
+            };
+            known.op == op
+                && known.table.id == check.table.id
+                && *of == about
+                && tables(known) == tables(&check)
+                && known.owners == check.owners
         };
         match self.checks.iter().zip(&self.about).position(same) {
             Some(place) => self.checks[place].rows.extend(check.rows),

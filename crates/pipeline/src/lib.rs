@@ -5,7 +5,7 @@
 //! operation), `joined` (several writes as one set), `elastic` (targets to independent writes), `job`
 //! and `steer` (background jobs as rows), `define` (schema), `seed` (system tables), `available`
 //! (messages that are taken from tables), `identity` (who a token speaks of), `credential` (what the
-//! service keeps to tell who calls), `settings` (of callers, for queries), `privilege` and `rights` (who
+//! service keeps to tell who calls), `settings` (of callers, for queries), `files` and `images` (bytes beside rows), `privilege` and `rights` (who
 //! may do what), `share` (changes of that), `fault` (store errors to codes), `ids`.
 //! Not here: HTTP, JSON, engines.
 
@@ -15,10 +15,11 @@ mod credential;
 mod define;
 mod elastic;
 mod fault;
-mod files;
+pub mod files;
 mod follow;
 mod identity;
 mod ids;
+pub mod images;
 pub mod job;
 mod joined;
 mod message;

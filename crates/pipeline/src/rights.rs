@@ -222,7 +222,7 @@ impl Access {
                 Scope::Nothing => return Some(Filter::Or(Vec::new())),
                 Scope::Some(held) => {
                     let mut any = held_filters(table, held, source);
-                    any.extend(shares.filter(table, action, source, &rights.principals));
+                    any.extend(shares.filter(table, action, source, rights));
                     all.push(Filter::Or(any));
                 }
             }
@@ -274,9 +274,9 @@ pub(crate) enum Shares<'a> {
         /// Tables with shares.
         of: BTreeSet<model::TableId>,
     },
-    /// The ids of what is shared of the one table in question, by right, where no condition can reach
-    /// them.
-    Ids(BTreeMap<Action, Vec<Uuid>>),
+    /// The ids of what is shared of the one table in question, by right and by the user or team that it
+    /// is shared with, where no condition can reach them.
+    Ids(BTreeMap<(Action, Uuid), Vec<Uuid>>),
 }
 
 impl Shares<'_> {
@@ -285,20 +285,20 @@ impl Shares<'_> {
         table: &Table,
         action: Action,
         source: u16,
-        principals: &[Uuid],
+        rights: &Rights,
     ) -> Option<Filter> {
         let key = ColumnRef { source, column: table.primary_key };
         match self {
             Self::None => None,
             Self::Ids(ids) => {
-                let ids = ids.get(&action).filter(|ids| !ids.is_empty())?;
+                let ids = ids.get(&(action, rights.principal)).filter(|ids| !ids.is_empty())?;
                 let values = ids.iter().copied().map(Value::Guid).collect();
                 Some(Filter::In { column: key, values, negated: false })
             }
             Self::Rows { of, .. } if !of.contains(&table.id) => None,
             Self::Rows { table: shares, .. } => {
                 let object = shares.index_of("objectid")?;
-                let filter = share_filter(shares, table, action, principals)?;
+                let filter = share_filter(shares, table, action, &rights.principals)?;
                 Some(Exists::new(shares, object, key).with(filter).into())
             }
         }
@@ -314,7 +314,8 @@ pub(crate) fn share_filter(
 ) -> Option<Filter> {
     let column = |name: &str| shares.index_of(name).map(ColumnRef::root);
     let guids = principals.iter().copied().map(Value::Guid).collect();
-    let masks = privilege::masks_with(action).into_iter().map(Value::Integer).collect();
+    let masks: Vec<Value> = privilege::masks_with(action).into_iter().map(Value::Integer).collect();
+    let holds = |column| Filter::In { column, values: masks.clone(), negated: false };
     Some(Filter::And(vec![
         Filter::In { column: column("principalid")?, values: guids, negated: false },
         Filter::Compare {
@@ -322,7 +323,10 @@ pub(crate) fn share_filter(
             compare: Compare::Equal,
             value: Value::Text(table.logical_name.clone()),
         },
-        Filter::In { column: column("accessrightsmask")?, values: masks, negated: false },
+        Filter::Or(vec![
+            holds(column("accessrightsmask")?),
+            holds(column("inheritedaccessrightsmask")?),
+        ]),
     ]))
 }
 

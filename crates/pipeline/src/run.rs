@@ -11,6 +11,7 @@ use crate::fault;
 use crate::follow;
 use crate::identity;
 use crate::ids::IdSource;
+use crate::images;
 use crate::joined::{self, Joined, Told};
 use crate::message::{Definition, DeletedRows, Message, Read, Reply, Write};
 use crate::privilege;
@@ -22,14 +23,14 @@ use crate::{job, steer};
 use arc_swap::ArcSwap;
 use model::{
     Caller, Catalog, ColumnKind, Failure, Fault, LookupValue, Table, TableKind, Timestamp, Uuid,
-    Value,
+    Value, code,
 };
 use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, RwLock};
 use store::elastic::ElasticStore;
-use store::{Applied, RowOutcome, SchemaChange, StandardStore, WriteOp, WriteSet};
+use store::{Applied, Piece, RowOutcome, SchemaChange, StandardStore, WriteOp, WriteSet};
 
 /// Runs messages against a store. One per process; shared by every request.
 pub struct Pipeline {
@@ -151,7 +152,7 @@ impl Pipeline {
             };
         }
         let id = organization_id(&*store, &catalog).await?;
-        let present = match seed::lacks_rights(&catalog) {
+        let present = match seed::lacks_rows_of_users(&catalog) {
             true => Some(rights::present(&*store, &catalog).await?),
             false => None,
         };
@@ -362,9 +363,10 @@ impl Pipeline {
     pub(crate) async fn write(
         &self,
         context: &Context,
-        messages: Vec<Write>,
+        mut messages: Vec<Write>,
         authority: Authority,
     ) -> Result<Reply, Error> {
+        let pieces = self.take_images(context, &mut messages).await?;
         let is_guarded = |table: &Table| {
             let kept = seed::writable(table) == seed::Writable::ReadOnly;
             authority == Authority::Caller || !kept
@@ -382,6 +384,7 @@ impl Pipeline {
         let mut planned = Vec::with_capacity(messages.len());
         let mut refused = Vec::new();
         for (place, message) in messages.into_iter().enumerate() {
+            let message = write::settled(message);
             let name = message.name;
             let guarded = access.as_ref().filter(|_| is_guarded(&message.table));
             let plan = || {
@@ -408,6 +411,10 @@ impl Pipeline {
         }
         let (mut ops, writes, checks) = set.finish();
         ops.extend(self.unshare(context, &ops).await?);
+        if !pieces.is_empty() {
+            // Before the rows that name them: what no row names is forgotten.
+            self.put_pieces(pieces).await?;
+        }
         let applied = self.commit(context, ops, checks).await?;
         if about_users {
             self.identities_changed();
@@ -419,6 +426,24 @@ impl Pipeline {
             Err(store::Error::StaleCatalog { .. }) => Err(Error::StaleCatalog),
             Err(error) => Err(joined::fault(error, &writes, &told).into()),
         }
+    }
+
+    /// Reads the images of targets; answers the pieces of the pictures that are kept.
+    async fn take_images(
+        &self,
+        context: &Context,
+        messages: &mut [Write],
+    ) -> Result<Vec<Piece>, Error> {
+        let sent = images::take(messages);
+        if sent.is_empty() {
+            return Ok(Vec::new());
+        }
+        let made = tokio::task::spawn_blocking(|| images::make(sent)).await;
+        let made = made.map_err(|error| {
+            tracing::error!(%error, "reading images failed");
+            Fault::new(code::UNEXPECTED, "An unexpected error occurred.")
+        })?;
+        Ok(images::give(messages, made, &self.ids, context.now))
     }
 
     /// Joins planned writes, each with what must hold for it.
@@ -467,21 +492,24 @@ impl Pipeline {
         Ok(set)
     }
 
-    /// Of the owners that a change of rows names, those who may not read its table.
+    /// Of the owners that a change of rows names, those who may not read its table, or one that an
+    /// owner goes on to.
     async fn unable(
         &self,
         context: &Context,
         op: &WriteOp,
         named: &[LookupValue],
-    ) -> Result<BTreeSet<Uuid>, Error> {
-        let table = match op {
-            WriteOp::Update(op) => &op.table,
-            WriteOp::Upsert(op) => &op.table,
-            WriteOp::Insert(_) | WriteOp::Delete(_) | WriteOp::Fill(_) => {
-                return Ok(BTreeSet::new());
-            }
-        };
-        self.unable_in(context, table, named).await
+    ) -> Result<guard::Unable, Error> {
+        let mut unable = guard::Unable::new();
+        if !guard::assigns(op) {
+            return Ok(unable);
+        }
+        let along = context.catalog.spreading_to(op.table().id, model::Spreading::Assign);
+        // What owners may do is looked up once, whatever the number of tables.
+        for table in std::iter::once(op.table()).chain(along) {
+            unable.insert(table.id, self.unable_in(context, table, named).await?);
+        }
+        Ok(unable)
     }
 
     /// Of these owners, those who may not read a table.

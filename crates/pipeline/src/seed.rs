@@ -1,15 +1,16 @@
 //! The system tables and the rows that every organisation starts with.
 //!
 //! In reading order: [`tables`] and `activities` (definitions), [`kept`] (the one that callers never see), [`rows`]
-//! (rows), this file (one schema change of all).
+//! and [`user_settings`] (rows), this file (one schema change of all).
 //! Source: the seed tables of `metadata.md`. Invariant: everything here is derived from the
 //! organisation's id, so that two nodes that start at once plan the same change.
 
-mod activities;
+pub(crate) mod activities;
 pub(crate) mod kept;
 pub(crate) mod rows;
 pub(crate) mod security;
 mod tables;
+pub(crate) mod user_settings;
 
 pub(crate) use rows::{filter_id, filter_ids};
 
@@ -70,7 +71,7 @@ fn missing_relationships(
 /// The tables, columns and relationships that a store made by an older version lacks, with the rows that
 /// go with new tables; `None` when it lacks none.
 ///
-/// `present`: who is there, where the store has no rights yet ([`lacks_rights`]).
+/// `present`: who is there, where the store lacks rights or settings ([`lacks_rows_of_users`]).
 pub(crate) fn upgrade(
     catalog: &Arc<Catalog>,
     organization: Organization,
@@ -126,7 +127,14 @@ pub(crate) fn upgrade(
     if !made.is_empty()
         && let Ok(after) = store::apply_ops(catalog, &ops)
     {
-        rows = rows_of_new(&after, organization, now, &made, present);
+        let about_rights = present.filter(|_| lacks_rights(catalog));
+        rows = rows_of_new(&after, organization, now, &made, about_rights);
+        if let (Some(present), Some(table)) = (present, after.table(user_settings::TABLE))
+            && made.iter().any(|one| one.logical_name == table.logical_name)
+        {
+            let users: Vec<Uuid> = present.users.iter().map(|(user, _)| *user).collect();
+            rows.push(user_settings::rows(table, organization, now, &users));
+        }
     }
     let user = organization.administrator;
     let catalog = catalog.clone();
@@ -161,8 +169,13 @@ fn rows_of_new(
     rows
 }
 
+/// Whether a store was made before every user had rights and settings.
+pub(crate) fn lacks_rows_of_users(catalog: &Catalog) -> bool {
+    lacks_rights(catalog) || catalog.table(user_settings::TABLE).is_none()
+}
+
 /// Whether a store was made before there were rights.
-pub(crate) fn lacks_rights(catalog: &Catalog) -> bool {
+fn lacks_rights(catalog: &Catalog) -> bool {
     catalog.table("principalobjectaccess").is_none()
 }
 
@@ -206,7 +219,8 @@ pub(crate) fn writable(table: &TableDefinition) -> Writable {
         return Writable::ReadOnly;
     }
     match &*table.logical_name {
-        "organization" => Writable::UpdateOnly,
+        // A row of settings comes with its user.
+        "organization" | user_settings::TABLE => Writable::UpdateOnly,
         "systemuser"
         | "team"
         | "businessunit"
@@ -241,6 +255,34 @@ mod tests {
         assert_eq!(number("businessunit"), Some(BUSINESS_UNIT));
         assert_eq!(number("systemuser"), Some(SYSTEM_USER));
         assert_eq!(number("transactioncurrency"), Some(CURRENCY));
+    }
+
+    #[test]
+    fn the_users_of_an_older_store_get_their_settings() {
+        let organization = organization(Uuid::from_u128(1));
+        let whole = whole();
+        let id = whole.table(user_settings::TABLE).expect("the seed has it").id;
+        let links = whole.relationships().iter();
+        let links = links.filter(|one| &*one.referencing_table == user_settings::TABLE);
+        let mut drop: Vec<SchemaOp> =
+            links.map(|one| SchemaOp::DropRelationship(one.metadata_id)).collect();
+        drop.push(SchemaOp::DropTable(id));
+        let old = Arc::new(store::apply_ops(&whole, &drop).expect("nothing depends on it"));
+        assert!(lacks_rows_of_users(&old) && !lacks_rights(&old));
+        let present = security::Present {
+            users: vec![(Uuid::from_u128(7), None), (Uuid::from_u128(8), None)],
+            ..security::Present::default()
+        };
+        let change = upgrade(&old, organization, Timestamp(0), Some(&present)).expect("it is made");
+        let rows = change.rows.iter().find_map(|op| match op {
+            store::WriteOp::Insert(op) if &*op.table.logical_name == user_settings::TABLE => {
+                Some(op.rows.iter().map(|row| row.id).collect::<Vec<_>>())
+            }
+            _ => None,
+        });
+        assert_eq!(rows, Some(vec![Uuid::from_u128(7), Uuid::from_u128(8)]));
+        // Neither memberships nor roles are given once more.
+        assert!(change.rows.iter().all(|op| &*op.table().logical_name != "teammembership"));
     }
 
     fn whole() -> Arc<Catalog> {

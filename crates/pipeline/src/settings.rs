@@ -1,12 +1,15 @@
 //! What the caller and the organisation have set: time zone, language, fiscal calendar.
 //!
 //! In: a context. Out: what conditions of queries about the present and the caller mean. Read when a
-//! query asks for it, by two reads. Not here: what operators make of it (`query`).
+//! query asks for it, by two reads. Here, too: what a write of a user's settings must hold. Not here: what
+//! operators make of it (`query`), the first row of a user (`seed::user_settings`).
 //! Invariant: a missing row, column or value leaves the default; nothing here fails a query for it.
 
 use crate::run::{Context, Error, Pipeline};
-use model::{Table, Timestamp, Uuid, Value};
-use query::dates::{Fiscal, PeriodKind, zone_of_code};
+use crate::seed::user_settings;
+use crate::write::{Prepared, TargetRefused};
+use model::{Cell, Table, Timestamp, Uuid, Value, code};
+use query::dates::{Fiscal, PeriodKind, bias_minutes, zone_of_code};
 use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging, Settings};
 use std::sync::Arc;
 
@@ -24,7 +27,7 @@ impl Pipeline {
         }
         let columns = ["timezonecode", "uilanguageid"];
         let user = context.caller.user;
-        let [zone, language] = self.values(context, "usersettings", user, columns).await?;
+        let [zone, language] = self.values(context, user_settings::TABLE, user, columns).await?;
         if let Value::Integer(code) = zone
             && let Some(zone) = zone_of_code(code)
         {
@@ -72,6 +75,35 @@ impl Pipeline {
         }
         Ok(values)
     }
+}
+
+/// Checks the settings of a user and adds what follows from the time zone.
+pub(crate) fn complete(
+    table: &Table,
+    prepared: &mut Prepared,
+    now: Timestamp,
+) -> Result<(), TargetRefused> {
+    let (Some(zone), Some(bias)) = (table.index_of("timezonecode"), table.index_of("timezonebias"))
+    else {
+        return Ok(());
+    };
+    let given = prepared.cells.iter().find(|cell| cell.column == zone).map(|cell| &cell.value);
+    let value = match given {
+        None => return Ok(()),
+        Some(Value::Integer(number)) => match zone_of_code(*number) {
+            Some(zone) => Value::Integer(bias_minutes(&zone, now)),
+            None => {
+                return Err(TargetRefused {
+                    code: code::INVALID_ARGUMENT,
+                    message: format!("There is no time zone with the code {number}."),
+                    column: Some("timezonecode".into()),
+                });
+            }
+        },
+        Some(_) => Value::Null,
+    };
+    prepared.cells.push(Cell { column: bias, value });
+    Ok(())
 }
 
 fn row_query(

@@ -6,17 +6,18 @@
 
 use crate::message::Reply;
 use crate::privilege::{self, ACTIONS, Action, Depth};
+use crate::rights::guard::{self, About};
 use crate::rights::{self, Access, change, load};
 use crate::run::{Context, Error, Pipeline, not_about_rows};
 use crate::seed::rows;
 use crate::seed::security::{self, Scene};
 use crate::{fault, seed};
-use model::{Cell, Fault, LookupValue, Ownership, Table, Uuid, Value, code};
+use model::{Catalog, Cell, Fault, LookupValue, Ownership, Spreading, Table, Uuid, Value, code};
 use query::{ColumnRef, Compare, Filter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::writes::{DeleteRow, Update, UpdateRow, WriteOp};
-use store::{RowKey, SchemaChange, WriteSet};
+use store::{Check, CheckRow, RowKey, SchemaChange, Spreads, WriteSet};
 
 /// How often a share is looked at anew when another request changes it at the same time.
 const ROUNDS_MAX: usize = 4;
@@ -131,7 +132,7 @@ impl Pipeline {
             RightsChange::Share(share) => self.share(context, access, share).await?,
             RightsChange::Revoke { object, principal } => {
                 self.may_share(context, access, &object, 0).await?;
-                self.set_share(context, &object, principal, &|_| None).await?;
+                self.set_share(context, access, &object, principal, &|_| 0).await?;
             }
             RightsChange::AddMembers { team, users } => {
                 self.members(context, access, team, users, true).await?;
@@ -168,11 +169,10 @@ impl Pipeline {
         let table = context.catalog.table_by_id(principal.table);
         let table = table.ok_or_else(|| Fault::new(code::INVALID_ARGUMENT, "Invalid argument."))?;
         self.must_exist(context, table, &[principal.id]).await?;
-        let to = |old: Option<i32>| {
-            let mask = if replaces { rights } else { rights | old.unwrap_or(0) };
-            (mask != 0).then_some(mask)
+        let to = |old: i32| {
+            if replaces { rights } else { rights | old }
         };
-        self.set_share(context, &object, principal, &to).await
+        self.set_share(context, access, &object, principal, &to).await
     }
 
     /// Refuses unless the caller may share the row and has every right that it gives.
@@ -216,27 +216,38 @@ impl Pipeline {
         }
     }
 
-    /// Writes one share: what it was decides what it becomes, none being none at all.
+    /// Writes one share: what was given decides what is given then.
     async fn set_share(
         &self,
         context: &Context,
+        access: &Access,
         object: &Object,
         principal: LookupValue,
-        to: &(dyn Fn(Option<i32>) -> Option<i32> + Sync),
+        to: &(dyn Fn(i32) -> i32 + Sync),
     ) -> Result<(), Error> {
         let catalog = &context.catalog;
         let Some(shares) = catalog.table("principalobjectaccess") else { return Ok(()) };
         for _ in 0..ROUNDS_MAX {
             let old = self.share_of(context, shares, object.id, principal.id).await?;
-            let new = to(old.map(|(_, mask, _)| mask));
-            let op = match (old, new) {
-                (None, None) => return Ok(()),
-                (Some((_, old, _)), Some(new)) if old == new => return Ok(()),
-                (None, Some(mask)) => self.new_share(context, shares, object, principal, mask),
-                (Some((id, _, version)), Some(mask)) => {
+            let (given, inherited) = old.as_ref().map_or((0, 0), |old| (old.given, old.inherited));
+            let new = to(given);
+            if new == given {
+                return Ok(());
+            }
+            let checks = self.share_checks(context, access, object, (given, new)).await?;
+            let op = match old {
+                None => self.new_share(context, shares, object, principal, new),
+                Some(old) if new | inherited == 0 => WriteOp::Delete(store::writes::Delete {
+                    table: Arc::clone(shares),
+                    rows: vec![DeleteRow {
+                        key: RowKey::Id(old.id),
+                        expected_version: Some(old.version),
+                    }],
+                }),
+                Some(old) => {
                     let cells = shares
                         .index_of("accessrightsmask")
-                        .map(|column| Cell { column, value: Value::Integer(mask) });
+                        .map(|column| Cell { column, value: Value::Integer(new) });
                     WriteOp::Update(Update {
                         table: Arc::clone(shares),
                         constants: crate::write::update_constants(
@@ -245,23 +256,22 @@ impl Pipeline {
                             context.now,
                         ),
                         rows: vec![UpdateRow {
-                            key: RowKey::Id(id),
+                            key: RowKey::Id(old.id),
                             cells: cells.into_iter().collect(),
                             binds: Vec::new(),
-                            expected_version: Some(version),
+                            expected_version: Some(old.version),
                         }],
                     })
                 }
-                (Some((id, _, version)), None) => WriteOp::Delete(store::writes::Delete {
-                    table: Arc::clone(shares),
-                    rows: vec![DeleteRow { key: RowKey::Id(id), expected_version: Some(version) }],
-                }),
             };
             // The first share of a table is news to every node.
             let is_news = !self.has_shares(catalog, &object.table).await?;
-            match self.write_shares(context, vec![op], is_news).await {
+            match self.write_shares(context, (vec![op], checks), is_news).await {
                 Err(store::Error::Rejected { .. }) => {}
                 Err(store::Error::StaleCatalog { .. }) => return Err(Error::StaleCatalog),
+                Err(store::Error::Denied { rows, .. }) => {
+                    return Err(first_denied(access, catalog, object, &rows).into());
+                }
                 Err(error) => return Err(fault::of_engine(error).into()),
                 Ok(()) => return Ok(()),
             }
@@ -269,14 +279,47 @@ impl Pipeline {
         Err(fault::of_engine(store::Error::Busy).into())
     }
 
+    /// `Share` on every row that a change of a share goes on to.
+    async fn share_checks(
+        &self,
+        context: &Context,
+        access: &Access,
+        object: &Object,
+        (given, new): (i32, i32),
+    ) -> Result<Vec<Check>, Error> {
+        let catalog = &context.catalog;
+        let ways = [(new & !given, Spreading::Share), (given & !new, Spreading::Unshare)];
+        let mut checks = Vec::new();
+        for (_, spreading) in ways.into_iter().filter(|(rights, _)| *rights != 0) {
+            let along = catalog.spreading_to(object.table.id, spreading);
+            let shares = self.shares(context, &along).await?;
+            let limits = along.into_iter().filter_map(|table| {
+                let filter = access.filter(table, Action::Share, 0, &shares)?;
+                Some((Arc::clone(table), filter))
+            });
+            let cascades: Vec<(Arc<Table>, Filter)> = limits.collect();
+            if cascades.is_empty() {
+                continue;
+            }
+            let key = RowKey::Id(object.id);
+            let row = CheckRow { row: 0, key, must_exist: false, unless: None };
+            checks.push(Check {
+                spreads: Spreads::By(spreading),
+                cascades,
+                ..guard::plain(&object.table, vec![row], Filter::And(Vec::new()))
+            });
+        }
+        Ok(checks)
+    }
+
     async fn write_shares(
         &self,
         context: &Context,
-        ops: Vec<WriteOp>,
+        (ops, checks): (Vec<WriteOp>, Vec<Check>),
         is_news: bool,
     ) -> Result<(), store::Error> {
         let catalog = Arc::clone(&context.catalog);
-        let (now, user, checks) = (context.now, context.caller.user, Vec::new());
+        let (now, user) = (context.now, context.caller.user);
         if !is_news {
             let writes = WriteSet { catalog, now, user, ops, checks };
             return self.store().apply(writes).await.map(drop);
@@ -291,14 +334,14 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Id, rights and version of a share.
+    /// The share of a row with a user or team.
     async fn share_of(
         &self,
         context: &Context,
         shares: &Arc<Table>,
         object: Uuid,
         principal: Uuid,
-    ) -> Result<Option<(Uuid, i32, i64)>, Error> {
+    ) -> Result<Option<Held>, Error> {
         let is = |column: &str, id: Uuid| {
             shares.index_of(column).map(|column| Filter::Compare {
                 column: ColumnRef::root(column),
@@ -307,12 +350,15 @@ impl Pipeline {
             })
         };
         let filter = is("objectid", object).into_iter().chain(is("principalid", principal));
-        let columns = &["accessrightsmask", "versionnumber"];
+        let columns = &["accessrightsmask", "inheritedaccessrightsmask", "versionnumber"];
         let filter = Some(Filter::And(filter.collect()));
         let query = load::bound(&context.catalog, shares, columns, filter);
         let rows = load::rows(self.store(), query).await.map_err(not_about_rows)?;
-        Ok(rows.first().and_then(|row| match (&row[0], &row[1], load::id_at(row, 2)) {
-            (Value::Integer(mask), Value::BigInt(version), Some(id)) => Some((id, *mask, *version)),
+        let mask = |value: &Value| if let Value::Integer(mask) = value { *mask } else { 0 };
+        Ok(rows.first().and_then(|row| match (&row[2], load::id_at(row, 3)) {
+            (Value::BigInt(version), Some(id)) => {
+                Some(Held { id, given: mask(&row[0]), inherited: mask(&row[1]), version: *version })
+            }
             _ => None,
         }))
     }
@@ -640,6 +686,25 @@ impl Pipeline {
         all.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(all)
     }
+}
+
+/// A share that is there.
+struct Held {
+    id: Uuid,
+    given: i32,
+    inherited: i32,
+    version: i64,
+}
+
+/// The fault of the first row that a share goes on to and that the caller may not share.
+fn first_denied(
+    access: &Access,
+    catalog: &Catalog,
+    object: &Object,
+    rows: &[store::Denial],
+) -> Fault {
+    let Some(first) = rows.first() else { return fault::of_engine(store::Error::Busy) };
+    guard::denied(access, catalog, (About::Reach(Action::Share), &object.table), first)
 }
 
 /// Finds tables of the seed in a context.

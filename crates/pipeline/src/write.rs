@@ -11,7 +11,8 @@ use crate::ids::IdSource;
 use crate::message::{Condition, Write};
 use crate::note;
 use crate::run::{Authority, Context, Organization};
-use crate::seed::{self, Writable};
+use crate::seed::{self, Writable, user_settings};
+use crate::settings;
 use model::{
     Bind, Caller, Cell, ColumnIndex, ColumnKind, Decimal, Failure, Fault, LookupKind, LookupValue,
     MessageName, Table, Target, TargetKey, Timestamp, Uuid, Value, code,
@@ -166,6 +167,16 @@ pub(crate) fn named_principals(message: &Write) -> Vec<LookupValue> {
     named
 }
 
+/// The message as it is meant: nobody makes rows of a table whose rows can only be changed, so an upsert
+/// of one is an update.
+pub(crate) fn settled(message: Write) -> Write {
+    let is_update = message.name == MessageName::Upsert
+        && message.condition == Condition::Any
+        && seed::writable(&message.table) == Writable::UpdateOnly;
+    let name = if is_update { MessageName::Update } else { message.name };
+    Write { name, ..message }
+}
+
 /// Refuses what the table is closed to.
 pub(crate) fn refuse_by_table(message: &Write, authority: Authority) -> Result<(), Fault> {
     let Write { name, table, targets, .. } = message;
@@ -253,6 +264,7 @@ impl<'a> Plan<'a> {
             let (prepared, refused) = self.prepared(target.cells, target.binds);
             let Prepared { mut cells, insert_cells, binds } = prepared;
             cells.extend(insert_cells);
+            cells.extend(target.given);
             (InsertRow { id, cells, binds }, refused)
         }))
     }
@@ -336,6 +348,7 @@ impl<'a> Plan<'a> {
         self.each(targets, |target| {
             let (prepared, refused) = self.prepared(target.cells, target.binds);
             let Prepared { mut cells, mut insert_cells, binds } = prepared;
+            cells.extend(target.given);
             let mut upsert_condition = match condition {
                 Condition::Any => UpsertCondition::Any,
                 Condition::MustNotExist => UpsertCondition::MustNotExist,
@@ -414,12 +427,19 @@ impl<'a> Plan<'a> {
         mut plan: impl FnMut(Target) -> (T, Option<TargetRefused>),
     ) -> Drafted<T> {
         let mut drafted = Drafted { rows: Vec::with_capacity(targets.len()), refused: Vec::new() };
-        for (index, target) in targets.into_iter().enumerate() {
+        for (index, mut target) in targets.into_iter().enumerate() {
+            let bad_image = target.bad_image.take().map(|bad| {
+                target.cells.clear();
+                target.given.clear();
+                let column = Some(self.table.column(bad.column).logical_name.clone());
+                TargetRefused { code: bad.code, message: bad.message.into(), column }
+            });
             let id = match target.key {
                 TargetKey::Id(id) => Some(id),
                 TargetKey::None | TargetKey::Alternate(_) => None,
             };
             let (row, refused) = plan(target);
+            let refused = bad_image.or(refused);
             drafted.rows.push(row);
             drafted.refused.extend(refused.map(|refused| refused.failure(index, id)));
         }
@@ -487,6 +507,9 @@ impl<'a> Plan<'a> {
         self.complete_state(&mut prepared, state, status)?;
         if &*self.table.logical_name == note::TABLE {
             note::complete(self.table, &mut prepared)?;
+        }
+        if &*self.table.logical_name == user_settings::TABLE {
+            settings::complete(self.table, &mut prepared, self.context.now)?;
         }
         if creates && has_money && !has_currency {
             self.default_currency(&mut prepared);

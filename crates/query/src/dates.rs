@@ -6,11 +6,13 @@
 //! (`dates/fiscal`), numbers of time zones (`dates/zones`).
 //! Invariant: an end outside of what a column can hold bounds nothing, and never fails.
 
+mod calendar;
 mod fiscal;
 mod zones;
 
+pub use calendar::Calendar;
 pub use fiscal::{Fiscal, PeriodKind};
-pub use zones::zone_of_code;
+pub use zones::{bias_minutes, zone_of_code};
 
 use crate::{ColumnRef, Compare, Context, Error, Filter};
 use jiff::civil::{self, Time};
@@ -462,10 +464,15 @@ fn civil_of(day: Date) -> civil::Date {
     plus(epoch, days(i64::from(day.0))).unwrap_or(epoch)
 }
 
+/// Days since 1970.
+fn day_of(day: civil::Date) -> Date {
+    let days = day.since((jiff::Unit::Day, civil::date(1970, 1, 1)));
+    Date(days.map_or(0, |span| span.get_days()))
+}
+
 /// Seconds since 1970 on the wall clock.
 fn wall_second(at: civil::DateTime) -> i64 {
-    let days = at.date().since((jiff::Unit::Day, civil::date(1970, 1, 1)));
-    let days = days.map_or(0, |span| i64::from(span.get_days()));
+    let days = i64::from(day_of(at.date()).0);
     let (hour, minute, second) = (at.hour(), at.minute(), at.second());
     days * 86_400 + i64::from(hour) * 3_600 + i64::from(minute) * 60 + i64::from(second)
 }

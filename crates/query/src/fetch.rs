@@ -270,8 +270,8 @@ impl Binder {
                     }
                     all = true;
                     for (column, definition) in table.indexed_columns() {
-                        if definition.valid_for_read || column == table.primary_key {
-                            self.output(ColumnRef { source, column }, prefix, None)?;
+                        if definition.is_shown_unasked() || column == table.primary_key {
+                            self.output(ColumnRef { source, column }, prefix, None, Told::Value)?;
                         }
                     }
                 }
@@ -288,10 +288,12 @@ impl Binder {
                     if let Some(name) = asked {
                         return Err(Error::Aggregate { name });
                     }
-                    if child.attribute("rowaggregate").is_some() {
-                        return Err(Error::refused("`rowaggregate` in FetchXml"));
-                    }
-                    self.output(column, prefix, child.attribute("alias"))?;
+                    let alias = child.attribute("alias");
+                    let told = match child.attribute("rowaggregate").unwrap_or_default() {
+                        "" => Told::Value,
+                        function => self.children_of(column, function, alias)?,
+                    };
+                    self.output(column, prefix, alias, told)?;
                 }
                 _ => {}
             }
@@ -304,6 +306,7 @@ impl Binder {
         column: ColumnRef,
         prefix: &str,
         alias: Option<&str>,
+        told: Told,
     ) -> Result<(), Error> {
         let table = self.scope.source(column.source);
         let name: Box<str> = match alias {
@@ -313,16 +316,44 @@ impl Binder {
         };
         if !self.names.insert(name.clone()) {
             // The same column twice is once; two columns cannot have one name.
-            let known = self.outputs.iter().position(|output| output.name == name);
-            return match known.and_then(|place| self.columns.get(place)) == Some(&column) {
+            let same = |output: &Output| {
+                output.name == name && (output.column, output.told) == (column, told)
+            };
+            return match self.outputs.iter().any(same) {
                 true => Ok(()),
                 false => Err(Error::DuplicateAlias { name }),
             };
         }
         let renamed = alias.is_some() || !prefix.is_empty();
         self.columns.push(column);
-        self.outputs.push(Output { name, column, told: Told::Value, renamed });
+        self.outputs.push(Output { name, column, told, renamed });
         Ok(())
+    }
+
+    /// What `rowaggregate` tells: how many records stand right below one in the hierarchy of its table.
+    fn children_of(
+        &self,
+        column: ColumnRef,
+        function: &str,
+        alias: Option<&str>,
+    ) -> Result<Told, Error> {
+        let table = self.scope.source(column.source);
+        let name = &table.column(column.column).logical_name;
+        let refused =
+            |what: String| Err(Error::refused(format!("`rowaggregate` {what} in FetchXml")));
+        if function != "CountChildren" {
+            return refused(format!("'{function}'"));
+        }
+        if alias.is_none_or(str::is_empty) {
+            return Err(Error::NoAlias { name: name.clone() });
+        }
+        if column.column != table.primary_key {
+            return refused(format!("of `{name}`, which is not the primary key,"));
+        }
+        match self.scope.hierarchy_of(table) {
+            Some(parent) => Ok(Told::Children(parent)),
+            None => refused(format!("of table `{}`, which is no hierarchy,", table.logical_name)),
+        }
     }
 
     /// The column of a source with this logical name.
@@ -432,7 +463,8 @@ impl Binder {
     ) -> Result<Fetched, Error> {
         let key = ColumnRef::root(self.scope.table.primary_key);
         let named = (!all).then_some(self.outputs.len());
-        if !self.columns.contains(&key) && !bare {
+        let is_key = |output: &Output| output.column == key && output.told == Told::Value;
+        if !self.outputs.iter().any(is_key) && !bare {
             let name = self.scope.table.primary_key_name().into();
             self.columns.push(key);
             self.outputs.push(Output { name, column: key, told: Told::Value, renamed: false });

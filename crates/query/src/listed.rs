@@ -2,9 +2,10 @@
 //!
 //! Not here: how they are read (`fetch`, `sql`, `odata`).
 
-use crate::shape::{Aggregate, DatePart, GroupKey, Groups, Rows};
+use crate::dates::Calendar;
+use crate::shape::{Aggregate, Clock, DatePart, GroupKey, Groups, Rows};
 use crate::{BoundQuery, ColumnRef};
-use model::ColumnKind;
+use model::{ColumnIndex, ColumnKind};
 
 /// A bound query with what the answer to it calls its values.
 #[derive(Clone, Debug)]
@@ -41,6 +42,9 @@ pub enum Told {
     Count,
     /// A part of a date.
     DatePart,
+    /// How many records of its table have the record of this id in this column. The store answers the id:
+    /// what stands for it is counted for the page, by one query.
+    Children(ColumnIndex),
 }
 
 /// Which aggregates a kind of column has.
@@ -67,6 +71,8 @@ pub(crate) struct Grouping {
     pub(crate) keys: Vec<(GroupKey, Output)>,
     /// Aggregates with their names.
     pub(crate) aggregates: Vec<(Aggregate, Output)>,
+    /// The clock and the fiscal calendar of the keys.
+    pub(crate) calendar: Calendar,
 }
 
 impl Grouping {
@@ -74,12 +80,13 @@ impl Grouping {
         &mut self,
         name: &str,
         column: ColumnRef,
-        part: Option<DatePart>,
+        part: Option<(DatePart, Clock)>,
         renamed: bool,
     ) {
         let told = if part.is_some() { Told::DatePart } else { Told::Value };
         let output = Output { name: name.into(), column, told, renamed };
-        self.keys.push((GroupKey { column, part }, output));
+        let (part, clock) = part.map_or((None, Clock::Utc), |(part, clock)| (Some(part), clock));
+        self.keys.push((GroupKey { column, part, clock }, output));
     }
 
     /// `about`: the column that a number of rows was asked for with.
@@ -110,7 +117,8 @@ impl Grouping {
         let (keys, mut outputs): (Vec<_>, Vec<_>) = self.keys.into_iter().unzip();
         let (aggregates, told): (Vec<_>, Vec<_>) = self.aggregates.into_iter().unzip();
         outputs.extend(told);
-        let mut groups = Groups { keys, aggregates, order, counts_rows: false };
+        let calendar = self.calendar;
+        let mut groups = Groups { keys, aggregates, order, counts_rows: false, calendar };
         groups.complete_order();
         (Rows::Groups(groups), outputs)
     }

@@ -70,6 +70,14 @@ impl Scope {
         self.source(column.source).column(column.column)
     }
 
+    /// The lookup of the hierarchical relationship of a table to itself.
+    pub(crate) fn hierarchy_of(&self, table: &Table) -> Option<ColumnIndex> {
+        let mut links = self.catalog.referencing(&table.logical_name);
+        let link = links
+            .find(|link| link.is_hierarchical && link.referencing_table == table.logical_name)?;
+        table.index_of(&link.referencing_column)
+    }
+
     /// The column of a source that reads under this JSON property.
     pub(crate) fn named(&self, source: u16, name: &str) -> Result<ColumnRef, Error> {
         let table = self.source(source);

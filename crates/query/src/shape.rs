@@ -3,10 +3,12 @@
 //! Semantics that every engine and the reference evaluator share:
 //! groups of text are made by its fold and answer the smallest text of the group in binary order;
 //! sums and averages leave nulls out and are null over nothing; sums are exact but for doubles.
-//! Weeks begin on Sunday, and the week with 1 January is week 1.
+//! Weeks begin on Sunday, and the week with 1 January is week 1. Whose days and fiscal periods those are is a
+//! [`Calendar`], lists that travel with the query.
 //! Not here: which rows are found (`tree`), how groups are made (`evaluate`, `store-standard`).
 
 use crate::ColumnRef;
+use crate::dates::Calendar;
 use model::{Date, Value};
 
 /// Digits after the point of an average of decimals.
@@ -102,6 +104,8 @@ pub struct Groups {
     pub order: Vec<GroupOrder>,
     /// The count is that of the rows that are grouped, not of the groups.
     pub counts_rows: bool,
+    /// The clock and the fiscal calendar of the keys.
+    pub calendar: Calendar,
 }
 
 impl Groups {
@@ -127,11 +131,23 @@ pub struct GroupKey {
     pub column: ColumnRef,
     /// Only this part of a date counts.
     pub part: Option<DatePart>,
+    /// By which clock the part of an instant is taken.
+    pub clock: Clock,
+}
+
+/// By which clock a part of an instant is taken. Days are the same by all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// UTC; of instants that are wall-clock times, the wall's.
+    #[default]
+    Utc,
+    /// That of [`Groups::calendar`].
+    Local,
 }
 
 impl From<ColumnRef> for GroupKey {
     fn from(column: ColumnRef) -> Self {
-        Self { column, part: None }
+        Self { column, part: None, clock: Clock::Utc }
     }
 }
 
@@ -193,22 +209,35 @@ pub enum DatePart {
     Quarter,
     /// Four digits.
     Year,
+    /// Of the fiscal year, from 1.
+    FiscalPeriod,
+    /// Named by the calendar year in which it begins.
+    FiscalYear,
 }
 
 impl DatePart {
-    /// The part of an instant (in UTC) or a day; null of anything else.
-    pub fn of(self, value: &Value) -> Value {
-        match value {
-            Value::DateTime(at) => Value::Integer(self.of_day(at.date())),
-            Value::Date(day) => Value::Integer(self.of_day(*day)),
-            _ => Value::Null,
-        }
+    /// The part of an instant or a day; null of anything else.
+    pub fn of(self, value: &Value, clock: Clock, calendar: &Calendar) -> Value {
+        let day = match (value, clock) {
+            (Value::DateTime(at), Clock::Utc) => at.date(),
+            (Value::DateTime(at), Clock::Local) => calendar.day_at(*at),
+            (Value::Date(day), _) => *day,
+            _ => return Value::Null,
+        };
+        Value::Integer(self.of_day(day, calendar))
+    }
+
+    /// Whether it depends on the fiscal calendar.
+    pub fn is_fiscal(self) -> bool {
+        matches!(self, Self::FiscalPeriod | Self::FiscalYear)
     }
 
     /// The part of a day.
-    pub fn of_day(self, day: Date) -> i32 {
+    pub fn of_day(self, day: Date, calendar: &Calendar) -> i32 {
         let (year, month, of_month) = day.civil();
         match self {
+            Self::FiscalYear => calendar.period_of(day).0,
+            Self::FiscalPeriod => calendar.period_of(day).1,
             Self::Day => of_month,
             Self::Month => month,
             Self::Quarter => (month - 1) / 3 + 1,
@@ -243,7 +272,7 @@ mod tests {
 
     fn check(day: &str, part: DatePart, want: i32) {
         let day = Date::parse(day).expect("a day");
-        assert_eq!(part.of_day(day), want, "{day} {part:?}");
+        assert_eq!(part.of_day(day, &Calendar::default()), want, "{day} {part:?}");
     }
 
     #[test]

@@ -77,7 +77,10 @@ fn reads<'q>(joins: &'q [Join], filter: Option<&'q Filter>, tables: &mut Vec<&'q
             tables.push(&exists.table);
             reads(&exists.joins, exists.filter.as_ref(), tables);
         }
-        Some(Filter::Hierarchy(hierarchy)) => tables.push(&hierarchy.table),
+        Some(Filter::Hierarchy(hierarchy)) => {
+            tables.push(&hierarchy.table);
+            reads(&[], hierarchy.among.as_ref(), tables);
+        }
         _ => {}
     }
 }

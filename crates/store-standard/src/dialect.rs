@@ -4,6 +4,7 @@
 
 use crate::names::Storage;
 use model::{ColumnId, Date, Decimal, Timestamp, Uuid};
+use query::dates::Calendar;
 use query::shape::DatePart;
 use query::{Match, Pattern};
 
@@ -30,6 +31,18 @@ pub(crate) enum Param {
     Guid(Uuid),
     /// Several values of one kind; never empty, never nested.
     List(Vec<Param>),
+}
+
+/// Which part of a date, by which clock and calendar.
+pub(crate) struct Dated<'c> {
+    /// The part.
+    pub(crate) part: DatePart,
+    /// Number of the first parameter of [`Dialect::shifts`], where instants are told by that clock.
+    pub(crate) shifts: Option<usize>,
+    /// Number of the first parameter of [`Dialect::periods`], where the part is a fiscal one.
+    pub(crate) periods: Option<usize>,
+    /// The calendar that those parameters are of.
+    pub(crate) calendar: &'c Calendar,
 }
 
 /// What differs between the engines.
@@ -87,8 +100,14 @@ pub(crate) trait Dialect {
     /// rounded to `scale` places (no fewer than they are kept with), halves away from zero.
     fn average(&self, expression: &str, storage: Storage, scale: u8) -> String;
 
+    /// The changes of a clock, as parameters.
+    fn shifts(&self, calendar: &Calendar) -> Vec<Param>;
+
+    /// Fiscal periods, as parameters.
+    fn periods(&self, calendar: &Calendar) -> Vec<Param>;
+
     /// A part of an instant or a day as a 32-bit number.
-    fn date_part(&self, expression: &str, storage: Storage, part: DatePart) -> String;
+    fn date_part(&self, expression: &str, storage: Storage, part: &Dated<'_>) -> String;
 
     /// Whether decimals are kept as 64-bit whole numbers of their last place.
     fn decimals_are_scaled(&self) -> bool;

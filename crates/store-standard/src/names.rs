@@ -94,10 +94,11 @@ pub(crate) fn column_index(table: TableId, column: ColumnId) -> String {
 pub(crate) fn storage(catalog: &Catalog, table: &TableDefinition, index: ColumnIndex) -> Storage {
     let column = &table.columns[usize::from(index.0)];
     match &column.kind {
-        ColumnKind::Guid | ColumnKind::File { .. } | ColumnKind::Image { .. } => Storage::Guid,
-        ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName => {
-            Storage::Text { folded: is_folded(table, index) }
-        }
+        ColumnKind::Guid | ColumnKind::File { .. } => Storage::Guid,
+        ColumnKind::Text { .. }
+        | ColumnKind::Memo { .. }
+        | ColumnKind::TableName
+        | ColumnKind::Image { .. } => Storage::Text { folded: is_folded(table, index) },
         ColumnKind::Integer { .. }
         | ColumnKind::Choice { .. }
         | ColumnKind::State { .. }

@@ -21,6 +21,7 @@ mod known;
 mod pieces;
 mod read;
 mod schema;
+mod spread;
 mod transaction;
 mod write;
 
@@ -342,10 +343,10 @@ impl StandardStore for PostgresStore {
         follow::forget(&mut session, before).await.map_err(|error| error.give_up(DOING))
     }
 
-    async fn put_piece(&self, piece: Piece) -> Result<()> {
-        const DOING: &str = "keeping a piece of a file";
+    async fn put_pieces(&self, pieces: Vec<Piece>) -> Result<()> {
+        const DOING: &str = "keeping pieces of files";
         let mut session = self.connections.session().await.map_err(|error| error.give_up(DOING))?;
-        pieces::put(&mut session, &piece).await.map_err(|error| error.give_up(DOING))
+        pieces::put(&mut session, &pieces).await.map_err(|error| error.give_up(DOING))
     }
 
     async fn piece(&self, file: Uuid, name: &str) -> Result<Option<Vec<u8>>> {

@@ -189,6 +189,8 @@ struct Writer<'q> {
     dialect: &'q dyn Dialect,
     sql: String,
     params: Vec<Param>,
+    /// The numbers of the first parameters of the groups' clock and of their fiscal periods, once written.
+    calendar: (Option<usize>, Option<usize>),
 }
 
 impl<'q> Writer<'q> {
@@ -201,6 +203,7 @@ impl<'q> Writer<'q> {
             dialect,
             sql: String::with_capacity(256),
             params: Vec::new(),
+            calendar: (None, None),
         }
     }
 

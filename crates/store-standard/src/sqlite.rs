@@ -7,6 +7,7 @@
 //! Not here: what differs from PostgreSQL in query text (`dialect`), the rules of refusal (`store::judge`).
 //! Invariant: only the writer thread writes, and this process is the only one that has the file open.
 
+mod calendar;
 mod catalog;
 mod checkpoint;
 mod connection;
@@ -260,8 +261,8 @@ impl StandardStore for SqliteStore {
         Ok(follow::rows(&page))
     }
 
-    async fn put_piece(&self, piece: Piece) -> Result<()> {
-        self.write(|answer| writer::Job::PutPiece { piece: Box::new(piece), answer }).await
+    async fn put_pieces(&self, pieces: Vec<Piece>) -> Result<()> {
+        self.write(|answer| writer::Job::PutPieces { pieces, answer }).await
     }
 
     async fn piece(&self, file: Uuid, name: &str) -> Result<Option<Vec<u8>>> {

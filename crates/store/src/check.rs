@@ -7,9 +7,10 @@
 //! does not exist passes unless it must exist, so that the operation tells what it thinks of that.
 
 use crate::RowKey;
-use model::{Catalog, ColumnIndex, Table, TableId, Uuid, Value};
+use crate::spread::Along;
+use model::{Catalog, ColumnIndex, LookupValue, Spreading, Table, TableId, Uuid, Value};
 use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// A condition that rows must meet before an operation is carried out.
@@ -27,8 +28,21 @@ pub struct Check {
     pub unless: Option<ColumnIndex>,
     /// What will be done to the rows: how they are locked.
     pub purpose: Purpose,
-    /// What the rows of these tables must meet that go with the rows by Cascade.
+    /// How what is done goes on to other rows.
+    pub spreads: Spreads,
+    /// What the rows of these tables must meet that it goes on to.
     pub cascades: Vec<(Arc<Table>, Filter)>,
+    /// Only rows that it gives one of these owners must meet that.
+    pub owners: Option<BTreeSet<Uuid>>,
+}
+
+/// How what is done to rows goes on to other rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spreads {
+    /// By the cascades of deletes.
+    Delete,
+    /// By another one. With [`Spreading::Assign`] each row gets the owner of its [`CheckRow::unless`].
+    By(Spreading),
 }
 
 /// What will be done to checked rows.
@@ -58,7 +72,7 @@ pub struct CheckRow {
 /// A row that does not pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
-    /// The row of the operation. Of rows that go along by Cascade: the first of the check.
+    /// The row of the operation. Of rows that go along with a delete: the first of the check.
     pub row: usize,
     /// The table of the row that does not pass.
     pub table: TableId,
@@ -108,14 +122,62 @@ impl Check {
             .collect()
     }
 
-    /// The same for rows of another table that go along.
-    pub fn cascade_denials(&self, table: &Table, ids: &[Uuid], allowed: &Page) -> Vec<Denial> {
+    /// The rows from which something other than a delete goes on, with the owners that they get.
+    ///
+    /// `ids`: as of [`Check::denials`].
+    pub fn starts(&self, ids: &[Option<Uuid>]) -> Vec<(Uuid, Option<LookupValue>)> {
+        let start = |(row, id): (&CheckRow, &Option<Uuid>)| {
+            let owner = match &row.unless {
+                Some(Value::Lookup(owner)) => Some(*owner),
+                _ => None,
+            };
+            Some(((*id)?, owner))
+        };
+        self.rows.iter().zip(ids).filter_map(start).collect()
+    }
+
+    /// Of the rows that it goes on to, those of a table that must meet its condition.
+    ///
+    /// `ids`: as of [`Check::denials`].
+    pub fn reached(
+        &self,
+        table: TableId,
+        ids: &[Option<Uuid>],
+        along: &[Along],
+    ) -> Vec<(usize, Uuid)> {
+        let concerns = |along: &&Along| {
+            let owner = along.owner.map(|owner| owner.id);
+            along.place.0 == table
+                && self
+                    .owners
+                    .as_ref()
+                    .is_none_or(|owners| owner.is_some_and(|owner| owners.contains(&owner)))
+        };
+        let row = |along: &Along| {
+            let start = ids.iter().position(|id| *id == Some(along.start));
+            let row = start.and_then(|place| self.rows.get(place)).map_or(0, |row| row.row);
+            (row, along.place.1)
+        };
+        along.iter().filter(concerns).map(row).collect()
+    }
+
+    /// The same for rows of another table that go along: each with the row that it goes along with.
+    pub fn cascade_denials(
+        &self,
+        table: &Table,
+        rows: &[(usize, Uuid)],
+        allowed: &Page,
+    ) -> Vec<Denial> {
         let allowed = ids_of(allowed);
-        let row = self.rows.first().map_or(0, |row| row.row);
-        ids.iter()
-            .filter(|id| !allowed.contains(id))
-            .map(|id| Denial { row, table: table.id, id: Some(*id), exists: true })
+        rows.iter()
+            .filter(|(_, id)| !allowed.contains(id))
+            .map(|(row, id)| Denial { row: *row, table: table.id, id: Some(*id), exists: true })
             .collect()
+    }
+
+    /// The row that is told for rows that go along with a delete.
+    pub fn first_row(&self) -> usize {
+        self.rows.first().map_or(0, |row| row.row)
     }
 }
 

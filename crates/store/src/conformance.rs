@@ -7,6 +7,7 @@
 //! Not here: what an engine promises beyond the contract (statement counts, speed, crashes).
 
 pub mod elastic;
+pub mod families;
 pub mod fixture;
 mod random;
 #[doc(hidden)]
@@ -116,6 +117,12 @@ macro_rules! standard_store_suite {
                 deleted_rows_do_not_hold_each_other
                 a_lookup_to_another_table_is_left_alone
             }
+            spreads {
+                a_new_owner_goes_on_to_the_rows_that_a_relationship_means
+                a_row_that_would_be_above_itself_is_refused
+                rows_that_a_new_owner_goes_on_to_are_checked
+                random_messages_spread_as_the_model_says
+            }
             queries {
                 comparisons_of_every_kind
                 comparisons_of_text_are_folded
@@ -186,6 +193,7 @@ macro_rules! standard_store_suite {
                 groups_add_up_exactly
                 groups_of_text_are_made_by_its_fold
                 dates_are_grouped_by_their_parts
+                instants_are_grouped_by_their_local_days
                 groups_are_ordered_paged_and_counted
                 rows_without_keys_are_one_group
                 the_first_partner_is_the_only_one

@@ -107,6 +107,11 @@ pub enum Reason {
         /// Which key.
         key: KeyIndex,
     },
+    /// It would be above itself in a hierarchy.
+    Loop {
+        /// The lookup to the row above.
+        column: ColumnIndex,
+    },
     /// Another row still points to it, and the relationship restricts.
     Referenced {
         /// Schema name of the relationship.

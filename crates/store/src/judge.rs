@@ -9,7 +9,7 @@ mod unique;
 
 use crate::alternate::{self, KeyParts};
 use crate::writes::is_checked;
-use crate::{Reason, Rejection, RowKey, WriteOp, writes};
+use crate::{Reason, Rejection, RowKey, WriteOp, spread, writes};
 use model::{
     Bind, Cell, ColumnIndex, ColumnKind, KeyIndex, KeyValue, LookupValue, Table, TableId, Uuid,
     Value,
@@ -210,6 +210,16 @@ impl Resolved {
         match self {
             Self::Insert { id, .. } | Self::Update { id, .. } | Self::Delete { id } => *id,
         }
+    }
+
+    /// The same for what follows of it for other rows.
+    pub fn spreading(&self) -> spread::Row<'_> {
+        let fate = match self {
+            Self::Insert { .. } => spread::Fate::Made,
+            Self::Update { .. } => spread::Fate::Changed,
+            Self::Delete { .. } => spread::Fate::Deleted,
+        };
+        spread::Row { id: self.id(), fate, cells: self.cells().iter().collect() }
     }
 
     /// What is written into its columns; nothing for a delete.

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`writes`] (what is written), [`StandardStore`] (who writes it), [`Error`]
 //! (why not), [`apply_ops`] (definitions after a change), [`alternate`], [`judge`] and [`check`] (what
-//! engines share in pure code), [`memory`] (the reference), `conformance` (the suite, feature `conformance`).
+//! engines share in pure code), [`spread`] (what goes on to rows that hang on others), [`memory`] (the reference), `conformance` (the suite, feature `conformance`).
 //! Not here: messages, faults, SQL.
 
 pub mod alternate;
@@ -18,10 +18,11 @@ mod error;
 pub mod judge;
 pub mod memory;
 mod schema;
+pub mod spread;
 mod standard;
 pub mod writes;
 
-pub use check::{Check, CheckRow, Denial, Purpose};
+pub use check::{Check, CheckRow, Denial, Purpose, Spreads};
 pub use definitions::{KEY_COLUMNS_MAX, KEYS_MAX, apply_ops};
 pub use elastic_memory::MemoryElasticStore;
 pub use error::{Error, Reason, Rejection, Result};

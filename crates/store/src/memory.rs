@@ -11,13 +11,15 @@ mod rows;
 use crate::judge::{Resolved, Rows, judge};
 use crate::{
     Applied, Changed, Check, Deleted, Denial, Error, Piece, Reason, Rejection, Result, RowKey,
-    RowOutcome, SchemaChange, SchemaOp, StandardStore, WriteOp, WriteSet, alternate, apply_ops,
-    check,
+    RowOutcome, SchemaChange, SchemaOp, Spreads, StandardStore, WriteOp, WriteSet, alternate,
+    apply_ops, check, spread,
 };
 use async_trait::async_trait;
 use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use rows::State;
+use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A store of standard tables in memory.
@@ -113,10 +115,10 @@ impl StandardStore for MemoryStore {
         Ok(state.deleted(table, after).take(rows_max).collect())
     }
 
-    async fn put_piece(&self, piece: Piece) -> Result<()> {
+    async fn put_pieces(&self, pieces: Vec<Piece>) -> Result<()> {
         let mut held = self.lock();
         let mut next = State::clone(&held);
-        next.put_piece(piece);
+        pieces.into_iter().for_each(|piece| next.put_piece(piece));
         *held = Arc::new(next);
         Ok(())
     }
@@ -207,22 +209,49 @@ fn denials(state: &State, check: &Check) -> Vec<Denial> {
     if !denied.is_empty() || check.cascades.is_empty() {
         return denied;
     }
-    let along = cascade::along(state, &check.table, &named);
+    let deleted = match check.spreads {
+        Spreads::Delete => cascade::along(state, &check.table, &named),
+        Spreads::By(_) => BTreeSet::new(),
+    };
+    let along = match check.spreads {
+        Spreads::Delete => Vec::new(),
+        Spreads::By(spreading) => {
+            let (catalog, starts) = (state.catalog.clone(), check.starts(&ids));
+            let mut reader = Reading(state);
+            let work = spread::along(&mut reader, &catalog, &check.table, spreading, &starts);
+            spread::at_once(work).unwrap_or_else(|never| match never {})
+        }
+    };
     check
         .cascades
         .iter()
         .flat_map(|(table, filter)| {
-            let ids: Vec<Uuid> = along
-                .iter()
-                .filter(|(of, id)| {
-                    *of == table.id && !(table.id == check.table.id && named.contains(id))
-                })
-                .map(|(_, id)| *id)
-                .collect();
+            let mut rows = check.reached(table.id, &ids, &along);
+            let goes = |place: &&(TableId, Uuid)| {
+                place.0 == table.id && !(table.id == check.table.id && named.contains(&place.1))
+            };
+            rows.extend(deleted.iter().filter(goes).map(|(_, id)| (check.first_row(), *id)));
+            let ids: Vec<Uuid> = rows.iter().map(|(_, id)| *id).collect();
             let query = check::allowed_query(&state.catalog, table, &ids, Some(filter));
-            check.cascade_denials(table, &ids, &answer(state, &query))
+            check.cascade_denials(table, &rows, &answer(state, &query))
         })
         .collect()
+}
+
+/// Reads of a state.
+struct Reading<'s>(&'s State);
+
+impl spread::Reader for Reading<'_> {
+    type Error = Infallible;
+
+    fn pages(
+        &mut self,
+        queries: Vec<BoundQuery>,
+        _hold: spread::Hold,
+    ) -> impl Future<Output = Result<Vec<Page>, Infallible>> + Send {
+        let pages = queries.iter().map(|query| answer(self.0, query)).collect();
+        std::future::ready(Ok(pages))
+    }
 }
 
 fn run_op(
@@ -236,6 +265,15 @@ fn run_op(
     }
     let mut verdicts = judge(&*state, op);
     let table = op.table();
+    let catalog = state.catalog.clone();
+    let held = match op {
+        WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_) => {
+            let mut reader = Reading(state);
+            spread::at_once(spread::chain::refuse(&mut reader, &catalog, table, &mut verdicts))
+        }
+        WriteOp::Delete(_) | WriteOp::Fill(_) => Ok(()),
+    };
+    held.unwrap_or_else(|never| match never {});
     let consequences = match op {
         WriteOp::Delete(_) => Some(cascade::of_delete(state, table, &mut verdicts)),
         WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_) | WriteOp::Fill(_) => None,
@@ -255,6 +293,17 @@ fn run_op(
         .iter()
         .map(|row| RowOutcome { id: row.id(), created: matches!(row, Resolved::Insert { .. }) })
         .collect();
+    let work = spread::Work {
+        catalog: &catalog,
+        table,
+        constants: op.update_constants(),
+        now: author.now,
+        user: author.user,
+    };
+    let rows: Vec<spread::Row<'_>> = passed.iter().map(Resolved::spreading).collect();
+    let before = spread::at_once(work.before(&mut Reading(state), &rows));
+    let before = before.unwrap_or_else(|never| match never {});
+    drop(rows);
     for row in passed {
         match row {
             Resolved::Insert { id, cells } => state.insert(table, id, cells),
@@ -264,6 +313,13 @@ fn run_op(
     }
     if let Some(consequences) = consequences {
         cascade::carry_out(state, author, consequences);
+    }
+    let changes = spread::at_once(work.after(&mut Reading(state), before));
+    for change in changes.unwrap_or_else(|never| match never {}) {
+        let table = &change.table;
+        change.inserts.into_iter().for_each(|(id, cells)| state.insert(table, id, cells));
+        change.updates.into_iter().for_each(|(id, cells)| state.update(table, id, cells));
+        change.deletes.into_iter().for_each(|id| state.remove(table, id, author.now));
     }
     Ok(outcomes)
 }

@@ -57,7 +57,7 @@ pub enum SchemaOp {
         column: Box<Column>,
     },
     /// Gives the column of this number another definition that keeps its values in the same form. A
-    /// lookup that loses a target is emptied where it points there.
+    /// lookup that loses a target is emptied where it points there; one with several may get more.
     ChangeColumn {
         /// The table.
         table: TableId,

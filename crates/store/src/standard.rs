@@ -57,10 +57,10 @@ pub trait StandardStore: Send + Sync + 'static {
     /// Forgets the rows that were deleted before a time.
     async fn forget_deleted(&self, before: Timestamp) -> Result<()>;
 
-    /// Keeps a piece of a file; one of the same name is replaced. Durable before it is answered.
+    /// Keeps pieces of files, all or none; those of the same names are replaced. Durable before it is answered.
     ///
     /// Pieces stand apart from rows and transactions: a file begins to exist with the row that names it.
-    async fn put_piece(&self, piece: Piece) -> Result<()>;
+    async fn put_pieces(&self, pieces: Vec<Piece>) -> Result<()>;
 
     /// The bytes of a piece; none if it is not there.
     async fn piece(&self, file: Uuid, name: &str) -> Result<Option<Vec<u8>>>;

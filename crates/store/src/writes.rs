@@ -21,6 +21,8 @@
 //!   relationships the first in the catalog is told.
 //! - `RemoveLink` is a write of the row that stays: lookup null, `modifiedon` and `modifiedby` (where
 //!   the table has them and they are stored) from the write set, a new version.
+//! - Owners and shares spread to rows that hang on the written ones, and rows form no circles in a
+//!   hierarchy: see [`crate::spread`]. `Loop` is told of rows that are fine otherwise.
 //! - Every written row gets a version above all before; deleted rows get none.
 
 use crate::Check;
@@ -77,6 +79,15 @@ pub enum WriteOp {
 }
 
 impl WriteOp {
+    /// What every changed row gets.
+    pub fn update_constants(&self) -> &[Cell] {
+        match self {
+            Self::Update(op) => &op.constants,
+            Self::Upsert(op) => &op.update_constants,
+            Self::Insert(_) | Self::Delete(_) | Self::Fill(_) => &[],
+        }
+    }
+
     /// The table whose rows are written.
     pub fn table(&self) -> &Arc<Table> {
         match self {

@@ -155,6 +155,9 @@ async fn commit(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
     let mime = body.mime_type.unwrap_or_else(|| "application/octet-stream".to_owned());
     let description = Description { place, name, mime, size, pieces };
     files::commit(attempt, &address, column, (file, &description)).await?;
+    // An image got an id of its own.
+    let held = property_of(attempt, &address, files::id_column(&address.table, column)).await?;
+    let file = held.as_id().unwrap_or(file);
     Ok(answer(
         attempt,
         BlockMessage::CommitUpload,
@@ -172,7 +175,12 @@ struct BeginDownload {
 async fn begin_download(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Stop> {
     let body: BeginDownload = read(attempt, BlockMessage::InitializeDownload)?;
     let (address, column) = target(attempt, &body.target, &body.file_attribute_name)?;
+    let column = files::id_column(&address.table, column);
     let file = property_of(attempt, &address, column).await?.as_id().ok_or_else(no_file)?;
+    // Of an image its thumbnail may be all that was kept.
+    if attempt.pipeline.piece_sizes(file).await?.is_empty() {
+        return Err(no_file().into());
+    }
     let description = files::describe(attempt, file).await?;
     Ok(answer(
         attempt,
@@ -232,6 +240,7 @@ async fn held(attempt: &Attempt<'_>, file: Uuid) -> Result<Description, Stop> {
     }
     let description = files::describe(attempt, file).await?;
     let (address, column) = files::address_of(attempt, &description.place).ok_or_else(no_file)?;
+    let column = files::id_column(&address.table, column);
     let value = property_of(attempt, &address, column).await?;
     if value.as_id() == Some(file) { Ok(description) } else { Err(no_file().into()) }
 }

@@ -157,6 +157,12 @@ impl Problem {
             .hint(format!("the column takes files up to {kilobytes_max} KB"))
     }
 
+    /// 400 for an image that cannot be taken.
+    pub(crate) fn image(reason: String) -> Self {
+        let text = format!("Error occured when processing image. Reason: {reason}");
+        Self::new(StatusCode::BAD_REQUEST, code::PROCESS_IMAGE_FAILURE, text)
+    }
+
     /// 404 for a file that nothing holds.
     pub(crate) fn no_file() -> Self {
         let text = "The file Does Not Exist";

@@ -6,6 +6,7 @@ use crate::api::{Attempt, Stop};
 use crate::arguments::Arguments;
 use crate::cosmos;
 use crate::fault::{self, Problem};
+use crate::initialize;
 use crate::response;
 use crate::route::Function;
 use bytes::Bytes;
@@ -62,6 +63,7 @@ pub(crate) async fn call(
     let known: &[&str] = match function {
         Function::RetrieveCurrentOrganization => &["AccessType"],
         Function::RetrieveTotalRecordCount => &["EntityNames"],
+        Function::InitializeFrom => &["EntityMoniker", "TargetEntityName", "TargetFieldType"],
         _ => &[],
     };
     let arguments = Arguments::read(arguments, &attempt.request.options)
@@ -90,6 +92,7 @@ pub(crate) async fn call(
             let names = entity_names(&arguments)?;
             total_record_count(attempt, &names).await
         }
+        Function::InitializeFrom => initialize::call(attempt, &arguments).await,
         // Answered above: its parameters are read by itself.
         Function::ExecuteCosmosSqlQuery => Err(Problem::unexpected().into()),
     }
@@ -103,6 +106,7 @@ fn name(function: Function) -> &'static str {
         Function::RetrieveCurrentOrganization => "RetrieveCurrentOrganization",
         Function::RetrieveTotalRecordCount => "RetrieveTotalRecordCount",
         Function::ExecuteCosmosSqlQuery => "ExecuteCosmosSqlQuery",
+        Function::InitializeFrom => "InitializeFrom",
     }
 }
 

@@ -20,6 +20,7 @@ mod cors;
 mod cosmos;
 mod fault;
 mod functions;
+mod initialize;
 mod limits;
 mod metadata;
 mod parameters;

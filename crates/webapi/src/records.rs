@@ -4,10 +4,11 @@
 //! `changes` (what has changed since), `write` (create, PATCH, delete),
 //! `deep` (a create with what it brings along), `files` (bytes), `property` (single values), `link` (`$ref` of a lookup),
 //! `members` (`$ref` of a collection), `navigate` (reading through navigation properties), `names` (what lookups are called),
-//! `fetch_xml`, `apply` and `sql` (other query languages, answered by `listed`),
+//! `fetch_xml`, `apply` and `sql` (other query languages, answered by `listed`, with `below`: numbers of children),
 //! `partition` (elastic tables). Not here: bulk actions.
 
 mod apply;
+mod below;
 mod changes;
 mod children;
 mod deep;

@@ -225,7 +225,7 @@ async fn principal_access(
     // Both kinds of quotes are written (webapi.md 20.2).
     let text = decoded.trim().replace('\'', "\"");
     let value: Value = serde_json::from_str(&text).map_err(refused::payload)?;
-    let (table, object) = record(attempt, "Target", &value, None)?;
+    let (table, object) = record_of(attempt, "Target", &value, None)?;
     let principal = LookupValue { table: address.table.id, id };
     let object = Object { table, id: object };
     let mask = attempt.pipeline.principal_access(&attempt.context, principal, &object).await?;
@@ -280,14 +280,14 @@ impl<'a> Parameters<'a> {
     }
 
     fn record(&self, name: &'static str, of: Option<&str>) -> Result<(Arc<Table>, Uuid), Problem> {
-        record(self.attempt, name, self.get(name)?, of)
+        record_of(self.attempt, name, self.get(name)?, of)
     }
 
     fn users(&self, name: &'static str) -> Result<Vec<Uuid>, Problem> {
         let of = Some("systemuser");
         let each = self.array(name)?.iter();
         each.map(|value| {
-            let (table, id) = record(self.attempt, name, value, of)?;
+            let (table, id) = record_of(self.attempt, name, value, of)?;
             if &*table.logical_name == "systemuser" { Ok(id) } else { Err(wrong(name)) }
         })
         .collect()
@@ -312,7 +312,7 @@ fn wrong(name: &str) -> Problem {
 }
 
 /// A record as a parameter: its type and key, or its address (webapi.md 20.2, 20.3).
-fn record(
+pub(crate) fn record_of(
     attempt: &Attempt<'_>,
     name: &'static str,
     value: &Value,

@@ -102,13 +102,14 @@ pub(crate) enum Function {
     RetrieveCurrentOrganization,
     RetrieveTotalRecordCount,
     ExecuteCosmosSqlQuery,
+    InitializeFrom,
 }
 
 /// The namespace before bound operations and type casts.
 pub(crate) const NAMESPACE: &str = "Microsoft.Dynamics.CRM.";
 
 /// First segments that the platform has and this service has not yet.
-const ABSENT: [&str; 10] = [
+const ABSENT: [&str; 9] = [
     "RetrieveAllEntities",
     "RetrieveEntity",
     "Merge",
@@ -117,7 +118,6 @@ const ABSENT: [&str; 10] = [
     "DisassociateEntities",
     "RetrievePrincipalAccess",
     "RetrieveAadUserRoles",
-    "InitializeFrom",
     "principals",
 ];
 
@@ -162,6 +162,7 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
         "RetrieveCurrentOrganization" => Function::RetrieveCurrentOrganization,
         "RetrieveTotalRecordCount" => Function::RetrieveTotalRecordCount,
         "ExecuteCosmosSqlQuery" => Function::ExecuteCosmosSqlQuery,
+        "InitializeFrom" => Function::InitializeFrom,
         "BulkDelete" if first.key.is_none() => {
             end(rest)?;
             return Ok(Route::BulkDelete);

@@ -33,7 +33,11 @@ pub(crate) fn from_json(kind: &ColumnKind, raw: &str) -> Result<Value, Refusal> 
 
 fn from_json_text(kind: &ColumnKind, text: &str) -> Result<Value, Refusal> {
     match kind {
-        ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName => {
+        // An image is base64; what it is of is looked at later.
+        ColumnKind::Text { .. }
+        | ColumnKind::Memo { .. }
+        | ColumnKind::TableName
+        | ColumnKind::Image { .. } => {
             if text.as_bytes().contains(&0) {
                 return Err(Refusal::Characters);
             }

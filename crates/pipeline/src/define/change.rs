@@ -3,7 +3,7 @@
 //! In: the whole new definition, made from the old one (`wire`). Out: operations.
 //! Source: `metadata.md` 4.6, 5.4, 6.5. Invariant: what cannot change was refused before, or is here.
 
-use super::{Fresh, check_kind};
+use super::{Fresh, check_kind, regarding};
 use model::{
     Catalog, Column, ColumnKind, Fault, ManyToMany, NewColumn, OneToMany, RequiredLevel, Table,
     TableDefinition, code,
@@ -15,9 +15,32 @@ fn refuse<T>(why: String) -> Result<T, Fault> {
 }
 
 /// A table with other labels and flags.
-pub(super) fn table(fresh: &Fresh<'_>, mut to: TableDefinition) -> SchemaOp {
+///
+/// Errors: notes and activities that would be taken away again.
+pub(super) fn table(
+    catalog: &Catalog,
+    fresh: &Fresh<'_>,
+    mut to: TableDefinition,
+) -> Result<Vec<SchemaOp>, Fault> {
     to.settings.modified_on = Some(fresh.context.now);
-    SchemaOp::ChangeTable(Box::new(to))
+    let old = catalog.table(&to.logical_name);
+    let had = |of: fn(&TableDefinition) -> bool| old.is_some_and(|old| of(old));
+    let flags = [
+        ("HasNotes", had(|old| old.has_notes), to.has_notes),
+        ("HasActivities", had(|old| old.has_activities), to.has_activities),
+    ];
+    if let Some((name, ..)) = flags.iter().find(|(_, had, has)| *had && !*has) {
+        return refuse(format!("Entity {}: {name} cannot be taken away.", to.logical_name));
+    }
+    let [(_, had_notes, notes), (_, had_activities, activities)] = flags;
+    let (notes, activities) = (notes && !had_notes, activities && !had_activities);
+    if !to.is_custom && (notes || activities) {
+        return refuse(format!("Entity {} is the system's.", to.logical_name));
+    }
+    let wish = regarding::Wish { table: &to, notes, activities };
+    let more = regarding::plan(catalog, fresh, &[wish]);
+    let change = SchemaOp::ChangeTable(Box::new(to));
+    Ok(std::iter::once(change).chain(more).collect())
 }
 
 /// A column with other labels, limits and flags.

@@ -10,6 +10,7 @@ use super::load::{self, id_at};
 use crate::privilege::Depth;
 use crate::run::{Context, Error, Pipeline, not_about_rows};
 use crate::seed::security::{self, Role, Scene};
+use crate::seed::user_settings;
 use model::{Cell, Fault, LookupValue, Table, Uuid, Value, code};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -262,6 +263,9 @@ impl Pipeline {
             }
         }
         if !members.is_empty() {
+            let users: Vec<Uuid> = members.iter().map(|(user, _)| *user).collect();
+            let settings = (scene.tables)(user_settings::TABLE);
+            more.push(user_settings::rows(&settings, scene.organization, scene.now, &users));
             more.push(security::memberships(scene, &members));
         }
         if !copies.is_empty() {

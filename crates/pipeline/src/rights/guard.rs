@@ -13,13 +13,13 @@ use crate::message::Write;
 use crate::privilege::{self, Action};
 use model::{
     Bind, Catalog, Cell, ColumnIndex, ColumnKind, DeleteAction, Failure, Fault, LookupValue,
-    MessageName, Table, TableId, Uuid, Value,
+    MessageName, Ownership, Spreading, Table, TableId, Uuid, Value,
 };
 use query::Filter;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use store::writes::{self, WriteOp};
-use store::{Check, CheckRow, Denial, Purpose, RowKey};
+use store::{Check, CheckRow, Denial, Purpose, RowKey, Spreads};
 
 /// What a check is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,9 @@ pub(crate) struct Guarded {
     pub(crate) check: Check,
     pub(crate) about: About,
 }
+
+/// Users and teams that may not read a table.
+pub(crate) type Unable = BTreeMap<TableId, BTreeSet<Uuid>>;
 
 /// Owner and business unit of rows that a message makes.
 pub(crate) type Made = HashMap<(TableId, Uuid), (Option<Uuid>, Option<Uuid>)>;
@@ -146,21 +149,37 @@ pub(crate) fn limited<'a>(
         let along = along(catalog, table);
         found.extend(along.into_iter().map(|table| (table.id, table)));
     }
+    if assigns(op) {
+        let along = catalog.spreading_to(table.id, Spreading::Assign);
+        found.extend(along.into_iter().map(|table| (table.id, table)));
+    }
     let is_limited = |table: &&Arc<Table>| {
         privilege::ACTIONS.iter().any(|action| !access.reaches_all(table, *action))
     };
     found.into_values().filter(is_limited).collect()
 }
 
+/// Whether an operation gives rows that exist an owner.
+pub(crate) fn assigns(op: &WriteOp) -> bool {
+    let owner = owner_columns(op.table()).0.filter(|_| op.table().ownership == Ownership::User);
+    let names = |cells: &[Cell]| cells.iter().any(|cell| Some(cell.column) == owner);
+    match op {
+        WriteOp::Update(op) => op.rows.iter().any(|row| names(&row.cells)),
+        WriteOp::Upsert(op) => op.rows.iter().any(|row| names(&row.cells)),
+        WriteOp::Insert(_) | WriteOp::Delete(_) | WriteOp::Fill(_) => false,
+    }
+}
+
 /// What a planned operation must hold. `made`: rows of the same message, to which this adds its own.
-/// `unable`: of the owners that it names, those who may not read its table.
+/// `unable`: of the owners that it names, those who may not read its table, or one that an owner goes on
+/// to.
 ///
 /// Errors: rows that the caller may not make.
 pub(crate) fn checks(
     access: &Access,
     catalog: &Catalog,
     shares: &Shares<'_>,
-    unable: &BTreeSet<Uuid>,
+    unable: &Unable,
     op: &WriteOp,
     made: &mut Made,
 ) -> Result<Vec<Guarded>, Vec<Failure>> {
@@ -194,8 +213,7 @@ struct Guard<'a> {
     access: &'a Access,
     catalog: &'a Catalog,
     shares: &'a Shares<'a>,
-    /// Users and teams that may not read the table.
-    unable: &'a BTreeSet<Uuid>,
+    unable: &'a Unable,
     found: Vec<Guarded>,
     failures: Vec<Failure>,
 }
@@ -246,16 +264,61 @@ impl Guard<'_> {
             return;
         }
         let allowed = allowed.unwrap_or(Filter::And(Vec::new()));
-        let check = Check {
-            op: 0,
-            table: Arc::clone(table),
-            rows,
-            allowed,
-            unless,
-            purpose,
-            cascades: Vec::new(),
-        };
+        let check = Check { unless, purpose, ..plain(table, rows, allowed) };
         self.found.push(Guarded { check, about: About::Reach(action) });
+    }
+
+    /// `Assign` on rows that get another owner and on those that it goes on to; none of the new owners
+    /// may be unable to read its rows.
+    fn assigned(&mut self, table: &Arc<Table>, rows: Vec<CheckRow>, owner: Option<ColumnIndex>) {
+        if rows.is_empty() {
+            return;
+        }
+        let along = self.catalog.spreading_to(table.id, Spreading::Assign);
+        let limits = along.iter().filter_map(|along| {
+            let filter = self.access.filter(along, Action::Assign, 0, self.shares)?;
+            Some((Arc::clone(along), filter))
+        });
+        let cascades: Vec<(Arc<Table>, Filter)> = limits.collect();
+        let own = self.access.filter(table, Action::Assign, 0, self.shares);
+        if own.is_some() || !cascades.is_empty() {
+            let allowed = own.unwrap_or(Filter::And(Vec::new()));
+            let check = Check {
+                unless: owner,
+                purpose: Purpose::Change,
+                spreads: Spreads::By(Spreading::Assign),
+                cascades,
+                ..plain(table, rows.clone(), allowed)
+            };
+            self.found.push(Guarded { check, about: About::Reach(Action::Assign) });
+        }
+        let nobody = BTreeSet::new();
+        let unable = |table: &Table| self.unable.get(&table.id).unwrap_or(&nobody);
+        let is_unable = |row: &&CheckRow| {
+            let new = row.unless.as_ref().and_then(Value::as_id);
+            new.is_some_and(|new| unable(table).contains(&new))
+        };
+        let own: Vec<CheckRow> = rows.iter().filter(is_unable).cloned().collect();
+        let mut found = Vec::new();
+        if !own.is_empty() {
+            found.push(Check {
+                unless: owner,
+                purpose: Purpose::Change,
+                ..plain(table, own, Filter::Or(Vec::new()))
+            });
+        }
+        for along in along.into_iter().filter(|along| !unable(along).is_empty()) {
+            found.push(Check {
+                unless: owner,
+                purpose: Purpose::Change,
+                spreads: Spreads::By(Spreading::Assign),
+                cascades: vec![(Arc::clone(along), Filter::Or(Vec::new()))],
+                owners: Some(unable(along).clone()),
+                ..plain(table, rows.clone(), Filter::And(Vec::new()))
+            });
+        }
+        let about = About::NewOwner;
+        self.found.extend(found.into_iter().map(|check| Guarded { check, about }));
     }
 
     fn old_rows(&mut self, table: &Arc<Table>, rows: Vec<OldRow<'_>>, made: &mut Made) {
@@ -299,24 +362,7 @@ impl Guard<'_> {
                     })
                 })
                 .collect();
-            let unable = assigned.iter().filter(|row| {
-                let new = row.unless.as_ref().and_then(Value::as_id);
-                new.is_some_and(|new| self.unable.contains(&new))
-            });
-            let unable: Vec<CheckRow> = unable.cloned().collect();
-            self.add(table, Action::Assign, Purpose::Change, assigned, owner);
-            if !unable.is_empty() {
-                let check = Check {
-                    op: 0,
-                    table: Arc::clone(table),
-                    rows: unable,
-                    allowed: Filter::Or(Vec::new()),
-                    unless: owner,
-                    purpose: Purpose::Change,
-                    cascades: Vec::new(),
-                };
-                self.found.push(Guarded { check, about: About::NewOwner });
-            }
+            self.assigned(table, assigned, owner);
         }
         // Rows of the same message that change hands.
         for (key, cells, _, _) in &rows {
@@ -395,15 +441,8 @@ impl Guard<'_> {
         if own.is_none() && cascades.is_empty() {
             return;
         }
-        let check = Check {
-            op: 0,
-            table: Arc::clone(table),
-            rows,
-            allowed: own.unwrap_or(Filter::And(Vec::new())),
-            unless: None,
-            purpose: Purpose::Delete,
-            cascades,
-        };
+        let allowed = own.unwrap_or(Filter::And(Vec::new()));
+        let check = Check { purpose: Purpose::Delete, cascades, ..plain(table, rows, allowed) };
         self.found.push(Guarded { check, about: About::Reach(Action::Delete) });
     }
 
@@ -475,6 +514,21 @@ impl Guard<'_> {
             let fault = self.access.out_of_reach(target, action, lookup.id);
             self.fail(row, fault, lookup.id);
         }
+    }
+}
+
+/// A check of rows that others will point to.
+pub(crate) fn plain(table: &Arc<Table>, rows: Vec<CheckRow>, allowed: Filter) -> Check {
+    Check {
+        op: 0,
+        table: Arc::clone(table),
+        rows,
+        allowed,
+        unless: None,
+        purpose: Purpose::Point,
+        spreads: Spreads::Delete,
+        cascades: Vec::new(),
+        owners: None,
     }
 }
 

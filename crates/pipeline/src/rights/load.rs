@@ -7,7 +7,7 @@ use crate::privilege::Depth;
 use crate::run::{Context, Error, Pipeline, not_about_rows};
 use crate::seed;
 use crate::seed::security::{Present, Role};
-use model::{Caller, Catalog, Fault, Table, TableId, Uuid, Value, code};
+use model::{Caller, CascadeAction, Catalog, Fault, Spreading, Table, TableId, Uuid, Value, code};
 use query::{BoundQuery, ColumnRef, Filter, Order, Paging};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -71,6 +71,25 @@ impl Cache {
             write(&mut kept);
         }
     }
+}
+
+/// A table and those whose shares its rows may inherit, directly or further on.
+fn inherits_from<'a>(catalog: &'a Catalog, table: &'a Table) -> BTreeSet<&'a str> {
+    let mut found: BTreeSet<&str> = BTreeSet::from([&*table.logical_name]);
+    let mut open: Vec<&str> = vec![&table.logical_name];
+    while let Some(table) = open.pop() {
+        let above = catalog.referenced_by(table).filter(|link| {
+            [Spreading::Share, Spreading::Reparent]
+                .iter()
+                .any(|spreading| link.cascade.reach(*spreading) != CascadeAction::NoCascade)
+        });
+        for link in above {
+            if found.insert(&link.referenced_table) {
+                open.push(&link.referenced_table);
+            }
+        }
+    }
+    found
 }
 
 impl Pipeline {
@@ -155,7 +174,8 @@ impl Pipeline {
         Ok(units)
     }
 
-    /// Whether any row of a table was ever shared. One small query per table and version.
+    /// Whether any row of a table was ever shared, or one that it may inherit from. One small query per
+    /// table and version.
     pub(crate) async fn has_shares(
         &self,
         catalog: &Arc<Catalog>,
@@ -168,11 +188,9 @@ impl Pipeline {
         }
         let shares = named(catalog, "principalobjectaccess");
         let column = shares.index_of("objecttypecode").map(ColumnRef::root);
-        let filter = column.map(|column| Filter::Compare {
-            column,
-            compare: query::Compare::Equal,
-            value: Value::Text(table.logical_name.clone()),
-        });
+        let names = inherits_from(catalog, table).into_iter().map(|name| Value::Text(name.into()));
+        let values: Vec<Value> = names.collect();
+        let filter = column.map(|column| Filter::In { column, values, negated: false });
         let mut query = bound(catalog, shares, &["principalobjectaccessid"], filter);
         query.paging.size = 1;
         let page = self.store().read(&query).await.map_err(not_about_rows)?;

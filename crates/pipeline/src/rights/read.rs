@@ -134,7 +134,7 @@ impl Pipeline {
         }
         let mut by_right = BTreeMap::new();
         for action in limited {
-            let mut common: Option<BTreeSet<Uuid>> = None;
+            // Each of the two, where one acts for another, reaches a row in a way of its own.
             for rights in access.each() {
                 if matches!(rights.scope(table, action), super::Scope::All) {
                     continue;
@@ -144,12 +144,8 @@ impl Pipeline {
                 let rows = load::rows(self.store(), query).await.map_err(not_about_rows)?;
                 let ids: BTreeSet<Uuid> =
                     rows.iter().filter_map(|row| load::id_at(row, 0)).collect();
-                common = Some(match common {
-                    None => ids,
-                    Some(known) => known.intersection(&ids).copied().collect(),
-                });
+                by_right.insert((action, rights.principal), ids.into_iter().collect());
             }
-            by_right.insert(action, common.unwrap_or_default().into_iter().collect());
         }
         Ok(Shares::Ids(by_right))
     }
@@ -184,6 +180,7 @@ fn of_filter(filter: Option<&Filter>, add: &mut dyn FnMut(&Arc<Table>)) {
             of_joins(&exists.joins, add);
             of_filter(exists.filter.as_ref(), add);
         }
+        Some(Filter::Hierarchy(hierarchy)) if !hierarchy.of_service => add(&hierarchy.table),
         _ => {}
     }
 }
@@ -218,6 +215,11 @@ impl Cut<'_> {
                 self.filter(exists.filter.as_mut());
                 self.joins(&mut exists.joins);
                 exists.filter = both(exists.filter.take(), self.of_table(&exists.table, 0));
+            }
+            // What a hidden row points to is as hidden: a line of rows ends there.
+            Some(Filter::Hierarchy(hierarchy)) if !hierarchy.of_service => {
+                let seen = self.of_table(&hierarchy.table, 0);
+                hierarchy.among = both(hierarchy.among.take(), seen);
             }
             _ => {}
         }

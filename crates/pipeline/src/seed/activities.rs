@@ -1,7 +1,7 @@
 //! Activities, who takes part in them, and notes.
 //!
 //! Source: the seed tables of `metadata.md`, `webapi.md` 12.6. Columns are the useful minimum. There is no
-//! table over all activities (`activitypointer`); custom tables take none.
+//! table over all activities (`activitypointer`). Custom tables come later (`define::regarding`).
 //! Invariant: what an activity or a note is about takes it along when it is deleted.
 
 use super::tables::Builder;
@@ -22,6 +22,14 @@ const ACTIVITIES: [(&str, &str); 4] = [
     ("task", "Tasks"),
     ("email", "Emails"),
     ("phonecall", "Phonecalls"),
+    ("appointment", "Appointments"),
+];
+
+/// The same with the plurals in the names of relationships of custom tables.
+pub(crate) const KINDS: [(&str, &str); 4] = [
+    ("task", "Tasks"),
+    ("email", "Emails"),
+    ("phonecall", "PhoneCalls"),
     ("appointment", "Appointments"),
 ];
 

@@ -156,7 +156,10 @@ pub(super) fn all(
     let find = |name: &str| tables[name].clone();
     let scene = security::Scene { tables: &find, organization, now };
     ops.extend(security::privileges(scene, definitions, true));
-    ops.extend(security::complete(scene, &security::first(organization, &users(organization))));
+    let users = users(organization);
+    ops.extend(security::complete(scene, &security::first(organization, &users)));
+    let settings = &tables[super::user_settings::TABLE];
+    ops.push(super::user_settings::rows(settings, organization, now, &users));
     ops
 }
 

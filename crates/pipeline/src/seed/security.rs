@@ -148,6 +148,11 @@ fn of_role(role: &str, table: &TableDefinition, action: Action) -> Option<Depth>
             Ownership::Business | Ownership::Organization if action == AppendTo => {
                 Some(Depth::Global)
             }
+            // One's own settings.
+            Ownership::Business if name == super::user_settings::TABLE => match action {
+                Action::Write => Some(Depth::Basic),
+                _ => None,
+            },
             // A user's own manager, no more.
             Ownership::Business if name == "systemuser" && action == Append => Some(Depth::Basic),
             _ => None,

@@ -2,11 +2,12 @@
 
 mod security;
 
-use super::activities;
+use super::{activities, user_settings};
 use crate::define::columns::{
     boolean, choice, column, computed, date_only, date_time, decimal, derived_id, double, integer,
     lookup, memo, money, push, read_only, state, status, text,
 };
+use crate::define::files;
 use crate::define::many_to_many::{self, Intersect};
 use crate::define::system;
 use model::{
@@ -40,6 +41,7 @@ pub(super) fn all() -> Vec<TableDefinition> {
         team_membership(),
         security::principal_object_access(),
         solution_component(),
+        user_settings::table(),
     ];
     (1..)
         .zip(tables.into_iter().chain(activities::tables()))
@@ -410,6 +412,16 @@ impl Builder {
         self
     }
 
+    /// The primary image, with what stands beside it.
+    fn with_image(mut self) -> Self {
+        let kind =
+            ColumnKind::Image { max_size_kb: 10_240, can_store_full_image: true, is_primary: true };
+        let image = column("EntityImage", "Entity Image", kind);
+        self.add(image.clone());
+        files::companions(&mut self.table, &image);
+        self
+    }
+
     /// The first postal address.
     fn address(self) -> Self {
         self.with("Address1_Line1", "Address 1: Street 1", text(250))
@@ -710,6 +722,7 @@ fn account() -> TableDefinition {
         .with("SIC", "SIC Code", text(20))
         .with("TickerSymbol", "Ticker Symbol", text(10))
         .with("LastOnHoldTime", "Last On Hold Time", date_time())
+        .with_image()
         .with_currency()
         .done()
 }
@@ -744,6 +757,7 @@ fn contact() -> TableDefinition {
         .with("DoNotEMail", "Do not allow Emails", boolean(false))
         .with("DoNotPhone", "Do not allow Phone Calls", boolean(false))
         .with("Department", "Department", text(100))
+        .with_image()
         .address()
         .with_currency()
         .done()

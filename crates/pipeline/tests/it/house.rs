@@ -39,20 +39,7 @@ impl House {
         };
         let table = house.table("ship_crate");
         house.define(Definition::CreateKey { table, key }).await.expect("a plain key");
-        let relationship = NewRelationship {
-            schema_name: "ship_account_crate".into(),
-            referenced_table: "account".into(),
-            referencing_table: "ship_crate".into(),
-            lookup_schema_name: "ship_Holder".into(),
-            lookup_display_name: Label::english("Holder"),
-            lookup_description: Label::default(),
-            lookup_required: RequiredLevel::None,
-            referenced_navigation: None,
-            referencing_navigation: None,
-            cascade: model::Cascade::on_delete(model::DeleteAction::RemoveLink),
-            is_hierarchical: false,
-            settings: model::RelationshipSettings::default(),
-        };
+        let relationship = holder();
         house.define(Definition::CreateRelationship(relationship)).await.expect("a plain lookup");
         house
     }
@@ -143,6 +130,30 @@ impl House {
             .collect();
         Target { key, cells, ..Target::default() }
     }
+}
+
+/// The lookup of a crate to the account that holds it.
+pub(crate) fn holder() -> NewRelationship {
+    NewRelationship {
+        schema_name: "ship_account_crate".into(),
+        referenced_table: "account".into(),
+        referencing_table: "ship_crate".into(),
+        lookup_schema_name: "ship_Holder".into(),
+        lookup_display_name: Label::english("Holder"),
+        lookup_description: Label::default(),
+        lookup_required: RequiredLevel::None,
+        referenced_navigation: None,
+        referencing_navigation: None,
+        cascade: model::Cascade::on_delete(model::DeleteAction::RemoveLink),
+        is_hierarchical: false,
+        settings: model::RelationshipSettings::default(),
+    }
+}
+
+/// A column of text that names the row.
+pub(crate) fn text_column() -> NewColumn {
+    let columns = crate_table().columns;
+    columns.into_iter().next().expect("the first column is the name")
 }
 
 /// The key of a crate by its tracking number.

@@ -3,6 +3,7 @@
 //! The rules of each zone are those of the public time zone database, built into the program.
 
 use jiff::tz::TimeZone;
+use model::Timestamp;
 
 /// Number (`timezonecode`) and name in the public database.
 const ZONES: [(i32, &str); 91] = [
@@ -106,6 +107,16 @@ pub fn zone_of_code(code: i32) -> Option<TimeZone> {
     TimeZone::get(name).ok()
 }
 
+/// How many minutes the clock of a zone is behind UTC without summer time, in the year around an instant.
+pub fn bias_minutes(zone: &TimeZone, now: Timestamp) -> i32 {
+    const HALF_A_YEAR: i64 = 182 * 86_400;
+    let at = |second: i64| {
+        let at = jiff::Timestamp::from_second(second).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        -zone.to_offset(at).seconds() / 60
+    };
+    at(now.0).max(at(now.0 - HALF_A_YEAR))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,5 +129,16 @@ mod tests {
         }
         assert_eq!(zone_of_code(92), Some(TimeZone::get("Etc/UTC").expect("UTC")));
         assert_eq!(zone_of_code(93), None);
+    }
+
+    #[test]
+    fn the_bias_is_that_of_winter() {
+        for (code, bias) in [(92, 0), (110, -60), (35, 300), (60, 210), (255, -600)] {
+            let zone = zone_of_code(code).expect("a zone");
+            for now in ["2024-01-15T00:00:00Z", "2024-07-15T00:00:00Z"] {
+                let now = Timestamp::parse(now).expect("an instant");
+                assert_eq!(bias_minutes(&zone, now), bias, "{code} {now:?}");
+            }
+        }
     }
 }

@@ -14,7 +14,7 @@ type Row = Vec<Vec<Value>>;
 /// The answers of all groups, in order.
 pub(super) fn answers(query: &BoundQuery, groups: &Groups, found: &[Row]) -> Vec<Vec<Value>> {
     let key =
-        |row: &Row| -> Vec<Value> { groups.keys.iter().map(|key| key_of(*key, row)).collect() };
+        |row: &Row| groups.keys.iter().map(|key| key_of(groups, *key, row)).collect::<Vec<_>>();
     let alike = |left: &[Value], right: &[Value]| {
         let mut pairs = left.iter().zip(right);
         pairs.all(|(left, right)| compare(left, right).is_eq())
@@ -74,10 +74,10 @@ fn directed(
     if order.descending { ordering.reverse() } else { ordering }
 }
 
-fn key_of(key: GroupKey, row: &Row) -> Value {
+fn key_of(groups: &Groups, key: GroupKey, row: &Row) -> Value {
     let value = at(row, key.column);
     match key.part {
-        Some(part) => part.of(value),
+        Some(part) => part.of(value, key.clock, &groups.calendar),
         None => value.clone(),
     }
 }

@@ -1,6 +1,7 @@
 //! The rows above or below a row in a tree.
 
-use super::world::World;
+use super::holds;
+use super::world::{Place, World};
 use crate::tree::{HIERARCHY_LEVELS_MAX, Hierarchy, Line};
 use model::{Uuid, Value};
 use std::collections::BTreeSet;
@@ -14,6 +15,13 @@ pub(super) fn reached(hierarchy: &Hierarchy, world: &World<'_>) -> BTreeSet<Uuid
         Value::Lookup(lookup) if lookup.table != hierarchy.table.id => None,
         value => value.as_id(),
     };
+    let is_among = |row: &Vec<Value>| {
+        let row = vec![row.clone()];
+        let (table, joins) = (&hierarchy.table, &[][..]);
+        let place = Place { world, table, joins, row: &row, outer: None };
+        hierarchy.among.as_ref().is_none_or(|filter| holds(filter, &place))
+    };
+    let rows: Vec<&Vec<Value>> = rows.iter().filter(|row| is_among(row)).collect();
     let mut reached = BTreeSet::new();
     let mut newest = BTreeSet::from([hierarchy.of]);
     for _ in 0..HIERARCHY_LEVELS_MAX {

@@ -1,15 +1,16 @@
 //! Attributes and orders of `aggregate="true"`, and of `distinct="true"`: groups.
 //!
-//! Source: query.md B7. Parts of dates are those of UTC, which is every user's zone today; the fiscal
-//! year is the calendar year and its periods are quarters, as an organisation begins.
+//! Source: query.md B7. Parts of instants are those of the caller's local day, unless `usertimezone` says
+//! otherwise; days and wall-clock times are taken as they are.
 //! Not here: what stands around (`fetch`), how groups are made.
 
 use super::xml::Element;
 use super::{Binder, Error, link};
 use crate::ColumnRef;
-use crate::listed::{Grouping, has_extremes, has_sum};
-use crate::shape::{Aggregate, DatePart, GroupOrder};
-use model::ColumnKind;
+use crate::listed::{Grouping, Told, has_extremes, has_sum};
+use crate::shape::{Aggregate, Clock, DatePart, GroupOrder};
+use jiff::tz::TimeZone;
+use model::{ColumnKind, DateTimeBehavior};
 
 impl Binder {
     /// An attribute of an aggregate query.
@@ -47,8 +48,7 @@ impl Binder {
                     return Err(bad("`distinct` goes with countcolumn only"));
                 }
                 let part = part_of(kind, part, name)?;
-                // Every user's zone is UTC, so both values mean the same.
-                let _ = zone;
+                let part = part.map(|part| self.dated(column, part, zone)).transpose()?;
                 self.grouping.key(&alias, column, part, true);
                 Ok(())
             }
@@ -61,6 +61,36 @@ impl Binder {
                 Ok(())
             }
         }
+    }
+
+    /// By which clock a part of a date is taken; the calendar then knows what that needs.
+    fn dated(
+        &mut self,
+        column: ColumnRef,
+        part: DatePart,
+        in_zone: bool,
+    ) -> Result<(DatePart, Clock), Error> {
+        let kind = &self.scope.column(column).kind;
+        let is_instant =
+            matches!(kind, ColumnKind::DateTime { behavior: DateTimeBehavior::UserLocal, .. });
+        let is_local = is_instant && in_zone;
+        if !is_local && !part.is_fiscal() {
+            return Ok((part, Clock::Utc));
+        }
+        let settings = self.scope.context.settings()?;
+        let mut calendar = std::mem::take(&mut self.grouping.calendar);
+        if part.is_fiscal() && calendar.periods.len() == 1 {
+            calendar = calendar.with_fiscal(settings.fiscal);
+        }
+        let mut clock = Clock::Utc;
+        if is_local && settings.zone != TimeZone::UTC {
+            if calendar.shifts.len() == 1 {
+                calendar = calendar.with_zone(&settings.zone);
+            }
+            clock = Clock::Local;
+        }
+        self.grouping.calendar = calendar;
+        Ok((part, clock))
     }
 
     /// An order of an aggregate query: by alias.
@@ -89,6 +119,9 @@ impl Binder {
     pub(super) fn distinct(&mut self) -> Result<(), Error> {
         let mut grouping = Grouping::default();
         for (output, column) in self.outputs.iter().zip(&self.columns) {
+            if output.told != Told::Value {
+                return Err(Error::refused("`rowaggregate` with `distinct` in FetchXml"));
+            }
             grouping.key(&output.name, *column, None, output.renamed);
         }
         for order in &self.order {
@@ -142,8 +175,10 @@ fn part_of(kind: &ColumnKind, part: Option<&str>, name: &str) -> Result<Option<D
         (Some("day"), true) => Ok(Some(DatePart::Day)),
         (Some("week"), true) => Ok(Some(DatePart::Week)),
         (Some("month"), true) => Ok(Some(DatePart::Month)),
-        (Some("quarter" | "fiscal-period"), true) => Ok(Some(DatePart::Quarter)),
-        (Some("year" | "fiscal-year"), true) => Ok(Some(DatePart::Year)),
+        (Some("quarter"), true) => Ok(Some(DatePart::Quarter)),
+        (Some("year"), true) => Ok(Some(DatePart::Year)),
+        (Some("fiscal-period"), true) => Ok(Some(DatePart::FiscalPeriod)),
+        (Some("fiscal-year"), true) => Ok(Some(DatePart::FiscalYear)),
         (Some(_), true) => Err(bad("there is no such part of a date")),
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn shown(table: &Table, select: Option<&[ColumnIndex]>) -> Vec<Column
     let Some(select) = select else {
         return table
             .indexed_columns()
-            .filter(|(index, column)| column.valid_for_read || *index == table.primary_key)
+            .filter(|(index, column)| column.is_shown_unasked() || *index == table.primary_key)
             .map(|(index, _)| index)
             .collect();
     };

@@ -182,8 +182,9 @@ impl Asked<'_> {
         let users = self.scope.catalog.table("systemuser");
         let parts = users.and_then(|table| Some((table, table.index_of("parentsystemuserid")?)));
         let Some((table, parent)) = parts else { return Filter::Or(Vec::new()) };
-        let of = self.scope.context.user;
-        tree(column, (table, parent), of, Line::Under)
+        let tree = whole_tree(column, (table, parent), self.scope.context.user, Line::Under);
+        // Who is below whom is known to the service, whatever the caller may read.
+        Hierarchy { of_service: true, ..tree }.into()
     }
 
     fn hierarchy(&self, kin: Kin) -> Result<Filter, Error> {
@@ -215,13 +216,8 @@ impl Asked<'_> {
     /// column being the primary key or the lookup; or that of the one table that a lookup points to.
     fn tree_of_column(&self) -> Result<(Arc<Table>, ColumnIndex), Error> {
         let own = self.scope.source(self.column.source);
-        let of_table = |table: &Arc<Table>| {
-            let mut links = self.scope.catalog.referencing(&table.logical_name);
-            let link = links.find(|link| {
-                link.is_hierarchical && link.referencing_table == table.logical_name
-            })?;
-            Some((Arc::clone(table), table.index_of(&link.referencing_column)?))
-        };
+        let of_table =
+            |table: &Arc<Table>| Some((Arc::clone(table), self.scope.hierarchy_of(table)?));
         let table = match &self.definition().kind {
             _ if self.column.column == own.primary_key => Some(own),
             ColumnKind::Lookup { targets, .. } => match targets.as_slice() {
@@ -257,13 +253,24 @@ pub(crate) fn like(column: ColumnRef, place: Place, text: &str) -> Filter {
     }
 }
 
+fn whole_tree(
+    column: ColumnRef,
+    (table, parent): (&Arc<Table>, ColumnIndex),
+    of: Uuid,
+    line: Line,
+) -> Hierarchy {
+    let table = Arc::clone(table);
+    let (negated, among, of_service) = (false, None, false);
+    Hierarchy { column, table, parent, of, line, negated, among, of_service }
+}
+
 fn tree(
     column: ColumnRef,
     (table, parent): (&Arc<Table>, ColumnIndex),
     of: Uuid,
     line: Line,
 ) -> Filter {
-    Hierarchy { column, table: Arc::clone(table), parent, of, line, negated: false }.into()
+    whole_tree(column, (table, parent), of, line).into()
 }
 
 fn signed(filter: Filter, negated: bool) -> Filter {

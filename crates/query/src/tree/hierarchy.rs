@@ -19,6 +19,11 @@ pub struct Hierarchy {
     pub line: Line,
     /// True for "is none of them", which holds for null.
     pub negated: bool,
+    /// Only rows that meet this are looked at, with the tree's table as source 0: the others point to
+    /// nothing. None: all of them.
+    pub among: Option<Filter>,
+    /// The service asks, not the caller: which rows the caller may see does not matter.
+    pub of_service: bool,
 }
 
 /// Which rows of a tree.
@@ -36,9 +41,11 @@ pub const HIERARCHY_LEVELS_MAX: u8 = 100;
 impl PartialEq for Hierarchy {
     /// Equal when they ask for the same rows; the table counts by its number.
     fn eq(&self, other: &Self) -> bool {
-        let parts =
-            |one: &Self| (one.column, one.table.id, one.parent, one.of, one.line, one.negated);
-        parts(self) == parts(other)
+        let parts = |one: &Self| {
+            let signs = (one.negated, one.of_service);
+            (one.column, one.table.id, one.parent, one.of, one.line, signs)
+        };
+        parts(self) == parts(other) && self.among == other.among
     }
 }
 

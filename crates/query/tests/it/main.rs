@@ -1,5 +1,6 @@
 //! Laws of parsing and binding queries.
 
+mod contract;
 mod expressions;
 mod fetch;
 mod filters;

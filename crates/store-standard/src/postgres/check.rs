@@ -11,6 +11,7 @@ use super::decode;
 use super::error::{Error, Fault, engine};
 use super::known::{Known, Lock, Wishes};
 use super::read::step;
+use super::spread::Reading;
 use super::transaction::Transaction;
 use crate::postgres::dialect::Postgres;
 use crate::select::{self, Output};
@@ -18,7 +19,7 @@ use model::{Catalog, Uuid, Value};
 use query::{BoundQuery, Page};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use store::{Check, Denial, Purpose, RowKey, alternate, check};
+use store::{Check, Denial, Purpose, RowKey, Spreads, alternate, check};
 use tokio_postgres::Row;
 
 const DOING: &str = "checking rows";
@@ -55,7 +56,7 @@ pub(super) async fn run(
     {
         let mut rows = check.denials(ids, &pages[0], &pages[1]);
         if rows.is_empty() && !check.cascades.is_empty() {
-            rows = along(transaction, catalog, check, named).await?;
+            rows = along(transaction, catalog, check, (ids, named)).await?;
         }
         if !rows.is_empty() {
             return Err(Error::Store(store::Error::Denied { check: *place, rows }));
@@ -105,34 +106,47 @@ fn id(known: &Known, check: &Check, key: &RowKey) -> Option<Uuid> {
     }
 }
 
-/// Rows that go with the checked ones and do not pass.
+/// Rows that go along with the checked ones and do not pass.
 async fn along(
     transaction: &mut Transaction<'_>,
     catalog: &Arc<Catalog>,
     check: &Check,
-    named: &[Uuid],
+    (ids, named): (&[Option<Uuid>], &[Uuid]),
 ) -> Result<Vec<Denial>, Error> {
+    let (mut deleted, mut reached) = (BTreeSet::new(), Vec::new());
     let roots: BTreeSet<_> = named.iter().map(|id| (check.table.id, *id)).collect();
-    let deleted = cascade::along(transaction, catalog, roots.clone()).await?;
+    match check.spreads {
+        Spreads::Delete => {
+            deleted = cascade::along(transaction, catalog, roots.clone()).await?;
+        }
+        Spreads::By(spreading) => {
+            let mut reader = Reading(transaction);
+            let starts = check.starts(ids);
+            reached = store::spread::along(&mut reader, catalog, &check.table, spreading, &starts)
+                .await?;
+        }
+    }
     let mut steps = Vec::new();
     let mut outputs = Vec::new();
-    let mut ids_of: Vec<Vec<Uuid>> = Vec::new();
+    let mut rows_of: Vec<Vec<(usize, Uuid)>> = Vec::new();
     for (table, filter) in &check.cascades {
-        let ids: Vec<Uuid> = deleted
-            .iter()
-            .filter(|place| place.0 == table.id && !roots.contains(place))
-            .map(|(_, id)| *id)
-            .collect();
-        add(&mut steps, &mut outputs, &check::allowed_query(catalog, table, &ids, Some(filter)))?;
-        ids_of.push(ids);
+        let mut rows = check.reached(table.id, ids, &reached);
+        let going = deleted.iter().filter(|place| place.0 == table.id && !roots.contains(place));
+        rows.extend(going.map(|(_, id)| (check.first_row(), *id)));
+        let of_table: Vec<Uuid> = rows.iter().map(|(_, id)| *id).collect();
+        let query = check::allowed_query(catalog, table, &of_table, Some(filter));
+        add(&mut steps, &mut outputs, &query)?;
+        rows_of.push(rows);
     }
     let answers = transaction.fly(DOING, steps).await?;
     let pages = pages(&answers, &outputs)?;
-    let each = check.cascades.iter().zip(&ids_of).zip(&pages);
-    Ok(each.flat_map(|(((table, _), ids), page)| check.cascade_denials(table, ids, page)).collect())
+    let each = check.cascades.iter().zip(&rows_of).zip(&pages);
+    Ok(each
+        .flat_map(|(((table, _), rows), page)| check.cascade_denials(table, rows, page))
+        .collect())
 }
 
-fn add(
+pub(super) fn add(
     steps: &mut Vec<Step>,
     outputs: &mut Vec<Vec<Output>>,
     query: &BoundQuery,
@@ -143,7 +157,7 @@ fn add(
     Ok(())
 }
 
-fn pages(answers: &[Vec<Row>], outputs: &[Vec<Output>]) -> Result<Vec<Page>, Error> {
+pub(super) fn pages(answers: &[Vec<Row>], outputs: &[Vec<Output>]) -> Result<Vec<Page>, Error> {
     let page = |(rows, outputs): (&Vec<Row>, &Vec<Output>)| -> Result<Page, Fault> {
         let mut cells: Vec<Value> = Vec::with_capacity(rows.len() * outputs.len());
         for row in rows {

@@ -93,6 +93,7 @@ fn value(storage: Storage, bytes: &[u8]) -> Result<Value, Fault> {
             Value::Date(Date(days.checked_add(EPOCH_DAYS).ok_or_else(unreadable)?))
         }
         Form::Uuid => Value::Guid(Uuid::from_bytes(fixed(bytes, form)?)),
+        Form::Bytes => return Err(unreadable()),
     })
 }
 

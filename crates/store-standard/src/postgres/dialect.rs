@@ -7,9 +7,10 @@
 //! Invariant: names and placeholders only; no value is part of a text.
 
 use super::encode::form_of;
-use crate::dialect::{Dialect, Param};
+use crate::dialect::{Dated, Dialect, Param};
 use crate::names::{self, Storage};
 use model::{ColumnId, fold};
+use query::dates::Calendar;
 use query::shape::DatePart;
 use query::{Match, Part, Pattern};
 use std::borrow::Cow;
@@ -116,13 +117,40 @@ impl Dialect for Postgres {
         }
     }
 
-    fn date_part(&self, expression: &str, storage: Storage, part: DatePart) -> String {
-        let day = match storage {
-            Storage::DateTime => format!("({expression} AT TIME ZONE 'UTC')"),
+    fn shifts(&self, calendar: &Calendar) -> Vec<Param> {
+        let (from, by) = calendar.shifts.iter().copied().unzip::<_, _, Vec<_>, Vec<_>>();
+        vec![
+            Param::List(from.into_iter().map(Param::DateTime).collect()),
+            Param::List(by.into_iter().map(Param::Integer).collect()),
+        ]
+    }
+
+    fn periods(&self, calendar: &Calendar) -> Vec<Param> {
+        vec![Param::List(calendar.periods.iter().copied().map(Param::Date).collect())]
+    }
+
+    fn date_part(&self, expression: &str, storage: Storage, dated: &Dated<'_>) -> String {
+        let utc = format!("({expression} AT TIME ZONE 'UTC')");
+        let day = match (storage, dated.shifts) {
+            // The shift of the last change that is not after the instant: `AT TIME ZONE` would ask the
+            // server's own time zones.
+            (Storage::DateTime, Some(number)) => format!(
+                "({utc} + (${}::int4[])[width_bucket({expression}, ${number}::timestamptz[])] \
+                 * interval '1 second')",
+                number + 1
+            ),
+            (Storage::DateTime, None) => utc,
             _ => format!("({expression})"),
         };
+        let place = || {
+            let number = dated.periods.unwrap_or_default();
+            format!("(width_bucket({day}::date, ${number}::date[]) - 1)")
+        };
+        let (year, per_year) = (dated.calendar.year, dated.calendar.per_year);
         let field = |name: &str| format!("extract({name} from {day})::int4");
-        match part {
+        match dated.part {
+            DatePart::FiscalYear => format!("({year} + {} / {per_year})", place()),
+            DatePart::FiscalPeriod => format!("({} % {per_year} + 1)", place()),
             DatePart::Day => field("day"),
             DatePart::Month => field("month"),
             DatePart::Quarter => field("quarter"),

@@ -30,6 +30,8 @@ pub(super) enum Form {
     Instant,
     Day,
     Uuid,
+    /// Never a value of a column.
+    Bytes,
 }
 
 impl Form {
@@ -59,6 +61,7 @@ impl Form {
             Self::Instant => "timestamptz",
             Self::Day => "date",
             Self::Uuid => "uuid",
+            Self::Bytes => "bytea",
         }
     }
 
@@ -73,6 +76,7 @@ impl Form {
             Self::Instant => Type::TIMESTAMPTZ,
             Self::Day => Type::DATE,
             Self::Uuid => Type::UUID,
+            Self::Bytes => Type::BYTEA,
         }
     }
 
@@ -87,6 +91,7 @@ impl Form {
             Self::Instant => Type::TIMESTAMPTZ_ARRAY,
             Self::Day => Type::DATE_ARRAY,
             Self::Uuid => Type::UUID_ARRAY,
+            Self::Bytes => Type::BYTEA_ARRAY,
         }
     }
 }
@@ -129,8 +134,11 @@ impl Bound {
         Self { kind: Type::UUID, bytes: Some(id.as_bytes().as_slice().into()) }
     }
 
-    pub(super) fn bytes(bytes: &[u8]) -> Self {
-        Self { kind: Type::BYTEA, bytes: Some(bytes.into()) }
+    /// A list of bytes, of at most 1 GB together.
+    pub(super) fn byte_strings<'a>(all: impl ExactSizeIterator<Item = &'a [u8]>) -> Self {
+        let mut array = ArrayBuilder::new(Form::Bytes, all.len());
+        all.for_each(|bytes| array.push_bytes(bytes));
+        array.finish()
     }
 
     pub(super) fn int4(number: i32) -> Self {

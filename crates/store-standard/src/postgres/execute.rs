@@ -15,6 +15,7 @@ use super::connection::Step;
 use super::encode::Bound;
 use super::error::{Error, Fault, engine};
 use super::known::{KeyValues, Known, Lock, Seen, Wishes};
+use super::spread::{self, Spreading};
 use super::transaction::{Author, Transaction};
 use super::write::{self, ChangedRow, NewRow, Versions};
 use model::{
@@ -24,12 +25,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use store::alternate::KeyParts;
 use store::judge::{Resolved, judge};
+use store::spread::Before;
 use store::writes::{Fill, Insert, is_checked};
 use store::{Check, Rejection, RowKey, RowOutcome, WriteOp, alternate};
 use tokio_postgres::Row;
 
 /// Row versions, one per row that is changed, in one row.
-const VERSIONS: &str = "SELECT array_agg(v) FROM \
+pub(super) const VERSIONS: &str = "SELECT array_agg(v) FROM \
     (SELECT nextval('sheaf_version') AS v FROM generate_series(1, $1::int4)) AS s";
 
 /// How often the judge may ask for more. It asks for rows, then for their keys, then for who has keys
@@ -49,7 +51,7 @@ pub(super) async fn quickly(
     let mut rest = ops;
     while !rest.is_empty() {
         let first = ops.len() - rest.len();
-        let (phase, later) = rest.split_at(phase_length(rest, first, checks));
+        let (phase, later) = rest.split_at(phase_length(catalog, rest, first, checks));
         rest = later;
         let own = checks_of(checks, first..first + phase.len());
         check::run(transaction, catalog, &own).await?;
@@ -75,7 +77,12 @@ pub(super) async fn quickly(
         }
         let mut versions = versions.as_slice();
         for op in phase {
+            let spreads = spread::may_spread(catalog, op);
             let op_outcomes = match op {
+                WriteOp::Insert(insert) if spreads => {
+                    let spreading = Spreading::of(catalog, author, op);
+                    insert_spreading(transaction, catalog, &mut known, (insert, spreading)).await?
+                }
                 WriteOp::Insert(op) => insert_quickly(transaction, catalog, &mut known, op)?,
                 WriteOp::Fill(op) => {
                     add_fill(transaction, catalog, &known, op)?;
@@ -88,13 +95,24 @@ pub(super) async fn quickly(
                     (taken, versions) = versions.split_at(changed_max(op).min(versions.len()));
                     let deletes =
                         consequences(transaction, catalog, author, op, &mut verdicts).await?;
+                    if spreads {
+                        spread::refuse_loops(transaction, catalog, table, &mut verdicts).await?;
+                    }
                     let rows = passed(verdicts).map_err(|_| Error::Doubt)?;
                     if moves_keys(op) && keys_pass_on(&known, table, &rows) {
                         return Err(Error::Doubt);
                     }
+                    let spreading = Spreading::of(catalog, author, op);
+                    let before = match spreads {
+                        true => spreading.before(transaction, &spreading_rows(&rows)).await?,
+                        false => Before::default(),
+                    };
                     let steps = write_steps(catalog, table, &rows, taken, KeysFirst::No)?;
                     for step in steps.into_iter().chain(deletes) {
                         transaction.add(step);
+                    }
+                    if spreads {
+                        spreading.after(transaction, before).await?;
                     }
                     outcomes_of(&rows)
                 }
@@ -132,8 +150,17 @@ pub(super) async fn carefully(
         }
         let mut verdicts = judge_fully(transaction, catalog, op).await?;
         let deletes = consequences(transaction, catalog, author, op, &mut verdicts).await?;
+        let spreads = spread::may_spread(catalog, op);
+        if spreads {
+            spread::refuse_loops(transaction, catalog, table, &mut verdicts).await?;
+        }
         let rows = passed(verdicts)
             .map_err(|rows| Error::Store(store::Error::Rejected { op: place, rows }))?;
+        let spreading = Spreading::of(catalog, author, op);
+        let before = match spreads {
+            true => spreading.before(transaction, &spreading_rows(&rows)).await?,
+            false => Before::default(),
+        };
         let mut versions = Vec::new();
         if !rows.is_empty() && !matches!(op, WriteOp::Delete(_)) {
             let steps = vec![versions_step(rows.len())];
@@ -146,6 +173,9 @@ pub(super) async fn carefully(
         for step in deletes {
             transaction.add(step);
         }
+        if spreads {
+            spreading.after(transaction, before).await?;
+        }
         outcomes.push(outcomes_of(&rows));
     }
     Ok(outcomes)
@@ -156,16 +186,17 @@ pub(super) async fn carefully(
 /// An operation that reads what an earlier one writes waits for the next phase. Lookups to rows that
 /// an earlier insert brings are known without reading. `first`: the place of the first one in the write
 /// set, by which its checks are found.
-fn phase_length(ops: &[WriteOp], first: usize, checks: &[Check]) -> usize {
+fn phase_length(catalog: &Catalog, ops: &[WriteOp], first: usize, checks: &[Check]) -> usize {
     let mut written: HashSet<TableId> = HashSet::new();
     let mut uncertain: HashSet<TableId> = HashSet::new();
     for (place, op) in ops.iter().enumerate() {
         let own = table_of(op).id;
-        let deletes = matches!(op, WriteOp::Delete(_));
+        // Other tables are read and written, too.
+        let spreads = matches!(op, WriteOp::Delete(_)) || spread::may_spread(catalog, op);
         // A row to complete was there before the operation that has changed it, under the same key.
         let reads_own = !matches!(op, WriteOp::Insert(_) | WriteOp::Fill(_));
         let waits = (reads_own && written.contains(&own))
-            || deletes
+            || spreads
             || checks
                 .iter()
                 .any(|check| check.op == first + place && is_checked_in(check, &written))
@@ -174,8 +205,7 @@ fn phase_length(ops: &[WriteOp], first: usize, checks: &[Check]) -> usize {
         if place > 0 && waits {
             return place;
         }
-        if deletes {
-            // Other tables are written, too.
+        if spreads {
             return place + 1;
         }
         written.insert(own);
@@ -282,6 +312,35 @@ fn keys_pass_on(known: &Known, table: &Table, rows: &[Resolved]) -> bool {
                 owner.is_some_and(|owner| owner != row.id())
             })
     })
+}
+
+/// New rows that inherit shares.
+async fn insert_spreading(
+    transaction: &mut Transaction<'_>,
+    catalog: &Arc<Catalog>,
+    known: &mut Known,
+    (op, spreading): (&Insert, Spreading<'_>),
+) -> Result<Vec<RowOutcome>, Error> {
+    let mut rows = Vec::with_capacity(op.rows.len());
+    for row in &op.rows {
+        let binds = row.binds.iter().map(|bind| resolve(known, bind));
+        let mut cells: Vec<Cell> = op.constants.clone();
+        cells.retain(|cell| row.cells.iter().all(|own| own.column != cell.column));
+        cells.extend(row.cells.iter().cloned());
+        cells.extend(binds.collect::<Result<Vec<Cell>, Error>>()?);
+        rows.push(Resolved::Insert { id: row.id, cells });
+    }
+    let mut verdicts: Verdicts = rows.into_iter().map(Ok).collect();
+    spread::refuse_loops(transaction, catalog, &op.table, &mut verdicts).await?;
+    let rows = passed(verdicts).map_err(|_| Error::Doubt)?;
+    let before = spreading.before(transaction, &spreading_rows(&rows)).await?;
+    let outcomes = insert_quickly(transaction, catalog, known, op)?;
+    spreading.after(transaction, before).await?;
+    Ok(outcomes)
+}
+
+fn spreading_rows(rows: &[Resolved]) -> Vec<store::spread::Row<'_>> {
+    rows.iter().map(Resolved::spreading).collect()
 }
 
 fn insert_quickly(
@@ -496,7 +555,7 @@ fn versions_step(count: usize) -> Step {
     Step::run(VERSIONS, vec![Bound::int4(count)])
 }
 
-fn versions_of(answer: Option<Vec<Row>>) -> Result<Vec<i64>, Error> {
+pub(super) fn versions_of(answer: Option<Vec<Row>>) -> Result<Vec<i64>, Error> {
     let row = answer.and_then(|rows| rows.into_iter().next());
     let versions = row.and_then(|row| row.try_get::<_, Vec<i64>>(0).ok());
     let mut versions =

@@ -26,6 +26,8 @@ use tokio_postgres::Row;
 pub(super) enum Lock {
     /// It is pointed to: it must not go away.
     Stay,
+    /// It must not change.
+    Same,
     /// It will be changed.
     Change,
     /// It will be deleted.
@@ -36,6 +38,7 @@ impl Lock {
     pub(super) fn clause(self) -> &'static str {
         match self {
             Self::Stay => "FOR KEY SHARE",
+            Self::Same => "FOR SHARE",
             Self::Change => "FOR NO KEY UPDATE",
             Self::Delete => "FOR UPDATE",
         }

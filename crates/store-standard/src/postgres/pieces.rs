@@ -16,17 +16,18 @@ CREATE TABLE IF NOT EXISTS sheaf_piece (
     file uuid NOT NULL, name text NOT NULL, at int8 NOT NULL, bytes bytea NOT NULL,
     PRIMARY KEY (file, name));";
 
-/// Keeps a piece.
-pub(super) async fn put(session: &mut Session, piece: &Piece) -> Result<(), Error> {
-    let text = "INSERT INTO sheaf_piece (file, name, at, bytes) VALUES ($1, $2, $3, $4) \
+/// Keeps pieces; no two of them are the same.
+pub(super) async fn put(session: &mut Session, pieces: &[Piece]) -> Result<(), Error> {
+    let text = "INSERT INTO sheaf_piece (file, name, at, bytes) \
+        SELECT * FROM unnest($1, $2, $3, $4) \
         ON CONFLICT (file, name) DO UPDATE SET at = excluded.at, bytes = excluded.bytes";
     let params = vec![
-        Bound::id(piece.file),
-        Bound::text(&piece.name),
-        Bound::int8(piece.at.0),
-        Bound::bytes(&piece.bytes),
+        Bound::ids(pieces.iter().map(|piece| &piece.file)),
+        Bound::texts(&pieces.iter().map(|piece| piece.name.to_string()).collect::<Vec<_>>()),
+        Bound::numbers(&pieces.iter().map(|piece| piece.at.0).collect::<Vec<_>>()),
+        Bound::byte_strings(pieces.iter().map(|piece| &*piece.bytes)),
     ];
-    session.fly("keeping a piece of a file", vec![Step::run(text, params)]).await.map(drop)
+    session.fly("keeping pieces of files", vec![Step::run(text, params)]).await.map(drop)
 }
 
 /// The bytes of a piece.

@@ -2,12 +2,13 @@
 //!
 //! Each is written positively; its negation holds for null, too.
 
+use super::exists::Frame;
 use super::{Writer, operand, table_of};
 use crate::dialect::Param;
 use crate::names;
 use query::{ColumnRef, HIERARCHY_LEVELS_MAX, Hierarchy, Line, Pattern};
 
-impl Writer<'_> {
+impl<'q> Writer<'q> {
     /// A folded text fits a pattern.
     pub(super) fn like(&mut self, column: ColumnRef, pattern: &Pattern, negated: bool) {
         self.unless_null(column, negated, |this, _, compared| {
@@ -43,9 +44,12 @@ impl Writer<'_> {
     }
 
     /// An id is reached from a row of a tree, level by level.
-    pub(super) fn hierarchy(&mut self, hierarchy: &Hierarchy) {
+    pub(super) fn hierarchy(&mut self, hierarchy: &'q Hierarchy) {
         let table = hierarchy.table.definition();
-        let column = |index| operand(self.catalog, table, "h.", index, self.dialect);
+        // Its rows go by the alias of a condition about other rows, so that one can be put on them.
+        let alias = format!("e{}s0", self.level() + 1);
+        let prefix = format!("{alias}.");
+        let column = |index| operand(self.catalog, table, &prefix, index, self.dialect);
         let (Some(key), Some(parent)) = (column(table.primary_key), column(hierarchy.parent))
         else {
             return self.constant(hierarchy.negated);
@@ -65,16 +69,29 @@ impl Writer<'_> {
         let name = names::table(table.id);
         self.unless_null(hierarchy.column, hierarchy.negated, |this, plain, _| {
             this.sql.push_str(&format!(
-                "{plain} IN (WITH RECURSIVE r(id, level) AS (SELECT {to}, 1 FROM {name} AS h \
+                "{plain} IN (WITH RECURSIVE r(id, level) AS (SELECT {to}, 1 FROM {name} AS {alias} \
                  WHERE {from} = "
             ));
             this.param(Param::Guid(hierarchy.of));
+            this.sql.push_str(&format!(" AND {parent} IS NOT NULL{same}"));
+            this.among(hierarchy);
             this.sql.push_str(&format!(
-                " AND {parent} IS NOT NULL{same} UNION SELECT {to}, r.level + 1 FROM r \
-                 JOIN {name} AS h ON {from} = r.id WHERE r.level < {HIERARCHY_LEVELS_MAX} \
-                 AND {parent} IS NOT NULL{same}) SELECT id FROM r)"
+                " UNION SELECT {to}, r.level + 1 FROM r JOIN {name} AS {alias} ON {from} = r.id \
+                 WHERE r.level < {HIERARCHY_LEVELS_MAX} AND {parent} IS NOT NULL{same}"
             ));
+            this.among(hierarchy);
+            this.sql.push_str(") SELECT id FROM r)");
         });
+    }
+
+    /// What the rows of a tree must meet to be looked at.
+    fn among(&mut self, hierarchy: &'q Hierarchy) {
+        if let Some(filter) = &hierarchy.among {
+            self.sql.push_str(" AND ");
+            self.frames.push(Frame { table: hierarchy.table.definition(), joins: &[] });
+            self.filter(filter);
+            self.frames.pop();
+        }
     }
 
     /// Writes a condition that is unknown for null, or that it does not hold or the column is null.

@@ -5,11 +5,11 @@
 //! Invariant: an answer has one output per key and aggregate, in order.
 
 use super::{Output, Select, Writer};
-use crate::dialect::Dialect;
+use crate::dialect::{Dated, Dialect, Param};
 use crate::names::Storage;
 use model::ColumnKind;
 use query::BoundQuery;
-use query::shape::{AVERAGE_MONEY_SCALE, AVERAGE_SCALE, Aggregate, GroupKey, Groups};
+use query::shape::{AVERAGE_MONEY_SCALE, AVERAGE_SCALE, Aggregate, Clock, GroupKey, Groups};
 
 /// A key or an aggregate as expressions.
 struct Term {
@@ -30,9 +30,9 @@ enum How {
 
 pub(super) fn page(query: &BoundQuery, groups: &Groups, dialect: &dyn Dialect) -> Select {
     let mut writer = Writer::new(query, dialect);
-    let keys = groups.keys.iter().map(|key| writer.key(*key));
-    let told = groups.aggregates.iter().map(|one| writer.aggregate(query, *one));
-    let terms: Vec<Option<Term>> = keys.chain(told).collect();
+    let mut terms: Vec<Option<Term>> =
+        groups.keys.iter().map(|key| writer.key(groups, *key)).collect();
+    terms.extend(groups.aggregates.iter().map(|one| writer.aggregate(query, *one)));
     let mut outputs = Vec::with_capacity(terms.len());
     let mut selected: Vec<&str> = Vec::new();
     for term in &terms {
@@ -79,7 +79,8 @@ impl Writer<'_> {
         if groups.keys.is_empty() {
             return;
         }
-        let terms: Vec<Term> = groups.keys.iter().filter_map(|key| self.key(*key)).collect();
+        let terms: Vec<Term> =
+            groups.keys.iter().filter_map(|key| self.key(groups, *key)).collect();
         let parts =
             terms.into_iter().flat_map(|term| std::iter::once(term.compared).chain(term.table));
         let parts: Vec<String> = parts.collect();
@@ -90,10 +91,22 @@ impl Writer<'_> {
         }
     }
 
-    fn key(&self, key: GroupKey) -> Option<Term> {
+    fn key(&mut self, groups: &Groups, key: GroupKey) -> Option<Term> {
         let operand = self.operand(key.column)?;
         if let Some(part) = key.part {
-            let text = self.dialect.date_part(&operand.plain, operand.storage, part);
+            let is_local = key.clock == Clock::Local && operand.storage == Storage::DateTime;
+            let calendar = &groups.calendar;
+            let dialect = self.dialect;
+            let shifts = is_local.then(|| {
+                let known = self.calendar.0.unwrap_or_else(|| self.hand(dialect.shifts(calendar)));
+                *self.calendar.0.insert(known)
+            });
+            let periods = part.is_fiscal().then(|| {
+                let known = self.calendar.1.unwrap_or_else(|| self.hand(dialect.periods(calendar)));
+                *self.calendar.1.insert(known)
+            });
+            let dated = Dated { part, shifts, periods, calendar };
+            let text = self.dialect.date_part(&operand.plain, operand.storage, &dated);
             let how = How::Stored(Storage::Integer);
             return Some(Term { selected: text.clone(), table: None, compared: text, how });
         }
@@ -103,6 +116,13 @@ impl Writer<'_> {
         };
         let how = How::Stored(operand.storage);
         Some(Term { selected, table: operand.lookup_table, compared: operand.compared, how })
+    }
+
+    /// Takes parameters that expressions name by number; answers the number of the first.
+    fn hand(&mut self, params: Vec<Param>) -> usize {
+        let first = self.params.len() + 1;
+        self.params.extend(params);
+        first
     }
 
     fn aggregate(&self, query: &BoundQuery, aggregate: Aggregate) -> Option<Term> {

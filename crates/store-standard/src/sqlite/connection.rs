@@ -4,7 +4,7 @@
 
 use super::Synchronous;
 use super::error::{engine, statement_failed};
-use super::{exact, functions};
+use super::{calendar, exact, functions};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
@@ -67,6 +67,7 @@ fn open(file: &Path, flags: OpenFlags) -> Result<Connection> {
     rusqlite::vtab::array::load_module(&conn).map_err(statement_failed)?;
     functions::add(&conn).map_err(statement_failed)?;
     exact::register(&conn).map_err(statement_failed)?;
+    calendar::register(&conn).map_err(statement_failed)?;
     Ok(conn)
 }
 

@@ -5,8 +5,8 @@
 //! row to delete is walked per target, so that each one is told for itself.
 //! Not here: running the operations before the refused one again (`writer`).
 
-use super::error::{malformed, statement_failed};
-use super::execute::{find_key, pointers, version_sql};
+use super::error::{Halt, malformed, statement_failed};
+use super::execute::{find_key, pointers, refuse_loops, version_sql};
 use super::reader::value_of;
 use super::session::Session;
 use crate::dialect::Param;
@@ -15,6 +15,7 @@ use crate::select;
 use model::{Catalog, ColumnIndex, DeleteAction, KeyIndex, OneToMany, Table, TableId, Uuid, Value};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use store::alternate::{KeyPart, KeyParts};
 use store::judge::{Resolved, Rows, judge};
 use store::{Reason, Rejection, Result, WriteOp};
@@ -22,13 +23,19 @@ use store::{Reason, Rejection, Result, WriteOp};
 /// The failing rows of an operation, ascending. Never empty.
 pub(super) fn diagnose(
     session: &Session<'_>,
-    catalog: &Catalog,
+    catalog: &Arc<Catalog>,
     op: &WriteOp,
 ) -> Result<Vec<Rejection>> {
     let stored = Stored { session, catalog, failed: RefCell::new(None) };
     let mut verdicts = judge(&stored, op);
     if let WriteOp::Delete(op) = op {
         hold(&stored, &op.table, &mut verdicts);
+    }
+    if !matches!(op, WriteOp::Delete(_) | WriteOp::Fill(_)) {
+        refuse_loops(session, catalog, op.table(), &mut verdicts).map_err(|halt| match halt {
+            Halt::Failed(error) => error,
+            Halt::Refused => malformed("a read was refused"),
+        })?;
     }
     if let Some(source) = stored.failed.into_inner() {
         return Err(statement_failed(source));

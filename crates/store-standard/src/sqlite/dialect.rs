@@ -1,10 +1,11 @@
 //! SQLite's dialect and the binding of its parameters.
 
-use super::exact::{AVERAGE, DATE_PART, QUOTIENT, SUM};
-use crate::dialect::{Dialect, Param};
+use super::calendar::DATE_PART;
+use super::exact::{AVERAGE, QUOTIENT, SUM};
+use crate::dialect::{Dated, Dialect, Param};
 use crate::names::{self, Storage};
 use model::ColumnId;
-use query::shape::DatePart;
+use query::dates::Calendar;
 use query::{Match, Pattern};
 use rusqlite::Statement;
 use rusqlite::types::Value as Sql;
@@ -98,10 +99,23 @@ impl Dialect for Sqlite {
         }
     }
 
-    fn date_part(&self, expression: &str, storage: Storage, part: DatePart) -> String {
+    fn shifts(&self, calendar: &Calendar) -> Vec<Param> {
+        vec![Param::Text(super::calendar::shifts_text(calendar))]
+    }
+
+    fn periods(&self, calendar: &Calendar) -> Vec<Param> {
+        vec![Param::Text(super::calendar::periods_text(calendar))]
+    }
+
+    fn date_part(&self, expression: &str, storage: Storage, dated: &Dated<'_>) -> String {
         let is_instant = i32::from(storage == Storage::DateTime);
-        let part = super::exact::number_of(part);
-        format!("{DATE_PART}({expression}, {is_instant}, {part})")
+        let part = super::calendar::number_of(dated.part);
+        let list = |number: Option<usize>| match number {
+            Some(number) => format!("?{number}"),
+            None => "NULL".to_owned(),
+        };
+        let (shifts, periods) = (list(dated.shifts), list(dated.periods));
+        format!("{DATE_PART}({expression}, {is_instant}, {part}, {shifts}, {periods})")
     }
 
     fn decimals_are_scaled(&self) -> bool {

@@ -1,11 +1,10 @@
 //! Sums and averages that SQLite itself would round or refuse: 64-bit numbers added up in 128 bits.
 //!
 //! A result that may be wider than 64 bits is a blob of 16 bytes whose binary order is the order of the
-//! numbers, so that SQLite can sort by it. Parts of dates are here, too.
+//! numbers, so that SQLite can sort by it.
 //! Invariant: agrees with `query::evaluate` to the last digit.
 
-use model::{Date, Decimal, Timestamp, Value};
-use query::shape::DatePart;
+use model::{Decimal, Value};
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
@@ -16,8 +15,6 @@ pub(super) const SUM: &str = "sum128";
 pub(super) const AVERAGE: &str = "average128";
 /// The aggregate that averages whole numbers, cut off: a 64-bit number.
 pub(super) const QUOTIENT: &str = "quotient128";
-/// The function that takes a part of a date.
-pub(super) const DATE_PART: &str = "date_part";
 
 const SIGN: u128 = 1 << 127;
 
@@ -28,36 +25,7 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
         | FunctionFlags::SQLITE_INNOCUOUS;
     conn.create_aggregate_function(SUM, 1, flags, Sum)?;
     conn.create_aggregate_function(AVERAGE, 2, flags, Average)?;
-    conn.create_aggregate_function(QUOTIENT, 1, flags, Quotient)?;
-    conn.create_scalar_function(DATE_PART, 3, flags, |context| {
-        let part = part_of(context.get(2)?);
-        Ok(match (context.get_raw(0), part) {
-            (ValueRef::Integer(value), Some(part)) => {
-                let day = match context.get::<i32>(1)? {
-                    0 => i32::try_from(value).ok().map(Date),
-                    _ => Some(Timestamp(value).date()),
-                };
-                day.map(|day| part.of_day(day))
-            }
-            _ => None,
-        })
-    })
-}
-
-/// The number of a part, as [`DATE_PART`] takes it.
-pub(super) fn number_of(part: DatePart) -> i32 {
-    match part {
-        DatePart::Day => 0,
-        DatePart::Week => 1,
-        DatePart::Month => 2,
-        DatePart::Quarter => 3,
-        DatePart::Year => 4,
-    }
-}
-
-fn part_of(number: i32) -> Option<DatePart> {
-    let all = [DatePart::Day, DatePart::Week, DatePart::Month, DatePart::Quarter, DatePart::Year];
-    all.into_iter().find(|part| number_of(*part) == number)
+    conn.create_aggregate_function(QUOTIENT, 1, flags, Quotient)
 }
 
 /// The decimal in a blob.

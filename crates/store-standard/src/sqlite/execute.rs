@@ -11,6 +11,7 @@ mod check;
 mod delete;
 mod resolve;
 mod rows;
+mod spread;
 
 use super::error::Halt;
 use super::session::Session;
@@ -25,6 +26,7 @@ use store::{RowKey, RowOutcome, WriteOp};
 pub(super) use check::run as check;
 pub(super) use delete::pointers;
 pub(super) use resolve::{find_key, version_sql};
+pub(super) use spread::refuse_loops;
 
 /// What an operation is carried out with.
 pub(super) struct Work<'w, 'c> {
@@ -78,7 +80,9 @@ fn insert(work: &mut Work<'_, '_>, op: &Insert) -> Result<Vec<RowOutcome>, Halt>
             parts: [&row.cells, &[], binds.of(index)],
         })
         .collect();
+    let before = spread::before(work, &op.table, &[], &drafts)?;
     rows::write(work, &op.table, &op.constants, &[], &drafts)?;
+    spread::after(work, &op.table, &[], before)?;
     Ok(outcomes(&drafts))
 }
 
@@ -93,7 +97,9 @@ fn update(work: &mut Work<'_, '_>, op: &Update) -> Result<Vec<RowOutcome>, Halt>
         drafts.push(Draft { kind: Kind::Update, id, parts: [&row.cells, &[], binds.of(index)] });
     }
     check_versions(work, op.table.definition(), &expected)?;
+    let before = spread::before(work, &op.table, &op.constants, &drafts)?;
     rows::write(work, &op.table, &[], &op.constants, &drafts)?;
+    spread::after(work, &op.table, &op.constants, before)?;
     Ok(outcomes(&drafts))
 }
 
@@ -131,7 +137,9 @@ fn upsert(work: &mut Work<'_, '_>, op: &Upsert) -> Result<Vec<RowOutcome>, Halt>
         };
         drafts.push(Draft { kind, id, parts: [&row.cells, more, binds.of(index)] });
     }
+    let before = spread::before(work, &op.table, &op.update_constants, &drafts)?;
     rows::write(work, &op.table, &op.insert_constants, &op.update_constants, &drafts)?;
+    spread::after(work, &op.table, &op.update_constants, before)?;
     Ok(outcomes(&drafts))
 }
 

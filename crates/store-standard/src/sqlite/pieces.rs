@@ -87,18 +87,22 @@ fn sizes(session: &Session<'_>, file: Uuid) -> rusqlite::Result<Sizes> {
     Ok(sizes)
 }
 
-/// Keeps a piece; the statement is a transaction of its own.
-pub(super) fn put(session: &Session<'_>, piece: &Piece) -> rusqlite::Result<()> {
+/// Keeps pieces, in a transaction of their own.
+pub(super) fn put(session: &Session<'_>, pieces: &[Piece]) -> rusqlite::Result<()> {
+    session.run("BEGIN IMMEDIATE")?;
     let mut statement = session.statement(
         "INSERT INTO sheaf_piece (file, name, at, bytes) VALUES (?1, ?2, ?3, ?4) \
          ON CONFLICT (file, name) DO UPDATE SET at = excluded.at, bytes = excluded.bytes",
     )?;
-    statement.raw_bind_parameter(1, piece.file.as_bytes().as_slice())?;
-    statement.raw_bind_parameter(2, &*piece.name)?;
-    statement.raw_bind_parameter(3, piece.at.0)?;
-    statement.raw_bind_parameter(4, piece.bytes.as_slice())?;
-    statement.raw_execute()?;
-    Ok(())
+    for piece in pieces {
+        statement.raw_bind_parameter(1, piece.file.as_bytes().as_slice())?;
+        statement.raw_bind_parameter(2, &*piece.name)?;
+        statement.raw_bind_parameter(3, piece.at.0)?;
+        statement.raw_bind_parameter(4, piece.bytes.as_slice())?;
+        statement.raw_execute()?;
+    }
+    drop(statement);
+    session.commit()
 }
 
 /// Forgets old pieces of files that no row names.

@@ -49,9 +49,9 @@ pub(super) enum Job {
         before: Timestamp,
         answer: oneshot::Sender<Result<()>>,
     },
-    /// Keep a piece of a file.
-    PutPiece {
-        piece: Box<Piece>,
+    /// Keep pieces of files.
+    PutPieces {
+        pieces: Vec<Piece>,
         answer: oneshot::Sender<Result<()>>,
     },
     /// Forget old pieces of files that no row names, bound to this version of the definitions.
@@ -144,8 +144,8 @@ impl Writer<'_> {
                 let result = self.follow(bound, table);
                 send(answer, result);
             }
-            Job::PutPiece { piece, answer } => {
-                let result = pieces::put(&self.session, &piece).map_err(statement_failed);
+            Job::PutPieces { pieces, answer } => {
+                let result = pieces::put(&self.session, &pieces).map_err(statement_failed);
                 send(answer, result);
             }
             Job::ForgetPieces { bound, named_by, before, answer } => {

@@ -86,6 +86,11 @@ pub fn lookup(column: &str, tables: &[&str]) -> ColumnKind {
     lookup_of(LookupKind::Plain, column, tables)
 }
 
+/// The owner of a row, one of these tables' rows.
+pub fn owner(tables: &[&str]) -> ColumnKind {
+    lookup_of(LookupKind::Owner, "ownerid", tables)
+}
+
 fn lookup_of(kind: LookupKind, column: &str, tables: &[&str]) -> ColumnKind {
     let target = |table: &&str| LookupTarget {
         table: (*table).into(),

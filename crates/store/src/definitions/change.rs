@@ -5,7 +5,8 @@
 use super::{change_table, check_columns, check_keys, check_relationship_sides, refuse};
 use crate::{Result, SchemaOp};
 use model::{
-    Column, ColumnKind, Definitions, GlobalChoice, ManyToMany, OneToMany, TableDefinition,
+    Column, ColumnKind, Definitions, GlobalChoice, LookupTarget, ManyToMany, OneToMany,
+    TableDefinition,
 };
 use std::sync::Arc;
 
@@ -77,7 +78,12 @@ fn same_form(old: &ColumnKind, new: &ColumnKind) -> bool {
             ColumnKind::DateTime { behavior: new, .. },
         ) => old == new,
         (ColumnKind::Lookup { targets: old, .. }, ColumnKind::Lookup { targets: new, .. }) => {
-            !new.is_empty() && new.iter().all(|new| old.iter().any(|old| old.table == new.table))
+            let holds = |all: &[LookupTarget], one: &LookupTarget| {
+                all.iter().any(|known| known.table == one.table)
+            };
+            // Which table an id is of stands beside it only where there are several.
+            let grows = old.len() > 1 && old.iter().all(|old| holds(new, old));
+            !new.is_empty() && (grows || new.iter().all(|new| holds(old, new)))
         }
         (old, new) => std::mem::discriminant(old) == std::mem::discriminant(new),
     }

@@ -2,8 +2,8 @@
 //!
 //! A file lies apart from its row, in pieces of at most [`CHUNK_BYTES`], with one more that describes it
 //! and one that says which value an upload was begun for. It begins to exist with the update that puts its
-//! id into the row; what no row names is forgotten after a day (`pipeline`). An image is served as it came,
-//! as its own thumbnail. Source: webapi.md 15, clients.md 9. Not here: block messages (`blocks`).
+//! id into the row; what no row names is forgotten after a day (`pipeline`). An image is written as a value of
+//! its row, so that the pipeline makes its thumbnail; the picture itself is got with `?size=full`. Source: webapi.md 15, clients.md 9. Not here: block messages (`blocks`).
 //! Invariant: an upload ends at the value that it was begun for; at most one piece more than what is
 //! asked for is in memory.
 
@@ -23,45 +23,24 @@ use model::{
     Cell, ColumnIndex, ColumnKind, MessageName, Table, TableKind, Target, TargetKey, Uuid, Value,
 };
 use pipeline::Piece;
+pub(crate) use pipeline::files::{CHUNK_BYTES, Description, Place, data_name};
+use pipeline::files::{DATA, DESCRIPTION};
+use pipeline::images;
 use serde::{Deserialize, Serialize};
 use wire::headers;
 
-/// Bytes of a chunk, and of a piece that is kept.
-pub(crate) const CHUNK_BYTES: usize = 4_194_304;
 /// Bytes that one answer holds at most; more is got by ranges.
 const ANSWER_BYTES_MAX: u64 = 134_217_728;
+/// Bytes of an image at most, whatever its column takes.
+const IMAGE_BYTES_MAX: usize = 31_457_280;
 /// The piece that says what an upload was begun for.
 const SESSION: &str = "session";
-/// The piece that describes a file.
-const DESCRIPTION: &str = "file";
-/// How the name of a piece with bytes begins.
-const DATA: &str = "d:";
-
-/// The value that holds a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place {
-    pub(crate) table: u32,
-    /// The bytes of its id.
-    pub(crate) record: [u8; 16],
-    pub(crate) column: u32,
-}
 
 /// An upload that was begun.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Session {
     pub(crate) place: Place,
     pub(crate) name: String,
-}
-
-/// A file that is whole.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Description {
-    pub(crate) place: Place,
-    pub(crate) name: String,
-    pub(crate) mime: String,
-    pub(crate) size: u64,
-    /// Its pieces in order, with their sizes.
-    pub(crate) pieces: Vec<(String, u64)>,
 }
 
 /// Whether a column holds files or images.
@@ -121,6 +100,9 @@ async fn upload(
         response::put(&mut response, header::ACCEPT_RANGES, "bytes");
         put_chunk_size(&mut response);
         return Ok(response);
+    }
+    if is_image(&address.table, column) {
+        return set_image(attempt, address, column, Some(&request.body))?.run(attempt).await;
     }
     check_size(&address.table, column, request.body.len() as u64)?;
     let mut pieces = Vec::new();
@@ -195,9 +177,10 @@ async fn download(
     column: ColumnIndex,
     raw: bool,
 ) -> Result<Response<Bytes>, Stop> {
-    let value = property::fetch_alone(attempt, address, column).await?;
-    let Some(file) = value.as_id() else { return Ok(response::empty(StatusCode::NO_CONTENT)) };
-    let description = describe(attempt, file).await?;
+    let Some(held) = held(attempt, address, column).await? else {
+        return Ok(response::empty(StatusCode::NO_CONTENT));
+    };
+    let description = held.description();
     let asked = attempt.request.transfer.range.as_deref();
     let (from, length) = match asked.map(|range| byte_range(range, description.size)) {
         None => (0, description.size),
@@ -211,7 +194,13 @@ async fn download(
         ))
         .into());
     }
-    let bytes = slice(attempt, file, &description, (from, length)).await?;
+    let bytes = match &held {
+        Held::File(file, description) => slice(attempt, *file, description, (from, length)).await?,
+        Held::Thumbnail(bytes, _) => {
+            let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+            bytes.get(place(from)..place(from + length)).unwrap_or_default().to_vec()
+        }
+    };
     let status = if asked.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let mut response = if raw {
         response::bytes(status, &description.mime, bytes)
@@ -247,6 +236,64 @@ async fn download(
     Ok(response)
 }
 
+/// What a value holds.
+enum Held {
+    File(Uuid, Description),
+    Thumbnail(Vec<u8>, Description),
+}
+
+impl Held {
+    fn description(&self) -> &Description {
+        match self {
+            Self::File(_, description) | Self::Thumbnail(_, description) => description,
+        }
+    }
+}
+
+/// What is asked for of a value: its file, the thumbnail of an image, or with `?size=full` the picture, if
+/// it was kept.
+async fn held(
+    attempt: &Attempt<'_>,
+    address: &Address,
+    column: ColumnIndex,
+) -> Result<Option<Held>, Stop> {
+    let table = &address.table;
+    let size = attempt.request.options.get("size").filter(|size| !size.is_empty());
+    let full = size.is_some_and(|size| size.eq_ignore_ascii_case("full"));
+    if let Some(size) = size.filter(|_| !full) {
+        return Err(Problem::argument(format!("'{size}' is no size: 'full' is.")).into());
+    }
+    if is_image(table, column) && !full {
+        let Value::Text(text) = property::fetch_alone(attempt, address, column).await? else {
+            return Ok(None);
+        };
+        let bytes = STANDARD.decode(text.as_bytes()).map_err(|_| lost())?;
+        let place = Place { table: table.id.0, record: [0; 16], column: 0 };
+        let name = format!("{}.jpg", table.column(column).logical_name);
+        let (mime, size) = (images::THUMBNAIL_MIME.to_owned(), bytes.len() as u64);
+        let description = Description { place, name, mime, size, pieces: Vec::new() };
+        return Ok(Some(Held::Thumbnail(bytes, description)));
+    }
+    let value = property::fetch_alone(attempt, address, id_column(table, column)).await?;
+    let Some(file) = value.as_id() else { return Ok(None) };
+    if is_image(table, column) && attempt.pipeline.piece(file, DESCRIPTION).await?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Held::File(file, describe(attempt, file).await?)))
+}
+
+/// The column that names the file of a file or image column.
+pub(crate) fn id_column(table: &Table, column: ColumnIndex) -> ColumnIndex {
+    match is_image(table, column) {
+        true => images::id_column(table, column).unwrap_or(column),
+        false => column,
+    }
+}
+
+fn is_image(table: &Table, column: ColumnIndex) -> bool {
+    matches!(table.column(column).kind, ColumnKind::Image { .. })
+}
+
 /// The bytes of a file from a place on.
 pub(crate) async fn slice(
     attempt: &Attempt<'_>,
@@ -272,13 +319,18 @@ pub(crate) async fn slice(
     Ok(bytes)
 }
 
-/// Describes a file and puts it into its value.
+/// Describes a file and puts it into its value. An image is put together first: its pieces were on the way
+/// only.
 pub(crate) async fn commit(
     attempt: &Attempt<'_>,
     address: &Address,
     column: ColumnIndex,
     (file, description): (Uuid, &Description),
 ) -> Result<Response<Bytes>, Stop> {
+    if is_image(&address.table, column) {
+        let bytes = slice(attempt, file, description, (0, description.size)).await?;
+        return set_image(attempt, address, column, Some(&bytes))?.run(attempt).await;
+    }
     let text = serde_json::to_vec(description).expect("texts and numbers always serialise");
     put(attempt, file, DESCRIPTION, &text).await?;
     set(attempt, address, column, Some((file, &description.name)))?.run(attempt).await
@@ -292,31 +344,40 @@ pub(crate) fn set(
     file: Option<(Uuid, &str)>,
 ) -> Result<Prepared, Problem> {
     let table = &address.table;
+    if file.is_none() && is_image(table, column) {
+        return set_image(attempt, address, column, None);
+    }
     let id = file.map_or(Value::Null, |(id, _)| Value::Guid(id));
-    let mut given = vec![Cell { column, value: id.clone() }];
-    let name = table.column(column).logical_name.to_string();
-    let mut put = |suffix: &str, value: Value| {
-        if let Some(column) = table.index_of(&format!("{name}{suffix}")) {
-            given.push(Cell { column, value });
-        }
-    };
-    if let ColumnKind::Image { .. } = table.column(column).kind {
-        let now = attempt.context.now.0;
-        put("id", id);
-        put("_timestamp", file.map_or(Value::Null, |_| Value::BigInt(now)));
-        let url = |(id, _): (Uuid, &str)| {
-            Value::text(format!(
-                "/Image/download.aspx?Entity={}&Attribute={name}&Id={id}&Timestamp={now}",
-                table.logical_name
-            ))
-        };
-        put("_url", file.map_or(Value::Null, url));
-    } else {
-        put("_name", file.map_or(Value::Null, |(_, name)| Value::text(name)));
+    let mut given = vec![Cell { column, value: id }];
+    if let Some(column) = table.index_of(&format!("{}_name", table.column(column).logical_name)) {
+        let value = file.map_or(Value::Null, |(_, name)| Value::text(name));
+        given.push(Cell { column, value });
     }
     let expected_version = expected_version(attempt, table)?;
     let key = address.key.clone();
     let target = Target { key, given, expected_version, ..Target::default() };
+    Ok(Prepared::of_one(table, MessageName::Update, target, Shown::Nothing))
+}
+
+/// The update that writes an image, or takes it out: as a value of its record.
+fn set_image(
+    attempt: &Attempt<'_>,
+    address: &Address,
+    column: ColumnIndex,
+    bytes: Option<&[u8]>,
+) -> Result<Prepared, Problem> {
+    let table = &address.table;
+    if let Some(bytes) = bytes.filter(|bytes| bytes.len() > IMAGE_BYTES_MAX) {
+        return Err(Problem::image(format!("the image has {} bytes", bytes.len())));
+    }
+    let value = match bytes {
+        Some([]) => return Err(Problem::image("it is empty".to_owned())),
+        Some(bytes) => Value::text(STANDARD.encode(bytes)),
+        None => Value::Null,
+    };
+    let expected_version = expected_version(attempt, table)?;
+    let (key, cells) = (address.key.clone(), vec![Cell { column, value }]);
+    let target = Target { key, cells, expected_version, ..Target::default() };
     Ok(Prepared::of_one(table, MessageName::Update, target, Shown::Nothing))
 }
 
@@ -372,12 +433,8 @@ pub(crate) async fn put(
     bytes: &[u8],
 ) -> Result<(), Stop> {
     let (bytes, at) = (bytes.to_vec(), attempt.context.now);
-    Ok(attempt.pipeline.put_piece(Piece { file, name: name.into(), bytes, at }).await?)
-}
-
-/// The name of the piece with these bytes.
-pub(crate) fn data_name(name: &str) -> String {
-    format!("{DATA}{name}")
+    let piece = Piece { file, name: name.into(), bytes, at };
+    Ok(attempt.pipeline.put_pieces(vec![piece]).await?)
 }
 
 pub(crate) fn new_file(attempt: &Attempt<'_>) -> Uuid {
@@ -387,11 +444,15 @@ pub(crate) fn new_file(attempt: &Attempt<'_>) -> Uuid {
 
 /// Refuses a file that is too large for its column.
 pub(crate) fn check_size(table: &Table, column: ColumnIndex, size: u64) -> Result<(), Problem> {
-    let max = match table.column(column).kind {
-        ColumnKind::File { max_size_kb } | ColumnKind::Image { max_size_kb, .. } => max_size_kb,
-        _ => 0,
-    };
-    if size <= u64::from(max) * 1_024 { Ok(()) } else { Err(Problem::file_too_large(max)) }
+    match table.column(column).kind {
+        ColumnKind::File { max_size_kb } if size > u64::from(max_size_kb) * 1_024 => {
+            Err(Problem::file_too_large(max_size_kb))
+        }
+        ColumnKind::Image { max_size_kb, .. } if size > u64::from(max_size_kb) * 1_024 => {
+            Err(Problem::image(format!("the image is larger than {max_size_kb} KB")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a name that the column beside the file cannot hold.

@@ -2,6 +2,7 @@
 //!
 //! Source: query.md B8. Not here: reading a language, links to further pages.
 
+use super::below;
 use super::names;
 use super::read;
 use crate::api::{Attempt, Stop};
@@ -53,6 +54,8 @@ pub(super) async fn answer(
 ) -> Result<Response<Bytes>, Stop> {
     let (request, catalog) = (attempt.request, &attempt.context.catalog);
     let Listed { query, outputs, named, version_place } = listed;
+    let counted = below::counted(attempt, listed, page).await?;
+    let page = counted.as_ref().unwrap_or(page);
     let places: Vec<usize> = (0..outputs.len()).collect();
     let mut wanted = names::Wanted::default();
     wanted.add(page, query.width(), &places);
@@ -81,7 +84,7 @@ pub(super) async fn answer(
             renamed: output.renamed,
             told: match output.told {
                 Told::Value => wire::record::Told::Value,
-                Told::Count => wire::record::Told::Count,
+                Told::Count | Told::Children(_) => wire::record::Told::Count,
                 Told::DatePart => wire::record::Told::DatePart,
             },
         })

@@ -3,15 +3,19 @@
 //! The model knows rows, owners and shares, and asks of every role anew what it allows. Status and code
 //! must agree with it exactly, and no value of a hidden row may be in an answer.
 
-use super::house::{House, NOW};
+use super::house::{self, House, NOW};
 use model::{
-    Caller, ErrorCode, Fault, LookupValue, MessageName, Target, TargetKey, Uuid, Value, code,
+    Caller, Cascade, CascadeAction, DeleteAction, ErrorCode, Fault, LookupValue, MessageName,
+    NewColumn, NewRelationship, NewTable, TableKind, Target, TargetKey, Uuid, Value, code,
 };
 use pipeline::privilege::{self, ACTIONS, Action, Depth};
 use pipeline::{
-    Condition, Context, Error, Message, Object, Read, Reply, RightsChange, Share, Write,
+    Condition, Context, Definition, Error, Message, Object, Read, Reply, RightsChange, Share, Write,
 };
-use query::{BoundQuery, ColumnRef, Compare, Exists, Filter, Join, JoinKind, Order, Paging};
+use query::shape::{Aggregate, Groups, PerParent, Rows};
+use query::{
+    BoundQuery, ColumnRef, Compare, Exists, Filter, Hierarchy, Join, JoinKind, Line, Order, Paging,
+};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -35,7 +39,17 @@ impl Dice {
     }
 }
 
-const TABLES: [&str; 2] = ["account", "ship_crate"];
+const TABLES: [&str; 4] = ["account", "ship_crate", "ship_leg", "ship_ping"];
+
+/// The place of the elastic one.
+const PING: usize = 3;
+
+/// By table: the lookup of its rows to rows of a table. A crate's legs go with it in every way.
+const LINKS: [Option<(&str, usize)>; 4] =
+    [Some(("parentaccountid", 0)), Some(("ship_holder", 0)), Some(("ship_crate", 1)), None];
+
+/// By table: the table whose rows go along with its own.
+const ALONG: [Option<usize>; 4] = [None, Some(2), None, None];
 
 /// What a role grants, by table and action.
 type Grants = BTreeMap<(usize, Action), Depth>;
@@ -45,7 +59,8 @@ struct Row {
     table: usize,
     owner: Uuid,
     unit: Uuid,
-    holder: Option<Uuid>,
+    /// The row above: an account's parent, a crate's holder, a leg's crate.
+    above: Option<Uuid>,
 }
 
 /// Who is there and what is there, told twice: to the service, and here.
@@ -58,9 +73,12 @@ struct World {
     /// Per holder: what each of its roles grants, by table and action.
     roles: BTreeMap<Uuid, Vec<Grants>>,
     rows: BTreeMap<Uuid, Row>,
-    shares: BTreeMap<(Uuid, Uuid), i32>,
+    /// What was given, and what is inherited.
+    shares: BTreeMap<(Uuid, Uuid), (i32, i32)>,
     next: u128,
     met: RefCell<Met>,
+    /// How many rows went along, by what was done.
+    along: Along,
 }
 
 /// Who asks: a user, perhaps acting for another.
@@ -85,7 +103,9 @@ impl World {
             shares: BTreeMap::new(),
             next: 1_000,
             met: RefCell::default(),
+            along: Along::new(),
         };
+        world.make_tables().await;
         let roles = world.make_roles(dice).await;
         for _ in 0..dice.roll(4) {
             world.make_unit(dice).await;
@@ -109,13 +129,49 @@ impl World {
             }
         }
         world.give_roles(dice, &roles).await;
-        for _ in 0..6 {
+        for _ in 0..14 {
             world.make_row(dice).await;
         }
-        for _ in 0..dice.roll(6) {
+        for _ in 0..dice.roll(8) {
             world.make_share(dice).await;
         }
         world
+    }
+
+    /// Legs, which go with their crates, and pings, which are elastic.
+    async fn make_tables(&self) {
+        let name = |schema_name: &str, kind| {
+            let column = NewColumn { schema_name: "ship_Note".into(), ..house::text_column() };
+            NewTable {
+                schema_name: schema_name.into(),
+                kind,
+                columns: vec![column],
+                ..house::crate_table()
+            }
+        };
+        let tables =
+            vec![name("ship_Leg", TableKind::Standard), name("ship_Ping", TableKind::Elastic)];
+        for table in tables {
+            self.house.define(Definition::CreateTables(vec![table])).await.expect("a plain table");
+        }
+        let all = CascadeAction::Cascade;
+        let cascade = Cascade {
+            assign: all,
+            share: all,
+            unshare: all,
+            reparent: all,
+            ..Cascade::on_delete(DeleteAction::Cascade)
+        };
+        let relationship = NewRelationship {
+            schema_name: "ship_crate_leg".into(),
+            referenced_table: "ship_crate".into(),
+            referencing_table: "ship_leg".into(),
+            lookup_schema_name: "ship_Crate".into(),
+            cascade,
+            ..house::holder()
+        };
+        let made = self.house.define(Definition::CreateRelationship(relationship)).await;
+        made.expect("a parental relationship");
     }
 
     fn fresh(&mut self) -> Uuid {
@@ -216,25 +272,35 @@ impl World {
     }
 
     async fn make_row(&mut self, dice: &mut Dice) {
-        let table = dice.roll(2);
+        let table = dice.one_of(&[0, 0, 1, 1, 2, 2, 2, PING]);
         let owner = dice.one_of(&self.principals());
-        let accounts: Vec<Uuid> =
-            self.rows.iter().filter(|(_, row)| row.table == 0).map(|(id, _)| *id).collect();
-        let holder =
-            (table == 1 && !accounts.is_empty() && dice.chance(60)).then(|| dice.one_of(&accounts));
+        let above = self.any_above(dice, table, 80);
         let id = Uuid::from_u128(self.next + 1);
         let mut values = vec![
             (NAMES[table], Value::text(marker(id))),
             ("ownerid", Value::Lookup(self.owner(owner))),
         ];
-        values.extend(holder.map(|holder| ("ship_holder", self.account(holder))));
+        values.extend(self.link(table, above));
         self.make(TABLES[table], &values).await;
         let unit = self.unit_of(owner);
-        self.rows.insert(id, Row { table, owner, unit, holder });
+        self.rows.insert(id, Row { table, owner, unit, above });
     }
 
-    fn account(&self, id: Uuid) -> Value {
-        Value::Lookup(LookupValue { table: self.house.table("account").id, id })
+    fn ids_of(&self, table: usize) -> Vec<Uuid> {
+        self.rows.iter().filter(|(_, row)| row.table == table).map(|(id, _)| *id).collect()
+    }
+
+    /// A row that one of a table may stand below.
+    fn any_above(&self, dice: &mut Dice, table: usize, percent: usize) -> Option<Uuid> {
+        let all = self.ids_of(LINKS[table]?.1);
+        (!all.is_empty() && dice.chance(percent)).then(|| dice.one_of(&all))
+    }
+
+    /// The value that puts a row of a table below another one.
+    fn link(&self, table: usize, above: Option<Uuid>) -> Option<(&'static str, Value)> {
+        let (column, to) = LINKS[table]?;
+        let table = self.house.table(TABLES[to]).id;
+        Some((column, Value::Lookup(LookupValue { table, id: above? })))
     }
 
     fn unit_of(&self, principal: Uuid) -> Uuid {
@@ -249,7 +315,53 @@ impl World {
         let object = Object { table: self.house.table(TABLES[self.rows[&id].table]), id };
         let share = Share { object, principal: self.owner(principal), rights, replaces: true };
         self.must(Message::Rights(RightsChange::Share(share))).await;
-        self.shares.insert((id, principal), rights);
+        self.give(id, principal, rights);
+    }
+
+    /// The rows that go along with one.
+    fn along(&self, id: Uuid) -> Vec<Uuid> {
+        let Some(table) = self.rows.get(&id).and_then(|row| ALONG[row.table]) else {
+            return Vec::new();
+        };
+        let is = |(_, row): &(&Uuid, &Row)| row.table == table && row.above == Some(id);
+        self.rows.iter().filter(is).map(|(id, _)| *id).collect()
+    }
+
+    /// A share gets other rights: what it gains and loses goes on to the rows that go along.
+    fn give(&mut self, id: Uuid, principal: Uuid, rights: i32) {
+        let along = self.along(id);
+        let share = self.shares.entry((id, principal)).or_default();
+        let old = share.0 | share.1;
+        if share.0 == rights {
+            return;
+        }
+        share.0 = rights;
+        let new = share.0 | share.1;
+        let what = if new & !old == 0 { "unshare" } else { "share" };
+        *self.along.entry(what).or_default() += along.len();
+        for row in along {
+            let share = self.shares.entry((row, principal)).or_default();
+            share.1 = (share.1 & !(old & !new)) | new;
+        }
+    }
+
+    /// A leg comes below another crate: what it inherits.
+    fn moved(&mut self, id: Uuid, from: Option<Uuid>, to: Option<Uuid>) {
+        if from == to || self.rows[&id].table != 2 {
+            return;
+        }
+        let of = |end: Option<Uuid>| -> Vec<(Uuid, i32)> {
+            let shares = self.shares.iter().filter(|((object, _), _)| Some(*object) == end);
+            shares.map(|((_, principal), share)| (*principal, (share.0 | share.1) & !32)).collect()
+        };
+        let (lose, gain) = (of(from), of(to));
+        *self.along.entry("reparent").or_default() += lose.len() + gain.len();
+        for (principal, rights) in lose {
+            self.shares.entry((id, principal)).or_default().1 &= !rights;
+        }
+        for (principal, rights) in gain {
+            self.shares.entry((id, principal)).or_default().1 |= rights;
+        }
     }
 
     // The model.
@@ -309,7 +421,8 @@ impl World {
         let can = |user| {
             let one = Asker { user, real: None };
             let shared = self.holders(user).iter().any(|holder| {
-                self.shares.get(&(id, *holder)).is_some_and(|mask| mask & action.bit() != 0)
+                let share = self.shares.get(&(id, *holder));
+                share.is_some_and(|(given, inherited)| (given | inherited) & action.bit() != 0)
             });
             self.privileged(one, row.table, action)
                 && (shared || self.covers(one, row.table, action, row.owner, row.unit))
@@ -371,7 +484,7 @@ impl World {
     }
 }
 
-const NAMES: [&str; 2] = ["name", "ship_label"];
+const NAMES: [&str; 4] = ["name", "ship_label", "ship_note", "ship_note"];
 
 fn marker(id: Uuid) -> String {
     format!("secret-{id}")
@@ -380,10 +493,19 @@ fn marker(id: Uuid) -> String {
 impl World {
     /// Every way of reading, for one asker.
     async fn check_reads(&self, asker: Asker) {
-        for table in 0..2 {
+        for table in 0..TABLES.len() {
             self.check_list(asker, table).await;
-            for id in self.rows.iter().filter(|(_, row)| row.table == table).map(|(id, _)| *id) {
+            for id in self.ids_of(table) {
                 self.check_single(asker, table, id).await;
+            }
+        }
+        for table in 0..PING {
+            self.check_groups(asker, table).await;
+        }
+        self.check_children(asker).await;
+        for id in self.ids_of(0) {
+            for line in [Line::Under, Line::Above] {
+                self.check_tree(asker, id, line).await;
             }
         }
         self.check_join(asker, JoinKind::Inner).await;
@@ -483,7 +605,7 @@ impl World {
         self.assert_no_leak(asker, &got);
         let mut want = BTreeMap::new();
         for id in self.visible(asker, 1) {
-            let holder = self.rows[&id].holder;
+            let holder = self.rows[&id].above;
             let seen = holder.filter(|holder| self.can(asker, Action::Read, *holder));
             if seen.is_some() || kind == JoinKind::Outer {
                 want.insert(id, seen.map_or(Value::Null, |holder| Value::text(marker(holder))));
@@ -508,7 +630,7 @@ impl World {
             return;
         }
         let held: BTreeSet<Uuid> =
-            self.visible(asker, 1).iter().filter_map(|id| self.rows[id].holder).collect();
+            self.visible(asker, 1).iter().filter_map(|id| self.rows[id].above).collect();
         let mut want = self.visible(asker, 0);
         want.retain(|id| held.contains(id) != negated);
         let got = got.expect("both privileges are there");
@@ -516,8 +638,140 @@ impl World {
         assert_eq!(got, want, "{asker:?} asks for related rows, negated: {negated}");
     }
 
+    /// How many rows there are, and the least and greatest of their names; in all, and by owner.
+    async fn check_groups(&self, asker: Asker, table: usize) {
+        for by_owner in [false, true] {
+            let mut query = self.query(table);
+            let column =
+                |name: &str| ColumnRef::root(query.table.index_of(name).expect("it is there"));
+            let name = column(NAMES[table]);
+            let mut groups = Groups {
+                keys: by_owner.then(|| column("ownerid").into()).into_iter().collect(),
+                aggregates: vec![
+                    Aggregate::Rows,
+                    Aggregate::Least(name),
+                    Aggregate::Greatest(name),
+                ],
+                ..Groups::default()
+            };
+            groups.complete_order();
+            query.shape.rows = Rows::Groups(groups);
+            query.count_max = None;
+            let width = query.width();
+            let message = Message::Read(Read { name: MessageName::RetrieveMultiple, query });
+            let got = self.run_as(asker, message).await;
+            if let Some(refusal) = self.refusal(asker, &[table]) {
+                assert_eq!(got.err().map(|fault| fault.code), Some(refusal), "{asker:?} counts");
+                continue;
+            }
+            let Ok(Reply::Page(page)) = got else { panic!("groups answered {got:?}") };
+            let got: Vec<Vec<Value>> = page.rows(width).map(<[Value]>::to_vec).collect();
+            self.assert_no_leak(asker, &got);
+            let mut want: BTreeMap<Option<Uuid>, Vec<String>> = BTreeMap::new();
+            if !by_owner {
+                want.insert(None, Vec::new());
+            }
+            for id in self.visible(asker, table) {
+                let key = by_owner.then(|| self.rows[&id].owner);
+                want.entry(key).or_default().push(marker(id));
+            }
+            let got: BTreeMap<Option<Uuid>, Vec<Value>> = got
+                .into_iter()
+                .map(|mut row| match by_owner {
+                    true => (row.remove(0).as_id(), row),
+                    false => (None, row),
+                })
+                .collect();
+            let text =
+                |text: Option<&String>| text.map_or(Value::Null, |text| Value::text(&**text));
+            let row = |names: Vec<String>| {
+                let count = i64::try_from(names.len()).expect("few");
+                vec![Value::BigInt(count), text(names.iter().min()), text(names.iter().max())]
+            };
+            let want: BTreeMap<Option<Uuid>, Vec<Value>> =
+                want.into_iter().map(|(key, names)| (key, row(names))).collect();
+            assert_eq!(got, want, "{asker:?} groups {}", TABLES[table]);
+        }
+    }
+
+    /// The first legs of each crate, as a list that is expanded inside of records asks for them.
+    async fn check_children(&self, asker: Asker) {
+        let mut query = self.query(2);
+        let parent = query.table.index_of("ship_crate").expect("the lookup exists");
+        let parent = ColumnRef::root(parent);
+        let values = self.ids_of(1).into_iter().map(Value::Guid).collect();
+        query.filter = Some(Filter::In { column: parent, values, negated: false });
+        query.columns.push(parent);
+        query.shape.rows = Rows::PerParent(PerParent { parent, size: 2 });
+        (query.count_max, query.paging.look_ahead) = (None, false);
+        let got = self.read(asker, MessageName::RetrieveMultiple, query).await;
+        if let Some(refusal) = self.refusal(asker, &[2]) {
+            assert_eq!(got, Err(refusal), "{asker:?} expands");
+            return;
+        }
+        let got = got.expect("the privilege is there");
+        self.assert_no_leak(asker, &got);
+        let mut want: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
+        for id in self.visible(asker, 2) {
+            let legs = self.rows[&id].above.map(|above| want.entry(above).or_default());
+            if let Some(legs) = legs.filter(|legs| legs.len() < 2) {
+                legs.push(id);
+            }
+        }
+        let mut found: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
+        for row in &got {
+            let (id, above) = (row[0].as_id().expect("an id"), row[2].as_id().expect("a crate"));
+            found.entry(above).or_default().push(id);
+        }
+        assert_eq!(found, want, "{asker:?} expands");
+    }
+
+    /// Accounts above or below one: a line of rows ends at one that the asker may not read.
+    async fn check_tree(&self, asker: Asker, of: Uuid, line: Line) {
+        let mut query = self.query(0);
+        let parent = query.table.index_of("parentaccountid").expect("the lookup exists");
+        query.filter = Some(
+            Hierarchy {
+                column: ColumnRef::root(query.table.primary_key),
+                table: query.table.clone(),
+                parent,
+                of,
+                line,
+                negated: false,
+                among: None,
+                of_service: false,
+            }
+            .into(),
+        );
+        let got = self.read(asker, MessageName::RetrieveMultiple, query).await;
+        if let Some(refusal) = self.refusal(asker, &[0]) {
+            assert_eq!(got, Err(refusal), "{asker:?} asks for a tree");
+            return;
+        }
+        let seen = self.visible(asker, 0);
+        let mut want = BTreeSet::new();
+        let mut open = vec![of];
+        while let Some(from) = open.pop() {
+            let next: Vec<Uuid> = match line {
+                Line::Under => {
+                    let below = |id: &&Uuid| self.rows[*id].above == Some(from);
+                    seen.iter().filter(below).copied().collect()
+                }
+                Line::Above => match seen.contains(&from) {
+                    true => self.rows[&from].above.into_iter().collect(),
+                    false => Vec::new(),
+                },
+            };
+            open.extend(next.into_iter().filter(|id| want.insert(*id)));
+        }
+        want.retain(|id| seen.contains(id));
+        let got = got.expect("the privilege is there");
+        let got: BTreeSet<Uuid> = got.iter().filter_map(|row| row[0].as_id()).collect();
+        assert_eq!(got, want, "{asker:?} asks for what is {line:?} {of}");
+    }
+
     async fn check_names(&self, asker: Asker) {
-        for table in 0..2 {
+        for table in 0..TABLES.len() {
             let query = BoundQuery { count_max: None, ..self.query(table) };
             let got = self.run_as(asker, Message::Names(query)).await;
             if !self.has_role(asker) {
@@ -538,15 +792,22 @@ impl World {
     async fn write_once(&mut self, dice: &mut Dice, asker: Asker) {
         let ids: Vec<Uuid> = self.rows.keys().copied().collect();
         let absent = Uuid::from_u128(7);
-        let id = if dice.chance(90) && !ids.is_empty() { dice.one_of(&ids) } else { absent };
+        let leading: Vec<Uuid> =
+            ids.iter().copied().filter(|id| !self.along(*id).is_empty()).collect();
+        let id = match () {
+            () if dice.chance(40) && !leading.is_empty() => dice.one_of(&leading),
+            () if dice.chance(90) && !ids.is_empty() => dice.one_of(&ids),
+            () => absent,
+        };
         let table = self.rows.get(&id).map_or(1, |row| row.table);
-        match dice.roll(8) {
+        match dice.roll(12) {
             0 | 1 => self.update(asker, table, id).await,
             2 => self.delete(asker, table, id).await,
             3 => self.create(dice, asker, MessageName::Create).await,
             4 => self.create(dice, asker, MessageName::Upsert).await,
-            5 => self.append(dice, asker, id).await,
-            6 => self.assign(dice, asker, table, id).await,
+            5 | 10 | 11 => self.append(dice, asker, id).await,
+            6 | 7 => self.assign(dice, asker, table, id).await,
+            8 => self.revoke(dice, asker, table, id).await,
             _ => self.share(dice, asker, table, id).await,
         }
     }
@@ -568,6 +829,15 @@ impl World {
         }
     }
 
+    /// What becomes of an action that goes on to other rows.
+    fn on_along(&self, asker: Asker, action: Action, along: &[Uuid]) -> Option<ErrorCode> {
+        let first = along.iter().find(|id| !self.can(asker, action, **id))?;
+        match self.privileged(asker, self.rows[first].table, action) {
+            true => Some(code::ACCESS_DENIED),
+            false => Some(code::PRIVILEGE_DENIED),
+        }
+    }
+
     async fn update(&mut self, asker: Asker, table: usize, id: Uuid) {
         let values = [(NAMES[table], Value::text(marker(id)))];
         let target = self.house.target_of(TABLES[table], TargetKey::Id(id), &values);
@@ -582,29 +852,30 @@ impl World {
         let got = self.write_as(asker, MessageName::Delete, table, target).await;
         let want = self.first(asker, &[(table, Action::Delete)]);
         let want = want.or_else(|| self.on_row(asker, Action::Delete, id));
+        let want = want.or_else(|| self.on_along(asker, Action::Delete, &self.along(id)));
         assert_eq!(got, want, "{asker:?} deletes {id}");
         if got.is_none() {
-            self.rows.remove(&id);
-            self.shares.retain(|(object, _), _| *object != id);
-            for row in self.rows.values_mut() {
-                row.holder = row.holder.filter(|holder| *holder != id);
+            *self.along.entry("delete").or_default() += self.along(id).len();
+            for gone in self.along(id).into_iter().chain([id]) {
+                self.rows.remove(&gone);
+                self.shares.retain(|(object, _), _| *object != gone);
+                for row in self.rows.values_mut() {
+                    row.above = row.above.filter(|above| *above != gone);
+                }
             }
         }
     }
 
     async fn create(&mut self, dice: &mut Dice, asker: Asker, name: MessageName) {
-        let table = dice.roll(2);
+        let table = dice.roll(TABLES.len());
         let id = self.fresh();
         let owner = dice.one_of(&self.principals());
-        let accounts: Vec<Uuid> =
-            self.rows.iter().filter(|(_, row)| row.table == 0).map(|(id, _)| *id).collect();
-        let holder =
-            (table == 1 && !accounts.is_empty() && dice.chance(50)).then(|| dice.one_of(&accounts));
+        let holder = self.any_above(dice, table, 50);
         let mut values = vec![
             (NAMES[table], Value::text(marker(id))),
             ("ownerid", Value::Lookup(self.owner(owner))),
         ];
-        values.extend(holder.map(|holder| ("ship_holder", self.account(holder))));
+        values.extend(self.link(table, holder));
         let target = self.house.target_of(TABLES[table], TargetKey::Id(id), &values);
         let got = self.write_as(asker, name, table, target).await;
         let mut needs = Vec::new();
@@ -614,7 +885,8 @@ impl World {
             needs.push((table, Action::Create));
         }
         if holder.is_some() {
-            needs.extend([(1, Action::Append), (0, Action::AppendTo)]);
+            let to = LINKS[table].map_or(table, |(_, to)| to);
+            needs.extend([(table, Action::Append), (to, Action::AppendTo)]);
         }
         let unit = self.unit_of(owner);
         let covers = |action| self.covers(asker, table, action, owner, unit);
@@ -629,31 +901,43 @@ impl World {
         let want = self.first(asker, &needs).or_else(made);
         assert_eq!(got, want, "{asker:?} makes {id} of {owner} at {holder:?} by {name}");
         if got.is_none() {
-            self.rows.insert(id, Row { table, owner, unit, holder });
+            self.rows.insert(id, Row { table, owner, unit, above: holder });
+            self.moved(id, None, holder);
         }
     }
 
     async fn append(&mut self, dice: &mut Dice, asker: Asker, id: Uuid) {
-        let accounts: Vec<Uuid> =
-            self.rows.iter().filter(|(_, row)| row.table == 0).map(|(id, _)| *id).collect();
-        if self.rows.get(&id).is_some_and(|row| row.table != 1) || accounts.is_empty() {
-            return;
-        }
-        let holder = dice.one_of(&accounts);
-        let values = [("ship_holder", self.account(holder))];
-        let target = self.house.target_of("ship_crate", TargetKey::Id(id), &values);
-        let got = self.write_as(asker, MessageName::Update, 1, target).await;
-        let needs = [(1, Action::Write), (1, Action::Append), (0, Action::AppendTo)];
+        let table = self.rows.get(&id).map_or(1, |row| row.table);
+        let Some((_, to)) = LINKS[table] else { return };
+        let Some(holder) = self.any_above(dice, table, 100) else { return };
+        // Now and then a row that stands below it.
+        let below =
+            self.rows.iter().find(|(_, row)| (table, row.table) == (0, 0) && row.above == Some(id));
+        let holder = below.map(|(below, _)| *below).filter(|_| dice.chance(60)).unwrap_or(holder);
+        let values: Vec<(&str, Value)> = self.link(table, Some(holder)).into_iter().collect();
+        let target = self.house.target_of(TABLES[table], TargetKey::Id(id), &values);
+        let got = self.write_as(asker, MessageName::Update, table, target).await;
+        let needs = [(table, Action::Write), (table, Action::Append), (to, Action::AppendTo)];
+        let would_loop = table == 0 && {
+            let mut at = Some(holder);
+            while let Some(above) = at.filter(|above| *above != id) {
+                at = self.rows[&above].above;
+            }
+            at.is_some()
+        };
         let want = self.first(asker, &needs).or_else(|| {
             let own = [Action::Write, Action::Append].map(|action| self.on_row(asker, action, id));
             let denied = own.contains(&Some(code::ACCESS_DENIED))
                 || !self.can(asker, Action::AppendTo, holder);
             let denied = denied.then_some(code::ACCESS_DENIED);
-            denied.or_else(|| own.into_iter().flatten().next())
+            let denied = denied.or_else(|| own.into_iter().flatten().next());
+            denied.or(would_loop.then_some(code::ENTITY_LOOP_BEING_CREATED))
         });
         assert_eq!(got, want, "{asker:?} puts {id} to {holder}");
         if got.is_none() {
-            self.rows.get_mut(&id).expect("it was changed").holder = Some(holder);
+            let row = self.rows.get_mut(&id).expect("it was changed");
+            let before = row.above.replace(holder);
+            self.moved(id, before, Some(holder));
         }
     }
 
@@ -662,7 +946,7 @@ impl World {
         let values = [("ownerid", Value::Lookup(self.owner(owner)))];
         let target = self.house.target_of(TABLES[table], TargetKey::Id(id), &values);
         let got = self.write_as(asker, MessageName::Update, table, target).await;
-        let as_owner = |owner: Uuid| {
+        let as_owner = |owner: Uuid, table: usize| {
             // A team has what it holds itself.
             match self.teams.contains_key(&owner) {
                 true => self
@@ -686,14 +970,58 @@ impl World {
                 if !self.can(asker, Action::Assign, id) {
                     return Some(code::ACCESS_DENIED);
                 }
-                (!as_owner(owner)).then_some(code::PRINCIPAL_PRIVILEGE_DENIED)
+                let along = self.given_along(id, owner);
+                let far = self.on_along(asker, Action::Assign, &along);
+                let blind =
+                    |table| (!as_owner(owner, table)).then_some(code::PRINCIPAL_PRIVILEGE_DENIED);
+                let of_along = || along.first().and_then(|id| blind(self.rows[id].table));
+                far.or_else(|| blind(table)).or_else(of_along)
             })
         });
         assert_eq!(got, want, "{asker:?} gives {id} to {owner}");
         if got.is_none() {
             let unit = self.unit_of(owner);
-            let row = self.rows.get_mut(&id).expect("it was changed");
-            (row.owner, row.unit) = (owner, unit);
+            *self.along.entry("assign").or_default() += self.given_along(id, owner).len();
+            for id in self.given_along(id, owner).into_iter().chain([id]) {
+                let row = self.rows.get_mut(&id).expect("it was changed");
+                (row.owner, row.unit) = (owner, unit);
+            }
+        }
+    }
+
+    /// The rows that get an owner along with one, unless that one has it already.
+    fn given_along(&self, id: Uuid, owner: Uuid) -> Vec<Uuid> {
+        if self.rows[&id].owner == owner {
+            return Vec::new();
+        }
+        let along = self.along(id).into_iter();
+        along.filter(|id| self.rows[id].owner != owner).collect()
+    }
+
+    async fn revoke(&mut self, dice: &mut Dice, asker: Asker, table: usize, id: Uuid) {
+        let with: Vec<Uuid> = self
+            .shares
+            .iter()
+            .filter(|((object, _), share)| *object == id && share.0 != 0)
+            .map(|((_, principal), _)| *principal)
+            .collect();
+        let all = self.principals();
+        let principal = dice.one_of(if with.is_empty() { &all } else { &with });
+        let object = Object { table: self.house.table(TABLES[table]), id };
+        let change = RightsChange::Revoke { object, principal: self.owner(principal) };
+        let got = self.run_as(asker, Message::Rights(change)).await;
+        let got = got.err().map(|fault| fault.code);
+        let want = self.first(asker, &[(table, Action::Share)]);
+        let want = want.or_else(|| self.on_row(asker, Action::Share, id)).or_else(|| {
+            let given = self.shares.get(&(id, principal)).map_or(0, |share| share.0);
+            match given {
+                0 => None,
+                _ => self.on_along(asker, Action::Share, &self.along(id)),
+            }
+        });
+        assert_eq!(got, want, "{asker:?} ends what {principal} may do with {id}");
+        if got.is_none() {
+            self.give(id, principal, 0);
         }
     }
 
@@ -707,17 +1035,23 @@ impl World {
         let got = got.err().map(|fault| fault.code);
         let want = self.first(asker, &[(table, Action::Share)]).or_else(|| {
             let all = std::iter::once(Action::Share).chain(given.iter().copied());
-            all.into_iter().find_map(|action| {
+            let own = all.into_iter().find_map(|action| {
                 let there = self.rows.contains_key(&id);
                 match there && !self.privileged(asker, table, action) {
                     true => Some(code::PRIVILEGE_DENIED),
                     false => self.on_row(asker, action, id),
                 }
+            });
+            own.or_else(|| {
+                let old = self.shares.get(&(id, principal)).map_or(0, |share| share.0);
+                let changes = rights & !old != 0;
+                changes.then(|| self.on_along(asker, Action::Share, &self.along(id))).flatten()
             })
         });
         assert_eq!(got, want, "{asker:?} shares {id} with {principal}");
-        if got.is_none() && rights != 0 {
-            *self.shares.entry((id, principal)).or_default() |= rights;
+        if got.is_none() {
+            let old = self.shares.get(&(id, principal)).map_or(0, |share| share.0);
+            self.give(id, principal, old | rights);
         }
     }
 }
@@ -725,8 +1059,11 @@ impl World {
 /// What became of every request of a life: codes of refusals, nothing for success.
 pub(crate) type Met = HashMap<Option<u32>, usize>;
 
+/// How many rows went along with another one, by what was done to that.
+pub(crate) type Along = BTreeMap<&'static str, usize>;
+
 /// Lets a random organisation live for a while; every answer must be the model's.
-pub(crate) async fn live(house: House, seed: u64, rounds: usize) -> Met {
+pub(crate) async fn live(house: House, seed: u64, rounds: usize) -> (Met, Along) {
     let mut dice = Dice(seed | 1);
     let mut world = World::new(house, &mut dice).await;
     let users: Vec<Uuid> = world.users.keys().copied().collect();
@@ -742,5 +1079,5 @@ pub(crate) async fn live(house: House, seed: u64, rounds: usize) -> Met {
             }
         }
     }
-    world.met.into_inner()
+    (world.met.into_inner(), world.along)
 }

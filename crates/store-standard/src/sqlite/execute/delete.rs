@@ -3,7 +3,7 @@
 //! Invariant: no lookup of a Cascade, RemoveLink or Restrict relationship points to a row that was
 //! deleted. The lookups of a NoCascade relationship may dangle.
 
-use super::{Work, check_versions, resolve};
+use super::{Work, check_versions, resolve, spread};
 use crate::names;
 use crate::sqlite::error::Halt;
 use crate::sqlite::follow;
@@ -33,6 +33,7 @@ pub(super) fn delete(work: &mut Work<'_, '_>, op: &Delete) -> Result<Vec<RowOutc
     if !resolve::all_exist(work, op.table.definition(), &distinct)? {
         return Err(Halt::Refused);
     }
+    let before = spread::before_delete(work, &op.table, &distinct)?;
     let deleted = with_cascades(work, op.table.id, distinct)?;
     if is_held(work, &deleted)? {
         return Err(Halt::Refused);
@@ -40,20 +41,31 @@ pub(super) fn delete(work: &mut Work<'_, '_>, op: &Delete) -> Result<Vec<RowOutc
     unlink(work, &deleted)?;
     for (table, ids) in &deleted {
         let Some(table) = work.catalog.table_by_id(*table) else { continue };
-        let sql = format!(
-            "DELETE FROM {} WHERE {} IN (SELECT value FROM rarray(?1))",
-            names::table(table.id),
-            names::column(table.column(table.primary_key).id)
-        );
-        let mut statement = work.session.statement(&sql)?;
-        statement.raw_bind_parameter(1, sorted_blobs(ids))?;
-        statement.raw_execute()?;
-        drop(statement);
-        if work.followed.contains(&table.id) {
-            follow::remember(work.session, work.versions, (table.id, work.now), ids)?;
-        }
+        remove(work, &table.clone(), ids)?;
     }
+    spread::after(work, &op.table, &[], before)?;
     Ok(ids.into_iter().map(|id| RowOutcome { id, created: false }).collect())
+}
+
+/// Deletes rows of one table.
+pub(super) fn remove(
+    work: &mut Work<'_, '_>,
+    table: &Table,
+    ids: &HashSet<Uuid>,
+) -> Result<(), Halt> {
+    let sql = format!(
+        "DELETE FROM {} WHERE {} IN (SELECT value FROM rarray(?1))",
+        names::table(table.id),
+        names::column(table.column(table.primary_key).id)
+    );
+    let mut statement = work.session.statement(&sql)?;
+    statement.raw_bind_parameter(1, sorted_blobs(ids))?;
+    statement.raw_execute()?;
+    drop(statement);
+    if work.followed.contains(&table.id) {
+        follow::remember(work.session, work.versions, (table.id, work.now), ids)?;
+    }
+    Ok(())
 }
 
 /// The rows and what hangs on them by Cascade.

@@ -35,7 +35,7 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn cells(&self) -> impl Iterator<Item = &'a Cell> + use<'a> {
+    pub(super) fn cells(&self) -> impl Iterator<Item = &'a Cell> + use<'a> {
         let [first, second, third] = self.parts;
         first.iter().chain(second).chain(third)
     }

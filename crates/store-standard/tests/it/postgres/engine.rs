@@ -5,6 +5,7 @@ use model::{Uuid, Value, fold};
 use query::{Compare, Filter, Match, Order};
 use std::sync::Arc;
 use store::conformance::Harness;
+use store::conformance::families;
 use store::conformance::fixture::{TableBuilder, id, key, memo, next_column, text as text_kind};
 use store::conformance::world::{World, at, ids, text};
 use store::writes::UpsertRow;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use store::conformance::Harness;
+use store::conformance::families;
 use store::conformance::fixture::{TableBuilder, decimal, id, money, next_column};
 use store::conformance::world::{World, text};
 use store::{Error, RowKey, SchemaOp, WriteOp};
@@ -118,6 +119,28 @@ async fn groups_and_lists_are_one_statement() {
     let before = store.statements().used;
     assert_eq!(world.page(&query).await.rows, 0);
     assert_eq!(store.statements().used - before, 1);
+}
+
+#[tokio::test]
+async fn what_spreads_takes_the_same_statements_for_one_row_and_for_many() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (store, mut world) = world_at(directory.path(), options()).await;
+    families::make_tables(&mut world).await;
+    let mut used = Vec::new();
+    for (first, below) in [(1_000, 1), (2_000, 1), (3_000, 40)] {
+        families::family(&world, first, below).await;
+        let mut of = Vec::new();
+        for op in families::spreading_ops(&world, first) {
+            let before = store.statements().used;
+            world.run(op).await;
+            of.push(store.statements().used - before);
+        }
+        used.push(of);
+        let last = id(first + below);
+        let owner = world.value("ship_mid", last, "ownerid").await;
+        assert_eq!(owner, world.to("systemuser", id(0x502)), "the last row was reached");
+    }
+    assert_eq!(used[1], used[2], "one row below, and forty");
 }
 
 #[tokio::test]

@@ -204,16 +204,15 @@ async fn write_rows(world: &World, text: &str) -> Contents {
 fn value(world: &World, table: &Table, column: &str, text: &str) -> Value {
     let place = table.index_of(column).unwrap_or_else(|| panic!("no column `{column}`"));
     match &table.column(place).kind {
-        ColumnKind::Guid | ColumnKind::File { .. } | ColumnKind::Image { .. } => {
-            Value::Guid(uuid(text))
-        }
+        ColumnKind::Guid | ColumnKind::File { .. } => Value::Guid(uuid(text)),
         ColumnKind::Lookup { targets, .. } => match text.split_once(':') {
             Some((table, number)) => world.to(table, uuid(number)),
             None => world.to(&targets[0].table, uuid(text)),
         },
-        ColumnKind::Text { .. } | ColumnKind::Memo { .. } | ColumnKind::TableName => {
-            Value::text(text)
-        }
+        ColumnKind::Text { .. }
+        | ColumnKind::Memo { .. }
+        | ColumnKind::TableName
+        | ColumnKind::Image { .. } => Value::text(text),
         ColumnKind::BigInt => Value::BigInt(text.parse().expect("a number")),
         ColumnKind::Decimal { .. } | ColumnKind::Money { .. } => {
             Value::Decimal(text.parse::<Decimal>().expect("a decimal").normalize())

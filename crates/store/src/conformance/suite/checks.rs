@@ -4,7 +4,8 @@ use crate::conformance::Harness;
 use crate::conformance::fixture::id;
 use crate::conformance::world::{NOW, USER, World, text};
 use crate::{
-    Check, CheckRow, Denial, Error, Purpose, Reason, RowKey, SchemaChange, WriteOp, WriteSet,
+    Check, CheckRow, Denial, Error, Purpose, Reason, RowKey, SchemaChange, Spreads, WriteOp,
+    WriteSet,
 };
 use model::{Uuid, Value};
 use query::{ColumnRef, Compare, Filter};
@@ -42,7 +43,9 @@ fn check(world: &World, op: usize, keys: Vec<RowKey>) -> Check {
         allowed: mine(world),
         unless: None,
         purpose: Purpose::Change,
+        spreads: Spreads::Delete,
         cascades: Vec::new(),
+        owners: None,
     }
 }
 

@@ -14,9 +14,9 @@ pub async fn pieces_of_files_read_back<H: Harness>() {
     let (_harness, world) = World::open::<H>().await;
     let store = &world.store;
     let large: Vec<u8> = (0..4_194_304_u32).map(|number| number.to_le_bytes()[1]).collect();
-    for put in [piece(1, "b", b"two"), piece(1, "a", &large), piece(2, "a", b"other")] {
-        store.put_piece(put).await.expect("a piece can be kept");
-    }
+    store.put_pieces(Vec::new()).await.expect("nothing can be kept");
+    let pieces = vec![piece(1, "b", b"two"), piece(1, "a", &large), piece(2, "a", b"other")];
+    store.put_pieces(pieces).await.expect("pieces can be kept");
     assert_eq!(store.piece(id(1), "a").await.expect("reads"), Some(large.clone()));
     assert_eq!(store.piece(id(1), "b").await.expect("reads"), Some(b"two".to_vec()));
     assert_eq!(store.piece(id(1), "B").await.expect("reads"), None, "names have their case");
@@ -24,13 +24,13 @@ pub async fn pieces_of_files_read_back<H: Harness>() {
     let sizes = store.piece_sizes(id(1)).await.expect("reads");
     assert_eq!(sizes, [("a".into(), 4_194_304), ("b".into(), 3)]);
     assert_eq!(store.piece_sizes(id(3)).await.expect("reads"), []);
-    store.put_piece(piece(1, "b", b"")).await.expect("a piece can be replaced");
+    store.put_pieces(vec![piece(1, "b", b"")]).await.expect("a piece can be replaced");
     assert_eq!(store.piece(id(1), "b").await.expect("reads"), Some(Vec::new()));
 }
 
 pub async fn pieces_survive_a_reopen<H: Harness>() {
     let (mut harness, world) = World::open::<H>().await;
-    world.store.put_piece(piece(1, "a", b"kept")).await.expect("a piece can be kept");
+    world.store.put_pieces(vec![piece(1, "a", b"kept")]).await.expect("a piece can be kept");
     drop(world);
     harness.reopen().await;
     assert_eq!(harness.store().piece(id(1), "a").await.expect("reads"), Some(b"kept".to_vec()));
@@ -40,10 +40,10 @@ pub async fn pieces_that_no_row_names_are_forgotten<H: Harness>() {
     let (_harness, world) = World::open::<H>().await;
     let store = &world.store;
     for file in 1..=3 {
-        store.put_piece(piece(file, "a", b"x")).await.expect("a piece can be kept");
+        store.put_pieces(vec![piece(file, "a", b"x")]).await.expect("a piece can be kept");
     }
     let later = Piece { at: Timestamp(NOW.0 + 1), ..piece(4, "a", b"x") };
-    store.put_piece(later).await.expect("a piece can be kept");
+    store.put_pieces(vec![later]).await.expect("a piece can be kept");
     // A column of ids stands for one of files.
     let names = |file: u128| [("ship_serial", Value::Guid(id(file)))];
     world.insert("ship_crate", &[(id(11), &names(2))]).await;

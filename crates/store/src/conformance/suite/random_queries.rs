@@ -10,12 +10,16 @@ use model::{Date, Table, Timestamp, Uuid, Value};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Strategy, any, prop_oneof};
-use query::shape::{Aggregate, DatePart, GroupKey, GroupOrder, Groups, LabelOrder, PerParent};
+use query::dates::{Calendar, Fiscal, PeriodKind, zone_of_code};
+use query::shape::{
+    Aggregate, Clock, DatePart, GroupKey, GroupOrder, Groups, LabelOrder, PerParent,
+};
 use query::{
     BoundQuery, ColumnRef, Compare, Exists, Filter, Hierarchy, Join, JoinKind, Line, Match, Order,
     Pattern, Rows,
 };
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 const TABLE: &str = "ship_crate";
 
@@ -120,8 +124,9 @@ enum Shape {
     /// Choices and yes/no columns are ordered by labels, which are the other way round.
     Labels,
     Groups {
-        /// Columns, and which part of a date.
-        keys: Vec<(Place, usize)>,
+        /// Columns, which part of a date, and whether by the local clock.
+        keys: Vec<(Place, usize, bool)>,
+        calendar: usize,
         /// Kinds of aggregates and columns.
         aggregates: Vec<(usize, usize)>,
         order: Vec<(usize, bool)>,
@@ -133,12 +138,38 @@ enum Shape {
     },
 }
 
-const PARTS: [DatePart; 5] =
-    [DatePart::Day, DatePart::Week, DatePart::Month, DatePart::Quarter, DatePart::Year];
+const PARTS: [DatePart; 7] = [
+    DatePart::Day,
+    DatePart::Week,
+    DatePart::Month,
+    DatePart::Quarter,
+    DatePart::Year,
+    DatePart::FiscalPeriod,
+    DatePart::FiscalYear,
+];
+
+/// Numbers of time zones, and fiscal calendars: with summer time, with half hours, with neither.
+const CALENDARS: [(i32, Fiscal); 3] = [
+    (110, Fiscal { month: 4, day: 6, kind: PeriodKind::Monthly }),
+    (60, Fiscal { month: 7, day: 31, kind: PeriodKind::FourWeek }),
+    (92, Fiscal { month: 1, day: 1, kind: PeriodKind::Quarterly }),
+];
 
 /// Columns that are added up: whole numbers, 64-bit numbers, decimals, money.
 const NUMBERS: [&str; 6] =
     ["ship_count", "ship_total", "ship_weight", "ship_ratio", "ship_price", "ship_price_base"];
+
+/// One of [`CALENDARS`]; each is made once.
+fn calendar_of(number: usize) -> Calendar {
+    static MADE: [OnceLock<Calendar>; CALENDARS.len()] =
+        [const { OnceLock::new() }; CALENDARS.len()];
+    let (zone, fiscal) = CALENDARS[number];
+    let made = MADE[number].get_or_init(|| {
+        let zone = zone_of_code(zone).expect("a zone");
+        Calendar::default().with_zone(&zone).with_fiscal(fiscal)
+    });
+    made.clone()
+}
 
 const PARENTS: [&str; 3] = ["ship_parent", "ship_holder", "ownerid"];
 
@@ -296,14 +327,16 @@ fn joins() -> impl Strategy<Value = Vec<Joined>> {
 }
 
 fn shapes() -> impl Strategy<Value = Shape> {
-    let keys = vec((column(), 0..PARTS.len()), 0..3);
+    let keys = vec((column(), 0..PARTS.len(), any::<bool>()), 0..3);
+    let keys = (keys, 0..CALENDARS.len());
     let aggregates = vec((0..7_usize, 0..30_usize), 0..4);
     let groups = (keys, aggregates, vec((0..7_usize, any::<bool>()), 0..3), any::<bool>());
     prop_oneof![
         4 => proptest::strategy::Just(Shape::Each),
         1 => proptest::strategy::Just(Shape::Labels),
-        3 => groups.prop_map(|(keys, aggregates, order, counts_rows)| Shape::Groups {
+        3 => groups.prop_map(|((keys, calendar), aggregates, order, counts_rows)| Shape::Groups {
             keys,
+            calendar,
             aggregates,
             order,
             counts_rows,
@@ -395,11 +428,12 @@ impl Shape {
                     query.order.insert(0, order);
                 }
             }
-            Self::Groups { keys, aggregates, order, counts_rows } => {
-                let key = |(place, part): &(Place, usize)| {
+            Self::Groups { keys, calendar, aggregates, order, counts_rows } => {
+                let key = |(place, part, is_local): &(Place, usize, bool)| {
                     let (column, name) = place_of(world, query, *place);
                     let is_date = matches!(name, "ship_sentat" | "ship_arrivesat" | "ship_dueon");
-                    GroupKey { column, part: is_date.then_some(PARTS[*part]) }
+                    let clock = if *is_local { Clock::Local } else { Clock::Utc };
+                    GroupKey { column, part: is_date.then_some(PARTS[*part]), clock }
                 };
                 let mut groups = Groups {
                     keys: keys.iter().map(key).collect(),
@@ -409,6 +443,7 @@ impl Shape {
                         .collect(),
                     order: Vec::new(),
                     counts_rows: *counts_rows,
+                    calendar: calendar_of(*calendar),
                 };
                 if groups.width() == 0 {
                     groups.aggregates.push(Aggregate::Rows);
@@ -593,6 +628,11 @@ impl Condition {
                     of: crate_id(*of),
                     line: if *under { Line::Under } else { Line::Above },
                     negated: *negated,
+                    among: of.is_multiple_of(2).then(|| {
+                        let column = ColumnRef::root(world.column(TABLE, "ship_label"));
+                        Filter::IsNull { column, negated: true }
+                    }),
+                    of_service: false,
                 }
                 .into()
             }

@@ -4,7 +4,10 @@ use crate::conformance::Harness;
 use crate::conformance::fixture::id;
 use crate::conformance::world::{World, at, rows_of, text};
 use model::{Date, Decimal, Timestamp, Value};
-use query::shape::{Aggregate, DatePart, GroupKey, GroupOrder, Groups, LabelOrder, PerParent};
+use query::dates::{Calendar, Fiscal, PeriodKind, zone_of_code};
+use query::shape::{
+    Aggregate, Clock, DatePart, GroupKey, GroupOrder, Groups, LabelOrder, PerParent,
+};
 use query::{BoundQuery, ColumnRef, Compare, Filter, Join, JoinKind, Order, Rows};
 
 const TABLE: &str = "ship_crate";
@@ -15,6 +18,10 @@ fn column(world: &World, name: &str) -> ColumnRef {
 
 fn decimal(text: &str) -> Value {
     Value::Decimal(text.parse().expect("a decimal"))
+}
+
+fn dated(world: &World, name: &str, part: DatePart, clock: Clock) -> GroupKey {
+    GroupKey { column: column(world, name), part: Some(part), clock }
 }
 
 /// A query for groups: keys ascending.
@@ -164,7 +171,7 @@ pub async fn dates_are_grouped_by_their_parts<H: Harness>() {
     ];
     for (part, want) in cases {
         for name in ["ship_dueon", "ship_sentat"] {
-            let key = GroupKey { column: column(&world, name), part: Some(part) };
+            let key = dated(&world, name, part, Clock::Utc);
             let query = grouped(&world, &[key], &[Aggregate::Rows]);
             let mut rows = vec![[Value::Null, Value::BigInt(1)]];
             rows.extend(
@@ -172,6 +179,65 @@ pub async fn dates_are_grouped_by_their_parts<H: Harness>() {
             );
             let rows: Vec<&[Value]> = rows.iter().map(<[Value; 2]>::as_slice).collect();
             check(&world, &query, &rows).await;
+        }
+    }
+}
+
+pub async fn instants_are_grouped_by_their_local_days<H: Harness>() {
+    let (_harness, world) = World::open::<H>().await;
+    // Around the beginning and the end of summer time in Berlin, and of a day in the hours between.
+    let instants = [
+        "1753-01-01T00:00:00Z",
+        "2024-03-30T22:59:59Z",
+        "2024-03-30T23:00:00Z",
+        "2024-03-31T21:59:59Z",
+        "2024-03-31T22:00:00Z",
+        "2024-10-27T22:59:59Z",
+        "2024-10-27T23:00:00Z",
+        "2024-12-31T23:00:00Z",
+        "9999-12-31T22:59:59Z",
+        "9999-12-31T23:00:00Z",
+    ];
+    for (number, at) in (1..).zip(instants) {
+        let at = Timestamp::parse(at).expect("an instant");
+        let cells = [("ship_sentat", Value::DateTime(at)), ("ship_dueon", Value::Date(at.date()))];
+        world.insert(TABLE, &[(id(number), &cells)]).await;
+    }
+    let zone = zone_of_code(110).expect("Berlin");
+    let fiscal = Fiscal { month: 4, day: 1, kind: PeriodKind::Monthly };
+    let calendar = Calendar::default().with_zone(&zone).with_fiscal(fiscal);
+    type Case = (DatePart, Clock, &'static [(i32, i64)]);
+    let cases: [Case; 5] = [
+        (DatePart::Day, Clock::Local, &[(1, 4), (27, 1), (28, 1), (30, 1), (31, 3)]),
+        (DatePart::Day, Clock::Utc, &[(1, 1), (27, 2), (30, 2), (31, 5)]),
+        (DatePart::Year, Clock::Local, &[(1753, 1), (2024, 6), (2025, 1), (9999, 1), (10000, 1)]),
+        (DatePart::FiscalPeriod, Clock::Local, &[(1, 1), (7, 2), (9, 2), (10, 2), (12, 3)]),
+        (DatePart::FiscalYear, Clock::Local, &[(1752, 1), (2023, 3), (2024, 4), (9999, 2)]),
+    ];
+    for (part, clock, want) in cases {
+        let key = dated(&world, "ship_sentat", part, clock);
+        // The same key twice, and a day beside it: parameters are handed over once.
+        let days = dated(&world, "ship_dueon", DatePart::FiscalYear, clock);
+        for more in [&[][..], &[key, days][..]] {
+            let keys = [&[key], more].concat();
+            let mut query = grouped(&world, &keys, &[Aggregate::Rows]);
+            let Rows::Groups(groups) = &mut query.shape.rows else { unreachable!("it has groups") };
+            groups.calendar = calendar.clone();
+            query.count_max = Some(5_000);
+            let page = world.page(&query).await;
+            let mut got: Vec<(i32, i64)> = Vec::new();
+            for row in rows_of(&query, &page) {
+                let (Some(Value::Integer(part)), Some(Value::BigInt(count))) =
+                    (row.first(), row.last())
+                else {
+                    panic!("a part and a count: {row:?}")
+                };
+                match got.last_mut().filter(|(known, _)| known == part) {
+                    Some((_, sum)) => *sum += count,
+                    None => got.push((*part, *count)),
+                }
+            }
+            assert_eq!(got, want, "{part:?} {clock:?}");
         }
     }
 }
