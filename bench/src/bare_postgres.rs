@@ -26,6 +26,12 @@ use crate::report::Taken;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Raw(Vec<u8>);
 
+impl From<Uuid> for Raw {
+    fn from(id: Uuid) -> Self {
+        Raw(id.as_bytes().to_vec())
+    }
+}
+
 impl<'a> FromSql<'a> for Raw {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
         Ok(Raw(raw.to_vec()))

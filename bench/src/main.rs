@@ -4,23 +4,28 @@
 //! with its spread, the target beside it. `RESULTS.md` keeps runs and describes the method.
 //! Not here: absolute claims; the only numbers that mean anything are ratios of one run.
 //! Invariant: the bare side stores the very rows that the service stored, in a table and indexes copied
-//! from the service's own database.
+//! from the service's own database, and reads from that database itself.
 
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 #![expect(clippy::print_stdout, reason = "a command-line tool speaks on standard output")]
 
+mod aggregates;
 mod bare;
 mod bare_postgres;
+mod bare_read;
 mod bare_sqlite;
 mod bulk;
+mod definitions;
 mod elastic;
 mod elastic_service;
 mod latency;
 mod limits;
+mod pages;
 mod report;
 mod rows;
 mod service;
 mod singles;
+mod tokens;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
@@ -115,7 +120,14 @@ async fn main() -> Result<()> {
             let place = service::Place::prepare(engine).await?;
             bulk::measure(&arguments, &place, &mut lines).await?;
             singles::measure(&arguments, &place, &mut lines).await?;
+            pages::measure(&arguments, &place, &mut lines).await?;
+            aggregates::measure(&arguments, &place, &mut lines).await?;
         }
+    }
+    if arguments.wants_engine(Engine::Sqlite) {
+        // Neither is about an engine.
+        definitions::measure(&arguments, &mut lines).await?;
+        tokens::measure(&arguments, &mut lines).await?;
     }
     if arguments.wants_elastic() {
         elastic::measure(&arguments, &mut lines).await?;

@@ -29,7 +29,7 @@ pub(crate) struct Row {
     cents: u64,
     paid: bool,
     due_day: u64,
-    account: Uuid,
+    pub(crate) account: Uuid,
 }
 
 /// Names of one bench table: there is a fresh one for each group of lines.

@@ -101,17 +101,30 @@ impl Place {
 
     /// Makes a table of ten columns with an alternate key and a lookup, and its copy on the bare side.
     pub(crate) async fn new_table(&self) -> Result<(Names, Bare)> {
+        let (names, table) = self.new_names().await?;
+        let bare = Bare::copy(self, &table, names.number).await?;
+        Ok((names, bare))
+    }
+
+    /// The same table without a copy, and what it is called in the database.
+    pub(crate) async fn new_names(&self) -> Result<(Names, String)> {
         let names = Names::new(self.tables.fetch_add(1, Ordering::Relaxed));
+        let table = self.define(definitions(&names)).await?;
+        Ok((names, table))
+    }
+
+    /// Makes one table by these requests; answers what it is called in the database.
+    pub(crate) async fn define(&self, requests: Vec<(String, String)>) -> Result<String> {
         let before = Bare::tables_of(&self.database).await?;
-        for (path, body) in definitions(&names) {
+        for (path, body) in requests {
             let answer = self.api.post(&path, body.clone()).await?;
             ensure!(answer.status == 204, "POST {path} {body}: {:?}", answer.expect(204));
         }
         let after = Bare::tables_of(&self.database).await?;
-        let new: Vec<&String> = after.iter().filter(|table| !before.contains(table)).collect();
+        let mut new: Vec<String> =
+            after.into_iter().filter(|table| !before.contains(table)).collect();
         ensure!(new.len() == 1, "one new table was expected in the database, not {new:?}");
-        let bare = Bare::copy(self, new[0], names.number).await?;
-        Ok((names, bare))
+        Ok(new.remove(0))
     }
 
     /// Waits until the service does nothing, so that its work behind answers does not slow the other side.
@@ -128,7 +141,7 @@ impl Place {
         Ok(())
     }
 
-    fn cpu(&self) -> Result<Duration> {
+    pub(crate) fn cpu(&self) -> Result<Duration> {
         report::cpu_of(Some(self.service.id()))
     }
 
@@ -176,14 +189,16 @@ pub(crate) async fn send(
     Ok(started.elapsed())
 }
 
+/// A label in the base language, as JSON.
+pub(crate) fn label(text: &str) -> String {
+    format!(
+        r#"{{"@odata.type":"Microsoft.Dynamics.CRM.Label","LocalizedLabels":[{{"@odata.type":"Microsoft.Dynamics.CRM.LocalizedLabel","Label":"{text}","LanguageCode":1033}}]}}"#
+    )
+}
+
 /// The requests that make a bench table.
-fn definitions(names: &Names) -> Vec<(String, String)> {
+pub(crate) fn definitions(names: &Names) -> Vec<(String, String)> {
     let table = &names.table;
-    let label = |text: &str| {
-        format!(
-            r#"{{"@odata.type":"Microsoft.Dynamics.CRM.Label","LocalizedLabels":[{{"@odata.type":"Microsoft.Dynamics.CRM.LocalizedLabel","Label":"{text}","LanguageCode":1033}}]}}"#
-        )
-    };
     let column = |kind: &str, name: &str, rest: &str| {
         format!(
             r#"{{"@odata.type":"Microsoft.Dynamics.CRM.{kind}AttributeMetadata","SchemaName":"bench_{name}","DisplayName":{}{rest}}}"#,

@@ -20,6 +20,8 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(120);
 pub struct Api {
     client: reqwest::Client,
     root: String,
+    /// What stands in `Authorization`.
+    bearer: Option<String>,
 }
 
 /// What came back.
@@ -56,7 +58,13 @@ impl Api {
             .timeout(ANSWER_PATIENCE)
             .build()
             .context("could not make an HTTP client")?;
-        Ok(Api { client, root: root.to_owned() })
+        Ok(Api { client, root: root.to_owned(), bearer: None })
+    }
+
+    /// The same connections, with this token in every request but [`Api::exchange`]s.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Api {
+        Api { bearer: Some(format!("Bearer {token}")), ..self.clone() }
     }
 
     /// `POST` with a JSON body.
@@ -132,6 +140,9 @@ impl Api {
             .request(method, url)
             .header("Accept", "application/json")
             .header("OData-Version", "4.0");
+        if let Some(bearer) = &self.bearer {
+            request = request.header("Authorization", bearer);
+        }
         if let Some(body) = body {
             request = request.header("Content-Type", "application/json").body(body);
         }

@@ -149,6 +149,12 @@ impl Cluster {
         format!("{server}/{database}{mark}{parameters}")
     }
 
+    /// What the server writes down; only of a server that was started here.
+    #[must_use]
+    pub fn log(&self) -> Option<PathBuf> {
+        self.own.as_ref().map(|own| own.directory.join("server.log"))
+    }
+
     /// Makes an empty database that nobody else uses and returns its URL. `name` begins its name; lower-case
     /// letters, digits and `_` only.
     pub fn create_database(&self, name: &str) -> Result<String> {

@@ -19,6 +19,9 @@ use std::sync::Arc;
 use wire::etag::ETag;
 use wire::record::{Changes, PageFrame};
 
+/// What a value of a record takes in JSON, about.
+const VALUE_BYTES: usize = 40;
+
 /// `GET /set`
 pub(super) async fn page(
     attempt: &Attempt<'_>,
@@ -74,7 +77,8 @@ pub(super) async fn list(
         changes: Changes::default(),
     };
     let names = names_of(attempt, parsed, &page, &families).await?;
-    let mut body = Vec::new();
+    // About what a value takes with its name, so that a long page is not moved again and again.
+    let mut body = Vec::with_capacity(page.cells.len().saturating_mul(VALUE_BYTES));
     let writer = children::writer(attempt, parsed, &page, &names, &families);
     let rows = page.rows(parsed.query.columns.len());
     wire::record::write_page(&mut body, &writer, &frame, rows);
