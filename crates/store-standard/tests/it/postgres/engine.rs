@@ -87,6 +87,28 @@ async fn new_rows_without_lookups_take_one_flight() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_spreads_takes_the_same_statements_for_one_row_and_for_many() {
+    let (harness, mut world) = World::open::<Postgres>().await;
+    families::make_tables(&mut world).await;
+    let mut used = Vec::new();
+    // The first times statements are prepared.
+    for (first, below) in [(1_000, 1), (2_000, 1), (3_000, 1), (4_000, 1), (5_000, 40)] {
+        families::family(&world, first, below).await;
+        let mut of = Vec::new();
+        for op in families::spreading_ops(&world, first) {
+            let before = harness.node().counters();
+            world.run(op).await;
+            let after = harness.node().counters();
+            of.push((after.statements - before.statements, after.flights - before.flights));
+        }
+        used.push(of);
+        let owner = world.value("ship_mid", id(first + below), "ownerid").await;
+        assert_eq!(owner, world.to("systemuser", id(0x502)), "the last row was reached");
+    }
+    assert_eq!(used[3], used[4], "one row below, and forty");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn new_rows_with_lookups_take_two_flights() {
     let (harness, world) = World::open::<Postgres>().await;
     world.run(new_crates(&world, &[id(7)], None)).await;
