@@ -6,7 +6,7 @@
 //! and `steer` (background jobs as rows), `define` (schema), `seed` (system tables), `available`
 //! (messages that are taken from tables), `identity` (who a token speaks of), `credential` (what the
 //! service keeps to tell who calls), `settings` (of callers, for queries), `privilege` and `rights` (who
-//! may do what), `share` (changes of that), `fault` (store errors to codes), `ids`.
+//! may do what), `share` (changes of that), `step` (custom code between the stages), `fault` (store errors to codes), `ids`.
 //! Not here: HTTP, JSON, engines.
 
 mod available;
@@ -31,6 +31,7 @@ mod settings;
 mod share;
 mod solution;
 mod steer;
+pub mod step;
 mod write;
 
 pub use available::UnavailableError;
