@@ -76,6 +76,8 @@ codes! {
     DUPLICATE_RECORD = 0x8004_0237, "DuplicateRecord";
     /// No date, or outside the range.
     INVALID_DATE_TIME = 0x8004_0239, "InvalidDateTime";
+    /// A call into a transaction that has failed before.
+    NO_ACTIVE_TRANSACTION = 0x8004_0251, "NoActiveTransaction";
     /// An operation that the row's state forbids.
     INVALID_OPERATION = 0x8004_023b, "InvalidOperation";
     /// Control characters in text.

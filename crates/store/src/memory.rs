@@ -7,11 +7,12 @@
 
 mod cascade;
 mod rows;
+mod transaction;
 
 use crate::judge::{Resolved, Rows, judge};
 use crate::{
     Applied, Changed, Check, Deleted, Denial, Error, Piece, Reason, Rejection, Result, RowKey,
-    RowOutcome, SchemaChange, SchemaOp, StandardStore, WriteOp, WriteSet, alternate, apply_ops,
+    RowOutcome, SchemaChange, SchemaOp, StandardStore, Tx, WriteOp, WriteSet, alternate, apply_ops,
     check,
 };
 use async_trait::async_trait;
@@ -19,11 +20,12 @@ use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use rows::State;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A store of standard tables in memory.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    state: Mutex<Arc<State>>,
+    state: Arc<Mutex<Arc<State>>>,
 }
 
 /// Who writes and when: for rows that a cascade changes.
@@ -82,6 +84,10 @@ impl StandardStore for MemoryStore {
         let applied = run(&mut next, author, &writes.ops, &writes.checks)?;
         *held = Arc::new(next);
         Ok(applied)
+    }
+
+    async fn begin(&self, catalog: Arc<Catalog>, time_max: Duration) -> Result<Box<dyn Tx>> {
+        transaction::begin(self, &catalog, time_max)
     }
 
     async fn read(&self, query: &BoundQuery) -> Result<Page> {

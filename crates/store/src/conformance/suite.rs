@@ -16,5 +16,6 @@ pub mod refusals;
 pub mod related;
 pub mod schema;
 pub mod shapes;
+pub mod transactions;
 pub mod values;
 pub mod versions;
