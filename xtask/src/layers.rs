@@ -51,8 +51,9 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// What any crate's tests may use besides its own layers.
 const FOR_TESTS: &[&str] = &["testkit"];
 
-/// What the tests of one crate may use besides: those of `webapi` play requests against the reference store.
-const FOR_TESTS_OF: &[(&str, &[&str])] = &[("webapi", &["store"])];
+/// What the tests of one crate may use besides: those of `webapi` play requests against the
+/// reference store, and those of `plugin` take its definitions.
+const FOR_TESTS_OF: &[(&str, &[&str])] = &[("webapi", &["store"]), ("plugin", &["store"])];
 
 /// Dependencies that are heavy to build, and the only crates that may have them.
 const HEAVY: &[(&str, &[&str])] = &[

@@ -17,7 +17,12 @@ pub use service::{As, CallOptions, QueryText, Records, Service, ServiceReply, Se
 
 use async_trait::async_trait;
 use model::{MessageName, TableId, Uuid};
+use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A place to run steps, as its runner knows it.
+pub type Seat = Arc<dyn Any + Send + Sync>;
 
 /// Runs steps: a WebAssembly host with a sender of webhooks, or plain functions in tests.
 ///
@@ -30,6 +35,15 @@ pub trait StepRunner: Send + Sync + 'static {
     /// Errors are part of what came out, for what was traced before them is kept. The future may take as
     /// long as [`StepCall::remaining`]; the pipeline gives up on it then, whatever it does.
     async fn run(&self, call: StepCall, service: Arc<dyn Service>) -> Ran;
+
+    /// Takes a place for all steps of one message from outside, before it begins a transaction: whoever holds one
+    /// never waits for another, so messages that wait for each other's rows never wait for places, too. It is handed
+    /// over with every [`StepCall`] of the message and let go at its end.
+    ///
+    /// Errors: none became free in time.
+    async fn enter(&self, _wait_max: Duration) -> Result<Seat, StepFault> {
+        Ok(Arc::new(()))
+    }
 
     /// Looks into a component before it is stored: the types that it offers.
     ///

@@ -3,7 +3,7 @@
 //! Not here: who decides that it runs, and what becomes of the answer.
 //! Invariant: images and targets are aligned: the i-th entry of an image is that of the i-th target.
 
-use super::{Mode, Stage, Step};
+use super::{Mode, Seat, Stage, Step};
 use model::{Cell, ColumnIndex, Fault, KeyValue, MessageName, Table, Timestamp, Uuid, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub struct StepCall {
     pub now: Timestamp,
     /// How long the run may take.
     pub remaining: Duration,
+    /// The place that the message has taken; none for a message that a step has sent, which runs in the place of that.
+    pub seat: Option<Seat>,
 }
 
 impl StepCall {
