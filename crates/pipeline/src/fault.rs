@@ -2,6 +2,10 @@
 //!
 //! HTTP statuses are `webapi`'s. Texts follow the contract's tables; our own words are hints.
 
+mod steps;
+
+pub(crate) use steps::*;
+
 use crate::privilege::Action;
 use crate::rights::Rights;
 use crate::write::{Planned, TargetRefused, refused};

@@ -6,7 +6,8 @@
 //! and `steer` (background jobs as rows), `define` (schema), `seed` (system tables), `available`
 //! (messages that are taken from tables), `identity` (who a token speaks of), `credential` (what the
 //! service keeps to tell who calls), `settings` (of callers, for queries), `privilege` and `rights` (who
-//! may do what), `share` (changes of that), `step` (custom code between the stages), `fault` (store errors to codes), `ids`.
+//! may do what), `share` (changes of that), `step` (custom code between the stages: the door and the plan), `stages` (running it), `registration`
+//! (steps as rows), `fault` (store errors to codes), `ids`.
 //! Not here: HTTP, JSON, engines.
 
 mod available;
@@ -24,12 +25,14 @@ mod joined;
 mod message;
 mod note;
 pub mod privilege;
+mod registration;
 mod rights;
 mod run;
 mod seed;
 mod settings;
 mod share;
 mod solution;
+mod stages;
 mod steer;
 pub mod step;
 mod write;
@@ -44,4 +47,6 @@ pub use rights::{Impersonated, Need};
 pub use run::{Context, Error, Organization, Pipeline, Stores};
 pub use seed::can_delete;
 pub use share::{HeldPrivilege, Object, RightsChange, Share};
+pub use step::Course;
+pub use step::plan::Bypass;
 pub use store::{Deleted, Piece, RowOutcome};

@@ -1,18 +1,22 @@
 //! Steps: custom code that runs between the stages of a message, and the door to whoever runs it.
 //!
 //! In reading order: this file (a registered step and the door [`StepRunner`]), `call` (what a run gets and
-//! gives back), `service` (what a running step may ask of the service).
+//! gives back), `service` (what a running step may ask of the service), `plan` (which steps run, and in which
+//! order), `course` (how a message came about).
 //! Not here: how components and webhooks are run (another crate, behind the door).
 //! Invariant: everything that crosses the door is typed and bound to one catalog; there are no bytes of any
 //! encoding in it but a component's own.
 
 mod call;
+pub(crate) mod course;
+pub mod plan;
 mod service;
 
 pub use call::{
     CellChange, Frame, Image, Operand, OperationStatus, Parameter, ParameterChange, ParameterValue,
     Ran, Record, StepAnswer, StepCall, StepFault, Users,
 };
+pub use course::Course;
 pub use service::{As, CallOptions, QueryText, Records, Service, ServiceReply, ServiceRequest};
 
 use async_trait::async_trait;
@@ -49,6 +53,13 @@ pub trait StepRunner: Send + Sync + 'static {
     ///
     /// Errors: why it cannot be taken, in words for whoever registers it.
     async fn inspect(&self, component: Arc<[u8]>) -> Result<Vec<OfferedType>, String>;
+
+    /// Looks at a webhook before it is stored: the form of what it authenticates with.
+    ///
+    /// Errors: what is wrong with it, without the secret.
+    fn check_endpoint(&self, _endpoint: &Endpoint) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Whether it can run handlers of this kind. A step with another one is refused at registration.
     fn runs(&self, kind: HandlerKind) -> bool;

@@ -1,6 +1,7 @@
 //! Definitions of the system tables.
 
 mod security;
+mod steps;
 
 use super::activities;
 use crate::define::columns::{
@@ -42,7 +43,7 @@ pub(super) fn all() -> Vec<TableDefinition> {
         solution_component(),
     ];
     (1..)
-        .zip(tables.into_iter().chain(activities::tables()))
+        .zip(tables.into_iter().chain(activities::tables()).chain(steps::tables()))
         .map(|(number, mut table)| {
             table.id = TableId(number);
             if activities::REGARDED.iter().any(|(name, _)| *name == &*table.logical_name) {
@@ -223,20 +224,19 @@ const HIERARCHIES: [&str; 2] = ["account_parent_account", "user_parent_user"];
 
 /// Relationships that are not those of the system columns.
 pub(super) fn relationships() -> impl Iterator<Item = OneToMany> {
-    let own =
-        RELATIONSHIPS.iter().map(|(name, referenced, referencing, lookup, navigation, delete)| {
-            OneToMany {
-                is_hierarchical: HIERARCHIES.contains(name),
-                ..system::one_to_many(
-                    (*name).to_owned(),
-                    referenced,
-                    referencing,
-                    lookup,
-                    navigation,
-                    *delete,
-                )
-            }
-        });
+    let own = RELATIONSHIPS.iter().chain(steps::RELATIONSHIPS).map(
+        |(name, referenced, referencing, lookup, navigation, delete)| OneToMany {
+            is_hierarchical: HIERARCHIES.contains(name),
+            ..system::one_to_many(
+                (*name).to_owned(),
+                referenced,
+                referencing,
+                lookup,
+                navigation,
+                *delete,
+            )
+        },
+    );
     own.chain(activities::relationships())
 }
 
