@@ -53,7 +53,7 @@ const FOR_TESTS: &[&str] = &["testkit"];
 
 /// What the tests of one crate may use besides: those of `webapi` play requests against the
 /// reference store, and those of `plugin` take its definitions.
-const FOR_TESTS_OF: &[(&str, &[&str])] = &[("webapi", &["store"]), ("plugin", &["store"])];
+const FOR_TESTS_OF: &[(&str, &[&str])] = &[("webapi", &["store"]), ("plugin", &["query", "store"])];
 
 /// Dependencies that are heavy to build, and the only crates that may have them.
 const HEAVY: &[(&str, &[&str])] = &[

@@ -23,13 +23,14 @@ use crate::rights::{Access, guard};
 use crate::run::{Authority, Context, Error, Pipeline};
 use crate::step::course::{Course, Transaction, Within, clock, until};
 use crate::step::plan::{self, StagePlan, StepTable};
-use crate::step::{Stage, StepRunner};
+use crate::step::{Seat, Stage, StepRunner};
 use crate::write;
 use model::{Fault, MessageName, Uuid};
 use scene::Scene;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use store::RowOutcome;
+use tokio::sync::OnceCell;
 
 /// How long all synchronous steps of a request may take together (plugins.md 2.10.4).
 const STEPS_TIME_MAX: Duration = Duration::from_secs(120);
@@ -90,7 +91,12 @@ impl Pipeline {
             Some(within) => within.over_at,
             None => clock() + STEPS_TIME_MAX,
         };
-        let staged = Staged { pipeline: self, access, steps: &steps, over_at };
+        // What a step sends runs in the place of its message.
+        let places = match context.course.within {
+            Some(_) => None,
+            None => Some(OnceCell::new()),
+        };
+        let staged = Staged { pipeline: self, access, steps: &steps, over_at, places };
         match <[Write; 1]>::try_from(messages) {
             Ok([message]) => Box::pin(staged.one(context, message)).await.map(Reply::Written),
             Err(messages) => Box::pin(staged.several(context, messages)).await,
@@ -104,6 +110,8 @@ struct Staged<'a> {
     access: &'a Access,
     steps: &'a StepTable,
     over_at: Instant,
+    /// The place that a call from outside takes for its steps, once.
+    places: Option<OnceCell<Seat>>,
 }
 
 /// The same message inside a transaction.
@@ -125,8 +133,19 @@ fn inside(context: &Context, transaction: &Transaction, over_at: Instant) -> Con
 }
 
 impl Staged<'_> {
+    /// The place of the steps, taken before there is a transaction: whoever waits for one holds nothing that
+    /// others wait for.
+    async fn seat(&self) -> Result<Option<Seat>, Error> {
+        let (Some(places), Some(steps)) = (&self.places, self.pipeline.steps.get()) else {
+            return Ok(None);
+        };
+        let taken = places.get_or_try_init(|| steps.runner.enter(until(self.over_at))).await;
+        taken.cloned().map(Some).map_err(|_| fault::no_place_for_steps().into())
+    }
+
     /// Several messages in one transaction, one after the other.
     async fn several(&self, context: &Context, messages: Vec<Write>) -> Result<Reply, Error> {
+        self.seat().await?;
         let own = match context.course.transaction() {
             Some(_) => None,
             None => Some(self.begin(context, false).await?),
@@ -199,6 +218,7 @@ impl Staged<'_> {
             resolved,
             (plan, self.over_at, &ids),
         );
+        scene.seat = self.seat().await?;
         let ran = scene.plan.has(Stage::PreValidation);
         self.stage(context, &mut scene, Stage::PreValidation).await?;
         for write in scene.writes() {

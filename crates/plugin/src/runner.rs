@@ -7,7 +7,7 @@ use crate::context;
 use crate::guest::Alarm;
 use crate::limits::Settings;
 use crate::seat::{Event, Job, Seat, Seats, TAKEN};
-use crate::webhook::Webhooks;
+use crate::webhook::{self, Webhooks};
 use crate::{Error, engine};
 use async_trait::async_trait;
 use model::{Fault, code};
@@ -184,6 +184,12 @@ impl StepRunner for Host {
         let listed =
             tokio::task::spawn_blocking(move || component::types_of(&engine, &ready, &settings));
         listed.await.unwrap_or_else(|error| Err(format!("it could not be asked: {error}")))
+    }
+
+    fn check_endpoint(&self, endpoint: &Endpoint) -> Result<(), String> {
+        let value = endpoint.auth_value.as_deref();
+        let checked = webhook::check_auth(&endpoint.url, endpoint.auth_type, value);
+        checked.map_err(|error| error.to_string())
     }
 
     fn runs(&self, kind: HandlerKind) -> bool {

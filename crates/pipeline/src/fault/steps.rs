@@ -8,6 +8,15 @@ use model::{Column, ErrorCode, Fault, Table, TargetKey, Uuid, code};
 /// The code of a step that gave none of its own.
 const SUB_ERROR_CODE: i32 = -2_146_233_088;
 
+/// The fault of a message whose steps found no place to run in time.
+pub(crate) fn no_place_for_steps() -> Fault {
+    Fault::new(
+        code::SANDBOX_NOT_AVAILABLE,
+        "The plug-in execution failed because no Sandbox Hosts are currently available. Please check \
+         that you have a Sandbox server configured and that it is running.",
+    )
+}
+
 /// The fault of a run that failed, and whether it is the step's own (and not one that it passed on).
 pub(crate) fn of_step(step: &Step, why: StepFault) -> (Fault, bool) {
     let crashed = |log: String| {
@@ -48,11 +57,7 @@ pub(crate) fn of_step(step: &Step, why: StepFault) -> (Fault, bool) {
             Fault::new(code::ASSEMBLY_NOT_LOADED, "Unable to load plug-in assembly.").with_log(log)
         }
         StepFault::TypeMissing => Fault::new(code::TYPE_NOT_LOADED, "Unable to load plug-in type."),
-        StepFault::NoneFree => Fault::new(
-            code::SANDBOX_NOT_AVAILABLE,
-            "The plug-in execution failed because no Sandbox Hosts are currently available. Please \
-             check that you have a Sandbox server configured and that it is running.",
-        ),
+        StepFault::NoneFree => no_place_for_steps(),
         StepFault::Disabled => {
             Fault::new(code::SANDBOX_DISABLED, "Sandbox Plug-in execution is disabled.")
                 .with_hint("this service runs no plug-ins")

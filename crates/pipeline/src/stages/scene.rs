@@ -10,7 +10,9 @@ use crate::message::{Condition, Write};
 use crate::run::{Context, Error, Organization};
 use crate::step::course::Within;
 use crate::step::plan::{Run, StagePlan};
-use crate::step::{Frame, Mode, Operand, Parameter, ParameterValue, Record, Stage, Step, Users};
+use crate::step::{
+    Frame, Mode, Operand, Parameter, ParameterValue, Record, Seat, Stage, Step, Users,
+};
 use crate::write::{insert_constants, update_constants};
 use model::{
     Cell, ColumnIndex, Failure, MessageName, Table, Target, TargetKey, Timestamp, Uuid, Value,
@@ -39,6 +41,8 @@ pub(super) struct Scene {
     pub(super) is_in_transaction: bool,
     pub(super) over_at: Instant,
     pub(super) depth: u32,
+    /// The place of its steps; none for what a step has sent.
+    pub(super) seat: Option<Seat>,
     now: Timestamp,
     users: Users,
     organization: Uuid,
@@ -106,6 +110,7 @@ impl Scene {
             is_in_transaction: context.course.transaction().is_some(),
             over_at,
             depth: within.map_or(1, |within| within.depth),
+            seat: None,
             now: context.now,
             users: Users {
                 user: caller.user,

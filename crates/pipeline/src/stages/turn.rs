@@ -58,6 +58,7 @@ impl Pipeline {
             record: run.record.map(|record| scene.target(record)),
             now: context.now,
             remaining: until(scene.over_at),
+            seat: scene.seat.clone(),
         };
         let bytes = size::of(&call);
         if bytes > size::CONTEXT_BYTES_MAX {

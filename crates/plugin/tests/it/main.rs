@@ -8,4 +8,5 @@ mod house;
 mod misbehaviour;
 mod registration;
 mod seats;
+mod service;
 mod webhooks;
