@@ -92,11 +92,11 @@ impl Pipeline {
             None => clock() + STEPS_TIME_MAX,
         };
         // What a step sends runs in the place of its message.
-        let places = match context.course.within {
-            Some(_) => None,
-            None => Some(OnceCell::new()),
+        let seat = match &context.course.within {
+            Some(within) => OnceCell::new_with(Some(within.seat.clone())),
+            None => OnceCell::new(),
         };
-        let staged = Staged { pipeline: self, access, steps: &steps, over_at, places };
+        let staged = Staged { pipeline: self, access, steps: &steps, over_at, seat };
         match <[Write; 1]>::try_from(messages) {
             Ok([message]) => Box::pin(staged.one(context, message)).await.map(Reply::Written),
             Err(messages) => Box::pin(staged.several(context, messages)).await,
@@ -110,8 +110,8 @@ struct Staged<'a> {
     access: &'a Access,
     steps: &'a StepTable,
     over_at: Instant,
-    /// The place that a call from outside takes for its steps, once.
-    places: Option<OnceCell<Seat>>,
+    /// The place of the steps: that of the message around, or taken once.
+    seat: OnceCell<Option<Seat>>,
 }
 
 /// The same message inside a transaction.
@@ -125,6 +125,7 @@ fn inside(context: &Context, transaction: &Transaction, over_at: Instant) -> Con
             authenticated: context.caller.on_behalf_of.unwrap_or(context.caller.user),
             parents: Vec::new(),
             over_at,
+            seat: None,
         },
     };
     within.transaction = Some(transaction.clone());
@@ -136,11 +137,10 @@ impl Staged<'_> {
     /// The place of the steps, taken before there is a transaction: whoever waits for one holds nothing that
     /// others wait for.
     async fn seat(&self) -> Result<Option<Seat>, Error> {
-        let (Some(places), Some(steps)) = (&self.places, self.pipeline.steps.get()) else {
-            return Ok(None);
-        };
-        let taken = places.get_or_try_init(|| steps.runner.enter(until(self.over_at))).await;
-        taken.cloned().map(Some).map_err(|_| fault::no_place_for_steps().into())
+        let Some(steps) = self.pipeline.steps.get() else { return Ok(None) };
+        let take = || async { steps.runner.enter(until(self.over_at)).await.map(Some) };
+        let taken = self.seat.get_or_try_init(take).await;
+        taken.cloned().map_err(|_| fault::no_place_for_steps().into())
     }
 
     /// Several messages in one transaction, one after the other.

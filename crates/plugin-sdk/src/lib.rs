@@ -36,6 +36,12 @@
     unsafe_code,
     unreachable_pub,
     clippy::all,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::let_underscore_must_use,
+    clippy::too_many_lines,
+    clippy::undocumented_unsafe_blocks,
+    clippy::unwrap_used,
     reason = "generated from the world"
 )]
 #[doc(hidden)]

@@ -10,7 +10,7 @@ pub(crate) fn id_of(guid: flat::Guid) -> Guid {
 }
 
 /// The halves of an id.
-#[allow(clippy::cast_possible_truncation, reason = "the halves of it")]
+#[expect(clippy::cast_possible_truncation, reason = "the halves of it")]
 pub(crate) fn halves(id: Guid) -> flat::Guid {
     flat::Guid { hi: (id.0 >> 64) as u64, lo: id.0 as u64 }
 }

@@ -6,7 +6,7 @@ use crate::component::{self, Components, NotReady};
 use crate::context;
 use crate::guest::Alarm;
 use crate::limits::Settings;
-use crate::seat::{Event, Job, Seat, Seats, TAKEN};
+use crate::seat::{Event, Job, Seat, Seats};
 use crate::webhook::{self, Webhooks};
 use crate::{Error, engine};
 use async_trait::async_trait;
@@ -63,7 +63,8 @@ impl Host {
                 NotReady::Refused(why) => why,
             })
         })?;
-        let seat = match self.seat_of(&call) {
+        let taken = call.seat.clone().and_then(|seat| seat.downcast::<Seat>().ok());
+        let seat = match taken {
             Some(seat) => seat,
             None => self.seats.take(service.remaining()).await?,
         };
@@ -88,12 +89,6 @@ impl Host {
         attend(&guard.seat, told, &*service).await
     }
 
-    /// The seat of the message: that of the run which caused it, or the one that it has taken.
-    fn seat_of(&self, call: &StepCall) -> Option<Arc<Seat>> {
-        let caused = TAKEN.try_with(Arc::clone).ok();
-        caused.or_else(|| Arc::clone(call.seat.as_ref()?).downcast().ok())
-    }
-
     async fn run_webhook(
         &self,
         call: &StepCall,
@@ -110,7 +105,7 @@ impl Host {
 
 /// Answers the calls of a guest until it ends.
 async fn attend(
-    seat: &Arc<Seat>,
+    seat: &Seat,
     mut told: mpsc::Receiver<Event>,
     service: &dyn Service,
 ) -> Result<Ran, StepFault> {
@@ -118,7 +113,7 @@ async fn attend(
         match told.recv().await {
             Some(Event::Call(number, call)) => {
                 let (request, options) = *call;
-                let answer = TAKEN.scope(seat.clone(), service.execute(request, options)).await;
+                let answer = service.execute(request, options).await;
                 seat.answer(number, answer)?;
             }
             Some(Event::Ended(ran)) => return Ok(*ran),

@@ -78,11 +78,6 @@ pub(crate) struct Seat {
     _place: OwnedSemaphorePermit,
 }
 
-tokio::task_local! {
-    /// The seat of the message that the present call of a guest belongs to.
-    pub(crate) static TAKEN: Arc<Seat>;
-}
-
 impl Seats {
     pub(crate) fn new(guests_max: usize) -> Arc<Self> {
         Arc::new(Self {

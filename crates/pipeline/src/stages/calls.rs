@@ -64,6 +64,7 @@ impl Calls {
             authenticated: scene.authenticated(),
             parents: std::iter::once(frame).chain(call.parents.iter().cloned()).collect(),
             over_at: scene.over_at,
+            seat: scene.seat.clone(),
         };
         let course = Course { within: Some(Arc::new(within)), ..Course::default() };
         let user = call.frame.users.user;

@@ -41,7 +41,7 @@ pub(super) struct Scene {
     pub(super) is_in_transaction: bool,
     pub(super) over_at: Instant,
     pub(super) depth: u32,
-    /// The place of its steps; none for what a step has sent.
+    /// The place of its steps.
     pub(super) seat: Option<Seat>,
     now: Timestamp,
     users: Users,

@@ -14,9 +14,12 @@ use crate::step::plan::{Run, is_due};
 use crate::step::{Ran, StepCall, StepFault};
 use model::Fault;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How deep messages of steps may go (plugins.md 1.6.4).
 const DEPTH_MAX: u32 = 8;
+/// How long a runner that keeps the time itself is waited for, so that what was traced is not lost.
+const GRACE: Duration = Duration::from_millis(250);
 
 impl Pipeline {
     /// Runs a step if it is due.
@@ -69,7 +72,7 @@ impl Pipeline {
         }
         let calls = Calls::new(steps.pipeline.clone(), context, &call, scene);
         let calls = Arc::new(calls);
-        let limit = call.remaining;
+        let limit = call.remaining + GRACE;
         let ran = tokio::time::timeout(limit, steps.runner.run(call, calls.clone())).await;
         calls.end();
         let Ran { answer, trace, preparing: _ } =

@@ -35,7 +35,7 @@ pub struct StepCall {
     pub now: Timestamp,
     /// How long the run may take.
     pub remaining: Duration,
-    /// The place that the message has taken; none for a message that a step has sent, which runs in the place of that.
+    /// The place that the message from outside has taken, also for what its steps have sent.
     pub seat: Option<Seat>,
 }
 

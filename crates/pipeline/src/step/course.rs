@@ -3,6 +3,7 @@
 //! Not here: what is done with it (`stages`).
 //! Invariant: a transaction is in one pair of hands at a time, and one that has failed answers nothing more.
 
+use super::Seat;
 use super::call::{Frame, Parameter, ParameterValue};
 use super::plan::Bypass;
 use crate::fault;
@@ -41,6 +42,8 @@ pub(crate) struct Within {
     pub(crate) parents: Vec<Arc<Frame>>,
     /// When the time of all steps of the request from outside is over.
     pub(crate) over_at: Instant,
+    /// The place of its steps.
+    pub(crate) seat: Option<Seat>,
 }
 
 impl Course {

@@ -4,7 +4,7 @@ use crate::guests;
 use crate::house::{Fake, call, catalog, contact, host, run_unruly, step};
 use model::{Catalog, Fault, MessageName, Uuid, Value};
 use pipeline::RowOutcome;
-use pipeline::step::{ParameterValue, ServiceReply, StepAnswer, StepFault, StepRunner};
+use pipeline::step::{ParameterValue, Seat, ServiceReply, StepAnswer, StepFault, StepRunner};
 use plugin::{Host, Settings};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,12 @@ fn written() -> Result<ServiceReply, Fault> {
 }
 
 /// A message whose step causes two messages with the same step, one level deeper, down to a depth.
-fn message(host: Arc<Host>, catalog: Arc<Catalog>, depth: u32, depth_max: u32) -> Pending {
+fn message(
+    host: Arc<Host>,
+    catalog: Arc<Catalog>,
+    seat: Option<Seat>,
+    (depth, depth_max): (u32, u32),
+) -> Pending {
     Box::pin(async move {
         let component = guests::unruly();
         let what = if depth == depth_max { "idle" } else { "calls 2" };
@@ -29,12 +34,23 @@ fn message(host: Arc<Host>, catalog: Arc<Catalog>, depth: u32, depth_max: u32) -
         let targets = vec![contact(&catalog, "Doe")];
         let mut call = call(&catalog, &step, MessageName::Create, "contact", targets);
         call.frame.depth = depth;
+        // As the pipeline does: taken once for a message from outside.
+        let seat = match seat {
+            Some(seat) => seat,
+            None => host.enter(LONG).await.unwrap(),
+        };
+        call.seat = Some(seat.clone());
         let deeper = host.clone();
         let service = Fake::hooked(
             &component,
             LONG,
             Box::new(move |_| {
-                let nested = message(deeper.clone(), catalog.clone(), depth + 1, depth_max);
+                let nested = message(
+                    deeper.clone(),
+                    catalog.clone(),
+                    Some(seat.clone()),
+                    (depth + 1, depth_max),
+                );
                 Box::pin(async move {
                     nested.await;
                     written()
@@ -53,7 +69,7 @@ async fn eight_messages_four_deep_come_to_an_end_on_two_threads() {
     let (host, catalog) = (host(seats(2)), catalog().await);
     let mut messages = JoinSet::new();
     for _ in 0..8 {
-        messages.spawn(message(host.clone(), catalog.clone(), 1, 4));
+        messages.spawn(message(host.clone(), catalog.clone(), None, (1, 4)));
     }
     let all = tokio::time::timeout(LONG, messages.join_all()).await;
     assert_eq!(all.expect("no message waits for another").len(), 8);
@@ -110,20 +126,23 @@ async fn counted(requests: &[u128]) -> Vec<Option<ParameterValue>> {
     let component = guests::unruly();
     let counted = Arc::new(std::sync::Mutex::new(Vec::new()));
     let outer = step(&component, "unruly", "call x");
-    let outer = call(&catalog, &outer, MessageName::Create, "contact", Vec::new());
+    let mut outer = call(&catalog, &outer, MessageName::Create, "contact", Vec::new());
+    let seat = host.enter(LONG).await.unwrap();
+    outer.seat = Some(seat.clone());
     let (told, inside, requests) = (counted.clone(), host.clone(), requests.to_vec());
     let service = Fake::hooked(
         &component.clone(),
         LONG,
         Box::new(move |_| {
             let (told, host, requests) = (told.clone(), inside.clone(), requests.clone());
-            let (component, catalog) = (component.clone(), catalog.clone());
+            let (component, catalog, seat) = (component.clone(), catalog.clone(), seat.clone());
             Box::pin(async move {
                 for request in requests {
                     let inner = step(&component, "unruly", "runs");
                     let mut inner =
                         call(&catalog, &inner, MessageName::Create, "contact", Vec::new());
                     inner.frame.depth = 2;
+                    inner.seat = Some(seat.clone());
                     inner.frame.request = Uuid::from_u128(request);
                     let ran = host.run(inner, Fake::new(&component)).await;
                     told.lock().unwrap().push(runs(ran.answer.unwrap()));

@@ -204,6 +204,27 @@ async fn a_guest_that_calls_itself_for_ever_is_stopped_and_all_is_undone() {
     assert!(house.column("contact", "lastname").await.is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_messages_with_steps_four_deep_share_two_threads_and_one_writer() {
+    let house = Arc::new(House::with(&guests::unruly(), &["unruly"]).await);
+    // Before the transaction as well as in it: both wait for the writer, each with a thread in its hands.
+    house.step("unruly", "Create", 10, "nest 4").await;
+    house.step("unruly", "Create", 40, "nest 3").await;
+    let mut messages = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let house = house.clone();
+        messages.spawn(async move { house.contacts(&["outer"]).await.map(drop) });
+    }
+    let ended =
+        tokio::time::timeout(std::time::Duration::from_secs(100), messages.join_all()).await;
+    for message in ended.expect("no message waits for another") {
+        message.unwrap();
+    }
+    let names = house.column("contact", "lastname").await;
+    assert_eq!(names.iter().filter(|name| *name == "outer").count(), 8);
+    assert!(names.iter().filter(|name| *name == "nested").count() > 8);
+}
+
 #[tokio::test]
 async fn a_message_whose_step_crashes_is_undone_and_the_next_one_is_served() {
     let house = House::with(&guests::unruly(), &["unruly"]).await;

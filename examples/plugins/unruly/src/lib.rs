@@ -60,6 +60,13 @@ impl Guest for Unruly {
                 details: Vec::new(),
             })),
             "call" => call(&ctx, argument).map_err(PluginError::Fault),
+            "nest" if ctx.depth >= argument.parse().unwrap_or(1) => Ok(nothing()),
+            "nest" => {
+                for _ in 0..2 {
+                    call(&ctx, "nested").map_err(PluginError::Fault)?;
+                }
+                Ok(nothing())
+            }
             "swallow" => {
                 let answer = call(&ctx, argument);
                 trace(&format!("{}", answer.is_err()));
