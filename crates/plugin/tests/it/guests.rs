@@ -17,8 +17,8 @@ pub(crate) fn unruly() -> Arc<[u8]> {
 }
 
 fn component(name: &str) -> Arc<[u8]> {
-    let module = std::fs::read(built().join(format!("{name}.wasm"))).unwrap();
-    plugin::componentize(&module).unwrap().into()
+    let module = std::fs::read(built().join(format!("{name}.wasm"))).expect("as the test has it");
+    plugin::componentize(&module).expect("as the test has it").into()
 }
 
 /// Builds all guests once, in a directory of their own, and answers where they are.

@@ -22,7 +22,7 @@ pub(crate) async fn catalog() -> Arc<Catalog> {
         standard: Arc::new(MemoryStore::new()),
         elastic: Some(Arc::new(MemoryElasticStore::new())),
     };
-    Pipeline::open(stores, NOW, 1).await.unwrap().catalog()
+    Pipeline::open(stores, NOW, 1).await.expect("as the test has it").catalog()
 }
 
 pub(crate) fn id(number: u128) -> Uuid {
@@ -92,7 +92,7 @@ pub(crate) fn call(
 ) -> StepCall {
     static REQUESTS: AtomicU64 = AtomicU64::new(1);
     let request = id(0xf000 + u128::from(REQUESTS.fetch_add(1, Ordering::Relaxed)));
-    let table = catalog.table(table).unwrap().clone();
+    let table = catalog.table(table).expect("as the test has it").clone();
     let primary_id = match message.is_bulk() {
         true => None,
         false => targets.first().and_then(|target| target.id),
@@ -139,12 +139,15 @@ pub(crate) fn call(
 
 /// A contact with a last name.
 pub(crate) fn contact(catalog: &Catalog, last_name: &str) -> Record {
-    record(catalog.table("contact").unwrap(), &[("lastname", Value::text(last_name))])
+    record(
+        catalog.table("contact").expect("as the test has it"),
+        &[("lastname", Value::text(last_name))],
+    )
 }
 
 pub(crate) fn record(table: &Table, cells: &[(&str, Value)]) -> Record {
     let cells = cells.iter().map(|(column, value)| Cell {
-        column: table.index_of(column).unwrap(),
+        column: table.index_of(column).expect("as the test has it"),
         value: value.clone(),
     });
     Record { cells: cells.collect(), ..Record::default() }
@@ -154,7 +157,7 @@ pub(crate) fn record(table: &Table, cells: &[(&str, Value)]) -> Record {
 pub(crate) fn host(settings: Settings) -> Arc<Host> {
     let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/guests/code");
     let cache = settings.cache.clone().or_else(|| Some(shared.into()));
-    Arc::new(Host::open(Settings { cache, ..settings }).unwrap())
+    Arc::new(Host::open(Settings { cache, ..settings }).expect("as the test has it"))
 }
 
 type Hook =
@@ -210,7 +213,7 @@ impl Service for Fake {
         request: ServiceRequest,
         options: CallOptions,
     ) -> Result<ServiceReply, Fault> {
-        self.asked.lock().unwrap().push((request.clone(), options));
+        self.asked.lock().expect("as the test has it").push((request.clone(), options));
         if let Some(hook) = &self.hook {
             return hook(request).await;
         }

@@ -14,13 +14,13 @@ const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
 /// A section of a component.
 fn section(id: u8, content: &[u8]) -> Vec<u8> {
-    let mut section = vec![id, u8::try_from(content.len()).unwrap()];
+    let mut section = vec![id, u8::try_from(content.len()).expect("as the test has it")];
     section.extend_from_slice(content);
     section
 }
 
 fn named(name: &str) -> Vec<u8> {
-    [&[0, u8::try_from(name.len()).unwrap()], name.as_bytes()].concat()
+    [&[0, u8::try_from(name.len()).expect("as the test has it")], name.as_bytes()].concat()
 }
 
 /// `(component (import NAME (instance)))`
@@ -39,7 +39,7 @@ fn exporting_nothing_as(name: &str) -> Arc<[u8]> {
 }
 
 async fn refused(component: Arc<[u8]>) -> String {
-    host(Settings::default()).inspect(component).await.unwrap_err()
+    host(Settings::default()).inspect(component).await.expect_err("as the test has it")
 }
 
 #[tokio::test]
@@ -115,9 +115,9 @@ async fn a_component_that_cannot_be_loaded_says_so_and_is_asked_for_again() {
 #[tokio::test]
 async fn the_bytes_of_a_component_are_asked_for_once() {
     let directory = tempfile::tempdir().unwrap();
-    let cache = Some(directory.path().join("components"));
+    let cache = directory.path().join("components");
     let (host, catalog) =
-        (host(Settings { cache: cache.clone(), ..Settings::default() }), catalog().await);
+        (host(Settings { cache: Some(cache.clone()), ..Settings::default() }), catalog().await);
     let component = guests::unruly();
     let step = step(&component, "unruly", "idle");
     let service = Fake::new(&component);
@@ -127,7 +127,7 @@ async fn the_bytes_of_a_component_are_asked_for_once() {
     assert!(one.answer.is_ok() && two.answer.is_ok());
     assert!(host.run(new(), service.clone()).await.answer.is_ok());
     assert_eq!(service.components_asked.load(Ordering::Relaxed), 1);
-    assert_eq!(std::fs::read_dir(cache.unwrap()).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(cache).expect("as the test has it").count(), 1);
 }
 
 #[tokio::test]

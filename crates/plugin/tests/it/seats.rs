@@ -37,7 +37,7 @@ fn message(
         // As the pipeline does: taken once for a message from outside.
         let seat = match seat {
             Some(seat) => seat,
-            None => host.enter(LONG).await.unwrap(),
+            None => host.enter(LONG).await.expect("as the test has it"),
         };
         call.seat = Some(seat.clone());
         let deeper = host.clone();
@@ -127,7 +127,7 @@ async fn counted(requests: &[u128]) -> Vec<Option<ParameterValue>> {
     let counted = Arc::new(std::sync::Mutex::new(Vec::new()));
     let outer = step(&component, "unruly", "call x");
     let mut outer = call(&catalog, &outer, MessageName::Create, "contact", Vec::new());
-    let seat = host.enter(LONG).await.unwrap();
+    let seat = host.enter(LONG).await.expect("as the test has it");
     outer.seat = Some(seat.clone());
     let (told, inside, requests) = (counted.clone(), host.clone(), requests.to_vec());
     let service = Fake::hooked(
@@ -145,14 +145,16 @@ async fn counted(requests: &[u128]) -> Vec<Option<ParameterValue>> {
                     inner.seat = Some(seat.clone());
                     inner.frame.request = Uuid::from_u128(request);
                     let ran = host.run(inner, Fake::new(&component)).await;
-                    told.lock().unwrap().push(runs(ran.answer.unwrap()));
+                    told.lock()
+                        .expect("as the test has it")
+                        .push(runs(ran.answer.expect("as the test has it")));
                 }
                 written()
             })
         }),
     );
-    host.run(outer, service).await.answer.unwrap();
-    let counted = counted.lock().unwrap();
+    host.run(outer, service).await.answer.expect("as the test has it");
+    let counted = counted.lock().expect("as the test has it");
     counted.clone()
 }
 

@@ -38,8 +38,8 @@ struct Receiver {
 }
 
 async fn receiver(answers: &[&str]) -> Receiver {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("as the test has it");
+    let port = listener.local_addr().expect("as the test has it").port();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let told = seen.clone();
     let answers: Vec<String> = answers.iter().map(|answer| (*answer).to_owned()).collect();
@@ -49,13 +49,13 @@ async fn receiver(answers: &[&str]) -> Receiver {
         let mut answers = answers.into_iter();
         while let Ok((mut socket, _)) = listener.accept().await {
             let request = read(&mut socket).await;
-            told.lock().unwrap().push(request);
+            told.lock().expect("as the test has it").push(request);
             match answers.next() {
                 Some(status) => {
                     let answer = format!(
                         "HTTP/1.1 {status}\r\ncontent-length: 4\r\nconnection: close\r\n\r\nword"
                     );
-                    socket.write_all(answer.as_bytes()).await.unwrap();
+                    socket.write_all(answer.as_bytes()).await.expect("as the test has it");
                 }
                 None => held.push(socket),
             }
@@ -67,13 +67,15 @@ async fn receiver(answers: &[&str]) -> Receiver {
 async fn read(socket: &mut tokio::net::TcpStream) -> Seen {
     let mut bytes = Vec::new();
     loop {
-        let mut piece = [0; 65_536];
-        let count = socket.read(&mut piece).await.unwrap();
+        let mut piece = vec![0; 65_536];
+        let count = socket.read(&mut piece).await.expect("as the test has it");
         bytes.extend_from_slice(&piece[..count]);
         let text = String::from_utf8_lossy(&bytes);
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let mut seen = Seen { head: head.to_owned(), body: body.to_owned() };
-            let length = seen.header("content-length").map_or(0, |length| length.parse().unwrap());
+            let length = seen
+                .header("content-length")
+                .map_or(0, |length| length.parse().expect("as the test has it"));
             if seen.body.len() >= length || count == 0 {
                 seen.body.truncate(length);
                 return seen;
