@@ -42,6 +42,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("cli", &["client", "server", "model", "wire"]),
     ("plugin-sdk", &[]),
     ("testkit", &[]),
+    // It speaks to every parser, and to a whole service in memory.
+    ("fuzzing", &["model", "wire", "query", "store", "pipeline", "webapi", "testkit"]),
     ("xtask", &[]),
     // The elastic line drives the store itself and the limiter's its pure code; all others drive the
     // built service.
@@ -51,9 +53,13 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// What any crate's tests may use besides its own layers.
 const FOR_TESTS: &[&str] = &["testkit"];
 
-/// What the tests of one crate may use besides: those of `webapi` play requests against the
-/// reference store, and those of `plugin` take its definitions.
-const FOR_TESTS_OF: &[(&str, &[&str])] = &[("webapi", &["store"]), ("plugin", &["query", "store"])];
+/// What the tests of one crate may use besides: those of `webapi` play requests against the reference store, those
+/// of `plugin` run a service on it, those of `fuzzing` work against every store.
+const FOR_TESTS_OF: &[(&str, &[&str])] = &[
+    ("webapi", &["store"]),
+    ("plugin", &["query", "store"]),
+    ("fuzzing", &["store-standard", "store-elastic"]),
+];
 
 /// Dependencies that are heavy to build, and the only crates that may have them.
 const HEAVY: &[(&str, &[&str])] = &[

@@ -3,6 +3,10 @@
 //! Not here: what the options do. Invariant: an option that is not honoured does not exist, or is
 //! refused by name.
 
+mod moving;
+
+pub(crate) use moving::{CallArgs, CareArgs, Keep, Run, RunAgain, RunCommand, RunList, RunNamed};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use client::controller::Setting;
 use client::mapping::EmptyAs;
@@ -30,11 +34,13 @@ pub(crate) enum Command {
     /// Shows the service and the client at work, in a temporary directory.
     Demo(Demo),
     /// Loads rows from CSV or NDJSON into a table.
-    Set(Set),
+    Set(Box<Set>),
     /// Reads rows of a table as CSV or NDJSON.
     Get(Get),
     /// Deletes rows of a table.
-    Remove(Remove),
+    Remove(Box<Remove>),
+    /// Goes on with runs that were kept with `--run`, and shows them.
+    Run(Run),
     /// Creates, lists and shows tables.
     Table(Table),
     /// Manages the users of a service's store: who may ask for tokens.
@@ -191,6 +197,15 @@ pub(crate) struct Set {
     /// CSV fields with exactly this text clear their column
     #[arg(long, value_name = "TEXT")]
     pub(crate) null: Option<String>,
+    #[command(flatten)]
+    pub(crate) care: CareArgs,
+    #[command(flatten)]
+    pub(crate) call: CallArgs,
+    #[command(flatten)]
+    pub(crate) keep: Keep,
+    /// Reads and checks everything, and writes nothing
+    #[arg(short = 'n', long)]
+    pub(crate) what_if: bool,
     /// Columns of the input that are left out
     #[arg(long, value_delimiter = ',', value_name = "a,b")]
     pub(crate) ignore: Vec<String>,
@@ -261,8 +276,21 @@ pub(crate) struct Remove {
     /// Does not ask
     #[arg(short, long)]
     pub(crate) yes: bool,
+    /// Rows in a message: 1 to 1000 (1 sends single requests), or auto (from 100, doubled while
+    /// answers are quick)
+    #[arg(short, long, default_value = "auto", value_name = "N|auto", value_parser = setting)]
+    pub(crate) batch_size: Setting,
     #[command(flatten)]
     pub(crate) pace: Pace,
+    #[command(flatten)]
+    pub(crate) care: CareArgs,
+    #[command(flatten)]
+    pub(crate) call: CallArgs,
+    #[command(flatten)]
+    pub(crate) keep: Keep,
+    /// Reads and checks everything, and deletes nothing
+    #[arg(short = 'n', long)]
+    pub(crate) what_if: bool,
     /// Writes rows that could not be deleted to FILE, with the reasons
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,
@@ -548,7 +576,13 @@ mod tests {
             "sheaf set contact a.ndjson --rejects r --errors e --empty-as clear --null NULL --ignore a,b --ignore-unknown-columns --progress json",
             "sheaf get contact -o - --format ndjson --columns a,b --filter x --sort a-,b --top 5 --page-size 10 --system-columns --headers as-loaded",
             "sheaf remove contact a.csv --if-exists --yes -j 8",
-            "sheaf remove contact --filter x",
+            "sheaf remove contact --filter x -b 100 -n",
+            "sheaf set contact a.csv --run nightly --journal d --max-errors 5% --bisect-limit 3 --no-fallback --keep-going --max-throttle-wait 60",
+            "sheaf set contact a.csv --what-if --fail-fast --caller-id 11111111-2222-3333-4444-555555555555 --bypass custom-sync,custom-async --bypass-step 11111111-2222-3333-4444-555555555555 --bypass-flows --tag t --duplicate-detection",
+            "sheaf run resume nightly --force --url http://x --journal d",
+            "sheaf run retry nightly",
+            "sheaf run report nightly --json",
+            "sheaf run list",
             "sheaf table create orders --from a.csv --elastic --key id --prefix abc_ --url http://x --token t",
             "sheaf table list",
             "sheaf table list --client-id i --client-secret s --token-url u --tenant t --ca ca.pem",
@@ -582,6 +616,9 @@ mod tests {
             "sheaf set contact a.csv --create-only --upsert",
             "sheaf set contact a.csv --create-only --match-on a",
             "sheaf set contact a.csv -b 0",
+            "sheaf set contact a.csv --max-errors 0",
+            "sheaf set contact a.csv --max-errors 101%",
+            "sheaf set contact a.csv --caller-id me",
             "sheaf remove contact",
             "sheaf remove contact a.csv --filter x",
             "sheaf serve --data d --store postgres://x",

@@ -16,7 +16,7 @@ use client::journal::Outcome;
 use client::mapping::Rules;
 use client::sender::Event;
 use client::service::Service;
-use client::set::{Options, Pace};
+use client::set::{Call, Care, Options, Pace};
 use client::source::Format;
 use client::transport::{Address, Http, Method, Request};
 use serde_json::{Value as Json, json};
@@ -98,20 +98,29 @@ async fn load(service: &Service, rows: u64) -> anyhow::Result<u64> {
         rejects: None,
         errors: None,
         seed: connection::seed(),
+        selection: None,
+        care: Care::default(),
+        call: Call::default(),
+        what_if: false,
     };
     let mut progress = Progress::new(args::Progress::Auto, Total::Rows(rows));
     let mut first_problem = None;
-    let loaded =
-        client::set::set(service, &options, Box::new(input), Format::Csv, None, &mut |event| {
-            match event {
-                Event::Status(status) => progress.status(&status),
-                Event::Ended { problem: Some(problem), .. } => {
-                    first_problem.get_or_insert_with(|| problem.clone());
-                }
-                Event::Ended { .. } => {}
+    let loaded = client::set::set(
+        service,
+        &options,
+        Box::new(input),
+        Format::Csv,
+        None,
+        None,
+        &mut |event| match event {
+            Event::Status(status) => progress.status(&status),
+            Event::Ended { problem: Some(problem), .. } => {
+                first_problem.get_or_insert_with(|| problem.clone());
             }
-        })
-        .await;
+            Event::Ended { .. } => {}
+        },
+    )
+    .await;
     progress.finish();
     let loaded = loaded?;
     let took = progress.took();

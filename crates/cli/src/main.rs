@@ -13,6 +13,7 @@ mod get;
 mod output;
 mod progress;
 mod remove;
+mod run;
 #[cfg(feature = "serve")]
 mod serve;
 mod set;
@@ -77,9 +78,10 @@ async fn run(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Serve(args) => serve(args).await,
         Command::Demo(args) => demo(args).await,
-        Command::Set(args) => set::set(args).await,
+        Command::Set(args) => set::set_with(*args, None).await,
         Command::Get(args) => get::get(args).await,
-        Command::Remove(args) => remove::remove(args).await,
+        Command::Remove(args) => remove::remove_with(*args, None).await,
+        Command::Run(args) => run::run(args).await,
         Command::Table(args) => table::table(args).await,
         Command::User(args) => user(args).await,
     }
@@ -106,7 +108,18 @@ fn exit_code_of(err: &anyhow::Error) -> u8 {
             source::Error::Read { .. } => 7,
         }
     }
+    fn of_run(err: &client::run::Error) -> u8 {
+        use client::run::Error;
+        match err {
+            Error::BadName(_) | Error::Exists(_) | Error::Missing(_) | Error::Busy(_) => USAGE,
+            Error::Changed { .. } => USAGE,
+            Error::File { .. } | Error::Unreadable { .. } => 7,
+        }
+    }
     for cause in err.chain() {
+        if let Some(err) = cause.downcast_ref() {
+            return of_run(err);
+        }
         if cause.is::<args::Usage>() || cause.is::<infer::Error>() {
             return USAGE;
         }

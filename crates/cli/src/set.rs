@@ -4,6 +4,7 @@ use crate::args::{Set, Usage};
 use crate::connection;
 use crate::output;
 use crate::progress::{Counted, Progress, Total};
+use crate::run::{self, Going};
 use crate::signal::Stop;
 use client::journal::Outcome;
 use client::mapping::Rules;
@@ -17,13 +18,20 @@ use std::time::Duration;
 /// Failed rows that are printed; the rest is counted.
 const PRINTED_MAX: u64 = 20;
 
-pub(crate) async fn set(args: Set) -> anyhow::Result<u8> {
+/// Loads, perhaps going on with a run.
+pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<u8> {
     connection::refuse_same(&args.file, args.rejects.as_deref(), "--rejects")?;
     connection::refuse_same(&args.file, args.errors.as_deref(), "--errors")?;
     if args.rejects.is_some() && args.rejects == args.errors {
         return Err(Usage("`--rejects` and `--errors` name the same file".to_owned()).into());
     }
     let service = connection::service(&args.connection)?;
+    let (bytes, format) = connection::open(&args.file, args.format.map(Into::into))?;
+    let seed = connection::seed();
+    let going = match going {
+        None if !args.what_if => run::begin(&args.keep, &args.table, &args.file, seed)?,
+        going => going,
+    };
     let options = Options {
         table: args.table,
         create_only: args.create_only,
@@ -42,9 +50,13 @@ pub(crate) async fn set(args: Set) -> anyhow::Result<u8> {
         },
         rejects: args.rejects,
         errors: args.errors,
-        seed: connection::seed(),
+        seed: going.as_ref().map_or(seed, Going::seed),
+        selection: going.as_ref().and_then(Going::selection),
+        care: args.care.care(),
+        call: args.call.call(),
+        what_if: args.what_if,
     };
-    let (bytes, format) = connection::open(&args.file, args.format.map(Into::into))?;
+    let mut log = going.as_ref().map(Going::log).transpose()?;
     let (bytes, read) = Counted::new(bytes);
     let total = match std::fs::metadata(&args.file) {
         Ok(file) if file.is_file() => Total::Bytes(file.len(), read),
@@ -58,6 +70,7 @@ pub(crate) async fn set(args: Set) -> anyhow::Result<u8> {
         Box::new(bytes),
         format,
         Some(stop.receiver.clone()),
+        log.as_mut(),
         &mut |event| watch.take(&event),
     )
     .await;
@@ -69,20 +82,30 @@ pub(crate) async fn set(args: Set) -> anyhow::Result<u8> {
             loaded.table
         ));
     }
-    let mut code = watch.finish("set", &loaded.summary);
-    if let Some(err) = loaded.input_error {
-        output::note(&format!("sheaf: {:#}", anyhow::Error::from(err)));
-        code = 7;
-    }
-    if let Some(err) = loaded.report_error {
-        output::note(&format!("sheaf: {:#}", anyhow::Error::from(err)));
-        code = 7;
-    }
+    let verb = if args.what_if { "set would be" } else { "set" };
+    let mut code = watch.finish(verb, &loaded.summary);
+    note_errors(loaded.input_error, loaded.report_error, &mut code);
     if let Some(rejects) = options.rejects.filter(|_| loaded.summary.counts.of(Outcome::Failed) > 0)
     {
         output::note(&format!("rejected rows: {}", rejects.display()));
     }
+    if let Some(going) = &going {
+        going.say_how_to_go_on(code);
+    }
     Ok(code)
+}
+
+/// Says what went wrong beside the rows.
+pub(crate) fn note_errors(
+    input: Option<client::source::Error>,
+    report: Option<report::Error>,
+    code: &mut u8,
+) {
+    let errors = input.map(anyhow::Error::from).into_iter().chain(report.map(Into::into));
+    for err in errors {
+        output::note(&format!("sheaf: {err:#}"));
+        *code = 7;
+    }
 }
 
 /// Prints what happens to rows.
@@ -134,6 +157,10 @@ impl Watch {
         }
         match &summary.halt {
             None | Some(Halt::Interrupted) => {}
+            Some(Halt::TooManyErrors) => output::note("sheaf: stopped, too many rows failed"),
+            Some(Halt::Journal(why)) => {
+                output::note(&format!("sheaf: stopped, the journal cannot be written: {why}"));
+            }
             Some(Halt::Refused(problem)) => {
                 output::note(&format!("sheaf: stopped, the service refuses: {problem}"));
             }

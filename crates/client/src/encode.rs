@@ -8,7 +8,8 @@
 use crate::ids::Seed;
 use crate::mapping::{Mapped, Mapper};
 use crate::problem::{Class, Problem};
-use crate::rows::{Block, Entry, Operation, Span};
+use crate::rows::{Block, Entry, Operation, Sent, Span};
+use crate::run::{Selection, Take};
 use model::{
     Catalog, Cell, ColumnIndex, KeyIndex, KeyValue, Table, Target, TargetKey, Value, fold,
 };
@@ -31,6 +32,7 @@ pub struct Encoder {
     catalog: Arc<Catalog>,
     plan: Plan,
     seed: Seed,
+    selection: Option<Selection>,
     ordinal: u64,
     mapped: Mapped,
     scratch: Vec<u8>,
@@ -57,9 +59,29 @@ impl Encoder {
             catalog,
             plan,
             seed,
+            selection: None,
             ordinal: 0,
             mapped: Mapped::default(),
             scratch: Vec::new(),
+        }
+    }
+
+    /// Leaves out the rows of a run that have ended.
+    #[must_use]
+    pub fn with_selection(mut self, selection: Option<Selection>) -> Self {
+        self.selection = selection;
+        self
+    }
+
+    /// What is to be done about the next row; one that is left out is counted.
+    fn take(&mut self) -> Option<Sent> {
+        match self.selection.as_ref().map(|selection| selection.take(self.ordinal)) {
+            Some(Take::Skip) => {
+                self.ordinal += 1;
+                None
+            }
+            Some(Take::Send(sent)) => Some(sent),
+            None => Some(Sent::No),
         }
     }
 
@@ -70,38 +92,37 @@ impl Encoder {
 
     /// Adds a CSV row.
     pub fn csv(&mut self, block: &mut Block, line: u64, fields: &csv::ByteRecord) {
+        let Some(sent) = self.take() else { return };
         let raw = block.write(|out| crate::source::keep_fields(out, fields));
         let mapped = self.mapper.csv(fields, &mut self.mapped);
-        self.add(block, line, raw, mapped);
+        self.add(block, line, raw, sent, mapped);
     }
 
     /// Adds an NDJSON row.
     pub fn json(&mut self, block: &mut Block, line: u64, text: &[u8]) {
+        let Some(sent) = self.take() else { return };
         let raw = block.write(|out| out.extend_from_slice(text));
         let mapped = self.mapper.json(text, &mut self.mapped);
-        self.add(block, line, raw, mapped);
+        self.add(block, line, raw, sent, mapped);
     }
 
     /// Adds a row that cannot even be taken apart.
     pub fn unreadable(&mut self, block: &mut Block, line: u64, problem: Problem) {
-        self.add(block, line, Span::default(), Err(problem));
+        let Some(sent) = self.take() else { return };
+        self.add(block, line, Span::default(), sent, Err(problem));
     }
 
-    fn add(&mut self, block: &mut Block, line: u64, raw: Span, mapped: Result<(), Problem>) {
+    fn add(
+        &mut self,
+        block: &mut Block,
+        line: u64,
+        raw: Span,
+        sent: Sent,
+        mapped: Result<(), Problem>,
+    ) {
         let ordinal = self.ordinal;
         self.ordinal += 1;
-        let mut entry = Entry {
-            ordinal,
-            line,
-            operation: Operation::Create,
-            body: Span::default(),
-            address: Span::default(),
-            raw,
-            id: None,
-            id_is_ours: false,
-            mark: None,
-            problem: None,
-        };
+        let mut entry = Entry { ordinal, line, raw, sent, ..Entry::default() };
         match mapped.and_then(|()| self.encode(ordinal)) {
             Ok(Encoded { operation, key, id, id_is_ours, mark }) => {
                 let body = self.scratch.get(OPEN.len()..self.scratch.len() - CLOSE.len());

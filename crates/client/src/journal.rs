@@ -1,8 +1,9 @@
-//! What became of every row: the accounts of a run.
+//! What became of every row: the accounts of a run, and the [`log`] that outlives it.
 //!
-//! Today they are kept in memory; the calls are those that a journal on disk will need: a row is
-//! taken up before anything is sent for it, and closed once its outcome is known.
+//! A row is taken up before anything is sent for it, and closed once its outcome is known.
 //! Invariant: the outcomes add up to the rows read; nothing is closed that is not open.
+
+pub mod log;
 
 use std::fmt;
 
@@ -15,6 +16,10 @@ pub enum Outcome {
     Updated,
     /// Created or updated: the bulk answer does not say which.
     Written,
+    /// The record is as the row says already.
+    Unchanged,
+    /// The row was not to be written.
+    Skipped,
     /// A record less.
     Deleted,
     /// There was no such record, and that is fine.
@@ -26,10 +31,13 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Self; 7] = [
+    /// All of them, in the order of reports.
+    pub const ALL: [Self; 9] = [
         Self::Created,
         Self::Updated,
         Self::Written,
+        Self::Unchanged,
+        Self::Skipped,
         Self::Deleted,
         Self::Absent,
         Self::Failed,
@@ -42,6 +50,8 @@ impl Outcome {
             Self::Created => "created",
             Self::Updated => "updated",
             Self::Written => "upserted",
+            Self::Unchanged => "unchanged",
+            Self::Skipped => "skipped",
             Self::Deleted => "deleted",
             Self::Absent => "absent",
             Self::Failed => "failed",
@@ -67,6 +77,19 @@ impl Counts {
     pub fn close(&mut self, outcome: Outcome) {
         assert!(self.open() > 0, "a row ended that was not taken up");
         self.ended[outcome as usize] += 1;
+    }
+
+    /// Adds rows that ended in an earlier part of the run.
+    pub fn add(&mut self, outcome: Outcome, rows: u64) {
+        self.read += rows;
+        self.ended[outcome as usize] += rows;
+    }
+
+    /// Adds the accounts of an earlier part of the run.
+    pub fn include(&mut self, earlier: &Self) {
+        for outcome in Outcome::ALL {
+            self.add(outcome, earlier.of(outcome));
+        }
     }
 
     /// Rows read.

@@ -9,7 +9,9 @@
 
 pub mod problem;
 pub mod rows;
+pub mod run;
 
+pub mod compare;
 pub mod convert;
 pub mod encode;
 pub mod ids;

@@ -66,6 +66,11 @@ impl Planner {
         }
     }
 
+    /// Takes in the second write of a row, which still holds its record's mark.
+    pub fn push_follow_up(&mut self, row: Row, bounds: Bounds) {
+        self.add(row, bounds);
+    }
+
     /// The next full chunk.
     pub fn take_chunk(&mut self) -> Option<Chunk> {
         self.full.pop_front()
@@ -104,7 +109,7 @@ impl Planner {
     }
 
     fn add(&mut self, row: Row, bounds: Bounds) {
-        let place = row.entry().operation as usize;
+        let place = row.operation() as usize;
         let bytes = row.body().len() + 1;
         let rows = self.open[place].len();
         if rows > 0

@@ -1,19 +1,22 @@
 //! Records out of existence: by ids from an input, or by a filter.
 //!
-//! One DELETE per record, several in flight. The ids of a filter are all read before the first record
+//! `DeleteMultiple` where the table has it, else `$batch`, or one DELETE for each at batch size 1. The ids of a filter are all read before the first record
 //! is deleted (16 bytes each, and the partition), so that pages do not shift underneath. A record of an
 //! elastic table is named by its id and, where it has one, its partition.
 //! Not here: matching by other columns, deleting by a job of the service.
 //! Invariant: nothing is deleted that the input or the filter does not name.
 
+use crate::controller::Setting;
 use crate::get::{self, Query, Reading};
 use crate::ids::Seed;
+use crate::journal::log::Log;
 use crate::problem::{Class, Problem, shortened};
 use crate::report::{self, Errors, Rejects};
-use crate::rows::{Block, Entry, Operation, Span};
-use crate::sender::{self, BLOCKS_MAX, Event, Summary};
+use crate::rows::{Block, Entry, Operation, Sent, Span};
+use crate::run::{Selection, Take};
+use crate::sender::{self, BLOCKS_MAX, Event, Settings, Summary};
 use crate::service::{self, Described, Service};
-use crate::set::{self, Pace};
+use crate::set::{self, Call, Care, Pace};
 use crate::source::{self, Format, Line, Source};
 use model::partition::{self, PARTITION};
 use model::{Table, TableKind};
@@ -38,6 +41,14 @@ pub struct Options {
     pub errors: Option<PathBuf>,
     /// For jitter.
     pub seed: Seed,
+    /// Which rows are sent; all where there is no run to go on with.
+    pub selection: Option<Selection>,
+    /// What is done about failures.
+    pub care: Care,
+    /// What goes on every request.
+    pub call: Call,
+    /// Nothing is deleted.
+    pub what_if: bool,
 }
 
 /// Why a removal failed as a whole.
@@ -132,27 +143,41 @@ pub async fn remove(
     options: &Options,
     input: Input,
     stop: Option<watch::Receiver<bool>>,
+    log: Option<&mut Log>,
     observe: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<Removed, Error> {
     let hint = service.width_hint().await?;
     let described = service.describe(&options.table, |_, _| false).await?;
     let (format, headers, ids) = open(input, &described).await?;
-    let rejects =
-        options.rejects.as_ref().map(|path| Rejects::create(path, format, &headers)).transpose()?;
+    let goes_on = options.selection.is_some();
+    let rejects = options
+        .rejects
+        .as_ref()
+        .map(|path| Rejects::create(path, format, &headers, goes_on))
+        .transpose()?;
     let table = &described.table.logical_name;
-    let errors = options.errors.as_ref().map(|path| Errors::create(path, table, format, &headers));
+    let errors =
+        options.errors.as_ref().map(|path| Errors::create(path, table, format, &headers, goes_on));
     let (mut rejects, mut errors) = (rejects, errors.transpose()?);
     let mut report_error = None;
     let (sender, blocks) = mpsc::channel(BLOCKS_MAX);
     let of_table = described.table.clone();
-    let reader = tokio::task::spawn_blocking(move || ids.pump(&sender, of_table));
-    let settings = set::settings(&described, options.pace, hint, options.seed);
-    let route = set::route(&described, options.if_exists);
-    let summary = {
+    let selection = options.selection.clone();
+    let reader = tokio::task::spawn_blocking(move || ids.pump(&sender, of_table, selection));
+    let has_bulk = match options.pace.size {
+        Setting::Fixed(1) => [false; Operation::ALL.len()],
+        _ => service.bulk_messages(&described.table).await?,
+    };
+    let settings =
+        set::settings(&described, options.pace, options.care, has_bulk, hint, options.seed);
+    let settings = Settings { what_if: options.what_if, ..settings };
+    let route = set::route(&described, options.if_exists, &options.call);
+    let mut summary = {
         let mut watched = |event: Event<'_>| {
-            if let Event::Ended { row, problem: Some(problem), attempts, .. } = &event {
+            if let Event::Ended { row, problem: Some(problem), attempts, is_partial, .. } = &event {
                 let one = rejects.as_mut().map(|file| file.add(row, problem));
-                let other = errors.as_mut().map(|file| file.add(row, problem, *attempts));
+                let other =
+                    errors.as_mut().map(|file| file.add(row, problem, *attempts, *is_partial));
                 for written in [one, other].into_iter().flatten() {
                     if let Err(err) = written {
                         report_error.get_or_insert(err);
@@ -161,8 +186,11 @@ pub async fn remove(
             }
             observe(event);
         };
-        sender::run(service.transport(), &route, settings, blocks, stop, &mut watched).await
+        sender::run(service.transport(), &route, settings, blocks, stop, log, &mut watched).await
     };
+    if let Some(selection) = &options.selection {
+        summary.counts.include(&selection.earlier());
+    }
     let read = match summary.halt {
         Some(_) if !reader.is_finished() => Ok(()),
         _ => reader.await?,
@@ -216,8 +244,13 @@ async fn open(input: Input, described: &Described) -> Result<(Format, Vec<String
 }
 
 impl Ids {
-    fn pump(self, sender: &mpsc::Sender<Block>, table: Arc<Table>) -> Result<(), source::Error> {
-        let mut maker = Maker { sender, table, block: Block::default(), ordinal: 0 };
+    fn pump(
+        self,
+        sender: &mpsc::Sender<Block>,
+        table: Arc<Table>,
+        selection: Option<Selection>,
+    ) -> Result<(), source::Error> {
+        let mut maker = Maker { sender, table, selection, block: Block::default(), ordinal: 0 };
         match self {
             Self::Known(records) => {
                 for record in records {
@@ -304,10 +337,23 @@ fn record_of_json(line: &[u8], names: &[String]) -> Result<Record, Problem> {
     }
 }
 
+/// A record as a member of the targets of `DeleteMultiple`.
+fn write_body(out: &mut Vec<u8>, table: &Table, id: Uuid, partition: Option<&str>) {
+    let mut body = serde_json::json!({
+        "@odata.type": format!("Microsoft.Dynamics.CRM.{}", table.logical_name),
+        table.primary_key_name(): id.to_string(),
+    });
+    if let Some(partition) = partition {
+        body[PARTITION] = partition.into();
+    }
+    out.extend_from_slice(body.to_string().as_bytes());
+}
+
 /// Makes blocks of records.
 struct Maker<'a> {
     sender: &'a mpsc::Sender<Block>,
     table: Arc<Table>,
+    selection: Option<Selection>,
     block: Block,
     ordinal: u64,
 }
@@ -315,8 +361,19 @@ struct Maker<'a> {
 impl Maker<'_> {
     /// Whether more is wanted.
     fn add(&mut self, line: u64, raw: Span, record: Result<Record, Problem>) -> bool {
+        let sent = match self.selection.as_ref().map(|it| it.take(self.ordinal)) {
+            Some(Take::Skip) => {
+                self.ordinal += 1;
+                return true;
+            }
+            Some(Take::Send(sent)) => sent,
+            None => Sent::No,
+        };
+        let mut body = Span::default();
         let address = match &record {
             Ok(Record { id, partition }) => {
+                body =
+                    self.block.write(|out| write_body(out, &self.table, *id, partition.as_deref()));
                 let key = partition::key(&self.table, *id, partition.as_deref());
                 let mut address = String::new();
                 wire::reference::write_key(&mut address, &self.table, &key);
@@ -332,13 +389,14 @@ impl Maker<'_> {
             ordinal: self.ordinal,
             line,
             operation: Operation::Delete,
-            body: Span::default(),
+            body,
             address,
             raw,
+            sent,
             id,
-            id_is_ours: false,
             mark: id.map(|id| id.as_u64_pair().0 ^ id.as_u64_pair().1),
             problem,
+            ..Entry::default()
         });
         self.ordinal += 1;
         !self.block.is_full() || self.hand_on()

@@ -39,10 +39,16 @@ enum Output {
 }
 
 impl Rejects {
-    /// Begins the file. `headers` are those of a CSV input.
-    pub fn create(path: &Path, format: Format, headers: &[String]) -> Result<Self, Error> {
+    /// Begins the file, or goes on with the one of the run's earlier part. `headers` are those of a CSV
+    /// input.
+    pub fn create(
+        path: &Path,
+        format: Format,
+        headers: &[String],
+        goes_on: bool,
+    ) -> Result<Self, Error> {
         let failed = |source| Error { path: path.to_owned(), source };
-        let file = File::create(path).map_err(failed)?;
+        let (file, is_new) = open(path, goes_on).map_err(failed)?;
         let kept: Vec<bool> =
             headers.iter().map(|name| !REPORT_COLUMNS.contains(&name.as_str())).collect();
         let out = match format {
@@ -51,7 +57,9 @@ impl Rejects {
                 let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
                 let names = headers.iter().zip(&kept).filter(|(_, kept)| **kept);
                 let names = names.map(|(name, _)| name.as_str()).chain(REPORT_COLUMNS);
-                writer.write_record(names).map_err(|err| failed(err.into()))?;
+                if is_new {
+                    writer.write_record(names).map_err(|err| failed(err.into()))?;
+                }
                 Output::Csv(Box::new(writer))
             }
         };
@@ -83,12 +91,13 @@ impl Rejects {
                     line.as_bytes(),
                     column.as_bytes(),
                 ];
-                writer.write_record(data.into_iter().chain(reasons)).map_err(Into::into)
+                let written = writer.write_record(data.into_iter().chain(reasons));
+                written.map_err(Into::into).and_then(|()| writer.flush())
             }
             Output::Ndjson(writer) => {
                 let mut text = Vec::new();
                 with_reasons(&mut text, row.raw(), problem, &code, row.entry().line);
-                writer.write_all(&text)
+                writer.write_all(&text).and_then(|()| writer.flush())
             }
         };
         written.map_err(|source| Error { path: self.path.clone(), source })
@@ -102,6 +111,16 @@ impl Rejects {
         };
         flushed.map_err(|source| Error { path: self.path, source })
     }
+}
+
+/// A new file, or one to add to where a run goes on.
+fn open(path: &Path, goes_on: bool) -> std::io::Result<(File, bool)> {
+    if !goes_on {
+        return File::create(path).map(|file| (file, true));
+    }
+    let file = File::options().create(true).append(true).open(path)?;
+    let is_new = file.metadata()?.len() == 0;
+    Ok((file, is_new))
 }
 
 /// The row's object with the reasons as further members; of an unreadable row its text. Values stay
@@ -137,6 +156,7 @@ struct ErrorRecord<'a> {
     column: Option<&'a str>,
     request_id: Option<&'a str>,
     attempts: u32,
+    partial: bool,
     row: Box<RawValue>,
 }
 
@@ -156,8 +176,10 @@ impl Errors {
         table: &str,
         format: Format,
         headers: &[String],
+        goes_on: bool,
     ) -> Result<Self, Error> {
-        let file = File::create(path).map_err(|source| Error { path: path.to_owned(), source })?;
+        let (file, _) =
+            open(path, goes_on).map_err(|source| Error { path: path.to_owned(), source })?;
         Ok(Self {
             path: path.to_owned(),
             out: BufWriter::new(file),
@@ -168,7 +190,13 @@ impl Errors {
     }
 
     /// Adds a row.
-    pub fn add(&mut self, row: &Row, problem: &Problem, attempts: u32) -> Result<(), Error> {
+    pub fn add(
+        &mut self,
+        row: &Row,
+        problem: &Problem,
+        attempts: u32,
+        is_partial: bool,
+    ) -> Result<(), Error> {
         let entry = row.entry();
         let key = (!row.address().is_empty()).then(|| row.address());
         let input = match self.format {
@@ -194,6 +222,7 @@ impl Errors {
             column: problem.column.as_deref(),
             request_id: problem.request_id.as_deref(),
             attempts,
+            partial: is_partial,
             row: input,
         };
         let record = raw_json(&record);
@@ -211,6 +240,8 @@ pub fn exit_code(summary: &Summary) -> u8 {
         Some(Halt::Interrupted) => 5,
         Some(Halt::Refused(problem)) if problem.class == Class::Access => 3,
         Some(Halt::Refused(_) | Halt::Unreachable(_)) => 1,
+        Some(Halt::TooManyErrors) => 4,
+        Some(Halt::Journal(_)) => 7,
         None if summary.counts.of(Outcome::Failed) > 0 => 1,
         None => 0,
     }

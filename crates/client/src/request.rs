@@ -4,8 +4,11 @@
 //! Invariant: bodies are copied, never parsed again.
 
 use crate::rows::{Operation, Row};
+use crate::service::Described;
 use crate::transport::{Method, Request};
 use bytes::Bytes;
+use uuid::Uuid;
+use wire::batch::{self, Part};
 
 /// Where the rows of a run go.
 #[derive(Clone, Debug)]
@@ -18,6 +21,21 @@ pub struct Route {
     pub is_atomic: bool,
     /// A record to delete that does not exist is no failure.
     pub if_exists: bool,
+    /// Headers that every request for a row has: whose call it is, what is bypassed.
+    pub headers: Vec<(&'static str, String)>,
+    /// The query option that every request for a row has, without `?`.
+    pub query: Option<String>,
+    /// The table, where records are to be read back.
+    pub described: Option<Described>,
+}
+
+impl Route {
+    fn with_query(&self, path: String) -> String {
+        match &self.query {
+            Some(query) => format!("{path}?{query}"),
+            None => path,
+        }
+    }
 }
 
 /// Whatever the service wants to say about a failure, it should say.
@@ -37,33 +55,93 @@ pub fn bulk(route: &Route, operation: Operation, rows: &[Row]) -> Request {
     }
     body.extend_from_slice(b"]}");
     let path = format!("{}/Microsoft.Dynamics.CRM.{}", route.set, operation.bulk());
-    Request::post(path, body).with_header(ANNOTATIONS.0, ANNOTATIONS.1)
+    let request = Request::post(route.with_query(path), body);
+    with_headers(request.with_header(ANNOTATIONS.0, ANNOTATIONS.1), route)
+}
+
+fn with_headers(mut request: Request, route: &Route) -> Request {
+    request.headers.extend(route.headers.iter().cloned());
+    request
 }
 
 /// A request for one row, without a bulk message.
 pub fn single(route: &Route, row: &Row) -> Request {
-    let entry = row.entry();
-    let address = || format!("{}({})", route.set, row.address());
-    let request = match entry.operation {
-        Operation::Create => Request::post(&*route.set, Bytes::copy_from_slice(row.body())),
-        Operation::Update | Operation::Upsert => Request {
-            method: Method::Patch,
-            path: address(),
-            headers: Vec::new(),
-            body: Bytes::copy_from_slice(row.body()),
-        },
+    let address = || route.with_query(format!("{}({})", route.set, row.address()));
+    let body = || Bytes::copy_from_slice(row.body());
+    let request = match row.operation() {
+        Operation::Create => Request::post(route.with_query(route.set.to_string()), body()),
+        Operation::Update | Operation::Upsert => {
+            Request { method: Method::Patch, body: body(), ..Request::get(address()) }
+        }
         Operation::Delete => Request { method: Method::Delete, ..Request::get(address()) },
     };
-    let request = match entry.operation {
+    let request = match row.operation() {
         Operation::Update => request.with_header("If-Match", "*"),
         Operation::Create | Operation::Upsert | Operation::Delete => request,
     };
-    request.with_header(ANNOTATIONS.0, ANNOTATIONS.1)
+    with_headers(request.with_header(ANNOTATIONS.0, ANNOTATIONS.1), route)
+}
+
+/// One `$batch` with a request for each row; each succeeds or fails on its own. None when a row's text
+/// would be taken for the boundary.
+pub fn in_batch(route: &Route, rows: &[Row], boundary: &str) -> Option<Request> {
+    let requests: Vec<Request> = rows.iter().map(|row| single(route, row)).collect();
+    // From the root of the host: a path below the service's root is not understood everywhere.
+    let targets: Vec<String> =
+        requests.iter().map(|request| format!("/api/data/v9.2/{}", request.path)).collect();
+    let parts: Vec<Part<batch::Operation<'_>>> = requests
+        .iter()
+        .zip(&targets)
+        .map(|(request, target)| {
+            let mut headers: Vec<(&str, &str)> =
+                request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            if !request.body.is_empty() {
+                headers.push(("Content-Type", "application/json"));
+            }
+            Part::One(batch::Operation {
+                content_id: None,
+                method: request.method.as_str(),
+                target,
+                headers,
+                body: &request.body,
+            })
+        })
+        .collect();
+    let body = batch::encode(&parts, boundary).ok()?;
+    let request = Request::post("$batch", body)
+        .with_header("Content-Type", batch::content_type(boundary))
+        .with_header("Prefer", "odata.continue-on-error");
+    Some(with_headers(request, route))
 }
 
 /// Asks whether a row's record exists.
 pub fn exists(route: &Route, row: &Row) -> Request {
     Request::get(format!("{}({})?$select={}", route.set, row.address(), route.primary_key))
+}
+
+/// Reads the columns that a row's body gives.
+pub fn read_back(route: &Route, row: &Row, columns: &[&str]) -> Request {
+    let columns = if columns.is_empty() { vec![&*route.primary_key] } else { columns.to_vec() };
+    let path = format!("{}({})?$select={}", route.set, row.address(), columns.join(","));
+    Request::get(path).with_header(
+        "Prefer",
+        format!("odata.include-annotations=\"{}\"", wire::record::LOOKUP_TABLE),
+    )
+}
+
+/// Asks which of these records exist.
+pub fn which(route: &Route, ids: &[Uuid]) -> Request {
+    let key = &route.primary_key;
+    let ids: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
+    let filter = format!(
+        "Microsoft.Dynamics.CRM.In(PropertyName='{key}',PropertyValues=[{}])",
+        ids.join(",")
+    );
+    Request::get(format!(
+        "{}?$select={key}&$filter={}",
+        route.set,
+        crate::service::escaped(&filter)
+    ))
 }
 
 #[cfg(test)]
@@ -83,6 +161,9 @@ mod tests {
             primary_key: "contactid".into(),
             is_atomic: true,
             if_exists: false,
+            headers: Vec::new(),
+            query: None,
+            described: None,
         };
         let row = |operation| test_row(0, operation, None, "{\"a\":1}");
         let id = "00000000-0000-0000-0000-000000000001";
@@ -102,5 +183,39 @@ mod tests {
             &format!("Get contacts({id})?$select=contactid"),
             "",
         );
+    }
+
+    #[test]
+    fn headers_and_tag_go_on_every_request_for_a_row_and_into_every_part_of_a_batch() {
+        let route = Route {
+            set: "contacts".into(),
+            primary_key: "contactid".into(),
+            is_atomic: true,
+            if_exists: false,
+            headers: vec![("MSCRM.BypassBusinessLogicExecution", "CustomSync".to_owned())],
+            query: Some("tag=load".to_owned()),
+            described: None,
+        };
+        let rows: Vec<Row> = Operation::ALL
+            .into_iter()
+            .map(|operation| test_row(0, operation, None, "{\"a\":1}"))
+            .collect();
+        let bypasses = |request: &Request| {
+            assert!(request.path.ends_with("?tag=load"), "{}", request.path);
+            assert!(request.headers.contains(&route.headers[0]), "{}", request.path);
+        };
+        for row in &rows {
+            bypasses(&single(&route, row));
+            bypasses(&bulk(&route, row.operation(), std::slice::from_ref(row)));
+        }
+        let request = in_batch(&route, &rows, "b").expect("it can be written");
+        let read = batch::read("multipart/mixed; boundary=b", &request.body).expect("it reads");
+        assert_eq!(read.len(), 4);
+        for part in read.iter().flat_map(Part::items) {
+            assert!(part.target.ends_with("?tag=load") && part.target.starts_with("/api/data/"));
+            assert!(part.headers.iter().any(|(name, _)| name.starts_with("MSCRM.Bypass")));
+        }
+        let prefer = ("Prefer", "odata.continue-on-error".to_owned());
+        assert!(request.headers.contains(&prefer) && request.headers.contains(&route.headers[0]));
     }
 }

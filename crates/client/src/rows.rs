@@ -4,6 +4,7 @@
 //! Not here: reading input (`source`), deciding anything.
 //! Invariant: a [`Block`] never changes after it left the reader; every row of it has exactly one ordinal.
 
+use crate::journal::Outcome;
 use crate::problem::Problem;
 use model::MessageName;
 use std::sync::Arc;
@@ -47,11 +48,30 @@ impl Operation {
     }
 }
 
+/// Whether an earlier part of the run has sent a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sent {
+    /// There is no earlier part.
+    #[default]
+    No,
+    /// The journal does not say so; but it may have lost its last lines.
+    Perhaps,
+    /// It has, and how it ended was not seen.
+    Yes,
+}
+
 /// A part of a block's bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
     start: u32,
     end: u32,
+}
+
+impl Span {
+    /// Whether nothing is there.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
 }
 
 /// One row of a block.
@@ -77,6 +97,35 @@ pub struct Entry {
     pub mark: Option<u64>,
     /// Why it is not sent at all.
     pub problem: Option<Box<Problem>>,
+    /// How it ends without being sent, when nothing is wrong with it.
+    pub settled: Option<Outcome>,
+    /// The record of an update that follows once the row's own write went well; empty for none.
+    pub follow_up: Span,
+    /// Whether an earlier part of the run has sent it.
+    pub sent: Sent,
+    /// How many entries its ordinal has: more than one where a row matches several records.
+    pub parts: u16,
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self {
+            ordinal: 0,
+            line: 0,
+            operation: Operation::Create,
+            body: Span::default(),
+            address: Span::default(),
+            raw: Span::default(),
+            id: None,
+            id_is_ours: false,
+            mark: None,
+            problem: None,
+            settled: None,
+            follow_up: Span::default(),
+            sent: Sent::No,
+            parts: 1,
+        }
+    }
 }
 
 /// Rows that were read together; their texts lie in one arena.
@@ -123,7 +172,8 @@ impl Block {
 
     /// Handles to its rows, in input order.
     pub fn rows(self: &Arc<Self>) -> impl Iterator<Item = Row> + '_ {
-        (0..place(self.entries.len())).map(|at| Row { block: Arc::clone(self), at })
+        let places = 0..place(self.entries.len());
+        places.map(|at| Row { block: Arc::clone(self), at, is_follow_up: false })
     }
 
     fn text(&self, span: Span) -> &[u8] {
@@ -136,6 +186,7 @@ impl Block {
 pub struct Row {
     block: Arc<Block>,
     at: u32,
+    is_follow_up: bool,
 }
 
 impl Row {
@@ -144,9 +195,26 @@ impl Row {
         &self.block.entries[self.at as usize]
     }
 
+    /// What is sent for it now.
+    pub fn operation(&self) -> Operation {
+        if self.is_follow_up { Operation::Update } else { self.entry().operation }
+    }
+
     /// Its record as a member of `Targets`.
     pub fn body(&self) -> &[u8] {
-        self.block.text(self.entry().body)
+        let entry = self.entry();
+        self.block.text(if self.is_follow_up { entry.follow_up } else { entry.body })
+    }
+
+    /// The update that follows this write, if one does.
+    pub fn follow_up(&self) -> Option<Self> {
+        let follows = !self.is_follow_up && !self.entry().follow_up.is_empty();
+        follows.then(|| Self { is_follow_up: true, ..self.clone() })
+    }
+
+    /// Whether this is the second write of its row.
+    pub fn is_follow_up(&self) -> bool {
+        self.is_follow_up
     }
 
     /// Its key as written between the brackets of a record's address.
@@ -178,11 +246,10 @@ pub(crate) fn test_row(ordinal: u64, operation: Operation, mark: Option<u64>, bo
         operation,
         body,
         address,
-        raw: Span::default(),
         id: Some(id),
         id_is_ours: true,
         mark,
-        problem: None,
+        ..Entry::default()
     });
-    Row { block: Arc::new(block), at: 0 }
+    Row { block: Arc::new(block), at: 0, is_follow_up: false }
 }

@@ -4,24 +4,29 @@
 //! In: blocks of encoded rows, a way to the service, a stop signal. Out: events and a [`Summary`].
 //! Not here: what an answer means (`verdict`), the waiting rules (`retry`), how much at once
 //! (`controller`), what travels together (`planner`). This is the rim: it reads the clock and awaits.
-//! Invariant: every row that was taken up ends exactly once; memory does not grow with the input.
+//! Invariant: every row that was taken up ends exactly once; memory does not grow with the input; with
+//! a journal, nothing leaves before the journal says so.
 
+mod batch;
 mod landing;
+mod settle;
 
 use crate::controller::{Controller, Setting};
 use crate::ids::Dice;
+use crate::journal::log::Log;
 use crate::journal::{Counts, Outcome};
 use crate::planner::{Bounds, Chunk, Planner};
 use crate::problem::{Class, Problem};
 use crate::request::{self, Route};
 use crate::retry::History;
-use crate::rows::{Block, Operation, Row};
+use crate::rows::{Block, Operation, Row, Sent};
 use crate::transport::{self, Response, Transport};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use model::ErrorCode;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -33,6 +38,8 @@ pub const BLOCKS_MAX: usize = 8;
 
 /// Rows wait at most so long for others to travel with.
 const LINGER: Duration = Duration::from_secs(1);
+/// Ids in one question which of them are there: an address stays below 12 kB.
+const WHICH_ROWS_MAX: usize = 250;
 /// After a stop, requests in flight get so long.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -55,6 +62,65 @@ pub struct Settings {
     pub initial_retry_delay: Duration,
     /// For jitter.
     pub random: u64,
+    /// Which bulk messages the table has, by [`Operation`]; the others travel in `$batch`.
+    pub has_bulk: [bool; Operation::ALL.len()],
+    /// After so many bad rows in one message its other rows travel in `$batch`.
+    pub bisect_limit: u32,
+    /// Rows of a refused message all fail, for measuring.
+    pub no_fallback: bool,
+    /// A refusal that would hit every row does not stop the run.
+    pub keep_going: bool,
+    /// When so many rows have failed nothing new is sent.
+    pub errors_max: Option<ErrorsMax>,
+    /// Throttling that goes on for longer stops the run.
+    pub throttle_max: Option<Duration>,
+    /// Nothing is sent; rows end as they would if all went well.
+    pub what_if: bool,
+}
+
+/// How many bad rows in one message are told apart before its other rows travel in `$batch`.
+pub const BISECT_LIMIT: u32 = 8;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            width: Setting::Auto,
+            width_hint: None,
+            size: Setting::Auto,
+            size_max: crate::controller::SIZE_MAX,
+            bytes_max: BODY_BYTES_MAX,
+            retries: 0,
+            initial_retry_delay: Duration::from_secs(5),
+            random: 0,
+            has_bulk: [true, true, true, false],
+            bisect_limit: BISECT_LIMIT,
+            no_fallback: false,
+            keep_going: false,
+            errors_max: None,
+            throttle_max: None,
+            what_if: false,
+        }
+    }
+}
+
+/// How many rows may fail.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ErrorsMax {
+    /// So many.
+    Rows(u64),
+    /// So many of a hundred that have ended; looked at from the hundredth on.
+    Percent(f64),
+}
+
+impl ErrorsMax {
+    #[expect(clippy::cast_precision_loss, reason = "a share of rows")]
+    fn is_passed(self, counts: &Counts) -> bool {
+        let (failed, closed) = (counts.of(Outcome::Failed), counts.closed());
+        match self {
+            Self::Rows(rows) => failed >= rows,
+            Self::Percent(share) => closed >= 100 && failed as f64 * 100.0 > share * closed as f64,
+        }
+    }
 }
 
 /// What a run says while it goes on.
@@ -70,6 +136,8 @@ pub enum Event<'a> {
         problem: Option<&'a Problem>,
         /// How often it was sent.
         attempts: u32,
+        /// It failed, but its record was written: only what follows the write failed.
+        is_partial: bool,
     },
     /// Something moved.
     Status(Status),
@@ -99,6 +167,10 @@ pub enum Halt {
     Refused(Problem),
     /// The service could not be reached for too long.
     Unreachable(Problem),
+    /// More rows failed than may.
+    TooManyErrors,
+    /// The journal cannot be written.
+    Journal(String),
 }
 
 /// How a run ended.
@@ -117,16 +189,18 @@ pub struct Summary {
 /// Sends every row of `blocks` and tells `observe` what became of each.
 ///
 /// Errors: none; what goes wrong is an outcome of rows or the summary's halt.
-/// Once `stop` turns true nothing new is sent and what is in flight may finish.
+/// Once `stop` turns true nothing new is sent and what is in flight may finish. With a `log` every row
+/// stands there before it is sent, and its outcome once it is known.
 pub async fn run(
     transport: &dyn Transport,
     route: &Route,
     settings: Settings,
     mut blocks: mpsc::Receiver<Block>,
     mut stop: Option<watch::Receiver<bool>>,
+    log: Option<&mut Log>,
     observe: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Summary {
-    let mut sender = Sender::new(transport, route, settings, observe);
+    let mut sender = Sender::new(transport, route, settings, log, observe);
     let mut flights = FuturesUnordered::new();
     let mut input_open = true;
     loop {
@@ -148,6 +222,7 @@ pub async fn run(
             biased;
             Some((serial, answer)) = flights.next(), if !flights.is_empty() => {
                 sender.land(serial, &answer);
+                sender.keep_journal();
                 sender.tell_status(flights.len());
             }
             () = stopped(&mut stop), if sender.halt.is_none() => {
@@ -181,17 +256,29 @@ struct Piece {
     operation: Operation,
     rows: Vec<Row>,
     history: History,
-    /// An answer was lost: an earlier attempt may have been carried out.
+    /// An answer was lost: an earlier attempt with these rows may have been carried out.
     is_lost: bool,
     attempts: u32,
+    /// How many rows of the message that this is a part of turned out bad.
+    bad: Arc<AtomicU32>,
+}
+
+/// How rows travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// In a bulk message.
+    Bulk,
+    /// As requests of their own in a `$batch`.
+    Batch,
+    /// One row, one request.
+    Single,
 }
 
 /// A request in flight.
 struct Flight {
     piece: Piece,
     asks: Asks,
-    /// The rows travel in a bulk message.
-    is_bulk: bool,
+    way: Way,
     sent: Instant,
 }
 
@@ -201,6 +288,10 @@ enum Asks {
     Write,
     /// Whether the rows of a refused message exist after all.
     Exists(Box<Refused>),
+    /// Whether the record that is in a row's way is its own.
+    Compare(Box<Refused>),
+    /// Which of its rows an earlier run has created.
+    Which,
 }
 
 /// A refusal that is kept until it is settled whether the rows exist.
@@ -225,6 +316,7 @@ struct Sender<'a> {
     transport: &'a dyn Transport,
     route: &'a Route,
     settings: Settings,
+    log: Option<&'a mut Log>,
     observe: &'a mut (dyn FnMut(Event<'_>) + Send),
     control: Controller,
     planner: Planner,
@@ -239,8 +331,8 @@ struct Sender<'a> {
     later: BTreeMap<(Instant, u64), Later>,
     /// Extra attempts used, by ordinal; only rows that failed and are tried again.
     extra: HashMap<u64, u32>,
-    /// Bulk messages are to be had and wanted.
-    has_bulk: bool,
+    /// Since when every answer was a throttle.
+    throttled_since: Option<Instant>,
     /// The code with which the last batch was refused for a reason that hits every row alike.
     alike: Option<Option<ErrorCode>>,
     open_since: Option<Instant>,
@@ -256,6 +348,7 @@ impl<'a> Sender<'a> {
         transport: &'a dyn Transport,
         route: &'a Route,
         settings: Settings,
+        log: Option<&'a mut Log>,
         observe: &'a mut (dyn FnMut(Event<'_>) + Send),
     ) -> Self {
         let control =
@@ -264,8 +357,9 @@ impl<'a> Sender<'a> {
             transport,
             route,
             settings,
+            log,
             observe,
-            has_bulk: control.size() > 1 || settings.size == Setting::Auto,
+            throttled_since: None,
             control,
             planner: Planner::default(),
             counts: Counts::default(),
@@ -286,8 +380,17 @@ impl<'a> Sender<'a> {
     }
 
     fn bounds(&self) -> Bounds {
-        let rows_max = if self.has_bulk { self.control.size() } else { 1 };
-        Bounds { rows_max, bytes_max: self.settings.bytes_max }
+        Bounds { rows_max: self.control.size(), bytes_max: self.settings.bytes_max }
+    }
+
+    /// How rows of an operation travel.
+    fn way(&self, operation: Operation, rows: usize) -> Way {
+        let is_alone = self.settings.size == Setting::Fixed(1);
+        match self.settings.has_bulk[operation as usize] && !is_alone {
+            true => Way::Bulk,
+            false if rows > 1 => Way::Batch,
+            false => Way::Single,
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -318,7 +421,25 @@ impl<'a> Sender<'a> {
                     let problem = (**problem).clone();
                     self.end(&row, Outcome::Failed, Some(&problem), 0);
                 }
-                None => self.planner.push(row, self.bounds()),
+                None => match row.entry().settled {
+                    Some(outcome) => self.end(&row, outcome, None, 0),
+                    None if self.settings.what_if => {
+                        self.end(&row, landing::well(row.operation()), None, 0);
+                    }
+                    None => self.planner.push(row, self.bounds()),
+                },
+            }
+        }
+        self.keep_journal();
+    }
+
+    /// Writes to the journal what has ended.
+    fn keep_journal(&mut self) -> bool {
+        match self.log.as_mut().map_or(Ok(()), |log| log.write()) {
+            Ok(()) => true,
+            Err(err) => {
+                self.stop_early(Halt::Journal(err.to_string()));
+                false
             }
         }
     }
@@ -331,10 +452,43 @@ impl<'a> Sender<'a> {
             if !self.prepare(now, input_open && self.has_room()) {
                 break;
             }
-            let Some(flight) = self.ready.pop_front() else { break };
+            let Some(mut flight) = self.ready.pop_front() else { break };
+            self.gather(&mut flight);
+            if let Some(log) = &mut self.log {
+                flight.piece.rows.iter().for_each(|row| log.sent(row.entry().ordinal));
+            }
+            if !self.keep_journal() {
+                self.ready.push_front(flight);
+                break;
+            }
             flights.push(self.send(flight, now));
             self.in_flight_most = self.in_flight_most.max(flights.len());
         }
+    }
+
+    /// When many rows of a message turned out bad, what is left of it travels in one `$batch`.
+    fn gather(&mut self, flight: &mut Flight) {
+        let is_bulk = flight.way == Way::Bulk && matches!(flight.asks, Asks::Write);
+        let bad = &flight.piece.bad;
+        if !is_bulk || bad.load(Ordering::Relaxed) < self.settings.bisect_limit {
+            return;
+        }
+        let bad = Arc::clone(bad);
+        let mut rest = VecDeque::with_capacity(self.ready.len());
+        for mut other in self.ready.drain(..) {
+            let is_of_same = Arc::ptr_eq(&other.piece.bad, &bad)
+                && other.way == Way::Bulk
+                && matches!(other.asks, Asks::Write)
+                && flight.piece.rows.len() + other.piece.rows.len() <= crate::controller::SIZE_MAX;
+            if is_of_same {
+                flight.piece.rows.append(&mut other.piece.rows);
+                flight.piece.is_lost |= other.piece.is_lost;
+            } else {
+                rest.push_back(other);
+            }
+        }
+        self.ready = rest;
+        flight.way = if flight.piece.rows.len() > 1 { Way::Batch } else { Way::Single };
     }
 
     /// Sees to it that something is ready, if anything can be.
@@ -353,42 +507,63 @@ impl<'a> Sender<'a> {
         }
         match self.planner.take_chunk() {
             Some(Chunk { operation, rows }) => {
-                let history = History::default();
-                self.queue(Piece { operation, rows, history, is_lost: false, attempts: 0 });
+                // What an earlier run may have created is asked about first.
+                let (unsure, sure): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| {
+                    let entry = row.entry();
+                    entry.sent == Sent::Yes
+                        && entry.id_is_ours
+                        && row.operation() == Operation::Create
+                });
+                for rows in unsure.chunks(WHICH_ROWS_MAX) {
+                    let piece = Piece::of(operation, rows.to_vec());
+                    let way = self.way(operation, rows.len());
+                    self.ready.push_back(Flight { asks: Asks::Which, ..Flight::write(piece, way) });
+                }
+                if !sure.is_empty() {
+                    self.queue(Piece::of(operation, sure));
+                }
                 true
             }
             None => false,
         }
     }
 
-    /// Puts a piece behind those that are ready, row by row where there are no bulk messages.
+    /// Puts a piece behind those that are ready.
     fn queue(&mut self, piece: Piece) {
-        let is_bulk = self.has_bulk && piece.operation != Operation::Delete;
-        if is_bulk || piece.rows.len() == 1 {
-            self.ready.push_back(Flight::write(piece, is_bulk));
-            return;
-        }
-        let Piece { operation, rows, history, is_lost, attempts } = piece;
-        for row in rows {
-            let piece = Piece { operation, rows: vec![row], history, is_lost, attempts };
-            self.ready.push_back(Flight::write(piece, false));
-        }
+        let way = self.way(piece.operation, piece.rows.len());
+        self.ready.push_back(Flight::write(piece, way));
     }
 
     fn send(&mut self, mut flight: Flight, now: Instant) -> BoxFuture<'a, (u64, Answer)> {
         let piece = &mut flight.piece;
         let first = piece.rows.first().expect("a piece has at least one row");
-        let request = match (&flight.asks, flight.is_bulk) {
+        self.requests += 1;
+        self.serial += 1;
+        let request = match (&flight.asks, flight.way) {
             (Asks::Exists(_), _) => request::exists(self.route, first),
-            (Asks::Write, true) => request::bulk(self.route, piece.operation, &piece.rows),
-            (Asks::Write, false) => request::single(self.route, first),
+            (Asks::Compare(_), _) => settle::read_back(self.route, first),
+            (Asks::Which, _) => {
+                let ids: Vec<_> = piece.rows.iter().filter_map(|row| row.entry().id).collect();
+                request::which(self.route, &ids)
+            }
+            (Asks::Write, Way::Bulk) => request::bulk(self.route, piece.operation, &piece.rows),
+            (Asks::Write, Way::Single) => request::single(self.route, first),
+            (Asks::Write, Way::Batch) => {
+                let boundary = format!("batch_{:016x}_{}", self.settings.random, self.serial);
+                match request::in_batch(self.route, &piece.rows, &boundary) {
+                    Some(request) => request,
+                    // Text of a row looks like the boundary: its message as a whole is sent instead.
+                    None => {
+                        flight.way = Way::Bulk;
+                        request::bulk(self.route, piece.operation, &piece.rows)
+                    }
+                }
+            }
         };
         if matches!(flight.asks, Asks::Write) {
             piece.attempts += 1;
         }
         flight.sent = now;
-        self.requests += 1;
-        self.serial += 1;
         let (serial, transport) = (self.serial, self.transport);
         self.flying.insert(serial, flight);
         Box::pin(async move { (serial, transport.send(request).await) })
@@ -408,9 +583,8 @@ impl<'a> Sender<'a> {
             }
             let Later { row, is_lost, attempts, .. } = entry.remove();
             // Not through the planner: the row still holds its record's mark.
-            let operation = row.entry().operation;
-            let history = History::default();
-            self.queue(Piece { operation, rows: vec![row], history, is_lost, attempts });
+            let piece = Piece::of(row.operation(), vec![row]);
+            self.queue(Piece { is_lost, attempts, ..piece });
         }
     }
 
@@ -430,11 +604,55 @@ impl<'a> Sender<'a> {
         [delayed, paused, linger].into_iter().flatten().filter(|at| *at > now).min()
     }
 
+    /// Ends a row, or goes on to what follows its write.
     fn end(&mut self, row: &Row, outcome: Outcome, problem: Option<&Problem>, attempts: u32) {
+        if problem.is_none()
+            && outcome != Outcome::NotAttempted
+            && !self.settings.what_if
+            && let Some(next) = row.follow_up()
+        {
+            match &self.halt {
+                None => return self.planner.push_follow_up(next, self.bounds()),
+                Some(_) => {
+                    let problem = Problem::new(
+                        Class::Ambiguous,
+                        "the record was written, and the run stopped before what follows",
+                    );
+                    return self.close_row(&next, Outcome::Failed, Some(&problem), attempts, false);
+                }
+            }
+        }
+        let outcome = match (row.is_follow_up(), outcome) {
+            // The row ends as its own write did.
+            (true, Outcome::Updated) => landing::well(row.entry().operation),
+            _ => outcome,
+        };
+        self.close_row(row, outcome, problem, attempts, true);
+    }
+
+    fn close_row(
+        &mut self,
+        row: &Row,
+        outcome: Outcome,
+        problem: Option<&Problem>,
+        attempts: u32,
+        is_final: bool,
+    ) {
+        let entry = row.entry();
         self.counts.close(outcome);
-        self.extra.remove(&row.entry().ordinal);
-        (self.observe)(Event::Ended { row, outcome, problem, attempts });
+        self.extra.remove(&entry.ordinal);
+        if is_final
+            && outcome != Outcome::NotAttempted
+            && let Some(log) = &mut self.log
+        {
+            log.ended(entry.ordinal, outcome, entry.parts);
+        }
+        let is_partial = row.is_follow_up() && outcome == Outcome::Failed;
+        (self.observe)(Event::Ended { row, outcome, problem, attempts, is_partial });
         self.planner.ended(row, self.bounds());
+        if self.settings.errors_max.is_some_and(|most| most.is_passed(&self.counts)) {
+            self.stop_early(Halt::TooManyErrors);
+        }
     }
 
     fn tell_status(&mut self, in_flight: usize) {
@@ -464,7 +682,7 @@ impl<'a> Sender<'a> {
             self.take_in(block);
         }
         for row in self.planner.drain() {
-            self.end(&row, Outcome::NotAttempted, None, 0);
+            self.leave(&Piece::of(row.operation(), vec![row]));
         }
         let delayed = std::mem::take(&mut self.delayed).into_values();
         let flights: Vec<_> = self.ready.drain(..).chain(delayed).collect();
@@ -479,12 +697,13 @@ impl<'a> Sender<'a> {
     /// Ends the rows of a piece that is not sent any more.
     fn leave(&mut self, piece: &Piece) {
         for row in &piece.rows {
-            if piece.is_lost {
+            if piece.is_lost || row.is_follow_up() || row.entry().sent == Sent::Yes {
                 let problem = Problem::new(
                     Class::Ambiguous,
                     "the answer was lost and the run stopped before it could be settled",
                 );
-                self.end(row, Outcome::Failed, Some(&problem), piece.attempts);
+                // The journal keeps it open: the next part of the run settles it.
+                self.close_row(row, Outcome::Failed, Some(&problem), piece.attempts, false);
             } else {
                 self.end(row, Outcome::NotAttempted, None, piece.attempts);
             }
@@ -496,6 +715,7 @@ impl<'a> Sender<'a> {
         for flight in std::mem::take(&mut self.flying).into_values() {
             self.leave(&Piece { is_lost: true, ..flight.piece });
         }
+        self.keep_journal();
         debug_assert_eq!(self.counts.open(), 0, "every row has ended");
         self.tell_status(0);
         Summary {
@@ -508,7 +728,21 @@ impl<'a> Sender<'a> {
 }
 
 impl Flight {
-    fn write(piece: Piece, is_bulk: bool) -> Self {
-        Self { piece, asks: Asks::Write, is_bulk, sent: Instant::now() }
+    fn write(piece: Piece, way: Way) -> Self {
+        Self { piece, asks: Asks::Write, way, sent: Instant::now() }
+    }
+}
+
+impl Piece {
+    /// Before its first attempt.
+    fn of(operation: Operation, rows: Vec<Row>) -> Self {
+        Self {
+            operation,
+            rows,
+            history: History::default(),
+            is_lost: false,
+            attempts: 0,
+            bad: Arc::default(),
+        }
     }
 }

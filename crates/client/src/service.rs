@@ -5,10 +5,11 @@
 
 use crate::infer::Proposal;
 use crate::problem::{Class, Problem};
+use crate::rows::Operation;
 use crate::transport::{self, Request, Response, Transport};
 use crate::verdict::{self, Sent, Verdict};
 use crate::{controller, definition};
-use model::{Catalog, ColumnIndex, ColumnKind, Table, TableDefinition, TableId};
+use model::{Catalog, ColumnIndex, ColumnKind, Table, TableDefinition, TableId, TableKind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -123,7 +124,7 @@ impl Service {
     ///
     /// Errors: any answer that is not a success.
     pub async fn ask(&self, request: Request, doing: &str) -> Result<Response, Error> {
-        let sent = Sent { operation: crate::rows::Operation::Upsert, rows: 1, is_bulk: false };
+        let sent = Sent { operation: Operation::Upsert, rows: 1, is_bulk: false };
         let mut attempt = 1;
         loop {
             let answer = self.transport.send(request.clone()).await;
@@ -264,6 +265,37 @@ impl Service {
             .map_err(|err| Error::Unreadable { doing, why: err.to_string() })?;
         table.id = TableId(number);
         Ok(table)
+    }
+
+    /// Which bulk messages a table has, by [`Operation`]: asked, never tried out. Elastic tables have all.
+    pub async fn bulk_messages(
+        &self,
+        table: &Table,
+    ) -> Result<[bool; Operation::ALL.len()], Error> {
+        if table.kind == TableKind::Elastic {
+            return Ok([true; Operation::ALL.len()]);
+        }
+        let has_create = self.has_message(Operation::Create, &table.logical_name).await?;
+        let has_update = self.has_message(Operation::Update, &table.logical_name).await?;
+        // Standard tables have no filter for `UpsertMultiple`: it is there where both others are.
+        Ok(Operation::ALL.map(|operation| match operation {
+            Operation::Create => has_create,
+            Operation::Update => has_update,
+            Operation::Upsert => has_create && has_update,
+            Operation::Delete => false,
+        }))
+    }
+
+    async fn has_message(&self, operation: Operation, table: &str) -> Result<bool, Error> {
+        let message = operation.bulk();
+        let doing = format!("whether table `{table}` has {message}");
+        let path = format!(
+            "sdkmessagefilters?$select=sdkmessagefilterid&$filter={}&@message='{message}'&@table='{table}'",
+            escaped("sdkmessageid/name eq @message and primaryobjecttypecode eq @table")
+        );
+        let response = self.ask(Request::get(path), &doing).await?;
+        let page: Json = read(&response, &doing)?;
+        Ok(page.get("value").and_then(Json::as_array).is_some_and(|rows| !rows.is_empty()))
     }
 
     /// Makes a table, and its alternate key if there is one.

@@ -6,12 +6,14 @@
 use crate::controller::{SIZE_MAX, SIZE_MAX_ELASTIC, Setting};
 use crate::encode::{self, Encoder, Plan};
 use crate::ids::Seed;
+use crate::journal::log::Log;
 use crate::mapping::{self, HeaderError, Mapper, Rules};
 use crate::problem::Problem;
 use crate::report::{self, Errors, Rejects};
 use crate::request::Route;
-use crate::rows::Block;
-use crate::sender::{self, BLOCKS_MAX, BODY_BYTES_MAX, Event, Settings, Summary};
+use crate::rows::{Block, Operation};
+use crate::run::Selection;
+use crate::sender::{self, BLOCKS_MAX, BODY_BYTES_MAX, ErrorsMax, Event, Settings, Summary};
 use crate::service::{self, Described, Service};
 use crate::source::{self, Format, Source};
 use model::TableKind;
@@ -39,6 +41,50 @@ pub struct Options {
     pub errors: Option<PathBuf>,
     /// What ids grow from.
     pub seed: Seed,
+    /// Which rows are sent; all where there is no run to go on with.
+    pub selection: Option<Selection>,
+    /// What is done about failures.
+    pub care: Care,
+    /// What goes on every request.
+    pub call: Call,
+    /// Nothing is written.
+    pub what_if: bool,
+}
+
+/// What is done about failures.
+#[derive(Clone, Copy, Debug)]
+pub struct Care {
+    /// After so many bad rows in one message its other rows travel in `$batch`.
+    pub bisect_limit: u32,
+    /// Rows of a refused message all fail.
+    pub no_fallback: bool,
+    /// A refusal that would hit every row does not stop the run.
+    pub keep_going: bool,
+    /// How many rows may fail.
+    pub errors_max: Option<ErrorsMax>,
+    /// How long throttling may go on.
+    pub throttle_max: Option<Duration>,
+}
+
+impl Default for Care {
+    fn default() -> Self {
+        Self {
+            bisect_limit: sender::BISECT_LIMIT,
+            no_fallback: false,
+            keep_going: false,
+            errors_max: None,
+            throttle_max: None,
+        }
+    }
+}
+
+/// What goes on every request for a row.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// Headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The tag that custom logic sees.
+    pub tag: Option<String>,
 }
 
 /// How much is sent at once, and how often.
@@ -104,18 +150,28 @@ pub struct Loaded {
 }
 
 /// Where a table's rows go.
-pub fn route(described: &Described, if_exists: bool) -> Route {
+pub fn route(described: &Described, if_exists: bool, call: &Call) -> Route {
     let table = &described.table;
     Route {
         set: table.entity_set_name.clone(),
         primary_key: table.primary_key_name().into(),
         is_atomic: table.kind == TableKind::Standard,
         if_exists,
+        headers: call.headers.clone(),
+        query: call.tag.as_ref().map(|tag| format!("tag={}", service::escaped(tag))),
+        described: Some(described.clone()),
     }
 }
 
-/// How to send to a table.
-pub fn settings(described: &Described, pace: Pace, hint: Option<usize>, seed: Seed) -> Settings {
+/// How to send to a table, of which `has_bulk` says what bulk messages it has.
+pub fn settings(
+    described: &Described,
+    pace: Pace,
+    care: Care,
+    has_bulk: [bool; Operation::ALL.len()],
+    hint: Option<usize>,
+    seed: Seed,
+) -> Settings {
     Settings {
         width: pace.width,
         width_hint: hint,
@@ -128,6 +184,13 @@ pub fn settings(described: &Described, pace: Pace, hint: Option<usize>, seed: Se
         retries: pace.retries,
         initial_retry_delay: pace.initial_retry_delay,
         random: seed.random,
+        has_bulk,
+        bisect_limit: care.bisect_limit,
+        no_fallback: care.no_fallback,
+        keep_going: care.keep_going,
+        errors_max: care.errors_max,
+        throttle_max: care.throttle_max,
+        what_if: false,
     }
 }
 
@@ -140,6 +203,7 @@ pub async fn set(
     bytes: source::Bytes,
     format: Format,
     stop: Option<watch::Receiver<bool>>,
+    log: Option<&mut Log>,
     observe: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<Loaded, Error> {
     let hint = service.width_hint().await?;
@@ -161,18 +225,27 @@ pub async fn set(
     };
     let mut reports = Reports::create(options, &table.logical_name, format, &headers)?;
     let plan = Plan { create_only: options.create_only, match_on };
-    let encoder = Encoder::new(mapper, described.catalog.clone(), plan, options.seed);
+    let encoder = Encoder::new(mapper, described.catalog.clone(), plan, options.seed)
+        .with_selection(options.selection.clone());
+    let has_bulk = match options.pace.size {
+        Setting::Fixed(1) => [false; Operation::ALL.len()],
+        _ => service.bulk_messages(&table).await?,
+    };
     let (sender, blocks) = mpsc::channel(BLOCKS_MAX);
     let reader = tokio::task::spawn_blocking(move || read(source, encoder, &sender));
-    let settings = settings(&described, options.pace, hint, options.seed);
-    let route = route(&described, false);
-    let summary = {
+    let settings = settings(&described, options.pace, options.care, has_bulk, hint, options.seed);
+    let settings = Settings { what_if: options.what_if, ..settings };
+    let route = route(&described, false, &options.call);
+    let mut summary = {
         let mut watched = |event: Event<'_>| {
             reports.take(&event);
             observe(event);
         };
-        sender::run(service.transport(), &route, settings, blocks, stop, &mut watched).await
+        sender::run(service.transport(), &route, settings, blocks, stop, log, &mut watched).await
     };
+    if let Some(selection) = &options.selection {
+        summary.counts.include(&selection.earlier());
+    }
     let interrupted = summary.halt.is_some();
     // After a stop the reader may hang on a stream that gives nothing more: do not wait for it.
     let (read, left_out) = if interrupted && !reader.is_finished() {
@@ -236,8 +309,9 @@ impl Reports {
         format: Format,
         headers: &[String],
     ) -> Result<Self, report::Error> {
-        let rejects = |path: &PathBuf| Rejects::create(path, format, headers);
-        let errors = |path: &PathBuf| Errors::create(path, table, format, headers);
+        let goes_on = options.selection.is_some();
+        let rejects = |path: &PathBuf| Rejects::create(path, format, headers, goes_on);
+        let errors = |path: &PathBuf| Errors::create(path, table, format, headers, goes_on);
         Ok(Self {
             rejects: options.rejects.as_ref().map(rejects).transpose()?,
             errors: options.errors.as_ref().map(errors).transpose()?,
@@ -246,9 +320,12 @@ impl Reports {
     }
 
     fn take(&mut self, event: &Event<'_>) {
-        let Event::Ended { row, problem: Some(problem), attempts, .. } = event else { return };
+        let Event::Ended { row, problem: Some(problem), attempts, is_partial, .. } = event else {
+            return;
+        };
         let rejects = self.rejects.as_mut().map(|file| file.add(row, problem));
-        let errors = self.errors.as_mut().map(|file| file.add(row, problem, *attempts));
+        let errors =
+            self.errors.as_mut().map(|file| file.add(row, problem, *attempts, *is_partial));
         for written in [rejects, errors].into_iter().flatten() {
             if let Err(err) = written {
                 self.failed.get_or_insert(err);

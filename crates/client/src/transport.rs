@@ -22,6 +22,18 @@ pub enum Method {
     Delete,
 }
 
+impl Method {
+    /// The verb.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Request {

@@ -3,10 +3,12 @@
 //! Which rows: those that match and were made before the run, which is those with `createdon` before
 //! its beginning, and those of the same second whose version is not above the one at the beginning. A
 //! row that was only changed since is deleted, too. The page begins behind the last id that a
-//! committed step has looked at, so a row that cannot be deleted is tried once a run.
+//! committed step has looked at, so a row that cannot be deleted is tried once a run, and ends where
+//! the part of the table ends that is being looked at: [`part`].
 //! Rows of elastic tables lie in a store of their own and take two writes of the job: [`elastic`].
 
 mod elastic;
+mod part;
 
 use crate::Error;
 use crate::row::{self, Detail, Loaded, Select, Values, compare, moment};
@@ -16,6 +18,7 @@ use model::{
     Caller, DeleteAction, ErrorCode, Fault, LookupValue, MessageName, OneToMany, Table, TableKind,
     Target, TargetKey, Timestamp, Uuid, Value, code,
 };
+use part::Parts;
 use pipeline::job::recurrence::Recurrence;
 use pipeline::job::{self, Stage};
 use pipeline::{Context, Message, Pipeline, Write};
@@ -25,6 +28,12 @@ use std::sync::Arc;
 
 /// Rows that one step deletes at most.
 pub const STEP_ROWS_MAX: u32 = 1_000;
+/// Rows that are looked at before the job's row says so, whether they match or not. A worker that is
+/// killed looks at so many again.
+const LOOK_ROWS_MAX: u32 = 20_000;
+/// How far rows are counted that would follow a thousand. The count asks for all of them, so that no engine
+/// walks through a table in the hope that one comes by soon: it looks them up.
+const FOLLOWERS_MAX: u64 = 1_000_000;
 /// Longest description of a failure, in characters.
 const DESCRIPTION_CHARACTERS_MAX: usize = 512;
 
@@ -46,6 +55,8 @@ pub(crate) struct Run {
     queries: Option<Queries>,
     /// Rows that are to be deleted one by one, after their thousand failed.
     singles: Vec<Uuid>,
+    /// Where it is in a standard table.
+    parts: Parts,
     /// Where it is in an elastic table.
     walk: Walk,
 }
@@ -73,7 +84,8 @@ enum Written {
 
 impl Run {
     pub(crate) fn new(id: Uuid) -> Self {
-        Self { id, queries: None, singles: Vec::new(), walk: Walk::default() }
+        let (parts, walk) = (Parts::default(), Walk::default());
+        Self { id, queries: None, singles: Vec::new(), parts, walk }
     }
 
     /// Makes the next step.
@@ -134,10 +146,17 @@ impl Run {
         if query.table.kind == TableKind::Elastic {
             return self.walk.step(at, detail, query).await;
         }
-        let ids = at.page(query).await?;
-        let Some(last) = ids.last().copied() else {
-            return at.next_query(detail).await;
-        };
+        let end = self.parts.end(at, detail, query).await?;
+        let ids = at.page(query, end).await?;
+        let is_whole = ids.len() < STEP_ROWS_MAX as usize;
+        // Of the last page of a part the rest of the part is looked at, too.
+        let reached = if is_whole { end.or(ids.last().copied()) } else { ids.last().copied() };
+        if ids.is_empty() {
+            return match end {
+                Some(_) => at.pass(detail, end).await,
+                None => at.next_query(detail).await,
+            };
+        }
         if at.is_followed(&query.table, &ids).await? {
             self.singles = ids.into_iter().rev().collect();
             return Ok(Stepped::On);
@@ -145,7 +164,8 @@ impl Run {
         let count = i32::try_from(ids.len()).unwrap_or(i32::MAX);
         let done = Detail { successes: detail.successes.saturating_add(count), ..detail };
         let delete = delete(&query.table, &ids);
-        if let Written::Rows(_) = at.progress(done, Some(&last.into()), vec![delete]).await? {
+        let reached = reached.map(Place::from);
+        if let Written::Rows(_) = at.progress(done, reached.as_ref(), vec![delete]).await? {
             self.singles = ids.into_iter().rev().collect();
         }
         Ok(Stepped::On)
@@ -272,8 +292,8 @@ impl At<'_> {
         Ok(Stepped::On)
     }
 
-    /// The ids of the next rows of a query.
-    async fn page(&self, query: &Bound) -> Result<Vec<Uuid>, Error> {
+    /// The ids of the next rows of a query, up to a key.
+    async fn page(&self, query: &Bound, end: Option<Uuid>) -> Result<Vec<Uuid>, Error> {
         let table = &query.table;
         let started = self.loaded.job.started.unwrap_or(self.context.now);
         let version = self.loaded.row.long("sheaf_startversion").unwrap_or(i64::MAX);
@@ -285,9 +305,15 @@ impl At<'_> {
                 compare(table, "versionnumber", Compare::LessOrEqual, Value::BigInt(version)),
             ]),
         ]);
-        let filter = Filter::And(query.filter.iter().cloned().chain([before]).collect());
         let key = self.context.catalog.table_by_id(table.id).map(|table| table.primary_key);
         let Some(key) = key else { return Ok(Vec::new()) };
+        let end = end.map(|end| Filter::Compare {
+            column: key.into(),
+            compare: Compare::LessOrEqual,
+            value: Value::Guid(end),
+        });
+        let conditions = query.filter.iter().cloned().chain(end).chain([before]);
+        let filter = Filter::And(conditions.collect());
         let query = query::BoundQuery {
             catalog: self.context.catalog.clone(),
             table: table.clone(),
@@ -314,8 +340,8 @@ impl At<'_> {
 
     /// Whether deletes of these rows reach further rows: then each row is a message of its own.
     ///
-    /// Cost: a read of one row for each relationship that would follow, up to the first that does. A row
-    /// that comes to be in between goes with its thousand.
+    /// Cost: a count by the lookup for each relationship that would follow, up to the first that does. A
+    /// row that comes to be in between goes with its thousand.
     async fn is_followed(&self, table: &Table, ids: &[Uuid]) -> Result<bool, Error> {
         let catalog = &self.context.catalog;
         let follows = |link: &&Arc<OneToMany>| {
@@ -336,18 +362,24 @@ impl At<'_> {
                     negated: false,
                 }),
                 order: vec![query::Order { column: key, descending: false }],
-                paging: query::Paging { size: 1, after: None, skip: 0, look_ahead: false },
-                count_max: None,
+                paging: query::Paging { size: 0, after: None, skip: 0, look_ahead: false },
+                count_max: Some(FOLLOWERS_MAX),
                 shape: query::Shape::default(),
             };
             let read = Message::SystemRead(query);
             if let pipeline::Reply::Page(page) = self.pipeline.run(&self.context, read).await?
-                && page.rows > 0
+                && page.count != Some(0)
             {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Nothing matches up to here: nobody looks here again, and the lease is renewed.
+    async fn pass(&self, detail: Detail, end: Option<Uuid>) -> Result<Stepped, Error> {
+        let end = end.map(Place::from);
+        self.progress(detail, end.as_ref(), Vec::new()).await.map(|_| Stepped::On)
     }
 
     /// Every row of a query has been looked at.

@@ -2,7 +2,7 @@
 
 use crate::{ChoiceOption, Label, Timestamp};
 use rust_decimal::Decimal;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
 /// The number of a table in its organisation; its physical name is `t<n>`.
@@ -475,9 +475,9 @@ pub struct AlternateKey {
 #[derive(Debug, PartialEq)]
 pub struct Table {
     definition: TableDefinition,
-    by_name: HashMap<Box<str>, ColumnIndex>,
-    by_value_name: HashMap<Box<str>, ColumnIndex>,
-    by_navigation: HashMap<Box<str>, (ColumnIndex, usize)>,
+    by_name: FxHashMap<Box<str>, ColumnIndex>,
+    by_value_name: FxHashMap<Box<str>, ColumnIndex>,
+    by_navigation: FxHashMap<Box<str>, (ColumnIndex, usize)>,
     value_names: Vec<Box<str>>,
 }
 
@@ -496,9 +496,9 @@ impl Table {
     /// Indexes a definition.
     pub fn new(definition: TableDefinition) -> Self {
         let mut this = Self {
-            by_name: HashMap::new(),
-            by_value_name: HashMap::new(),
-            by_navigation: HashMap::new(),
+            by_name: FxHashMap::default(),
+            by_value_name: FxHashMap::default(),
+            by_navigation: FxHashMap::default(),
             value_names: Vec::with_capacity(definition.columns.len()),
             definition,
         };

@@ -6,8 +6,9 @@ use model::{
     NewGlobalChoice, NewKey, NewLookup, NewManyToMany, NewRelationship, NewTable, OneToMany,
     OptionChange, OptionsOf, Table, TableDefinition, Target, Uuid,
 };
-use query::{BoundQuery, Page};
+use query::{BoundQuery, Filter, Page};
 use std::sync::Arc;
+use store::elastic::{ElasticKey, Walked};
 use store::{Deleted, RowOutcome};
 
 /// One message.
@@ -30,6 +31,8 @@ pub enum Message {
     /// The same in one partition of an elastic table: its effective name, which is the text of the id
     /// for a record without a partition.
     ReadPartition(Read, Box<str>),
+    /// The next records of an elastic table, for whoever looks at all of them: see [`Walk`].
+    Walk(Walk),
     /// A change of who may do what.
     Rights(RightsChange),
     /// Begin to follow the changes of a table, or go on: answers the version that divides them.
@@ -40,6 +43,21 @@ pub enum Message {
     Define(Definition),
     /// The same as a part of the solution of this unique name.
     DefineIn(Definition, Box<str>),
+}
+
+/// The next records of an elastic table in an order of the store's own.
+///
+/// Who goes on behind [`Walked::next`] until there is none has read the table once, whatever its size.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    /// The table.
+    pub table: Arc<Table>,
+    /// Which records are answered, of those that the caller may read.
+    pub filter: Option<Filter>,
+    /// Behind which record it goes on; none: it begins.
+    pub after: Option<ElasticKey>,
+    /// Rows that are looked at, at most, whether they match or not.
+    pub rows_max: usize,
 }
 
 /// Rows that were deleted from a followed table and are not there again.
@@ -171,6 +189,8 @@ pub enum Reply {
     Deleted(Vec<Deleted>),
     /// The rows.
     Page(Page),
+    /// The keys of the records that a walk came by, and where it goes on.
+    Walked(Walked),
     /// Metadata ids of what was made, in order.
     Defined(Vec<Uuid>),
 }

@@ -269,6 +269,7 @@ impl Pipeline {
             Message::ReadPartition(read, partition) => {
                 self.read_one_or_many(context, &access, read, Some(&partition)).await
             }
+            Message::Walk(walk) => self.walk_elastic(context, &access, walk).await,
             Message::Names(query) => {
                 if access.reaches_nothing(&query.table, privilege::Action::Read) {
                     return Ok(Reply::Page(Page::default()));

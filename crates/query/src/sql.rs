@@ -20,11 +20,16 @@ use crate::{BoundQuery, ColumnRef, Error, Filter, Order, Page, Paging};
 use model::{Catalog, Table};
 use sqlparser::ast;
 use sqlparser::dialect::MsSqlDialect;
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Token, Tokenizer};
 use std::sync::Arc;
 
 /// Expressions inside each other that the parser follows.
 const DEPTH_MAX: usize = 60;
+/// Operators and keywords of a statement. A chain of operators is no nesting to the parser, yet the tree that
+/// it makes is as deep as the chain is long, and whoever walks or drops the tree needs stack for each.
+const OPERATORS_MAX: usize = 2_000;
 
 /// A bound statement.
 #[derive(Clone, Debug)]
@@ -83,10 +88,17 @@ pub fn parse(
 fn read(text: &str) -> Result<ast::Query, Error> {
     let malformed = |why: String| Error::Sql { why: why.into() };
     let dialect = MsSqlDialect {};
+    let tokens = Tokenizer::new(&dialect, text).tokenize_with_location();
+    let tokens = tokens.map_err(|err| malformed(err.to_string()))?;
+    if tokens.iter().filter(|token| deepens(&token.token)).count() > OPERATORS_MAX {
+        return Err(Error::refused(format!(
+            "a statement with more than {OPERATORS_MAX} operators and keywords in `sql`"
+        )));
+    }
     let statements = Parser::new(&dialect)
         .with_recursion_limit(DEPTH_MAX)
-        .try_with_sql(text)
-        .and_then(|mut parser| parser.parse_statements())
+        .with_tokens_with_locations(tokens)
+        .parse_statements()
         .map_err(|err| malformed(err.to_string()))?;
     let mut statements = statements.into_iter();
     match (statements.next(), statements.next()) {
@@ -94,6 +106,22 @@ fn read(text: &str) -> Result<ast::Query, Error> {
         (Some(_), None) => Err(Error::refused("any statement but SELECT in `sql`")),
         (None, _) => Err(malformed("it is empty".to_owned())),
         (Some(_), Some(_)) => Err(Error::refused("more than one statement in `sql`")),
+    }
+}
+
+/// Whether a token can be an operator: all can but names, values, and what stands around and between them.
+fn deepens(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => word.keyword != Keyword::NoKeyword && word.quote_style.is_none(),
+        Token::EOF
+        | Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::NationalStringLiteral(_)
+        | Token::Comma
+        | Token::Whitespace(_)
+        | Token::LParen
+        | Token::RParen => false,
+        _ => true,
     }
 }
 

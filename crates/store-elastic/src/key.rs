@@ -21,6 +21,26 @@ pub(crate) fn escape(partition: &str) -> Cow<'_, str> {
     Cow::Owned(partition.replace('\u{1}', "\u{1}1").replace('\0', "\u{1}0"))
 }
 
+/// The partition that was escaped so; none where nothing escapes to this text.
+pub(crate) fn unescape(escaped: &str) -> Option<Cow<'_, str>> {
+    if !escaped.contains('\u{1}') {
+        return Some(Cow::Borrowed(escaped));
+    }
+    let mut partition = String::with_capacity(escaped.len());
+    let mut rest = escaped.chars();
+    while let Some(char) = rest.next() {
+        partition.push(match char {
+            '\u{1}' => match rest.next()? {
+                '0' => '\0',
+                '1' => '\u{1}',
+                _ => return None,
+            },
+            char => char,
+        });
+    }
+    Some(Cow::Owned(partition))
+}
+
 /// What all keys of a partition start with, and no others.
 pub(crate) fn partition_prefix(partition: &str) -> Vec<u8> {
     let escaped = escape(partition);
@@ -37,9 +57,21 @@ pub(crate) fn row_key(key: &ElasticKey) -> Vec<u8> {
     bytes
 }
 
+/// What the keys of one partition have in common.
+pub(crate) fn partition_of(key: &[u8]) -> &[u8] {
+    key.split_last_chunk::<ID_BYTES>().map_or(key, |(partition, _)| partition)
+}
+
 /// The id in a row's key.
 pub(crate) fn id_of(key: &[u8]) -> Option<Uuid> {
     key.last_chunk::<ID_BYTES>().map(|id| Uuid::from_bytes(*id))
+}
+
+/// The partition and the id in a row's key.
+pub(crate) fn parts_of(key: &[u8]) -> Option<ElasticKey> {
+    let (head, id) = key.split_last_chunk::<ID_BYTES>()?;
+    let escaped = std::str::from_utf8(head.strip_suffix(&[0])?).ok()?;
+    Some(ElasticKey { partition: unescape(escaped)?.into(), id: Uuid::from_bytes(*id) })
 }
 
 /// The key of an entry of the expiry index: when, which table, which row.
@@ -91,9 +123,18 @@ mod tests {
     }
 
     #[test]
-    fn a_key_gives_its_id_back() {
-        assert_eq!(id_of(&key("a\0b", 42)), Some(Uuid::from_u128(42)));
+    fn a_key_gives_its_parts_back() {
+        for partition in ["", "\0", "a\0b", "\u{1}", "\u{1}0\u{1}1\0", "é"] {
+            let key = key(partition, 42);
+            assert_eq!(id_of(&key), Some(Uuid::from_u128(42)));
+            let parts = ElasticKey { partition: partition.into(), id: Uuid::from_u128(42) };
+            assert_eq!(parts_of(&key), Some(parts));
+        }
         assert_eq!(id_of(b"short"), None);
+        assert_eq!(parts_of(b"a key of 16 byte"), None);
+        for damaged in [&b"a\x012\0"[..], b"a\x01\0", b"\xff\0", b"a"] {
+            assert_eq!(parts_of(&[damaged, &[7; ID_BYTES]].concat()), None, "{damaged:?}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use store::elastic::{ElasticOutcome, ElasticStore, ElasticWrite};
+use store::elastic::{ElasticOutcome, ElasticStore, ElasticWalk, ElasticWrite, Walked};
 use store::{Error, Result};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -128,6 +128,39 @@ impl LsmStore {
         files.clone().ok_or_else(closed)
     }
 
+    /// Reads a table beside the runtime, from a snapshot; `read` is given none where there are no files,
+    /// and asks now and then whether its answer is still wanted.
+    async fn look<T: Send + 'static>(
+        &self,
+        table: TableId,
+        now: Timestamp,
+        read: impl FnOnce(Option<&read::Scope<'_>>, &dyn Fn() -> bool) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        const DOING: &str = "reading a page";
+        let waiting = self.reads_waiting.clone().try_acquire_owned().map_err(|_| Error::Busy)?;
+        let running = self.reads.clone().acquire_owned().await.map_err(engine(DOING))?;
+        let files = self.files()?;
+        // Dropped with this future: then nobody wants the page, and the scan stops.
+        let wanted = Arc::new(());
+        let still_wanted = Arc::downgrade(&wanted);
+        let run = move || {
+            let is_wanted = || still_wanted.strong_count() > 0;
+            let answer = match files.table(table) {
+                Some(keyspace) => {
+                    let snapshot = files.database.snapshot();
+                    let scope = read::Scope { snapshot: &snapshot, keyspace: &keyspace, now };
+                    read(Some(&scope), &is_wanted)
+                }
+                None => read(None, &is_wanted),
+            };
+            drop((files, running, waiting));
+            answer
+        };
+        let answer = tokio::task::spawn_blocking(run).await.map_err(engine(DOING))?;
+        drop(wanted);
+        answer
+    }
+
     /// Queues a job and waits for its answer.
     async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T>>) -> Job) -> Result<T> {
         let (answer, answered) = oneshot::channel();
@@ -167,30 +200,22 @@ impl ElasticStore for LsmStore {
         partition: Option<&str>,
         now: Timestamp,
     ) -> Result<Page> {
-        const DOING: &str = "reading a page";
-        let waiting = self.reads_waiting.clone().try_acquire_owned().map_err(|_| Error::Busy)?;
-        let running = self.reads.clone().acquire_owned().await.map_err(engine(DOING))?;
-        let files = self.files()?;
         let query = query.clone();
         let partition: Option<Box<str>> = partition.map(Box::from);
-        // Dropped with this future: then nobody wants the page, and the scan stops.
-        let wanted = Arc::new(());
-        let still_wanted = Arc::downgrade(&wanted);
-        let read = move || {
-            let page = match files.table(query.table.id) {
-                Some(keyspace) => {
-                    let snapshot = files.database.snapshot();
-                    let scope = read::Scope { snapshot: &snapshot, keyspace: &keyspace, now };
-                    scope.page(&query, partition.as_deref(), || still_wanted.strong_count() > 0)
-                }
-                None => Ok(store::elastic_page::PageBuilder::new(&query).finish()),
-            };
-            drop((files, running, waiting));
-            page
-        };
-        let page = tokio::task::spawn_blocking(read).await.map_err(engine(DOING))?;
-        drop(wanted);
-        page
+        self.look(query.table.id, now, move |scope, is_wanted| match scope {
+            Some(scope) => scope.page(&query, partition.as_deref(), is_wanted),
+            None => Ok(store::elastic_page::PageBuilder::new(&query).finish()),
+        })
+        .await
+    }
+
+    async fn walk(&self, walk: &ElasticWalk, now: Timestamp) -> Result<Walked> {
+        let walk = walk.clone();
+        self.look(walk.table.id, now, move |scope, _| match scope {
+            Some(scope) => scope.walk(&walk),
+            None => Ok(Walked::default()),
+        })
+        .await
     }
 
     async fn expire(&self, now: Timestamp, rows_max: usize) -> Result<usize> {

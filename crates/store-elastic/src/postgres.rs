@@ -21,7 +21,7 @@ use model::{Table, TableId, Timestamp};
 use query::{BoundQuery, Page};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use store::elastic::{ElasticOutcome, ElasticStore, ElasticWrite};
+use store::elastic::{ElasticOutcome, ElasticStore, ElasticWalk, ElasticWrite, Walked};
 use store::elastic_page::PageBuilder;
 use store::elastic_rows::VersionClock;
 use store::{Error as StoreError, Result};
@@ -147,6 +147,24 @@ impl ElasticStore for PostgresElasticStore {
                 Err(Error::NoTable(_)) => {
                     connection.forget_statements();
                     return Ok(PageBuilder::new(query).finish());
+                }
+                Err(Error::Again(_)) => connection.forget_statements(),
+                Err(error) => return Err(error.give_up(DOING)),
+            }
+        }
+        Err(StoreError::Busy)
+    }
+
+    async fn walk(&self, walk: &ElasticWalk, now: Timestamp) -> Result<Walked> {
+        const DOING: &str = "walking through elastic rows";
+        for _ in 0..ATTEMPTS_MAX {
+            let taken = self.connections.take().await;
+            let mut connection = taken.map_err(|error| error.give_up(DOING))?;
+            match read::walk(&mut connection, walk, now).await {
+                Ok(walked) => return Ok(walked),
+                Err(Error::NoTable(_)) => {
+                    connection.forget_statements();
+                    return Ok(Walked::default());
                 }
                 Err(Error::Again(_)) => connection.forget_statements(),
                 Err(error) => return Err(error.give_up(DOING)),

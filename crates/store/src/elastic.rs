@@ -2,13 +2,14 @@
 //!
 //! Not here: messages and statuses (`pipeline`), engines (`store-elastic`).
 //! A wide-column engine (partition key = partition, clustering key = id, native TTL) must be able to
-//! keep this contract: so there is no transaction, no unique key but `(partition, id)`, no join, and a
-//! read of several partitions is a scan that promises no order but the one it sorts itself.
+//! keep this contract: so there is no transaction, no unique key but `(partition, id)`, no join, a read
+//! of several partitions is a scan that promises no order but the one it sorts itself, and a walk goes
+//! in whatever order the engine has.
 //! Invariant: an answered write is durable and seen by every later read of this node.
 
 use crate::Result;
 use async_trait::async_trait;
-use model::{Cell, ColumnIndex, Table, Timestamp, Uuid, Value};
+use model::{Catalog, Cell, ColumnIndex, Table, Timestamp, Uuid, Value};
 use query::{BoundQuery, Filter, Page};
 use std::sync::Arc;
 
@@ -46,6 +47,14 @@ pub trait ElasticStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Page>;
 
+    /// Looks at the next rows of a table, in all partitions, and answers the keys of those that match.
+    ///
+    /// The order is the engine's own, and stays as it is while rows come and go: who goes on behind
+    /// [`Walked::next`] until there is none sees each row that is there all the while once, no row
+    /// twice, and may miss rows that come meanwhile. Each call sees what is written at that time.
+    /// Cost: what the rows cost that it looks at, wherever it begins.
+    async fn walk(&self, walk: &ElasticWalk, now: Timestamp) -> Result<Walked>;
+
     /// Removes rows whose time is over from disk, at most `rows_max`; answers how many. Which of them
     /// go first is the engine's choice.
     async fn expire(&self, now: Timestamp, rows_max: usize) -> Result<usize>;
@@ -69,6 +78,30 @@ impl ElasticKey {
         let partition = partition.map_or_else(|| id.to_string().into(), Box::from);
         Self { partition, id }
     }
+}
+
+/// One call of a walk through a table.
+#[derive(Clone, Debug)]
+pub struct ElasticWalk {
+    /// What the filter is bound to.
+    pub catalog: Arc<Catalog>,
+    /// The table.
+    pub table: Arc<Table>,
+    /// Which rows are answered; none: all. Conditions compare a column with a value.
+    pub filter: Option<Filter>,
+    /// Behind which row it goes on, be it there or not; none: it begins.
+    pub after: Option<ElasticKey>,
+    /// Rows that it looks at, at most, whether they match or not; those whose time is over count.
+    pub rows_max: usize,
+}
+
+/// What a call of a walk saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Walked {
+    /// The rows that match, in the order of the engine.
+    pub keys: Vec<ElasticKey>,
+    /// The last row that it looked at; none: there are no rows behind.
+    pub next: Option<ElasticKey>,
 }
 
 /// One write.

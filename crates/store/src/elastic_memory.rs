@@ -8,8 +8,8 @@
 
 use crate::Result;
 use crate::elastic::{
-    ElasticAction, ElasticKey, ElasticOutcome, ElasticReason, ElasticStore, ElasticWrite,
-    ROW_BYTES_MAX, expires_at,
+    ElasticAction, ElasticKey, ElasticOutcome, ElasticReason, ElasticStore, ElasticWalk,
+    ElasticWrite, ROW_BYTES_MAX, Walked, expires_at,
 };
 use crate::elastic_rows::out_of_reach;
 use async_trait::async_trait;
@@ -17,6 +17,7 @@ use model::{Cell, Table, TableId, Timestamp, Uuid, Value};
 use query::{BoundQuery, ColumnRef, Page, Paging};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A store of elastic tables in memory.
@@ -79,6 +80,32 @@ impl ElasticStore for MemoryElasticStore {
                 && !is_over(row.expires_at, now)
         });
         Ok(page(query, rows.map(|(_, row)| &*row.values)))
+    }
+
+    async fn walk(&self, walk: &ElasticWalk, now: Timestamp) -> Result<Walked> {
+        let state = self.lock();
+        let table = walk.table.id;
+        let from = match walk.after.clone() {
+            Some(ElasticKey { partition, id }) => Bound::Excluded((table, partition, id)),
+            None => Bound::Included((table, "".into(), Uuid::nil())),
+        };
+        let behind = state.rows.range((from, Bound::Unbounded));
+        let behind = behind.take_while(|((of, ..), _)| *of == table);
+        let mut walked = Walked::default();
+        for (place, ((_, partition, id), row)) in behind.enumerate() {
+            if place >= walk.rows_max {
+                return Ok(walked);
+            }
+            let key = ElasticKey { partition: partition.clone(), id: *id };
+            let fits =
+                |filter| query::evaluate::matches(&walk.catalog, &walk.table, filter, &row.values);
+            if !is_over(row.expires_at, now) && walk.filter.as_ref().is_none_or(fits) {
+                walked.keys.push(key.clone());
+            }
+            walked.next = Some(key);
+        }
+        walked.next = None;
+        Ok(walked)
     }
 
     async fn expire(&self, now: Timestamp, rows_max: usize) -> Result<usize> {

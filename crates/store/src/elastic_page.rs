@@ -1,10 +1,12 @@
-//! Cuts a page out of rows that come in any order, one by one, without keeping all of them.
+//! Cuts a page out of rows that come in any order, one by one, without keeping all of them; and takes
+//! down what a walk sees.
 //!
 //! In: a query and rows of its table that are there. Out: what `query::evaluate` would answer, with the
 //! partition as the last word between rows that the order leaves equal.
 //! Not here: where rows come from, and which of them are looked at.
 //! Invariant: at most twice the page's rows (and one) are held, however many come by.
 
+use crate::elastic::{ElasticKey, ElasticWalk, Walked};
 use crate::elastic_rows::effective_partition;
 use model::Value;
 use query::evaluate::{compare_rows, complete, matches};
@@ -120,6 +122,47 @@ impl<'q> PageBuilder<'q> {
         let table = &self.query.table;
         compare_rows(self.query, left, right)
             .then_with(|| effective_partition(table, left).cmp(&effective_partition(table, right)))
+    }
+}
+
+/// What a call of a walk sees, row by row.
+#[derive(Debug)]
+pub struct WalkBuilder<'w> {
+    walk: &'w ElasticWalk,
+    walked: Walked,
+    looks: usize,
+}
+
+impl<'w> WalkBuilder<'w> {
+    /// Nothing seen yet.
+    pub fn new(walk: &'w ElasticWalk) -> Self {
+        Self { walk, walked: Walked::default(), looks: 0 }
+    }
+
+    /// Rows that it may still look at.
+    pub fn left(&self) -> usize {
+        self.walk.rows_max.saturating_sub(self.looks)
+    }
+
+    /// Looks at a row; `values` are those of one that is there, and none of one whose time is over.
+    ///
+    /// Shape: one value per column of the table; those of computed columns do not matter.
+    pub fn push(&mut self, key: ElasticKey, values: Option<&[Value]>) {
+        let ElasticWalk { catalog, table, filter, .. } = self.walk;
+        let fits = |row: &[Value]| {
+            filter.as_ref().is_none_or(|filter| matches(catalog, table, filter, row))
+        };
+        self.looks += 1;
+        if values.is_some_and(fits) {
+            self.walked.keys.push(key.clone());
+        }
+        self.walked.next = Some(key);
+    }
+
+    /// What was seen, once it may look at no more rows or there are none: then it is at the end.
+    pub fn finish(self) -> Walked {
+        let next = self.walked.next.filter(|_| self.looks >= self.walk.rows_max);
+        Walked { next, ..self.walked }
     }
 }
 

@@ -230,6 +230,7 @@ async fn rows_of(attempt: &Attempt<'_>, table: &Arc<Table>) -> Result<u64, Stop>
         | Reply::Partly(_)
         | Reply::Followed(_)
         | Reply::Deleted(_)
+        | Reply::Walked(_)
         | Reply::Defined(_) => {
             tracing::error!("a read was answered with something else than a page");
             Err(Problem::unexpected().into())

@@ -1,3 +1,5 @@
-//! The program as a user runs it, against services of its own.
+//! The program as users call it, against real services.
 
+mod home;
+mod runs;
 mod script;

@@ -1,25 +1,14 @@
 //! Files that a run leaves behind.
 
 use super::*;
-use crate::rows::{Block, Entry, Operation, Span};
+use crate::rows::{Block, Entry};
 use crate::source::keep_fields;
 use std::sync::Arc;
 
 fn row(line: u64, raw: impl FnOnce(&mut Vec<u8>)) -> Row {
     let mut block = Block::default();
     let raw = block.write(raw);
-    block.push(Entry {
-        ordinal: line - 2,
-        line,
-        operation: Operation::Create,
-        body: Span::default(),
-        address: Span::default(),
-        raw,
-        id: None,
-        id_is_ours: false,
-        mark: None,
-        problem: None,
-    });
+    block.push(Entry { ordinal: line - 2, line, raw, ..Entry::default() });
     Arc::new(block).rows().next().expect("one row")
 }
 
@@ -36,7 +25,7 @@ fn problem() -> Problem {
 fn check(name: &str, format: Format, headers: &[&str], rows: &[Row], want: &str) {
     let path = std::env::temp_dir().join(format!("sheaf-report-{}-{name}", std::process::id()));
     let headers: Vec<String> = headers.iter().map(|header| (*header).to_owned()).collect();
-    let mut rejects = Rejects::create(&path, format, &headers).expect("a new file");
+    let mut rejects = Rejects::create(&path, format, &headers, false).expect("a new file");
     for row in rows {
         rejects.add(row, &problem()).expect("written");
     }

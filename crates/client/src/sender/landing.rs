@@ -2,53 +2,78 @@
 //!
 //! Invariant: after an answer every row of its piece has ended or is in exactly one queue.
 
-use super::{Answer, Asks, Flight, Halt, Later, Piece, Refused, Sender};
+use super::{Answer, Asks, Flight, Halt, Later, Piece, Refused, Sender, Way};
 use crate::bisect;
 use crate::journal::Outcome;
 use crate::problem::{Class, Problem};
 use crate::retry::{self, History};
-use crate::rows::{Operation, Row};
+use crate::rows::{self, Operation, Row};
 use crate::verdict::{self, Failing, Sent, Transient, Verdict};
 use model::code;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
 impl Sender<'_> {
     pub(super) fn land(&mut self, serial: u64, answer: &Answer) {
-        let now = Instant::now();
-        let Flight { mut piece, asks, is_bulk, sent } =
-            self.flying.remove(&serial).expect("an answer belongs to a request in flight");
-        let sent_rows = Sent { operation: piece.operation, rows: piece.rows.len(), is_bulk };
-        if let Asks::Exists(refused) = asks {
-            return self.settle(piece, is_bulk, *refused, answer);
+        let flight = self.flying.remove(&serial).expect("an answer belongs to a request in flight");
+        match flight.asks {
+            Asks::Write if flight.way == Way::Batch => self.land_batch(flight, answer),
+            Asks::Write => self.land_write(flight, answer),
+            Asks::Exists(_) | Asks::Compare(_) | Asks::Which => self.land_question(flight, answer),
         }
+    }
+
+    pub(super) fn land_write(&mut self, flight: Flight, answer: &Answer) {
+        let Flight { piece, way, sent, .. } = flight;
+        let sent_rows =
+            Sent { operation: piece.operation, rows: piece.rows.len(), is_bulk: way == Way::Bulk };
         match verdict::judge(sent_rows, answer) {
             Verdict::Done => {
-                self.alike = None;
-                self.control.went_well(piece.rows.len(), now - sent);
+                self.went_well(&piece, sent);
                 self.end_all(&piece, well(piece.operation), None);
             }
-            Verdict::Partly(failing) => self.partly(piece, is_bulk, failing),
-            Verdict::Halve(problem) | Verdict::TooBig(problem) => {
-                self.halve(piece, is_bulk, problem)
+            Verdict::Partly(failing) => {
+                self.throttled_since = None;
+                self.partly(piece, way, failing);
             }
-            Verdict::SlowDown { after, narrower, .. } => {
-                self.control.throttled(now.into_std(), after, narrower);
-                self.ready.push_front(Flight { piece, asks: Asks::Write, is_bulk, sent });
+            verdict => self.failed(piece, way, verdict),
+        }
+    }
+
+    pub(super) fn went_well(&mut self, piece: &Piece, sent: Instant) {
+        self.alike = None;
+        self.throttled_since = None;
+        self.control.went_well(piece.rows.len(), Instant::now() - sent);
+    }
+
+    /// What is done about a message that did not go well.
+    pub(super) fn failed(&mut self, mut piece: Piece, way: Way, verdict: Verdict) {
+        if !matches!(verdict, Verdict::SlowDown { .. }) {
+            self.throttled_since = None;
+        }
+        match verdict {
+            Verdict::Done | Verdict::Partly(_) => unreachable!("the callers take these"),
+            Verdict::Halve(problem) | Verdict::TooBig(problem) => self.halve(piece, way, problem),
+            Verdict::SlowDown { after, narrower, problem } => {
+                if self.slow_down(after, narrower, problem) {
+                    self.ready.push_front(Flight::write(piece, way));
+                } else {
+                    self.leave(&piece);
+                }
             }
-            Verdict::Again { why, after, problem } => {
-                self.wait(piece, is_bulk, why, after, problem);
-            }
+            Verdict::Again { why, after, problem } => self.wait(piece, way, why, after, problem),
             Verdict::Unknown { why, after, problem } => {
                 piece.is_lost = true;
-                self.wait(piece, is_bulk, why, after, problem);
+                self.wait(piece, way, why, after, problem);
             }
             Verdict::Rejected { problem, failing, alike } => {
                 let refused = Refused { problem, failing, alike };
-                self.rejected(piece, is_bulk, refused);
+                self.rejected(piece, way, refused);
             }
             Verdict::Unavailable(_) => {
-                self.has_bulk = false;
+                self.settings.has_bulk[piece.operation as usize] = false;
                 self.queue(piece);
             }
             Verdict::Stop(problem) => {
@@ -58,14 +83,32 @@ impl Sender<'_> {
         }
     }
 
-    fn end_all(&mut self, piece: &Piece, outcome: Outcome, problem: Option<&Problem>) {
+    /// Everybody pauses; false when it has gone on for too long.
+    pub(super) fn slow_down(
+        &mut self,
+        after: Option<Duration>,
+        narrower: bool,
+        problem: Problem,
+    ) -> bool {
+        let now = Instant::now();
+        self.control.throttled(now.into_std(), after, narrower);
+        let since = *self.throttled_since.get_or_insert(now);
+        let until = self.control.paused_until().map_or(now, Instant::from_std);
+        let is_too_long = self.settings.throttle_max.is_some_and(|most| until > since + most);
+        if is_too_long {
+            self.stop_early(Halt::Unreachable(problem));
+        }
+        !is_too_long
+    }
+
+    pub(super) fn end_all(&mut self, piece: &Piece, outcome: Outcome, problem: Option<&Problem>) {
         for row in &piece.rows {
             self.end(row, outcome, problem, piece.attempts);
         }
     }
 
     /// Ends a row as failed, unless it has an extra attempt left.
-    fn fail(&mut self, row: &Row, problem: &Problem, piece: &Piece) {
+    pub(super) fn fail(&mut self, row: &Row, problem: &Problem, piece: &Piece) {
         let used = self.extra.get(&row.entry().ordinal).copied().unwrap_or(0);
         if self.halt.is_some() || used >= self.settings.retries || !problem.class.may_be_retried() {
             self.end(row, Outcome::Failed, Some(problem), piece.attempts);
@@ -84,10 +127,10 @@ impl Sender<'_> {
     }
 
     /// Sends a piece again after a while, or gives up.
-    fn wait(
+    pub(super) fn wait(
         &mut self,
         mut piece: Piece,
-        is_bulk: bool,
+        way: Way,
         why: Transient,
         after: Option<Duration>,
         problem: Problem,
@@ -97,7 +140,7 @@ impl Sender<'_> {
         }
         if let Some(wait) = retry::wait(&mut piece.history, why, after, &mut self.dice) {
             self.serial += 1;
-            let flight = Flight::write(piece, is_bulk);
+            let flight = Flight::write(piece, way);
             self.delayed.insert((Instant::now() + wait, self.serial), flight);
             return;
         }
@@ -106,7 +149,7 @@ impl Sender<'_> {
                 self.control.narrow();
                 piece.history = History::default();
                 let refused = Refused { problem, failing: Vec::new(), alike: false };
-                self.refused(piece, is_bulk, refused);
+                self.refused(piece, way, refused);
             }
             Transient::Busy | Transient::Network => {
                 let problem = if piece.is_lost {
@@ -129,83 +172,32 @@ impl Sender<'_> {
         }
     }
 
-    fn halve(&mut self, piece: Piece, is_bulk: bool, problem: Problem) {
+    fn halve(&mut self, piece: Piece, way: Way, problem: Problem) {
         if piece.rows.len() == 1 {
             let refused = Refused { problem, failing: Vec::new(), alike: false };
-            return self.rejected(piece, is_bulk, refused);
+            return self.rejected(piece, way, refused);
         }
         self.control.was_too_much(piece.rows.len());
-        self.split(piece, |rows| rows / 2);
+        self.split(piece, way, |rows| rows / 2);
     }
 
-    fn split(&mut self, mut piece: Piece, at: impl Fn(usize) -> usize) {
+    fn split(&mut self, mut piece: Piece, way: Way, at: impl Fn(usize) -> usize) {
         let right = piece.rows.split_off(at(piece.rows.len()));
         let right = Piece { rows: right, ..piece.fresh() };
         let left = Piece { rows: std::mem::take(&mut piece.rows), ..piece.fresh() };
-        self.queue(left);
-        self.queue(right);
-    }
-
-    /// Nothing of a message was carried out, as far as this answer tells.
-    fn rejected(&mut self, piece: Piece, is_bulk: bool, refused: Refused) {
-        if !(piece.is_lost && piece.operation == Operation::Create) {
-            return self.refused(piece, is_bulk, refused);
-        }
-        // An earlier attempt may have been carried out, and then this refusal is its echo.
-        let are_ours = piece.rows.iter().all(|row| row.entry().id_is_ours);
-        let is_duplicate = refused.problem.code == Some(code::DUPLICATE_RECORD);
-        let is_one = self.route.is_atomic || piece.rows.len() == 1;
-        if are_ours && is_one {
-            if is_duplicate {
-                return self.end_all(&piece, Outcome::Created, None);
-            }
-            let asks = Asks::Exists(Box::new(refused));
-            self.ready.push_front(Flight { piece, asks, is_bulk, sent: Instant::now() });
-            return;
-        }
-        if is_duplicate && is_one {
-            let problem = Problem {
-                class: Class::Ambiguous,
-                message: format!(
-                    "{} (an answer was lost: the record may be this row's own)",
-                    refused.problem.message
-                ),
-                ..refused.problem
-            };
-            return self.end_all(&piece, Outcome::Failed, Some(&problem));
-        }
-        self.refused(piece, is_bulk, refused);
-    }
-
-    /// Whether the rows of a refused message exist after all.
-    fn settle(&mut self, piece: Piece, is_bulk: bool, refused: Refused, answer: &Answer) {
-        match answer {
-            Ok(response) if response.is_success() => {
-                self.end_all(&piece, Outcome::Created, None);
-            }
-            Ok(response) if response.status == 404 => self.refused(piece, is_bulk, refused),
-            // Not settled: the message is sent again and, refused again, asked about again.
-            Ok(response) if response.status == 429 => {
-                let now = Instant::now();
-                self.control.throttled(now.into_std(), None, false);
-                let asks = Asks::Exists(Box::new(refused));
-                self.ready.push_front(Flight { piece, asks, is_bulk, sent: now });
-            }
-            Ok(_) | Err(_) => {
-                self.wait(piece, is_bulk, Transient::Network, None, refused.problem);
-            }
-        }
+        self.queue_like(left, way);
+        self.queue_like(right, way);
     }
 
     /// Nothing of a message was carried out.
-    fn refused(&mut self, mut piece: Piece, is_bulk: bool, refused: Refused) {
+    pub(super) fn refused(&mut self, mut piece: Piece, way: Way, refused: Refused) {
         let Refused { problem, failing, alike } = refused;
         if alike {
             let rows = std::mem::take(&mut piece.rows);
             for row in &rows {
                 self.fail(row, &problem, &piece);
             }
-            if self.alike == Some(problem.code) {
+            if self.alike == Some(problem.code) && !self.settings.keep_going {
                 self.stop_early(Halt::Refused(problem));
             } else {
                 self.alike = Some(problem.code);
@@ -215,10 +207,22 @@ impl Sender<'_> {
         if self.halt.is_some() && piece.rows.len() > 1 && failing.is_empty() {
             return self.leave(&Piece { is_lost: false, ..piece });
         }
+        if self.settings.no_fallback && way == Way::Bulk {
+            let rows = std::mem::take(&mut piece.rows);
+            for (place, row) in rows.iter().enumerate() {
+                let own = failing.iter().find(|item| item.place == place);
+                self.bad_row(row, own.map_or(&problem, |item| &item.problem), &piece, way);
+            }
+            return;
+        }
         let blamed: Vec<usize> = failing.iter().map(|item| item.place).collect();
         match bisect::plan(piece.rows.len(), &blamed) {
-            bisect::Plan::Halves { middle } => self.split(piece, |_| middle),
+            bisect::Plan::Halves { middle } => self.split(piece, way, |_| middle),
             bisect::Plan::SetAside { bad } => {
+                let count = u32::try_from(bad.len()).unwrap_or(u32::MAX);
+                // A service that names all of them at once needs no other way.
+                let count = if count > 1 { 0 } else { count };
+                piece.bad.fetch_add(count, Ordering::Relaxed);
                 let mut rest = Vec::new();
                 let rows = std::mem::take(&mut piece.rows);
                 for (place, row) in rows.into_iter().enumerate() {
@@ -228,30 +232,47 @@ impl Sender<'_> {
                     }
                     let own = failing.iter().find(|item| item.place == place);
                     let own = own.map_or(&problem, |item| &item.problem).clone();
-                    self.bad_row(&row, &own, &piece);
+                    self.bad_row(&row, &own, &piece, way);
                 }
                 if !rest.is_empty() {
-                    self.queue_like(Piece { rows: rest, ..piece.fresh() }, is_bulk);
+                    self.queue_like(Piece { rows: rest, ..piece.fresh() }, way);
                 }
             }
         }
     }
 
     /// One row that the service refuses.
-    fn bad_row(&mut self, row: &Row, problem: &Problem, piece: &Piece) {
-        if piece.operation == Operation::Delete && problem.class == Class::Absent {
-            if piece.is_lost {
+    pub(super) fn bad_row(&mut self, row: &Row, problem: &Problem, piece: &Piece, way: Way) {
+        let was_lost = piece.is_lost || row.entry().sent == rows::Sent::Yes;
+        let is_absent = problem.class == Class::Absent;
+        if row.operation() == Operation::Delete && is_absent {
+            if was_lost {
                 return self.end(row, Outcome::Deleted, None, piece.attempts);
             }
             if self.route.if_exists {
                 return self.end(row, Outcome::Absent, None, piece.attempts);
             }
         }
+        let is_duplicate = problem.code == Some(code::DUPLICATE_RECORD);
+        if row.operation() == Operation::Create {
+            let may_be_there = was_lost || row.entry().sent == rows::Sent::Perhaps;
+            match (row.entry().id_is_ours, may_be_there, is_duplicate) {
+                (true, true, true) if was_lost => {
+                    return self.end(row, Outcome::Created, None, piece.attempts);
+                }
+                // The refusal may be an echo of what was carried out; the record itself tells.
+                (true, true, _) | (true, false, true) => {
+                    return self.question(row, problem, piece, way, Asks::Exists);
+                }
+                (false, true, _) => return self.question(row, problem, piece, way, Asks::Compare),
+                (true | false, false, _) => {}
+            }
+        }
         self.fail(row, problem, piece);
     }
 
     /// Elastic tables: the rows that are not named ended well.
-    fn partly(&mut self, mut piece: Piece, is_bulk: bool, failing: Vec<Failing>) {
+    fn partly(&mut self, mut piece: Piece, way: Way, failing: Vec<Failing>) {
         self.alike = None;
         let rows = std::mem::take(&mut piece.rows);
         let mut busy = Vec::new();
@@ -261,49 +282,48 @@ impl Sender<'_> {
                 self.end(&row, well(piece.operation), None, piece.attempts);
                 continue;
             };
-            let is_echo = piece.is_lost
-                && piece.operation == Operation::Create
-                && row.entry().id_is_ours
-                && item.status == Some(409);
-            if is_echo {
-                self.end(&row, Outcome::Created, None, piece.attempts);
-            } else if matches!(item.status, Some(429 | 503)) {
+            if matches!(item.status, Some(429 | 503)) {
                 busy.push(row);
                 busy_problem = Some(item.problem.clone());
             } else {
-                self.bad_row(&row, &item.problem, &piece);
+                self.bad_row(&row, &item.problem, &piece, way);
             }
         }
         if let Some(problem) = busy_problem {
             piece.rows = busy;
-            self.wait(piece, is_bulk, Transient::Busy, None, problem);
+            self.wait(piece, way, Transient::Busy, None, problem);
         }
     }
 
-    fn queue_like(&mut self, piece: Piece, is_bulk: bool) {
-        if is_bulk && self.has_bulk {
-            self.ready.push_back(Flight::write(piece, true));
-        } else {
-            self.queue(piece);
+    pub(super) fn queue_like(&mut self, piece: Piece, way: Way) {
+        let has_bulk = self.settings.has_bulk[piece.operation as usize];
+        match way {
+            Way::Bulk if has_bulk => self.ready.push_back(Flight::write(piece, way)),
+            Way::Batch if piece.rows.len() > 1 => self.ready.push_back(Flight::write(piece, way)),
+            Way::Batch | Way::Single if piece.rows.len() == 1 => {
+                self.ready.push_back(Flight::write(piece, Way::Single));
+            }
+            _ => self.queue(piece),
         }
     }
 }
 
 impl Piece {
     /// The same piece before its first attempt and without rows; only what must not be forgotten.
-    fn fresh(&self) -> Self {
+    pub(super) fn fresh(&self) -> Self {
         Self {
             operation: self.operation,
             rows: Vec::new(),
             history: History::default(),
             is_lost: self.is_lost,
             attempts: self.attempts,
+            bad: Arc::clone(&self.bad),
         }
     }
 }
 
 /// How a row ends when all went well.
-fn well(operation: Operation) -> Outcome {
+pub(super) fn well(operation: Operation) -> Outcome {
     match operation {
         Operation::Create => Outcome::Created,
         Operation::Update => Outcome::Updated,

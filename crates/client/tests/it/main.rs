@@ -1,5 +1,7 @@
 //! The client against a simulated service, on a virtual clock.
 
+mod coverage;
 mod laws;
 mod service;
+mod simulation;
 mod tokens;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::Duration;
+use wire::batch;
 
 /// What happens to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +56,38 @@ pub(crate) struct Script {
     pub(crate) is_forbidden: bool,
     /// A message with more rows is too large.
     pub(crate) rows_max: usize,
+    /// The share of faults in a hundred, drawn for each request beyond `fates`, and what they are drawn from.
+    pub(crate) faults: Option<(u64, Chance)>,
+    /// A `$batch` is answered no further than this.
+    pub(crate) parts_max: usize,
     pub(crate) took: Duration,
+}
+
+/// Numbers drawn from a seed (the public-domain splitmix64).
+#[derive(Clone, Debug)]
+pub(crate) struct Chance(pub(crate) u64);
+
+impl Chance {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (bits ^ (bits >> 31)) % end
+    }
+
+    fn fate(&mut self) -> Fate {
+        match self.below(9) {
+            0 => Fate::Unsent,
+            1 => Fate::LostBefore,
+            2 | 3 => Fate::LostAfter,
+            4 => Fate::GatewayAfter,
+            5 => Fate::Throttled(self.below(20)),
+            6 => Fate::Crowded,
+            7 => Fate::Busy,
+            _ => Fate::Deadlock,
+        }
+    }
 }
 
 impl Default for Script {
@@ -67,6 +99,8 @@ impl Default for Script {
             has_bulk: true,
             is_forbidden: false,
             rows_max: usize::MAX,
+            faults: None,
+            parts_max: usize::MAX,
             took: Duration::from_millis(50),
         }
     }
@@ -76,6 +110,11 @@ impl Default for Script {
 pub(crate) struct State {
     /// By id: the alternate key and a counter of writes.
     pub(crate) records: BTreeMap<String, (Option<String>, u32)>,
+    /// The newest value of `v` by id.
+    pub(crate) values: HashMap<String, i64>,
+    chance: Option<Chance>,
+    /// How many `$batch` requests came.
+    pub(crate) batches: usize,
     keys: HashMap<String, String>,
     /// The order in which values of `v` reached each record.
     pub(crate) history: HashMap<String, Vec<i64>>,
@@ -96,6 +135,14 @@ pub(crate) struct Simulated {
     started: tokio::time::Instant,
 }
 
+/// What a write asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Create,
+    Update,
+    Upsert,
+}
+
 struct Refusal {
     status: u16,
     code: &'static str,
@@ -104,12 +151,25 @@ struct Refusal {
 
 impl Simulated {
     pub(crate) fn new(script: Script) -> Self {
-        let state = Mutex::new(State::default());
+        let chance = script.faults.as_ref().map(|(_, chance)| chance.clone());
+        let state = Mutex::new(State { chance, ..State::default() });
         Self { script, state, started: tokio::time::Instant::now() }
     }
 
+    /// The client is gone: what it had in flight is nobody's any more. From now on nothing fails if so
+    /// wished.
+    pub(crate) fn forget_client(&self, is_well: bool) {
+        let mut state = self.state.lock().expect("no test panics while it holds the state");
+        state.in_flight = 0;
+        state.busy.clear();
+        if is_well {
+            state.chance = None;
+        }
+    }
+
     /// Why a record is refused, given what is there.
-    fn refusal(state: &State, target: &Value, is_create: bool) -> Option<Refusal> {
+    fn refusal(state: &State, target: &Value, kind: Kind) -> Option<Refusal> {
+        let is_create = kind == Kind::Create;
         if target.get("bad").is_some() {
             return Some(Refusal { status: 400, code: "0x80044331", message: "too long" });
         }
@@ -127,6 +187,9 @@ impl Simulated {
                 message: "matching key values",
             });
         }
+        if kind == Kind::Update && !state.records.contains_key(id) {
+            return Some(Refusal { status: 404, code: "0x80040217", message: "Does Not Exist" });
+        }
         None
     }
 
@@ -138,11 +201,12 @@ impl Simulated {
         }
         if let Some(value) = target["v"].as_i64() {
             state.history.entry(id.clone()).or_default().push(value);
+            state.values.insert(id.clone(), value);
         }
         state.records.entry(id).or_insert((key, 0)).1 += 1;
     }
 
-    fn write(&self, path: &str, body: &Value) -> Response {
+    fn write(&self, path: &str, body: &Value, must_exist: bool) -> Response {
         let mut state = self.state.lock().expect("no test panics while it holds the state");
         state.writes += 1;
         if self.script.is_forbidden {
@@ -158,15 +222,20 @@ impl Simulated {
         if targets.len() > self.script.rows_max {
             return error(413, "0x8004418a", "too large", &[]);
         }
-        let is_create = path.contains("CreateMultiple") || path == "things";
+        let kind = match path {
+            "things" => Kind::Create,
+            path if path.contains("CreateMultiple") => Kind::Create,
+            path if path.contains("UpdateMultiple") || must_exist => Kind::Update,
+            _ => Kind::Upsert,
+        };
         if self.script.is_elastic && is_bulk {
-            return Self::write_elastic(&mut state, &targets, is_create);
+            return Self::write_elastic(&mut state, &targets, kind);
         }
         let mut failing = Vec::new();
         let mut scratch =
             State { records: state.records.clone(), keys: state.keys.clone(), ..State::default() };
         for (place, target) in targets.iter().enumerate() {
-            match Self::refusal(&scratch, target, is_create) {
+            match Self::refusal(&scratch, target, kind) {
                 Some(refusal) => failing.push((place, refusal)),
                 None => Self::apply(&mut scratch, target),
             }
@@ -191,11 +260,11 @@ impl Simulated {
         Response { status: 204, ..Response::default() }
     }
 
-    fn write_elastic(state: &mut State, targets: &[Value], is_create: bool) -> Response {
+    fn write_elastic(state: &mut State, targets: &[Value], kind: Kind) -> Response {
         let mut items = Vec::new();
         let mut is_well = true;
         for (place, target) in targets.iter().enumerate() {
-            let status = match Self::refusal(state, target, is_create) {
+            let status = match Self::refusal(state, target, kind) {
                 Some(refusal) if refusal.status == 412 => 409,
                 Some(refusal) => refusal.status,
                 None => {
@@ -225,20 +294,77 @@ impl Simulated {
         }
     }
 
-    fn exists(&self, id: &str) -> Response {
+    fn read(&self, id: &str) -> Response {
         let state = self.state.lock().expect("no test panics while it holds the state");
-        let status = if state.records.contains_key(id) { 200 } else { 404 };
-        Response { status, body: "{}".into(), ..Response::default() }
+        match state.records.get(id) {
+            None => error(404, "0x80040217", "Does Not Exist", &[]),
+            Some((key, _)) => {
+                let record = json!({"thingid": id, "k": key, "v": state.values.get(id)});
+                Response { status: 200, body: record.to_string().into(), ..Response::default() }
+            }
+        }
     }
 
-    fn carry_out(&self, request: &Request, body: &Value) -> Response {
-        let id = request.path.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
-        let id = id.map(|(id, _)| id).unwrap_or_default();
-        match request.method {
-            Method::Get => self.exists(id),
-            Method::Delete => self.delete(id),
-            Method::Post | Method::Patch => self.write(&request.path, body),
+    /// Which of the ids in a filter are there.
+    fn which(&self, path: &str) -> Response {
+        let state = self.state.lock().expect("no test panics while it holds the state");
+        let path = path.replace("%22", "\"");
+        let ids = path.split('"').filter(|part| state.records.contains_key(*part));
+        let found: Vec<Value> = ids.map(|id| json!({"thingid": id})).collect();
+        let body = json!({"value": found}).to_string().into();
+        Response { status: 200, body, ..Response::default() }
+    }
+
+    fn carry_out(&self, request: &Request) -> Response {
+        if request.path == "$batch" {
+            return self.carry_out_parts(request);
         }
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let id = request.path.strip_prefix("things(").and_then(|rest| rest.split_once(')'));
+        let id = id.map(|(id, _)| id);
+        let must_exist = request.headers.iter().any(|(name, _)| *name == "If-Match");
+        match (request.method, id) {
+            (Method::Get, Some(id)) => self.read(id),
+            (Method::Get, None) => self.which(&request.path),
+            (Method::Delete, id) => self.delete(id.unwrap_or_default()),
+            (Method::Post | Method::Patch, _) => self.write(&request.path, &body, must_exist),
+        }
+    }
+
+    fn carry_out_parts(&self, request: &Request) -> Response {
+        self.state.lock().expect("no test panics while it holds the state").batches += 1;
+        let (_, kind) =
+            request.headers.iter().find(|(name, _)| *name == "Content-Type").expect("a type");
+        let parts = batch::read(kind, &request.body).expect("the client writes whole batches");
+        let mut writer = batch::ResponseWriter::new("answers".to_owned());
+        for part in parts.iter().flat_map(batch::Part::items).take(self.script.parts_max) {
+            let method = match part.method {
+                "POST" => Method::Post,
+                "PATCH" => Method::Patch,
+                "DELETE" => Method::Delete,
+                _ => Method::Get,
+            };
+            let path = part.target.strip_prefix("/api/data/v9.2/").expect("from the root");
+            let is_if_match = part.headers.iter().any(|(name, _)| *name == "If-Match");
+            let headers = is_if_match.then(|| ("If-Match", "*".to_owned()));
+            let inner = Request {
+                method,
+                path: path.to_owned(),
+                headers: headers.into_iter().collect(),
+                body: part.body.to_vec().into(),
+            };
+            let response = self.carry_out(&inner);
+            writer.answer(&batch::Answer {
+                content_id: None,
+                status: response.status,
+                reason: "said",
+                headers: vec![("Content-Type", "application/json")],
+                body: &response.body,
+            });
+        }
+        let kind = batch::response_content_type(writer.boundary());
+        let headers = vec![("content-type".to_owned(), kind)];
+        Response { status: 200, headers, body: writer.finish().into() }
     }
 }
 
@@ -253,17 +379,22 @@ fn error(status: u16, code: &str, message: &str, annotations: &[(&str, &str)]) -
 #[async_trait]
 impl Transport for Simulated {
     async fn send(&self, request: Request) -> Result<Response, Error> {
-        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-        let named: Vec<String> = match body["Targets"].as_array() {
-            Some(targets) => targets
-                .iter()
-                .filter_map(|target| target["thingid"].as_str().map(str::to_owned))
-                .collect(),
-            None => Vec::new(),
-        };
+        // The ids in the text, wherever they stand.
+        let text = String::from_utf8_lossy(&request.body);
+        let ids = text.split("\"thingid\":\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let named: Vec<String> = ids.map(str::to_owned).collect();
+        let is_early;
         let fate = {
             let mut state = self.state.lock().expect("no test panics while it holds the state");
-            let fate = self.script.fates.get(state.requests).copied().unwrap_or(Fate::Normal);
+            let share = self.script.faults.as_ref().map_or(0, |(share, _)| *share);
+            let drawn = state
+                .chance
+                .as_mut()
+                .and_then(|chance| (chance.below(100) < share).then(|| chance.fate()));
+            let scripted = self.script.fates.get(state.requests).copied();
+            let fate = scripted.or(drawn).unwrap_or(Fate::Normal);
+            // Half of the requests are carried out as soon as they arrive.
+            is_early = state.chance.as_mut().is_some_and(|chance| chance.below(2) == 0);
             let arrived = u64::try_from(self.started.elapsed().as_millis()).expect("a short test");
             state.arrivals.push(arrived);
             state.requests += 1;
@@ -276,17 +407,17 @@ impl Transport for Simulated {
             }
             fate
         };
+        let is_carried_out = matches!(fate, Fate::Normal | Fate::LostAfter | Fate::GatewayAfter);
+        let mut done = (is_carried_out && is_early).then(|| self.carry_out(&request));
         tokio::time::sleep(self.script.took).await;
+        if is_carried_out && done.is_none() {
+            done = Some(self.carry_out(&request));
+        }
         let answer = match fate {
-            Fate::Normal => Ok(self.carry_out(&request, &body)),
+            Fate::Normal => Ok(done.expect("it was carried out")),
             Fate::Unsent => Err(Error::Unsent("connection refused".to_owned())),
-            Fate::LostBefore => Err(Error::Lost("connection reset".to_owned())),
-            Fate::LostAfter => {
-                self.carry_out(&request, &body);
-                Err(Error::Lost("connection reset".to_owned()))
-            }
+            Fate::LostBefore | Fate::LostAfter => Err(Error::Lost("connection reset".to_owned())),
             Fate::GatewayAfter => {
-                self.carry_out(&request, &body);
                 Ok(Response { status: 502, body: "<html>".into(), ..Response::default() })
             }
             Fate::Throttled(seconds) => {

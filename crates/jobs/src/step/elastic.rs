@@ -4,24 +4,26 @@
 //! First the job's row names the records at hand (`sheaf_pending`), then they are deleted, then they are
 //! counted and the list is emptied. A worker that finds a list it did not write itself deletes what is
 //! left of it; what is gone by then was deleted by the step that was cut off, and counts.
+//! The table is walked in the order of its store, a part at a time, so that a run reads each row once.
+//! The job's row keeps how far the work has come: behind the last row of the last list that was counted,
+//! or of a part in which nothing matched.
 //! Not here: jobs over standard tables, and what both have in common ([`super`]).
 //! Invariant: a record is counted once: with the write that empties the list which names it.
 
-use super::{At, Failed, Stepped, Written, is_passing};
+use super::{At, Failed, LOOK_ROWS_MAX, Stepped, Written, is_passing};
 use crate::Error;
 use crate::row::{Detail, Values, compare};
 use model::{
-    Cell, Failure, Fault, MessageName, Table, Target, TargetKey, Uuid, Value, code, partition,
+    Cell, Failure, Fault, MessageName, Table, Target, TargetKey, Timestamp, Uuid, Value, code,
+    partition,
 };
 use pipeline::job::{self, PENDING_UNITS_MAX};
-use pipeline::{Message, Read, Reply, Write};
+use pipeline::{ElasticKey, Message, Reply, Walked, Write};
 use query::expression::Bound;
-use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging};
+use query::{Compare, Filter};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Records that one read names. A read over all partitions looks at every row, so there are few reads.
-const READ_ROWS_MAX: u32 = 20_000;
 /// Bytes of a list of records, so that its column holds it.
 const PENDING_BYTES_MAX: usize = PENDING_UNITS_MAX as usize / 2;
 
@@ -38,6 +40,14 @@ impl From<Uuid> for Place {
     }
 }
 
+impl From<ElasticKey> for Place {
+    fn from(key: ElasticKey) -> Self {
+        let own = ElasticKey::new(key.id, None).partition;
+        let partition = (key.partition != own).then_some(key.partition);
+        Self { id: key.id, partition }
+    }
+}
+
 /// The last record that a committed step has looked at, as the job's row keeps it.
 pub(super) fn position(place: Option<&Place>) -> Values {
     let partition = place.and_then(|place| place.partition.clone());
@@ -50,14 +60,28 @@ pub(super) fn position(place: Option<&Place>) -> Values {
 /// What a worker remembers of its way through an elastic table. Without it the job goes on, too.
 #[derive(Default)]
 pub(super) struct Walk {
-    /// The query that `ahead` is of.
-    query: i32,
-    /// Records that were read and are still to be named in the job's row.
+    /// How far the job's row said that the work has come when this was true of it; none: of no row yet.
+    known: Option<Reached>,
+    /// Records that were found behind it and are still to be named in the job's row.
     ahead: VecDeque<Place>,
+    /// The last of the records that were named in the job's row.
+    named: Option<Place>,
+    /// Where the next look begins; none: at the first row.
+    next: Option<Place>,
+    /// There are no rows behind those that were looked at.
+    is_at_end: bool,
     /// The list in the job's row is ours, and nothing of it has been tried.
     is_fresh: bool,
     /// What became of the list in the job's row, until that is counted.
     tried: Option<Vec<Outcome>>,
+}
+
+/// How far a job has come, as its row says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Reached {
+    run: Option<Timestamp>,
+    query: i32,
+    place: Option<Place>,
 }
 
 /// What became of a record.
@@ -79,30 +103,44 @@ impl Walk {
         if at.has_pending() {
             return self.settle(at, detail, &query.table).await;
         }
-        if self.query != detail.query {
-            self.query = detail.query;
-            self.ahead.clear();
+        let reached = at.reached(detail, at.place());
+        if self.known.as_ref() != Some(&reached) {
+            // Another query, or somebody else worked on: what is remembered is of another place.
+            (self.ahead, self.is_at_end) = (VecDeque::new(), false);
+            self.next = reached.place.clone();
+            self.known = Some(reached);
         }
-        if self.ahead.is_empty() {
+        if self.ahead.is_empty() && !self.is_at_end {
             // Times are in seconds: the run begins when the second is over that it is dated in, so
             // that every record made before counts and none that is made later.
             if at.loaded.job.started.is_none_or(|started| at.context.now <= started) {
                 return Ok(Stepped::Later);
             }
-            self.ahead = match at.places(query).await {
-                Ok(places) => places,
+            match at.look(query, self.next.as_ref()).await {
+                Ok(Walked { keys, next }) => {
+                    self.ahead = keys.into_iter().map(Place::from).collect();
+                    self.is_at_end = next.is_none();
+                    self.next = next.map(Place::from);
+                }
                 Err(Error::Pipeline(pipeline::Error::Fault(fault))) if !is_passing(fault.code) => {
                     return at.finish(detail, Some(fault.text())).await;
                 }
                 Err(error) => return Err(error),
-            };
+            }
+        }
+        if self.ahead.is_empty() && self.is_at_end {
+            return at.next_query(detail).await;
         }
         if self.ahead.is_empty() {
-            return at.next_query(detail).await;
+            // Nothing here: the lease is renewed, and nobody looks here again.
+            if let Written::Yes = at.progress(detail, self.next.as_ref(), Vec::new()).await? {
+                self.known = Some(at.reached(detail, self.next.clone()));
+            }
+            return Ok(Stepped::On);
         }
         let list = list_of(&self.ahead);
         if let Written::Yes = at.name(detail, list.text).await? {
-            self.ahead.drain(..list.count);
+            self.named = self.ahead.drain(..list.count).next_back();
             (self.is_fresh, self.tried) = (true, None);
         }
         Ok(Stepped::On)
@@ -137,8 +175,13 @@ impl Walk {
             true => Vec::new(),
             false => vec![at.failures(detail, table, failed)?],
         };
-        if !matches!(at.settled(done, places.last(), work).await?, Written::Yes) {
-            self.tried = Some(outcomes);
+        match at.settled(done, places.last(), work).await? {
+            // What is remembered is behind our own list only.
+            Written::Yes if self.named.as_ref() == places.last() => {
+                self.known = Some(at.reached(done, self.named.take()));
+            }
+            Written::Yes => {}
+            Written::Rows(_) | Written::Changed => self.tried = Some(outcomes),
         }
         Ok(Stepped::On)
     }
@@ -158,47 +201,37 @@ impl At<'_> {
         !self.loaded.row.text("sheaf_pending").is_empty()
     }
 
-    /// The records behind the last one that was counted.
-    async fn places(&self, query: &Bound) -> Result<VecDeque<Place>, Error> {
-        let table = &query.table;
-        let key = ColumnRef::root(table.primary_key);
-        let Some(partition) = partition::column(table).map(ColumnRef::root) else {
-            return Ok(VecDeque::new());
+    fn reached(&self, detail: Detail, place: Option<Place>) -> Reached {
+        Reached { run: self.loaded.job.started, query: detail.query, place }
+    }
+
+    /// How far the work has come in the present query.
+    fn place(&self) -> Option<Place> {
+        let row = &self.loaded.row;
+        let id = row.id("sheaf_position")?;
+        let partition = match row.get("sheaf_partition") {
+            Value::Text(partition) => Some(partition.clone()),
+            _ => None,
         };
+        Some(Place { id, partition })
+    }
+
+    /// Looks at the next rows: those that match and were made before the run.
+    async fn look(&self, query: &Bound, after: Option<&Place>) -> Result<Walked, Error> {
+        let table = &query.table;
         let started = self.loaded.job.started.unwrap_or(self.context.now);
         let before = compare(table, "createdon", Compare::LessOrEqual, Value::DateTime(started));
         let filter = Filter::And(query.filter.iter().cloned().chain([before]).collect());
-        let row = &self.loaded.row;
-        let after = row.id("sheaf_position");
-        let query = BoundQuery {
-            catalog: self.context.catalog.clone(),
+        let walk = pipeline::Walk {
             table: table.clone(),
-            joins: Vec::new(),
-            columns: vec![key, partition],
             filter: Some(filter),
-            order: [key, partition].map(|column| Order { column, descending: false }).to_vec(),
-            paging: Paging {
-                size: READ_ROWS_MAX,
-                after: after.map(|id| vec![Value::Guid(id), row.get("sheaf_partition").clone()]),
-                skip: 0,
-                look_ahead: false,
-            },
-            count_max: None,
-            shape: query::Shape::default(),
+            after: after.map(|place| ElasticKey::new(place.id, place.partition.as_deref())),
+            rows_max: LOOK_ROWS_MAX as usize,
         };
-        let read = Read { name: MessageName::RetrieveMultiple, query };
-        let Reply::Page(page) = self.pipeline.run(&self.context, Message::Read(read)).await? else {
-            return Err(Error::Malformed { why: "a read answered no page".to_owned() });
-        };
-        let place = |row: &[Value]| {
-            let id = row.first()?.as_id()?;
-            let partition = match row.get(1) {
-                Some(Value::Text(partition)) => Some(partition.clone()),
-                _ => None,
-            };
-            Some(Place { id, partition })
-        };
-        Ok(page.rows(2).filter_map(place).collect())
+        match self.pipeline.run(&self.context, Message::Walk(walk)).await? {
+            Reply::Walked(walked) => Ok(walked),
+            _ => Err(Error::Malformed { why: "a walk was not answered as one".to_owned() }),
+        }
     }
 
     /// Names the records that are to be deleted next.

@@ -3,10 +3,15 @@
 use crate::house::{House, exhaust, report};
 use jobs::Worker;
 use model::{
-    Cell, Label, MessageName, NewColumn, NewTable, Ownership, RequiredLevel, TableKind, Target,
-    TargetKey, TextFormat, Uuid, Value, code,
+    Cell, Label, MessageName, NewColumn, NewTable, Ownership, RequiredLevel, Table, TableKind,
+    Target, TargetKey, TextFormat, Timestamp, Uuid, Value, code,
 };
 use pipeline::{Definition, Message};
+use query::{BoundQuery, Page};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use store::MemoryElasticStore;
+use store::elastic::{ElasticOutcome, ElasticStore, ElasticWalk, ElasticWrite, Walked};
 
 /// Deletes every ping whose source is `old`.
 const OLD_PINGS: &str = r#"[{"EntityName":"ship_ping","Criteria":{"FilterOperator":"And","Conditions":[{"AttributeName":"ship_source","Operator":"Equal","Values":[{"Value":"old","Type":"System.String"}]}]}}]"#;
@@ -14,7 +19,10 @@ const OLD_PINGS: &str = r#"[{"EntityName":"ship_ping","Criteria":{"FilterOperato
 const STEPS_BEFORE_WORK: usize = 2;
 
 async fn with_pings() -> House {
-    let house = House::open().await;
+    pings_in(House::open().await).await
+}
+
+async fn pings_in(house: House) -> House {
     let table = NewTable {
         schema_name: "ship_Ping".into(),
         entity_set_name: None,
@@ -262,4 +270,148 @@ async fn a_row_that_cannot_be_deleted_is_a_failure_that_names_it() {
         .filter(|row| matches!(&row[0], Value::Text(text) if text.ends_with(", partition 'p']")));
     assert_eq!(partitions.count(), 1, "{texts:?}");
     assert_eq!(house.count("ship_ping").await, 3);
+}
+
+/// Counts how often rows are looked for, and how many of them at most.
+#[derive(Default)]
+struct Counting {
+    rows: MemoryElasticStore,
+    reads: AtomicUsize,
+    looks: AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl ElasticStore for Counting {
+    async fn write(
+        &self,
+        table: &Arc<Table>,
+        now: Timestamp,
+        writes: Vec<ElasticWrite>,
+    ) -> store::Result<Vec<ElasticOutcome>> {
+        self.rows.write(table, now, writes).await
+    }
+
+    async fn read(
+        &self,
+        query: &BoundQuery,
+        partition: Option<&str>,
+        now: Timestamp,
+    ) -> store::Result<Page> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.rows.read(query, partition, now).await
+    }
+
+    async fn walk(&self, walk: &ElasticWalk, now: Timestamp) -> store::Result<Walked> {
+        self.looks.fetch_add(walk.rows_max, Ordering::SeqCst);
+        self.rows.walk(walk, now).await
+    }
+
+    async fn expire(&self, now: Timestamp, rows_max: usize) -> store::Result<usize> {
+        self.rows.expire(now, rows_max).await
+    }
+
+    async fn drop_table(&self, table: &Arc<Table>) -> store::Result<()> {
+        self.rows.drop_table(table).await
+    }
+}
+
+/// So many rows does one step look at; tests here make more of them.
+const LOOK_ROWS: usize = 20_000;
+
+/// A house, and what is asked of its elastic rows.
+async fn counted() -> (House, Arc<Counting>) {
+    let store = Arc::new(Counting::default());
+    (pings_in(House::over(store.clone()).await).await, store)
+}
+
+#[tokio::test]
+async fn a_run_looks_at_each_row_once_and_a_kill_at_one_part_again() {
+    let (house, store) = counted().await;
+    make(&house, 0..45_000, "old").await;
+    let job = house.start(OLD_PINGS).await;
+    let mut worker = house.worker("a");
+    steps(&mut worker, STEPS_BEFORE_WORK).await;
+    house.pass(1);
+    let mut kills = 0;
+    while house.report(job).await.status == 20 {
+        kills += 1;
+        drop(worker);
+        worker = house.worker("a");
+        // Claims, looks and names, deletes and counts: fourteen thousand a life.
+        steps(&mut worker, 1 + 28).await;
+    }
+    assert_eq!(house.report(job).await, report(30, 45_000, 0));
+    let parts = store.looks.load(Ordering::SeqCst) / LOOK_ROWS;
+    assert!(kills >= 3 && parts <= 3 + kills, "{parts} parts were looked at, {kills} kills");
+    assert_eq!(store.reads.load(Ordering::SeqCst), 0, "nobody sorts a whole table");
+    assert_eq!(house.count("ship_ping").await, 0);
+}
+
+#[tokio::test]
+async fn parts_without_a_match_are_passed_once_and_renew_the_lease() {
+    let (house, store) = counted().await;
+    make(&house, 0..50_000, "new").await;
+    let job = house.start(OLD_PINGS).await;
+    let mut worker = house.worker("a");
+    steps(&mut worker, STEPS_BEFORE_WORK).await;
+    let columns = ["sheaf_leaseuntil", "sheaf_position"];
+    let mut last = house.rows("asyncoperation", None, &columns).await;
+    for part in 1..=2 {
+        house.pass(1);
+        // Killed between all parts: whoever comes next looks behind them.
+        steps(&mut worker, 1).await;
+        worker = house.worker("a");
+        steps(&mut worker, 1).await;
+        let now = house.rows("asyncoperation", None, &columns).await;
+        assert_ne!(now[0][0], last[0][0], "the lease after part {part}");
+        assert_ne!(now[0][1], last[0][1], "the place after part {part}");
+        last = now;
+    }
+    exhaust(&mut worker).await;
+    assert_eq!(house.report(job).await, report(30, 0, 0));
+    assert_eq!(store.looks.load(Ordering::SeqCst), 3 * LOOK_ROWS);
+    assert_eq!(house.count("ship_ping").await, 50_000);
+}
+
+#[tokio::test]
+async fn rows_whose_time_is_over_are_neither_deleted_nor_counted() {
+    let house = with_pings().await;
+    make(&house, 0..30, "old").await;
+    let short = |number: u128| {
+        let mut target = target(&house, number, Some("old"));
+        let catalog = house.pipeline.catalog();
+        let column = catalog.table("ship_ping").and_then(|table| table.index_of("ttlinseconds"));
+        let column = column.expect("every elastic table has it");
+        target.cells.push(Cell { column, value: Value::Integer(5) });
+        target
+    };
+    let targets = (30..50).map(short).collect();
+    house.write(MessageName::CreateMultiple, "ship_ping", targets).await.expect("plain rows");
+    let job = house.start(OLD_PINGS).await;
+    let mut worker = house.worker("a");
+    steps(&mut worker, STEPS_BEFORE_WORK).await;
+    house.pass(5);
+    exhaust(&mut worker).await;
+    assert_eq!(house.report(job).await, report(30, 30, 0));
+}
+
+#[tokio::test]
+async fn every_run_of_a_job_that_recurs_walks_the_whole_table() {
+    let house = with_pings().await;
+    make(&house, 0..1_700, "old").await;
+    let daily = |new: &mut pipeline::job::NewJob| new.pattern = "FREQ=DAILY;INTERVAL=1".into();
+    let job = house.start_with(OLD_PINGS, daily).await;
+    let mut worker = house.worker("a");
+    for (run, rows) in [(0, 1_700), (1, 900), (2, 0)] {
+        steps(&mut worker, STEPS_BEFORE_WORK).await;
+        house.pass(1);
+        exhaust(&mut worker).await;
+        assert_eq!(house.report(job).await, report(10, rows, 0), "run {run}");
+        assert_eq!(house.count("ship_ping").await, 0);
+        if run == 0 {
+            // In front of all that the first run has seen, and behind it.
+            make(&house, 0..900, "old").await;
+        }
+        house.pass(24 * 60 * 60);
+    }
 }

@@ -11,6 +11,7 @@ use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use store::MemoryElasticStore;
+use store::elastic::ElasticStore;
 use store::memory::MemoryStore;
 
 pub(crate) const NOW: i64 = 1_750_000_000;
@@ -35,10 +36,13 @@ pub(crate) struct Report {
 
 impl House {
     pub(crate) async fn open() -> Self {
-        let stores = pipeline::Stores {
-            standard: Arc::new(MemoryStore::default()),
-            elastic: Some(Arc::new(MemoryElasticStore::default())),
-        };
+        Self::over(Arc::new(MemoryElasticStore::default())).await
+    }
+
+    /// A house with this store of elastic tables.
+    pub(crate) async fn over(elastic: Arc<dyn ElasticStore>) -> Self {
+        let stores =
+            pipeline::Stores { standard: Arc::new(MemoryStore::default()), elastic: Some(elastic) };
         let pipeline = Pipeline::open(stores, Timestamp(NOW), 42).await.expect("it opens");
         Self { pipeline: Arc::new(pipeline), now: Arc::new(AtomicI64::new(NOW)) }
     }

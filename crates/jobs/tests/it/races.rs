@@ -85,3 +85,58 @@ async fn a_row_that_somebody_else_deletes_is_neither_a_success_nor_a_failure() {
     assert_eq!(house.report(job).await, report(30, 5, 0));
     assert_eq!(house.count("contact").await, 0);
 }
+
+#[tokio::test]
+async fn parts_without_a_match_are_passed_once_and_renew_the_lease() {
+    let house = House::open().await;
+    house.make("lead", 45_000, &[("subject", Value::text("new"))]).await;
+    let job = house.start(OLD_LEADS).await;
+    let mut worker = house.worker("a");
+    // Claim, begin.
+    for _ in 0..2 {
+        worker.step().await.expect("a step");
+    }
+    let columns = ["sheaf_leaseuntil", "sheaf_position"];
+    let mut last = house.rows("asyncoperation", None, &columns).await;
+    for part in 1..=2 {
+        house.pass(1);
+        worker.step().await.expect("a step");
+        let now = house.rows("asyncoperation", None, &columns).await;
+        assert_ne!(now[0][0], last[0][0], "the lease after part {part}");
+        assert!(now[0][1].as_id() > last[0][1].as_id(), "the place after part {part}");
+        last = now;
+        // Killed between all parts: whoever comes next looks behind them.
+        worker = house.worker("a");
+        worker.step().await.expect("a claim");
+    }
+    // What is left is no whole part: the query is done, and then the job.
+    for _ in 0..2 {
+        worker.step().await.expect("a step");
+    }
+    assert_eq!(house.report(job).await, report(30, 0, 0));
+    assert_eq!(house.count("lead").await, 45_000);
+}
+
+#[tokio::test]
+async fn rows_that_match_here_and_there_are_found_in_every_part() {
+    let house = House::open().await;
+    let mut matching = 0;
+    for count in [1, 1_000, 30, 2_300] {
+        house.make("lead", 9_999, &[("subject", Value::text("new"))]).await;
+        house.make("lead", count, &[("subject", Value::text("old"))]).await;
+        matching += i32::try_from(count).expect("small");
+    }
+    let job = house.start(OLD_LEADS).await;
+    for steps in [2, 3, 4].iter().cycle() {
+        let mut worker = house.worker("a");
+        for _ in 0..*steps {
+            worker.step().await.expect("a step");
+        }
+        // Dropped: as SIGKILL does, it releases nothing.
+        if house.report(job).await.status == 30 {
+            break;
+        }
+    }
+    assert_eq!(house.report(job).await, report(30, matching, 0));
+    assert_eq!(house.count("lead").await, 4 * 9_999);
+}

@@ -8,9 +8,9 @@ use super::{Context, Error, Pipeline, not_about_rows};
 use crate::available;
 use crate::elastic::{self, Found, Wanted, bind_key};
 use crate::fault;
-use crate::message::{Definition, Reply, Write};
+use crate::message::{Definition, Reply, Walk, Write};
 use crate::privilege::Action;
-use crate::rights::{Access, Shares, guard};
+use crate::rights::{Access, Shares, Unreadable, guard};
 use crate::write;
 use model::{Bind, Fault, LookupValue, Table, TableKind, Uuid, Value, partition};
 use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging};
@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use store::alternate;
-use store::elastic::{ElasticKey, ElasticOutcome, ElasticStore};
+use store::elastic::{ElasticKey, ElasticOutcome, ElasticStore, ElasticWalk};
 
 /// Ids that one query asks for.
 const IDS_PER_QUERY: usize = 5_000;
@@ -128,20 +128,27 @@ impl Pipeline {
         query: &BoundQuery,
         partition: Option<&str>,
     ) -> Result<Reply, Error> {
-        if query.table.kind != TableKind::Elastic {
-            return Err(fault::no_partitions(&query.table).into());
-        }
-        if !query.joins.is_empty() {
-            return Err(fault::no_links().into());
-        }
-        if query.shape.rows != query::Rows::Each {
-            return Err(fault::no_groups().into());
-        }
-        if let Some(fault) = query.filter.as_ref().and_then(not_about_one_value) {
-            return Err(fault.into());
-        }
+        refuse_shape(query)?;
         let page = self.elastic_store()?.read(query, partition, context.now).await;
         page.map(Reply::Page).map_err(not_about_rows)
+    }
+
+    /// Looks at the next records of a table, of those that the caller may read.
+    pub(super) async fn walk_elastic(
+        &self,
+        context: &Context,
+        access: &Access,
+        Walk { table, filter, after, rows_max }: Walk,
+    ) -> Result<Reply, Error> {
+        let key = ColumnRef::root(table.primary_key);
+        let query = query_of(context, &table, vec![key], Filter::And(Vec::new()), 1);
+        let query = BoundQuery { filter, ..query };
+        let (query, _) = self.readable(context, access, query, Unreadable::Refused).await?;
+        refuse_shape(&query)?;
+        let BoundQuery { catalog, filter, .. } = query;
+        let walk = ElasticWalk { catalog, table, filter, after, rows_max };
+        let walked = self.elastic_store()?.walk(&walk, context.now).await;
+        walked.map(Reply::Walked).map_err(not_about_rows)
     }
 
     /// Which of the records exist that lookups point to. One query per table and [`IDS_PER_QUERY`]
@@ -239,6 +246,20 @@ impl Pipeline {
         let page = self.elastic_store()?.read(&query, Some(&own), context.now).await;
         Ok(page.map_err(not_about_rows)?.rows > 0)
     }
+}
+
+/// Refuses what a store of elastic tables cannot be asked.
+fn refuse_shape(query: &BoundQuery) -> Result<(), Fault> {
+    if query.table.kind != TableKind::Elastic {
+        return Err(fault::no_partitions(&query.table));
+    }
+    if !query.joins.is_empty() {
+        return Err(fault::no_links());
+    }
+    if query.shape.rows != query::Rows::Each {
+        return Err(fault::no_groups());
+    }
+    query.filter.as_ref().and_then(not_about_one_value).map_or(Ok(()), Err)
 }
 
 /// Why an elastic table cannot be asked this: a condition there is about one value of its row.

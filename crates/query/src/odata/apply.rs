@@ -45,13 +45,14 @@ pub fn parse(
     let mut scope = Scope::new(catalog, table, &options.context);
     let steps = cut(text, '/')?;
     let Some((last, before)) = steps.split_last() else { return Err(bad(text)) };
-    let mut filters = Vec::with_capacity(before.len());
+    let mut filters = Vec::new();
+    // The aliases are those of the request; the filter is each step's own.
+    let mut own = options.clone().with("$apply", None);
     for step in before {
         let inside = call(step, "filter").ok_or_else(|| {
             Error::refused(format!("step `{step}` before the last one in $apply"))
         })?;
-        let mut own = options.clone();
-        own.put("$filter", inside);
+        own = own.with("$filter", Some(inside));
         filters.extend(filter::parse(&mut scope, &own)?);
         if filters.len() > limits::CONDITIONS_MAX {
             return Err(Error::TooManyConditions);

@@ -338,8 +338,13 @@ impl<'a> Parser<'a> {
         }
         // Comparison knows no case: the function changes nothing.
         if word == "tolower" && *self.peek() == Token::Sign('(') {
+            if self.depth >= limits::FILTER_DEPTH_MAX {
+                return Err(Error::TooDeep);
+            }
             self.next += 1;
+            self.depth += 1;
             let inner = self.operand()?;
+            self.depth -= 1;
             self.sign(')')?;
             return Ok(Some(inner));
         }

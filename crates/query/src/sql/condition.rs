@@ -17,15 +17,28 @@ impl Binder {
     pub(super) fn filter(&mut self, expression: &Expr) -> Result<Filter, Error> {
         match expression {
             Expr::Nested(inner) => self.filter(inner),
-            Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-                Ok(Filter::And(vec![self.filter(left)?, self.filter(right)?]))
+            Expr::BinaryOp { op: BinaryOperator::And, .. } => {
+                self.each(expression, &BinaryOperator::And).map(Filter::And)
             }
-            Expr::BinaryOp { left, op: BinaryOperator::Or, right } => {
-                Ok(Filter::Or(vec![self.filter(left)?, self.filter(right)?]))
+            Expr::BinaryOp { op: BinaryOperator::Or, .. } => {
+                self.each(expression, &BinaryOperator::Or).map(Filter::Or)
             }
             Expr::UnaryOp { op: UnaryOperator::Not, expr } => self.filter(expr).map(negate),
             _ => self.condition(expression),
         }
+    }
+
+    /// What stands in a chain of this operator, which the parser has nested to the left.
+    fn each(&mut self, chain: &Expr, operator: &BinaryOperator) -> Result<Vec<Filter>, Error> {
+        let (mut first, mut others) = (chain, Vec::new());
+        while let Expr::BinaryOp { left, op, right } = first
+            && op == operator
+        {
+            others.push(&**right);
+            first = left;
+        }
+        let all = std::iter::once(first).chain(others.into_iter().rev());
+        all.map(|one| self.filter(one)).collect()
     }
 
     fn condition(&mut self, expression: &Expr) -> Result<Filter, Error> {

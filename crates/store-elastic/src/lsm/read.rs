@@ -1,4 +1,5 @@
-//! Reads a page from a snapshot: some rows of a partition, a partition, or everything.
+//! Reads a page from a snapshot: some rows of a partition, a partition, or everything; or the next rows
+//! of a walk, in the order of the keys.
 //!
 //! Not here: filters, order, paging (`store::elastic_page`); which rows a query can be about
 //! (`crate::scope`).
@@ -7,13 +8,14 @@
 use super::row::StoredRow;
 use crate::codec::{Columns, decode};
 use crate::error::{engine, malformed};
-use crate::key::{id_of, partition_prefix, row_key};
+use crate::key::{id_of, partition_prefix, parts_of, row_key};
 use crate::scope::{first_id, ids_asked_for, is_by_id};
 use fjall::{Iter, Keyspace, Readable, Snapshot};
 use model::{Timestamp, Uuid};
 use query::{BoundQuery, Page};
-use store::elastic::ElasticKey;
-use store::elastic_page::PageBuilder;
+use std::ops::Bound;
+use store::elastic::{ElasticKey, ElasticWalk, Walked};
+use store::elastic_page::{PageBuilder, WalkBuilder};
 use store::{Error, Result};
 
 /// Rows between two looks at whether the page is still wanted.
@@ -60,6 +62,26 @@ impl Scope<'_> {
             None => self.snapshot.prefix(self.keyspace, prefix),
         };
         self.scan(rows, &columns, page, in_order, is_wanted)
+    }
+
+    /// The next rows of a walk.
+    pub(super) fn walk(&self, walk: &ElasticWalk) -> Result<Walked> {
+        let columns = Columns::of(&walk.table);
+        let mut seen = WalkBuilder::new(walk);
+        let from =
+            walk.after.as_ref().map_or(Bound::Unbounded, |key| Bound::Excluded(row_key(key)));
+        let rows = self.snapshot.range(self.keyspace, (from, Bound::Unbounded));
+        for row in rows.take(walk.rows_max) {
+            let (key, bytes) = row.into_inner().map_err(engine(DOING))?;
+            let key = parts_of(&key).ok_or_else(|| malformed("a row's key is none of ours"))?;
+            let stored = StoredRow::read(&bytes)?;
+            let values = match stored.is_there(self.now) {
+                true => Some(decode(&columns, key.id, stored.version, stored.body)?),
+                false => None,
+            };
+            seen.push(key, values.as_deref());
+        }
+        Ok(seen.finish())
     }
 
     fn scan(

@@ -1,4 +1,5 @@
-//! Reads a page: rows stream from the database into the page, which keeps only what it needs.
+//! Reads a page: rows stream from the database into the page, which keeps only what it needs. Or the next
+//! rows of a walk, in the order of the primary key's index.
 //!
 //! Pushed down are the partition, equality and lists of the primary key, and for pages by id within a
 //! partition the place where they start. Everything else is evaluated here.
@@ -8,18 +9,23 @@ use super::connection::Connection;
 use super::error::{Error, engine};
 use super::statements;
 use crate::codec::{Columns, decode};
-use crate::key::escape;
+use crate::error::malformed;
+use crate::key::{escape, unescape};
 use crate::scope::{first_id, ids_asked_for, is_by_id};
 use futures_util::{TryStreamExt, pin_mut};
 use model::{Timestamp, Uuid};
 use query::{BoundQuery, Page};
-use store::elastic_page::PageBuilder;
+use store::elastic::{ElasticKey, ElasticWalk, Walked};
+use store::elastic_page::{PageBuilder, WalkBuilder};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
 const DOING: &str = "reading elastic rows";
 /// Rows that are asked for at once where a filter may turn many of them down.
 const ROWS_AT_ONCE: i64 = 1_000;
+
+/// Rows of a walk that are asked for at once: few enough that the index is the cheapest way to them.
+const WALK_ROWS_AT_ONCE: usize = 1_000;
 
 /// A page in the making.
 struct Reader<'q> {
@@ -53,6 +59,57 @@ pub(super) async fn page(
         reader.stream(connection, &statement, &[&now.0, &partition]).await?;
     }
     Ok(reader.page.finish())
+}
+
+/// The next rows of a walk.
+pub(super) async fn walk(
+    connection: &mut Connection,
+    walk: &ElasticWalk,
+    now: Timestamp,
+) -> Result<Walked, Error> {
+    let columns = Columns::of(&walk.table);
+    let mut seen = WalkBuilder::new(walk);
+    let mut after = walk.after.as_ref().map(|key| (escape(&key.partition).into_owned(), key.id));
+    // So many rows at once, and as many flights as that takes: not one a row.
+    while seen.left() > 0 {
+        let at_once = seen.left().min(WALK_ROWS_AT_ONCE);
+        let text = match &after {
+            Some(_) => statements::walk(walk.table.id, at_once),
+            None => statements::walk_from_start(walk.table.id, at_once),
+        };
+        let statement = connection.prepared(&text).await?;
+        let params: Vec<&(dyn ToSql + Sync)> = match &after {
+            Some((partition, id)) => vec![&now.0, partition, id],
+            None => vec![&now.0],
+        };
+        let rows = connection.client.query(&statement, &params).await;
+        let rows = rows.map_err(|error| Error::of(DOING, error))?;
+        for row in &rows {
+            let read = || -> Result<(Uuid, i64, &[u8], &str, bool), tokio_postgres::Error> {
+                Ok((
+                    row.try_get(0)?,
+                    row.try_get(1)?,
+                    row.try_get(2)?,
+                    row.try_get(3)?,
+                    row.try_get(4)?,
+                ))
+            };
+            let (id, version, body, escaped, is_there) =
+                read().map_err(|error| engine(DOING, error))?;
+            let partition = unescape(escaped)
+                .ok_or_else(|| Error::Store(malformed("a row's partition is none of ours")))?;
+            let values = match is_there {
+                true => Some(decode(&columns, id, version, body)?),
+                false => None,
+            };
+            seen.push(ElasticKey { partition: partition.into(), id }, values.as_deref());
+            after = Some((escaped.to_owned(), id));
+        }
+        if rows.len() < at_once {
+            break;
+        }
+    }
+    Ok(seen.finish())
 }
 
 impl Reader<'_> {

@@ -133,3 +133,25 @@ pub(super) fn by_ids(table: TableId) -> String {
 pub(super) fn from_id(table: TableId) -> String {
     format!("{} AND id >= $3::uuid ORDER BY id LIMIT $4::int8", partition(table))
 }
+
+/// The first rows, by key, of those behind the id `$3` of the partition `$2`, and whether each is there
+/// at `$1`.
+///
+/// The number stands in the text: a planner that does not know it may sort the whole table.
+pub(super) fn walk(table: TableId, rows_max: usize) -> String {
+    format!(
+        "SELECT id, version, body, partitionid, (expires_at IS NULL OR expires_at > $1::int8) \
+         FROM {} WHERE (partitionid, id) > ($2::text, $3::uuid) \
+         ORDER BY partitionid, id LIMIT {rows_max}",
+        name(table)
+    )
+}
+
+/// The same from the first row on.
+pub(super) fn walk_from_start(table: TableId, rows_max: usize) -> String {
+    format!(
+        "SELECT id, version, body, partitionid, (expires_at IS NULL OR expires_at > $1::int8) \
+         FROM {} ORDER BY partitionid, id LIMIT {rows_max}",
+        name(table)
+    )
+}

@@ -18,6 +18,8 @@ pub mod queries;
 pub mod ttl;
 #[doc(hidden)]
 pub mod values;
+#[doc(hidden)]
+pub mod walks;
 pub mod world;
 
 use crate::elastic::ElasticStore;
@@ -87,6 +89,15 @@ macro_rules! elastic_store_suite {
                 pages_follow_each_other_over_partitions_that_share_ids
                 counts_stop_at_their_cap
                 output_columns_come_in_the_order_asked_for
+            }
+            walks {
+                a_walk_sees_every_row_once_whatever_its_steps
+                a_walk_answers_what_matches_and_looks_at_no_more_rows_than_it_may
+                a_walk_passes_rows_whose_time_is_over
+                a_walk_goes_on_behind_a_row_that_is_gone
+                rows_that_come_while_somebody_walks_are_seen_once_or_not
+                a_walk_through_nothing_is_over_at_once
+                a_walk_of_many_rows_looks_at_as_many_as_it_may
             }
             lifetime {
                 everything_survives_a_reopen

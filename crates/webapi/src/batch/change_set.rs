@@ -233,7 +233,13 @@ impl Batch<'_> {
                 let problem = fault::partly(name, outcomes);
                 Err(Failed { place: place_of(None), stop: problem.into() })
             }
-            Ok(Reply::Followed(_) | Reply::Deleted(_) | Reply::Page(_) | Reply::Defined(_)) => {
+            Ok(
+                Reply::Followed(_)
+                | Reply::Deleted(_)
+                | Reply::Page(_)
+                | Reply::Walked(_)
+                | Reply::Defined(_),
+            ) => {
                 tracing::error!("a change set was not answered with outcomes");
                 let stop = Problem::unexpected().into();
                 Err(Failed { place: place_of(None), stop })

@@ -196,7 +196,8 @@ pub(super) async fn define_in(
         | Reply::Partly(_)
         | Reply::Followed(_)
         | Reply::Deleted(_)
-        | Reply::Page(_) => {
+        | Reply::Page(_)
+        | Reply::Walked(_) => {
             tracing::error!("a definition was not answered with ids");
             Err(Problem::unexpected().into())
         }

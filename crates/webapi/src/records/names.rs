@@ -130,6 +130,7 @@ pub(crate) async fn first_name(
         | Reply::Partly(_)
         | Reply::Followed(_)
         | Reply::Deleted(_)
+        | Reply::Walked(_)
         | Reply::Defined(_) => None,
     })
 }

@@ -222,6 +222,7 @@ pub(crate) async fn page_of(attempt: &Attempt<'_>, message: Message) -> Result<P
         | Reply::Partly(_)
         | Reply::Followed(_)
         | Reply::Deleted(_)
+        | Reply::Walked(_)
         | Reply::Defined(_) => {
             tracing::error!("a read was answered with something else than a page");
             Err(Problem::unexpected().into())

@@ -175,6 +175,7 @@ impl Prepared {
             | Reply::Followed(_)
             | Reply::Deleted(_)
             | Reply::Page(_)
+            | Reply::Walked(_)
             | Reply::Defined(_) => {}
         }
         tracing::error!(%name, "a write was not answered with one outcome per target");

@@ -7,7 +7,7 @@ use super::ElasticHarness;
 use super::world::{NOW, Place, World, at, became, by_id, delete, text};
 use crate::conformance::fixture::id;
 use crate::conformance::random::for_cases;
-use crate::elastic::{ElasticKey, ElasticOutcome, ElasticWrite};
+use crate::elastic::{ElasticKey, ElasticOutcome, ElasticWalk, ElasticWrite};
 use crate::elastic_memory::MemoryElasticStore;
 use model::Value;
 use proptest::collection::vec;
@@ -28,8 +28,12 @@ const PAGES_MAX: usize = 6;
 enum Step {
     Write(Vec<Write>),
     Expire,
-    Wait { seconds: i64 },
+    Wait {
+        seconds: i64,
+    },
     Read(Read),
+    /// Label and whether it is that or any other; rows of one call.
+    Walk(Option<(u8, bool)>, usize),
     DropTable,
 }
 
@@ -98,6 +102,19 @@ fn writes() -> impl Strategy<Value = Write> {
     )
 }
 
+/// Writes of rows of one partition, ids ascending: there may be many rows between them, or none.
+fn neighbours() -> impl Strategy<Value = Vec<Write>> {
+    let drawn = vec((writes(), 1..4_u8), 8..20);
+    (0..PARTITIONS.len(), drawn).prop_map(|(partition, drawn)| {
+        let mut id = 0;
+        let next = |(write, gap): (Write, u8)| {
+            id += gap;
+            Write { id, partition, ..write }
+        };
+        drawn.into_iter().map(next).collect()
+    })
+}
+
 fn reads() -> impl Strategy<Value = Read> {
     (
         option::of(0..PARTITIONS.len()),
@@ -122,9 +139,12 @@ fn reads() -> impl Strategy<Value = Read> {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => vec(writes(), 1..8).prop_map(Step::Write),
+        3 => neighbours().prop_map(Step::Write),
         2 => Just(Step::Expire),
         3 => (0..40_i64).prop_map(|seconds| Step::Wait { seconds }),
         5 => reads().prop_map(Step::Read),
+        2 => (option::of((0..6_u8, any::<bool>())), 1..5_usize)
+            .prop_map(|(label, rows_max)| Step::Walk(label, rows_max)),
         1 => Just(Step::DropTable),
     ];
     vec(step, 1..40)
@@ -165,6 +185,14 @@ fn label(number: u8) -> Value {
     number.checked_sub(1).map_or(Value::Null, |number| text(TEXTS[usize::from(number)]))
 }
 
+fn by_label(world: &World, (number, equal): (u8, bool)) -> Filter {
+    Filter::Compare {
+        column: at(world.column("ship_label")),
+        compare: if equal { Compare::Equal } else { Compare::NotEqual },
+        value: text(TEXTS[usize::from(number)]),
+    }
+}
+
 fn ttl(number: u8) -> Value {
     match number {
         0 => Value::Null,
@@ -177,11 +205,7 @@ impl Read {
     fn bind(&self, world: &World) -> BoundQuery {
         let mut query = world.query();
         let by_id = self.id.map(|number| by_id(&query, id(number.into())));
-        let by_label = self.label.map(|(number, equal)| Filter::Compare {
-            column: at(world.column("ship_label")),
-            compare: if equal { Compare::Equal } else { Compare::NotEqual },
-            value: text(TEXTS[usize::from(number)]),
-        });
+        let by_label = self.label.map(|label| by_label(world, label));
         query.filter = Some(Filter::And(by_id.into_iter().chain(by_label).collect()));
         query.order[0].descending = self.descending;
         query.order[1].descending = self.descending;
@@ -241,6 +265,7 @@ impl Pair {
                 }
             }
             Step::Read(read) => self.read(read).await?,
+            Step::Walk(label, rows_max) => self.walk(*label, *rows_max).await?,
             Step::DropTable => {
                 for world in [&self.engine, &self.reference] {
                     let dropped = world.store.drop_table(&world.table()).await;
@@ -267,6 +292,30 @@ impl Pair {
         }
         if answers[0] != answers[1] {
             return Err(format!("answers {:?}, the reference {:?}", answers[0], answers[1]));
+        }
+        Ok(())
+    }
+
+    /// The order is the engine's own; which rows come, each once, is not.
+    async fn walk(&self, label: Option<(u8, bool)>, rows_max: usize) -> Result<(), String> {
+        let mut answers = Vec::new();
+        for world in [&self.engine, &self.reference] {
+            let filter = label.map(|label| by_label(world, label));
+            let (catalog, table) = (world.catalog.clone(), world.table());
+            let mut walk = ElasticWalk { catalog, table, filter, after: None, rows_max };
+            let mut keys = Vec::new();
+            loop {
+                let walked = world.store.walk(&walk, world.now).await;
+                let walked = walked.map_err(|error| format!("walk fails: {error:?}"))?;
+                keys.extend(walked.keys);
+                let Some(next) = walked.next else { break };
+                walk.after = Some(next);
+            }
+            keys.sort();
+            answers.push(keys);
+        }
+        if answers[0] != answers[1] {
+            return Err(format!("walks by {:?}, the reference {:?}", answers[0], answers[1]));
         }
         Ok(())
     }

@@ -43,6 +43,12 @@ struct Arguments {
     /// Which engines.
     #[arg(long, value_enum, default_value = "both")]
     engine: Engines,
+    /// Only these parts, separated by commas; all where none is named.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Kills in the middle of each bulk delete.
+    #[arg(long, default_value_t = 5)]
+    delete_kills: u64,
     /// Repeats the draws of a run; the moments of the kills are never quite the same.
     #[arg(long)]
     seed: Option<u64>,
@@ -56,6 +62,25 @@ enum Engines {
     Sqlite,
     Postgres,
     Both,
+}
+
+/// What is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// A load on a standard table.
+    Standard,
+    /// A load on an elastic table.
+    Elastic,
+    /// A bulk delete of a standard table.
+    DeleteStandard,
+    /// A bulk delete of an elastic table.
+    DeleteElastic,
+}
+
+impl Arguments {
+    fn has(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
 }
 
 /// Connections that send at once.
@@ -95,10 +120,21 @@ struct House {
 
 impl House {
     async fn all(&mut self, arguments: &Arguments, seed: u64) -> Result<()> {
-        soak(arguments, seed, self).await?;
-        elastic::soak(self, arguments.kills, seed).await.context("elastic rows")?;
-        if arguments.rows > 0 {
-            purge::soak(self, arguments.rows).await.context("bulk deletes")?;
+        if arguments.has(Part::Standard) {
+            soak(arguments, seed, self).await?;
+        }
+        if arguments.has(Part::Elastic) {
+            elastic::soak(self, arguments.kills, seed).await.context("elastic rows")?;
+        }
+        let tables =
+            [(Part::DeleteStandard, purge::STANDARD), (Part::DeleteElastic, purge::ELASTIC)];
+        let tables = tables.into_iter().filter(|(part, _)| arguments.has(*part));
+        let tables: Vec<_> = tables.map(|(_, table)| table).collect();
+        if arguments.rows > 0 && !tables.is_empty() {
+            let (rows, kills) = (arguments.rows, arguments.delete_kills);
+            purge::soak(self, &tables, purge::Size { rows, kills })
+                .await
+                .context("bulk deletes")?;
         }
         Ok(())
     }

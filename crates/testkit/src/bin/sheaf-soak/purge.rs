@@ -1,6 +1,7 @@
 //! Bulk deletes through SIGKILL: the right rows are gone at the end, and the job's row says so.
 //!
-//! In: how many rows. Out: what was deleted, killed and counted, or what is wrong.
+//! In: which tables, how many rows and kills. Out: what was deleted, killed and counted, how fast the first
+//! and the last tenth went, how much memory the service had; or what is wrong.
 //! Not here: what a job does when nothing is killed (tests of `jobs` and of the service).
 //! Invariant: rows that no query names are seen by every read, before, during and after.
 
@@ -20,24 +21,32 @@ use crate::House;
 const MADE_AT_ONCE: u64 = 1_000;
 /// Of so many rows one stays.
 const STAYS_EVERY: u64 = 1_000;
-const KILLS: u64 = 5;
+/// Looks for the rows that stay, spread over the deletes: each reads a table.
+const READS: u64 = 50;
 /// A job that makes no progress for so long hangs.
 const PATIENCE: Duration = Duration::from_secs(150);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A table whose rows are deleted.
 #[derive(Clone, Copy)]
-struct Purged {
+pub(crate) struct Purged {
     kind: &'static str,
     schema_name: &'static str,
     set: &'static str,
     table: &'static str,
 }
 
-const TABLES: [Purged; 2] = [
-    Purged { kind: "Standard", schema_name: "soak_Item", set: "soak_items", table: "soak_item" },
-    Purged { kind: "Elastic", schema_name: "soak_Mote", set: "soak_motes", table: "soak_mote" },
-];
+pub(crate) const STANDARD: Purged =
+    Purged { kind: "Standard", schema_name: "soak_Item", set: "soak_items", table: "soak_item" };
+pub(crate) const ELASTIC: Purged =
+    Purged { kind: "Elastic", schema_name: "soak_Mote", set: "soak_motes", table: "soak_mote" };
+
+/// How much is deleted, through how many kills.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) rows: u64,
+    pub(crate) kills: u64,
+}
 
 /// What a look at the job saw.
 struct Look {
@@ -47,12 +56,12 @@ struct Look {
     status: u64,
 }
 
-/// A bulk delete of each kind of table.
-pub(crate) async fn soak(house: &House, rows: u64) -> Result<()> {
+/// A bulk delete of each of these tables.
+pub(crate) async fn soak(house: &House, tables: &[Purged], size: Size) -> Result<()> {
     let directory = tempfile::Builder::new().prefix("sheaf-soak-").tempdir()?;
     let mut service = house.service("sheaf_soak_purge", directory.path())?;
-    for table in TABLES {
-        let purged = purge(house, &mut service, table, rows).await;
+    for table in tables {
+        let purged = purge(house, &mut service, *table, size).await;
         if let Err(error) = purged {
             let kept = directory.keep();
             let text = format!("{} table; the data is in {}", table.kind, kept.display());
@@ -62,7 +71,8 @@ pub(crate) async fn soak(house: &House, rows: u64) -> Result<()> {
     service.stop().context("the last stop, by SIGTERM")
 }
 
-async fn purge(house: &House, service: &mut Service, table: Purged, rows: u64) -> Result<()> {
+async fn purge(house: &House, service: &mut Service, table: Purged, size: Size) -> Result<()> {
+    let Size { rows, kills: kills_wanted } = size;
     let mut api = Api::new(&service.api())?;
     let definition = crate::load::table(table.schema_name, table.kind, &["Number", "Stays"]);
     api.post("EntityDefinitions", definition).await?.expect(204)?;
@@ -72,21 +82,26 @@ async fn purge(house: &House, service: &mut Service, table: Purged, rows: u64) -
     let answer = api.post("BulkDelete", job(table)).await?.expect(200)?;
     let id = answer["JobId"].as_str().context("the job has no id")?.to_owned();
     let started = Instant::now();
-    let (mut kills, mut reads) = (0, 0);
+    let (mut kills, mut reads, mut memory_mb) = (0, 0, 0);
     let mut last = look(&api, &id).await?;
     let mut moved = Instant::now();
+    let mut read_at = 0;
+    let mut pace = Pace { wanted, moments: Vec::new() };
     while last.state != 3 {
-        let due = (kills + 1) * wanted / (KILLS + 1);
-        if kills < KILLS && last.successes >= due {
+        let due = (kills + 1) * wanted / (kills_wanted + 1);
+        if kills < kills_wanted && last.successes >= due {
             service.ensure_running()?;
+            memory_mb = memory_mb.max(peak_memory_mb(service)?);
             service.kill()?;
             kills += 1;
             house.restart(service).await?;
             api = Api::new(&service.api())?;
-            moved = Instant::now();
+            (moved, read_at) = (Instant::now(), 0);
         }
-        read_those_that_stay(&api, table, staying.len()).await?;
-        reads += 1;
+        if last.successes >= read_at {
+            read_those_that_stay(&api, table, staying.len()).await?;
+            (reads, read_at) = (reads + 1, last.successes + wanted / READS);
+        }
         tokio::time::sleep(LOOK_EVERY).await;
         let next = look(&api, &id).await?;
         ensure!(
@@ -99,11 +114,13 @@ async fn purge(house: &House, service: &mut Service, table: Purged, rows: u64) -
             moved = Instant::now();
         }
         ensure!(moved.elapsed() < PATIENCE, "the job stands still at {}", next.successes);
+        pace.note(next.successes, started.elapsed().as_secs_f64());
         last = next;
     }
+    memory_mb = memory_mb.max(peak_memory_mb(service)?);
     let took = started.elapsed().as_secs_f64();
     ensure!(last.status == 30, "the job ended with the status {}", last.status);
-    ensure!(kills == KILLS, "the job was over after {kills} kills: more rows are needed");
+    ensure!(kills == kills_wanted, "the job was over after {kills} kills: more rows are needed");
     ensure!(
         (last.successes, last.failures) == (wanted, 0),
         "the job counts {} deleted and {} failed of {wanted}",
@@ -122,12 +139,59 @@ async fn purge(house: &House, service: &mut Service, table: Purged, rows: u64) -
     .await?;
     ensure!(found == staying, "{} rows are left, {} should be", found.len(), staying.len());
     println!(
-        "{}: bulk delete, {} table: {kills} kills; {wanted} rows deleted and counted, {} stayed and were seen by all of {reads} reads; {took:.1} s",
+        "{}: bulk delete, {} table: {kills} kills; {wanted} rows deleted and counted, {} stayed and were seen by all of {reads} reads; {took:.1} s{pace}; the service had {memory_mb} MB at most",
         house.engine,
         table.kind.to_lowercase(),
         staying.len()
     );
     Ok(())
+}
+
+/// When how many rows were deleted.
+struct Pace {
+    wanted: u64,
+    /// Rows deleted, seconds since the job was made.
+    moments: Vec<(u64, f64)>,
+}
+
+impl Pace {
+    fn note(&mut self, deleted: u64, seconds: f64) {
+        if self.moments.last().is_none_or(|(last, _)| deleted > *last) {
+            self.moments.push((deleted, seconds));
+        }
+    }
+
+    /// Seconds between two shares of the rows, in tenths.
+    fn seconds(&self, from: u64, to: u64) -> Option<f64> {
+        let at = |tenths: u64| {
+            let reached = |(deleted, _): &&(u64, f64)| *deleted >= self.wanted * tenths / 10;
+            self.moments.iter().find(reached).map(|(_, seconds)| *seconds)
+        };
+        Some(at(to)? - at(from)?)
+    }
+}
+
+impl std::fmt::Display for Pace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.seconds(1, 3), self.seconds(8, 10)) {
+            (Some(early), Some(late)) => {
+                write!(
+                    f,
+                    ", {early:.1} s of them for the second and third tenth, {late:.1} s for the last two"
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The most memory that the service had since it was started (`VmHWM`).
+fn peak_memory_mb(service: &Service) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", service.id()))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = peak.and_then(|line| line.trim().strip_suffix("kB"));
+    let kilobytes: u64 = kilobytes.context("no VmHWM")?.trim().parse()?;
+    Ok(kilobytes / 1_024)
 }
 
 fn stays(row: u64) -> bool {

@@ -1,0 +1,67 @@
+//! A service in a directory of its own, and calls of `sheaf` there.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+use testkit::service::{Options, Service, Store};
+
+/// The program under test, built with this test.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_sheaf");
+
+/// A directory with a service; both end with it.
+pub(crate) struct Home {
+    directory: TempDir,
+    service: Service,
+}
+
+impl Home {
+    /// Starts a service on an empty store.
+    pub(crate) fn start() -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let options = Options {
+            binary: PathBuf::from(BINARY),
+            store: Store::Data(directory.path().join("data")),
+            arguments: Vec::new(),
+            log: directory.path().join("log"),
+        };
+        let service = Service::start(options).expect("it starts");
+        Self { directory, service }
+    }
+
+    /// A file in the directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A call, not started yet. Blanks part the words; `^` stands for one inside of a word.
+    pub(crate) fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(BINARY);
+        command
+            .args(line.split(' ').map(|word| word.replace('^', " ")))
+            .env("SHEAF_URL", self.service.url())
+            .env_remove("SHEAF_RUNS")
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Makes a call that must end with this code; answers what it said.
+    pub(crate) fn call(&self, want: i32, line: &str) -> String {
+        self.call_with(want, line, Path::new("/dev/null"))
+    }
+
+    /// The same with a file as standard input.
+    pub(crate) fn call_with(&self, want: i32, line: &str, input: &Path) -> String {
+        let input = std::fs::File::open(input).expect("the input is there");
+        let output = self.command(line).stdin(input).output().expect("it runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(want), "sheaf {line}: {said}");
+        said
+    }
+}
+
+/// The first line of what was said.
+pub(crate) fn said(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
