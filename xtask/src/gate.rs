@@ -71,6 +71,12 @@ const STAGES: &[Stage] =
             run: programs::install_postgres,
         },
         Stage {
+            name: "guests",
+            what: "the target that plug-ins are built for: found, or added",
+            needs_build: false,
+            run: |_| programs::install_guest_target(),
+        },
+        Stage {
             name: "test",
             what: "every suite, both engines",
             needs_build: true,

@@ -53,10 +53,13 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// What any crate's tests may use besides its own layers.
 const FOR_TESTS: &[&str] = &["testkit"];
 
-/// What the tests of one crate may use besides: those of `webapi` play requests against the reference store,
-/// those of `fuzzing` against every store.
-const FOR_TESTS_OF: &[(&str, &[&str])] =
-    &[("webapi", &["store"]), ("fuzzing", &["store-standard", "store-elastic"])];
+/// What the tests of one crate may use besides: those of `webapi` play requests against the reference store, those
+/// of `plugin` run a service on it, those of `fuzzing` work against every store.
+const FOR_TESTS_OF: &[(&str, &[&str])] = &[
+    ("webapi", &["store"]),
+    ("plugin", &["query", "store"]),
+    ("fuzzing", &["store-standard", "store-elastic"]),
+];
 
 /// Dependencies that are heavy to build, and the only crates that may have them.
 const HEAVY: &[(&str, &[&str])] = &[

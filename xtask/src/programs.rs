@@ -6,6 +6,7 @@
 //! `release` where numbers are wanted.
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -79,6 +80,23 @@ pub(crate) fn start(
             .env("SHEAF_BINARY", house.program(profile, "sheaf"))
             .current_dir(&house.root),
     )
+}
+
+/// What plug-ins are built for.
+const GUEST_TARGET: &str = "wasm32-unknown-unknown";
+
+/// Adds the library of the guests' target to the toolchain, unless it is there.
+pub(crate) fn install_guest_target() -> Result<()> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let found = Command::new(rustc)
+        .args(["--print", "target-libdir", "--target", GUEST_TARGET])
+        .output()
+        .context("rustc does not start")?;
+    let directory = String::from_utf8_lossy(&found.stdout);
+    if found.status.success() && Path::new(directory.trim()).is_dir() {
+        return Ok(());
+    }
+    run_command(Command::new("rustup").args(["target", "add", GUEST_TARGET]))
 }
 
 /// Makes sure that PostgreSQL's programs are there: found, or installed with `apt-get`.

@@ -95,8 +95,12 @@ impl Run {
         host: &str,
         now: Timestamp,
     ) -> Result<Stepped, Error> {
-        let mut context =
-            Context { catalog: pipeline.catalog(), caller: pipeline.organization().caller(), now };
+        let mut context = Context {
+            catalog: pipeline.catalog(),
+            caller: pipeline.organization().caller(),
+            now,
+            course: pipeline::Course::default(),
+        };
         let Some(loaded) = row::load(pipeline, &context, self.id).await? else {
             return Ok(Stepped::Left);
         };

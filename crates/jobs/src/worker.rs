@@ -104,6 +104,7 @@ impl Worker {
             catalog: pipeline.catalog(),
             caller: pipeline.organization().caller(),
             now: (self.clock)(),
+            course: pipeline::Course::default(),
         }
     }
 

@@ -76,6 +76,60 @@ codes! {
     DUPLICATE_RECORD = 0x8004_0237, "DuplicateRecord";
     /// No date, or outside the range.
     INVALID_DATE_TIME = 0x8004_0239, "InvalidDateTime";
+    /// A call into a transaction that has failed before.
+    NO_ACTIVE_TRANSACTION = 0x8004_0251, "NoActiveTransaction";
+    /// A step refused the message.
+    ISV_ABORTED = 0x8004_0265, "IsvAborted";
+    /// A step failed in a way of its own.
+    ISV_UNEXPECTED = 0x8004_0224, "IsvUnExpected";
+    /// A step went on behind a write that had failed.
+    TRANSACTION_COUNT_REDUCED = 0x8009_000c, "OpenTransactionCountReduced";
+    /// A step refused with status 404.
+    STEP_NOT_FOUND = 0x8004_8d02, "CustomLogicNotFound";
+    /// A step refused with status 500.
+    STEP_FAILED = 0x8004_8d0a, "CustomLogicFailed";
+    /// An image of a kind that the message does not have.
+    IMAGE_TYPE_NOT_SUPPORTED = 0x8004_416d, "MessageDoesNotSupportImageType";
+    /// An image of the row behind a write, before it.
+    NO_POST_IMAGE_BEFORE = 0x8004_416e, "PreEventStepDoesNotSupportPostImage";
+    /// A registration that cannot be.
+    REGISTRATION_INVALID = 0x8004_4170, "InvalidPluginRegistrationConfiguration";
+    /// An assembly of that name and version is there.
+    ASSEMBLY_NOT_UNIQUE = 0x8004_417b, "PluginAssemblyMustHaveUniqueName";
+    /// A type of that name is in the assembly already.
+    TYPE_NOT_UNIQUE = 0x8004_417c, "PluginTypeMustHaveUniqueName";
+    /// A source of an assembly that is not taken.
+    INVALID_ASSEMBLY_SOURCE = 0x8004_417d, "InvalidAssemblySourceType";
+    /// Steps of steps without end.
+    DEPTH_TOO_HIGH = 0x8004_4182, "SdkCorrelationTokenDepthTooHigh";
+    /// Secure configuration where none is taken.
+    SECURE_CONFIG_ON_SERVER_ONLY = 0x8004_4185, "SdkMessageProcessingStepSecureConfigServerOnly";
+    /// Steps are not allowed there.
+    STEP_NOT_ALLOWED = 0x8004_4187, "SdkCustomProcessingStepIsNotAllowed";
+    /// Images are not allowed there.
+    IMAGE_NOT_SUPPORTED = 0x8004_4189, "MessageDoesNotSupportImageRegistration";
+    /// The content of an assembly is not what it must be.
+    ASSEMBLY_CONTENT_INVALID = 0x8004_418b, "PluginAssemblyContentInvalid";
+    /// A type that the assembly does not have.
+    TYPE_NOT_IN_ASSEMBLY = 0x8004_418c, "PluginTypeMustImplementPlugin";
+    /// What runs a step crashed.
+    SANDBOX_CRASHED = 0x8004_418d, "SandboxWorkerProcessCrashed";
+    /// Nothing that runs steps became free in time.
+    SANDBOX_NOT_AVAILABLE = 0x8004_418e, "SandboxHostNotAvailable";
+    /// An assembly that is too large.
+    ASSEMBLY_TOO_LARGE = 0x8004_418f, "PluginAssemblyContentTooLarge";
+    /// The type of a step cannot be loaded.
+    TYPE_NOT_LOADED = 0x8004_4190, "UnableToLoadPluginType";
+    /// The assembly of a step cannot be loaded.
+    ASSEMBLY_NOT_LOADED = 0x8004_4191, "UnableToLoadPluginAssembly";
+    /// A step took too long.
+    STEP_TIME_OVER = 0x8008_1111, "SandboxPluginTimeout";
+    /// Nothing here runs steps.
+    SANDBOX_DISABLED = 0x8008_1115, "SandboxDisabled";
+    /// Bad headers of a webhook.
+    WEBHOOK_HEADERS_INVALID = 0x8005_0203, "WebhooksInvalidHttpHeaders";
+    /// A bad query of a webhook.
+    WEBHOOK_QUERY_INVALID = 0x8005_0204, "WebhooksInvalidHttpQueryParams";
     /// An operation that the row's state forbids.
     INVALID_OPERATION = 0x8004_023b, "InvalidOperation";
     /// An image that is none, of a kind that is not taken, or too large.

@@ -20,6 +20,10 @@ pub struct Fault {
     pub write: Option<usize>,
     /// `ErrorDetails` entries: name without prefix, value as text.
     pub details: Vec<(Box<str>, String)>,
+    /// The status of the answer, where who refused has chosen it.
+    pub http_status: Option<u16>,
+    /// What custom code has traced, for the caller.
+    pub trace: Option<String>,
     /// The text for the log.
     pub log: Option<String>,
 }
@@ -49,6 +53,8 @@ impl Fault {
             failures: Vec::new(),
             write: None,
             details: Vec::new(),
+            http_status: None,
+            trace: None,
             log: None,
         }
     }

@@ -151,7 +151,12 @@ impl Pipeline {
 
     /// The service itself, with its own tables among the definitions.
     fn whole_context(&self, now: Timestamp) -> Context {
-        Context { catalog: self.whole_catalog(), caller: self.organization().caller(), now }
+        Context {
+            catalog: self.whole_catalog(),
+            caller: self.organization().caller(),
+            now,
+            course: crate::step::Course::default(),
+        }
     }
 }
 

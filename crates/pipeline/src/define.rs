@@ -826,7 +826,12 @@ pub(crate) mod tests {
             business_unit: Uuid::from_u128(2),
             on_behalf_of: None,
         };
-        Context { catalog: Arc::new(catalog), caller, now: Timestamp(1_700_000_000) }
+        Context {
+            catalog: Arc::new(catalog),
+            caller,
+            now: Timestamp(1_700_000_000),
+            course: crate::step::Course::default(),
+        }
     }
 
     pub(crate) fn wish(schema_name: &str) -> NewTable {

@@ -2,6 +2,10 @@
 //!
 //! HTTP statuses are `webapi`'s. Texts follow the contract's tables; our own words are hints.
 
+mod steps;
+
+pub(crate) use steps::*;
+
 use crate::privilege::Action;
 use crate::rights::Rights;
 use crate::write::{Planned, TargetRefused, refused};
@@ -23,6 +27,15 @@ pub(crate) fn of_engine(error: store::Error) -> Fault {
             "The server is busy and the request was not completed. Try again later.",
         ),
         store::Error::Schema { why } => Fault::new(code::INVALID_ARGUMENT, why),
+        // Spelled as the platform does.
+        store::Error::Doomed => Fault::new(
+            code::NO_ACTIVE_TRANSACTION,
+            "There is no active transaction. This error is usually caused by custom plug-ins that \
+             ignore errors from service calls and continue processing.",
+        ),
+        store::Error::TimeOver => {
+            Fault::new(code::SQL_TIMEOUT, "The transaction was open for longer than it may be.")
+        }
         store::Error::Engine { doing, source } => {
             Fault::new(code::UNEXPECTED, "An unexpected error occurred.")
                 .with_log(format!("{doing}: {}", chain(&*source)))

@@ -270,7 +270,12 @@ impl Pipeline {
 
     /// What the service itself asks in.
     fn own_context(&self, now: Timestamp) -> Context {
-        Context { catalog: self.catalog(), caller: self.organization().caller(), now }
+        Context {
+            catalog: self.catalog(),
+            caller: self.organization().caller(),
+            now,
+            course: crate::step::Course::default(),
+        }
     }
 }
 

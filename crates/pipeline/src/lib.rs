@@ -5,8 +5,10 @@
 //! operation), `joined` (several writes as one set), `elastic` (targets to independent writes), `job`
 //! and `steer` (background jobs as rows), `define` (schema), `seed` (system tables), `available`
 //! (messages that are taken from tables), `identity` (who a token speaks of), `credential` (what the
-//! service keeps to tell who calls), `settings` (of callers, for queries), `files` and `images` (bytes beside rows), `privilege` and `rights` (who
-//! may do what), `share` (changes of that), `fault` (store errors to codes), `ids`.
+//! service keeps to tell who calls), `settings` (of callers, for queries), `files` and `images` (bytes
+//! beside rows), `privilege` and `rights` (who may do what), `share` (changes of that), `step` (custom code
+//! between the stages: the door and the plan), `stages` (running it), `registration` (steps as rows),
+//! `fault` (store errors to codes), `ids`.
 //! Not here: HTTP, JSON, engines.
 
 mod available;
@@ -26,13 +28,16 @@ mod message;
 mod needed;
 mod note;
 pub mod privilege;
+mod registration;
 mod rights;
 mod run;
 mod seed;
 mod settings;
 mod share;
 mod solution;
+mod stages;
 mod steer;
+pub mod step;
 mod write;
 
 pub use available::UnavailableError;
@@ -45,5 +50,7 @@ pub use rights::{Impersonated, Need};
 pub use run::{Context, Error, Organization, Pipeline, Stores};
 pub use seed::can_delete;
 pub use share::{HeldPrivilege, Object, RightsChange, Share};
+pub use step::Course;
+pub use step::plan::Bypass;
 pub use store::elastic::{ElasticKey, Walked};
 pub use store::{Deleted, Piece, RowOutcome};

@@ -15,9 +15,12 @@ use crate::images;
 use crate::joined::{self, Joined, Told};
 use crate::message::{Definition, DeletedRows, Message, Read, Reply, Write};
 use crate::privilege;
+use crate::registration;
 use crate::rights::{self, Access, Shares, Unreadable, guard};
 use crate::seed;
 use crate::solution::{self, Solution};
+use crate::stages::Steps;
+use crate::step::course::Course;
 use crate::write::{self, Principals};
 use crate::{job, steer};
 use arc_swap::ArcSwap;
@@ -28,7 +31,7 @@ use model::{
 use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use store::elastic::ElasticStore;
 use store::{Applied, Piece, RowOutcome, SchemaChange, StandardStore, WriteOp, WriteSet};
 
@@ -49,6 +52,10 @@ pub struct Pipeline {
     pub(crate) rights_cache: rights::Cache,
     /// Messages that the configuration took from tables.
     pub(crate) unavailable: Unavailable,
+    /// Who runs steps.
+    pub(crate) steps: OnceLock<Steps>,
+    /// The steps there are, at one version of the definitions.
+    pub(crate) registered: registration::Cache,
 }
 
 /// One version of the definitions.
@@ -83,6 +90,8 @@ pub struct Context {
     pub caller: Caller,
     /// When the request came.
     pub now: Timestamp,
+    /// How the message came about, and what its sender wants of steps.
+    pub course: Course,
 }
 
 /// The ids that every node and request knows.
@@ -175,6 +184,8 @@ impl Pipeline {
             principals: RwLock::default(),
             rights_cache: rights::Cache::default(),
             unavailable: Unavailable::default(),
+            steps: OnceLock::new(),
+            registered: registration::Cache::default(),
         })
     }
 
@@ -230,6 +241,7 @@ impl Pipeline {
             caller: rights::settled(context.caller, &access.own),
             catalog: Arc::clone(&context.catalog),
             now: context.now,
+            course: context.course.clone(),
         };
         let context = &settled;
         match message {
@@ -240,12 +252,12 @@ impl Pipeline {
                 self.write_elastic(context, &access, message).await
             }
             Message::Write(message) => {
-                match self.write(context, vec![message], Authority::Caller).await {
+                match self.write_with_steps(context, &access, vec![message]).await {
                     Err(Error::Fault(fault)) => Err(Fault { write: None, ..*fault }.into()),
                     written => written,
                 }
             }
-            Message::WriteAll(messages) => self.write(context, messages, Authority::Caller).await,
+            Message::WriteAll(messages) => self.write_with_steps(context, &access, messages).await,
             Message::StartJob(new) => {
                 access.require(privilege::BULK_DELETE)?;
                 let ids = self.ids.take(2, context.now);
@@ -297,7 +309,18 @@ impl Pipeline {
     /// Runs a message of the service itself.
     async fn run_system(&self, context: &Context, message: Message) -> Result<Reply, Error> {
         match message {
-            Message::System(messages) => self.write(context, messages, Authority::System).await,
+            Message::System(messages) => {
+                // The service's own deletes run no steps, so they may not pass one over.
+                let steps = self.step_table(&context.catalog).await?;
+                let waits = |write: &&Write| {
+                    write.name == model::MessageName::Delete
+                        && steps.concerns(write.name, &write.table)
+                };
+                if let Some(write) = messages.iter().find(waits) {
+                    return Err(fault::steps_of_job(&write.table).into());
+                }
+                self.write(context, messages, Authority::System).await
+            }
             Message::SystemRead(query) => self.answer(context, &query, None).await,
             _ => unreachable!("only the service's own messages go this way"),
         }
@@ -341,12 +364,24 @@ impl Pipeline {
             TableKind::Standard if query.reads().any(|table| table.kind == TableKind::Elastic) => {
                 Err(fault::no_links().into())
             }
-            TableKind::Standard => self.read(query).await.map(Reply::Page),
+            TableKind::Standard => self.read_in(context, query).await.map(Reply::Page),
         }
     }
 
     pub(crate) async fn read(&self, query: &BoundQuery) -> Result<Page, Error> {
         self.store.read(query).await.map_err(not_about_rows)
+    }
+
+    /// Reads in the transaction that the message is in, where there is one.
+    pub(crate) async fn read_in(
+        &self,
+        context: &Context,
+        query: &BoundQuery,
+    ) -> Result<Page, Error> {
+        match context.course.transaction() {
+            Some(transaction) => transaction.read(query).await,
+            None => self.read(query).await,
+        }
     }
 
     /// Takes ids for records to come, ascending.
@@ -545,11 +580,19 @@ impl Pipeline {
         mut ops: Vec<WriteOp>,
         checks: Vec<store::Check>,
     ) -> Result<Result<store::Applied, store::Error>, Error> {
-        if !ops.iter().any(|op| rights::is_about_rights(op.table())) {
+        let moves = |op: &WriteOp| {
+            rights::is_about_rights(op.table())
+                || registration::is_registration(&op.table().logical_name)
+        };
+        if !ops.iter().any(moves) {
             return Ok(self.apply(context, ops, checks).await);
+        }
+        if context.course.transaction().is_some() {
+            return Err(fault::other_isolation_level().into());
         }
         let catalog = self.whole_of(&context.catalog)?;
         let (now, user) = (context.now, context.caller.user);
+        self.check_registration(context, &mut ops).await?;
         let more = self.rights_go_along(context, &mut ops).await?;
         ops.extend(more);
         let change = SchemaChange { catalog, ops: Vec::new(), rows: ops, checks, now, user };
@@ -566,7 +609,11 @@ impl Pipeline {
         checks: Vec<store::Check>,
     ) -> Result<Applied, store::Error> {
         let (catalog, now, user) = (context.catalog.clone(), context.now, context.caller.user);
-        self.store.apply(WriteSet { catalog, now, user, ops, checks }).await
+        let writes = WriteSet { catalog, now, user, ops, checks };
+        match context.course.transaction() {
+            Some(transaction) => transaction.apply(writes).await,
+            None => self.store.apply(writes).await,
+        }
     }
 
     /// The fault of a set whose last write has targets that are refused for their values.

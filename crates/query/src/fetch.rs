@@ -85,6 +85,14 @@ struct Binder {
     is_ordered_by_link: bool,
 }
 
+/// The table that a query is about: the name of its entity.
+pub fn table_of(text: &str) -> Result<Box<str>, Error> {
+    let root = xml::read(text)?;
+    let entity = root.children.iter().find(|child| child.name == "entity");
+    let entity = entity.ok_or(Error::MissingElement { name: "entity" })?;
+    Ok(entity.attribute("name").unwrap_or_default().into())
+}
+
 /// Reads and binds a query about the rows of this table. Of the options only their bounds count.
 ///
 /// Errors: the first in the order of the document, but filters and orders of the root after all joins.

@@ -2,7 +2,7 @@
 //!
 //! Nodes keep nothing: any number of them share one database. A write set is one transaction of one
 //! or two flights ([`Counters`] counts them); a page is one flight. In reading order: `connection`
-//! (sessions and flights), `transaction`, `execute` (the quick and the careful way), `known`, `write`,
+//! (sessions and flights), `transaction`, `open`, `execute` (the quick and the careful way), `known`, `write`,
 //! `cascade`, `read`, `follow`, `pieces`, `schema`.
 //! Not here: the rules of a write (`store::judge`), the text of queries (`select`).
 //! Invariant: only SQL that PostgreSQL's kin take, too: no extensions, no temporary tables, no advisory
@@ -18,6 +18,7 @@ mod error;
 mod execute;
 mod follow;
 mod known;
+mod open;
 mod pieces;
 mod read;
 mod schema;
@@ -32,7 +33,8 @@ use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use store::{Applied, Changed, Deleted, Piece, Result, SchemaChange, StandardStore, WriteSet};
+use store::{Applied, Changed, Deleted, Piece, Result, SchemaChange, StandardStore, Tx, WriteSet};
+use tokio::sync::Semaphore;
 use transaction::{Author, Transaction};
 
 pub use connection::Counters;
@@ -46,6 +48,8 @@ const PAUSE_FIRST: Duration = Duration::from_millis(2);
 /// A store of standard tables in a PostgreSQL database.
 pub struct PostgresStore {
     connections: Connections,
+    /// What open transactions take. They are fewer than the connections: who holds one may read besides.
+    open: Arc<Semaphore>,
     /// The definitions as they were last seen.
     catalog: Mutex<Option<Arc<Catalog>>>,
 }
@@ -64,7 +68,8 @@ impl PostgresStore {
             schema::open(&mut session).await?;
             follow::open(&mut session).await?;
             drop(session);
-            Ok::<_, Error>(Arc::new(Self { connections, catalog: Mutex::new(None) }))
+            let open = Arc::new(Semaphore::new(open::TRANSACTIONS_MAX));
+            Ok::<_, Error>(Arc::new(Self { connections, open, catalog: Mutex::new(None) }))
         };
         open.await.map_err(|error| error.give_up(DOING))
     }
@@ -269,6 +274,14 @@ impl StandardStore for PostgresStore {
             }
         }
         Err(store::Error::Busy)
+    }
+
+    async fn begin(&self, catalog: Arc<Catalog>, time_max: Duration) -> Result<Box<dyn Tx>> {
+        const DOING: &str = "beginning a transaction";
+        let permit = tokio::time::timeout(connection::WAIT_MAX, self.open.clone().acquire_owned());
+        let Ok(Ok(permit)) = permit.await else { return Err(store::Error::Busy) };
+        let session = self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+        Ok(Box::new(open::begin((session, permit), catalog, time_max).await?))
     }
 
     async fn read(&self, query: &BoundQuery) -> Result<Page> {

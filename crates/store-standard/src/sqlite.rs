@@ -2,7 +2,7 @@
 //!
 //! In reading order: `options`, this file (the store and its threads), `queue` (how work reaches them),
 //! `connection` and `session` (a database connection and its prepared statements), `writer` (groups of
-//! messages under one commit), `execute` (one operation), `diagnose` (which rows failed), `schema` and
+//! messages under one commit), `open` (a transaction that its caller keeps open), `execute` (one operation), `diagnose` (which rows failed), `schema` and
 //! `catalog` (definitions), `follow` (deleted rows that are remembered), `pieces` (of files), `reader` (pages).
 //! Not here: what differs from PostgreSQL in query text (`dialect`), the rules of refusal (`store::judge`).
 //! Invariant: only the writer thread writes, and this process is the only one that has the file open.
@@ -11,6 +11,7 @@ mod calendar;
 mod catalog;
 mod checkpoint;
 mod connection;
+mod deadline;
 mod diagnose;
 pub(crate) mod dialect;
 mod error;
@@ -18,6 +19,7 @@ mod exact;
 mod execute;
 mod follow;
 mod functions;
+mod open;
 mod pieces;
 mod queue;
 mod reader;
@@ -40,7 +42,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use store::{
-    Applied, Changed, Deleted, Error, Piece, Result, SchemaChange, StandardStore, WriteSet,
+    Applied, Changed, Deleted, Error, Piece, Result, SchemaChange, StandardStore, Tx, WriteSet,
 };
 use tokio::sync::oneshot;
 
@@ -221,6 +223,13 @@ impl StandardStore for SqliteStore {
         // The writer checks again; this one spares it what is stale already.
         self.shared.check_version(&writes.catalog)?;
         self.write(|answer| writer::Job::Apply(writer::Apply { writes, answer })).await
+    }
+
+    async fn begin(&self, catalog: Arc<Catalog>, time_max: Duration) -> Result<Box<dyn Tx>> {
+        self.shared.check_version(&catalog)?;
+        let bound = catalog.version();
+        let tx = self.write(|answer| writer::Job::Begin { bound, time_max, answer }).await?;
+        Ok(Box::new(tx))
     }
 
     async fn read(&self, query: &BoundQuery) -> Result<Page> {

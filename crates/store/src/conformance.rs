@@ -179,6 +179,15 @@ macro_rules! standard_store_suite {
                 pieces_survive_a_reopen
                 pieces_that_no_row_names_are_forgotten
             }
+            transactions {
+                what_is_written_in_between_is_read_and_then_kept
+                versions_of_a_transaction_ascend_and_go_on
+                a_dropped_transaction_leaves_nothing
+                a_refusal_tells_its_rows_and_dooms_the_transaction
+                a_missing_row_is_told_in_a_transaction
+                a_transaction_ends_when_its_time_is_over
+                a_transaction_is_bound_to_definitions
+            }
             lifetime {
                 everything_survives_a_reopen
                 versions_go_on_after_a_reopen

@@ -42,6 +42,12 @@ pub enum Error {
     /// The queue of writes is full, or a lock could not be had in time.
     #[error("the store is busy")]
     Busy,
+    /// The transaction has failed before: nothing of it is left.
+    #[error("the transaction has failed before")]
+    Doomed,
+    /// The transaction was open for too long: nothing of it is left.
+    #[error("the transaction was open for longer than it may be")]
+    TimeOver,
     /// The engine failed.
     #[error("store failed while {doing}")]
     Engine {

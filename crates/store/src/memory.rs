@@ -7,11 +7,12 @@
 
 mod cascade;
 mod rows;
+mod transaction;
 
 use crate::judge::{Resolved, Rows, judge};
 use crate::{
     Applied, Changed, Check, Deleted, Denial, Error, Piece, Reason, Rejection, Result, RowKey,
-    RowOutcome, SchemaChange, SchemaOp, Spreads, StandardStore, WriteOp, WriteSet, alternate,
+    RowOutcome, SchemaChange, SchemaOp, Spreads, StandardStore, Tx, WriteOp, WriteSet, alternate,
     apply_ops, check, spread,
 };
 use async_trait::async_trait;
@@ -21,11 +22,12 @@ use rows::State;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A store of standard tables in memory.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    state: Mutex<Arc<State>>,
+    state: Arc<Mutex<Arc<State>>>,
 }
 
 /// Who writes and when: for rows that a cascade changes.
@@ -84,6 +86,10 @@ impl StandardStore for MemoryStore {
         let applied = run(&mut next, author, &writes.ops, &writes.checks)?;
         *held = Arc::new(next);
         Ok(applied)
+    }
+
+    async fn begin(&self, catalog: Arc<Catalog>, time_max: Duration) -> Result<Box<dyn Tx>> {
+        transaction::begin(self, &catalog, time_max)
     }
 
     async fn read(&self, query: &BoundQuery) -> Result<Page> {

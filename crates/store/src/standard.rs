@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Standard tables: a transaction over many tables, all or nothing.
 ///
@@ -32,6 +33,14 @@ pub trait StandardStore: Send + Sync + 'static {
     /// lists every failing row of the first failing operation, ascending;
     /// [`crate::Error::Denied`] every row that does not pass the first failing check.
     async fn apply(&self, writes: WriteSet) -> Result<Applied>;
+
+    /// Begins a transaction that its caller keeps open between operations: only for messages with steps that
+    /// read and write in between.
+    ///
+    /// It lasts for `time_max` at most, from the moment it has begun; then it is rolled back, whatever its
+    /// caller is doing, and every call of it answers [`crate::Error::TimeOver`]. An engine with one writer
+    /// keeps all others waiting meanwhile.
+    async fn begin(&self, catalog: Arc<Catalog>, time_max: Duration) -> Result<Box<dyn Tx>>;
 
     /// Reads a page from one snapshot of committed rows.
     async fn read(&self, query: &BoundQuery) -> Result<Page>;
@@ -75,6 +84,28 @@ pub trait StandardStore: Send + Sync + 'static {
         named_by: &[(TableId, ColumnIndex)],
         before: Timestamp,
     ) -> Result<()>;
+}
+
+/// An open transaction. Dropping it rolls back.
+///
+/// It is bound to the definitions that it was begun with; so must be all that is given to it. It is not
+/// repeated by the store: what stands between its calls may have had effects elsewhere. Where another
+/// transaction is in the way, the answer is [`crate::Error::Busy`].
+#[async_trait]
+pub trait Tx: Send {
+    /// Runs operations as [`StandardStore::apply`] does, but for the commit. They see what was written
+    /// before in this transaction.
+    ///
+    /// After an error nothing of the transaction is left: every later call answers
+    /// [`crate::Error::Doomed`].
+    async fn apply(&mut self, writes: WriteSet) -> Result<Applied>;
+
+    /// Reads a page; it shows what was written before in this transaction. An error ends the transaction
+    /// as one of [`Tx::apply`] does.
+    async fn read(&mut self, query: &BoundQuery) -> Result<Page>;
+
+    /// Makes everything durable and visible at once. After an error nothing of it is there.
+    async fn commit(self: Box<Self>) -> Result<()>;
 }
 
 /// A row that was deleted.

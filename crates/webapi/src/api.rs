@@ -289,7 +289,8 @@ impl WebApi {
 
     /// Answers a request on the newest definitions, in the place of whom it acts for.
     async fn bound(&self, request: &Request) -> Result<Response<Bytes>, Stop> {
-        let context = self.context(request.acting(), request.now);
+        let mut context = self.context(request.acting(), request.now);
+        context.course = request.parameters.course();
         self.pipeline.require(&context, &request.parameters.needs()).await?;
         let attempt = Attempt { pipeline: &self.pipeline, request, context };
         dispatch(&attempt).await
@@ -339,7 +340,12 @@ impl WebApi {
 
     /// The newest snapshot for a request.
     pub(crate) fn context(&self, caller: Caller, now: Timestamp) -> Context {
-        Context { catalog: self.pipeline.catalog(), caller, now }
+        Context {
+            catalog: self.pipeline.catalog(),
+            caller,
+            now,
+            course: pipeline::Course::default(),
+        }
     }
 
     /// Gets newer definitions if they may let a stopped attempt pass; else its answer.

@@ -385,7 +385,8 @@ impl Problem {
                 fault.code.0
             ),
         ));
-        list.push(("Microsoft.PowerApps.CDS.TraceText".to_owned(), String::new()));
+        let trace = fault.trace.clone().unwrap_or_default();
+        list.push(("Microsoft.PowerApps.CDS.TraceText".to_owned(), trace));
         let inner = match fault.code {
             code::DUPLICATE_RECORD => "Cannot insert duplicate key.",
             _ => &fault.message,
@@ -436,8 +437,13 @@ impl From<Fault> for Problem {
 /// The status of a fault of the pipeline. Codes that are not listed are a caller's mistake, but for
 /// those that say the opposite.
 fn status_of(fault: &Fault) -> StatusCode {
+    if let Some(status) = fault.http_status.and_then(|status| StatusCode::from_u16(status).ok()) {
+        return status;
+    }
     match fault.code {
-        code::OBJECT_DOES_NOT_EXIST | code::RECORD_NOT_FOUND_BY_ENTITY_KEY => StatusCode::NOT_FOUND,
+        code::OBJECT_DOES_NOT_EXIST
+        | code::RECORD_NOT_FOUND_BY_ENTITY_KEY
+        | code::STEP_NOT_FOUND => StatusCode::NOT_FOUND,
         code::DUPLICATE_RECORD
         | code::DUPLICATE_RECORD_ENTITY_KEY
         | code::CONCURRENCY_VERSION_MISMATCH => StatusCode::PRECONDITION_FAILED,
@@ -454,10 +460,15 @@ fn status_of(fault: &Fault) -> StatusCode {
         code::INVALID_USER_AUTH | code::REQUEST_IS_NOT_AUTHENTICATED => StatusCode::UNAUTHORIZED,
         code::REQUEST_LENGTH_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
         code::NOT_IMPLEMENTED => StatusCode::NOT_IMPLEMENTED,
-        code::SERVER_BUSY => StatusCode::SERVICE_UNAVAILABLE,
-        code::GENERIC_SQL_ERROR | code::SQL_TIMEOUT | code::COULD_NOT_OBTAIN_LOCK => {
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
+        code::SERVER_BUSY | code::SANDBOX_NOT_AVAILABLE => StatusCode::SERVICE_UNAVAILABLE,
+        code::GENERIC_SQL_ERROR
+        | code::SQL_TIMEOUT
+        | code::COULD_NOT_OBTAIN_LOCK
+        | code::ISV_UNEXPECTED
+        | code::SANDBOX_CRASHED
+        | code::TYPE_NOT_LOADED
+        | code::ASSEMBLY_NOT_LOADED
+        | code::STEP_FAILED => StatusCode::INTERNAL_SERVER_ERROR,
         // The platform answers some misuse of a target with this code, too.
         code::UNEXPECTED if fault.failures.is_empty() => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,

@@ -1,13 +1,13 @@
 //! The optional parameters of a request: what custom logic is told, and what it is spared.
 //!
 //! Source: bulk.md 8.9. They are read strictly, so that a typing error never runs what was meant to be
-//! bypassed. There is no custom logic, no flow and no duplicate rule, so none of them changes an answer yet.
+//! bypassed. There is no flow and no duplicate rule, so what is about those changes no answer.
 //! Not here: headers that change an answer by themselves (`request`).
 
 use crate::fault::Problem;
 use http::HeaderMap;
 use model::Uuid;
-use pipeline::{Need, privilege};
+use pipeline::{Bypass, Course, Need, privilege};
 use wire::headers;
 
 /// How many steps one request may name (the platform's default).
@@ -78,6 +78,16 @@ impl Parameters {
         let plugins = plugins.then_some(Need::Named(privilege::BYPASS_PLUGINS));
         let logic = logic.then_some(Need::Named(privilege::BYPASS_LOGIC));
         plugins.into_iter().chain(logic).collect()
+    }
+
+    /// What steps are told, and which of them the caller leaves out.
+    pub(crate) fn course(&self) -> Course {
+        let bypass = Bypass {
+            synchronous: self.bypass_sync,
+            asynchronous: self.bypass_async,
+            steps: self.bypass_steps.clone(),
+        };
+        Course::from_outside(bypass, self.tag.as_deref().map(Box::from))
     }
 
     /// Leaves a trace for whoever looks for what a client asked.

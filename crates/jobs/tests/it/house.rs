@@ -84,6 +84,7 @@ impl House {
             catalog: self.pipeline.catalog(),
             caller: self.pipeline.organization().caller(),
             now: Timestamp(self.now.load(Ordering::SeqCst)),
+            course: pipeline::Course::default(),
         }
     }
 

@@ -153,7 +153,11 @@ impl Pipeline {
 
     /// Which of the records exist that lookups point to. One query per table and [`IDS_PER_QUERY`]
     /// ids; one read per record of an elastic table, which few lookups point to.
-    async fn existing(&self, context: &Context, wanted: &Wanted) -> Result<Found, Error> {
+    pub(crate) async fn existing(
+        &self,
+        context: &Context,
+        wanted: &Wanted,
+    ) -> Result<Found, Error> {
         let mut found = Found::default();
         for (table_id, ids) in wanted.by_table() {
             let Some(table) = context.catalog.table_by_id(table_id) else { continue };
@@ -170,7 +174,7 @@ impl Pipeline {
                 let values = ids.iter().copied().map(Value::Guid).collect();
                 let filter = Filter::In { column: key, values, negated: false };
                 let query = query_of(context, table, vec![key], filter, ids.len());
-                let page = self.store.read(&query).await.map_err(not_about_rows)?;
+                let page = self.read_in(context, &query).await?;
                 let ids = page.cells.iter().filter_map(Value::as_id);
                 found.ids.extend(ids.map(|id| LookupValue { table: table_id, id }));
             }
@@ -210,7 +214,7 @@ impl Pipeline {
         let columns: Vec<_> = columns.map(|column| ColumnRef::root(*column)).collect();
         let width = columns.len();
         let query = query_of(context, table, columns, filter, binds.len());
-        let page = self.store.read(&query).await.map_err(not_about_rows)?;
+        let page = self.read_in(context, &query).await?;
         for row in page.rows(width) {
             let (Some(id), values) = (row.first().and_then(Value::as_id), &row[1..]) else {
                 continue;

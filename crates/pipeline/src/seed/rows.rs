@@ -182,7 +182,10 @@ pub(crate) fn filters(
                 ("primaryobjecttypecode", Value::Text(table.logical_name.clone())),
                 ("secondaryobjecttypecode", Value::text("none")),
                 ("availability", Value::Integer(0)),
-                ("iscustomprocessingstepallowed", Value::Boolean(true)),
+                (
+                    "iscustomprocessingstepallowed",
+                    Value::Boolean(crate::registration::takes_steps(name, table)),
+                ),
                 ("isvisible", Value::Boolean(true)),
                 ("workflowsdkstepenabled", Value::Boolean(false)),
                 ("ismanaged", Value::Boolean(false)),
@@ -204,6 +207,11 @@ pub(crate) fn filter_id(message: &str, table: &str) -> Uuid {
 /// Ids of every row that may say so of a table.
 pub(crate) fn filter_ids(table: &str) -> impl Iterator<Item = Uuid> {
     MESSAGES.iter().map(move |name| filter_id(name, table))
+}
+
+/// The names of messages, by the ids of their rows.
+pub(crate) fn messages() -> HashMap<Uuid, &'static str> {
+    MESSAGES.iter().map(|name| (message_id(name), *name)).collect()
 }
 
 fn message_id(name: &str) -> Uuid {

@@ -8,6 +8,7 @@
 
 use super::rows::{self, Row};
 use crate::privilege::{self, Action, Depth, Privilege};
+use crate::registration;
 use crate::run::Organization;
 use model::{LookupValue, Ownership, Table, TableDefinition, Timestamp, Uuid, Value};
 use std::sync::Arc;
@@ -135,6 +136,15 @@ fn of_role(role: &str, table: &TableDefinition, action: Action) -> Option<Depth>
     let name = &*table.logical_name;
     match role {
         ADMINISTRATOR => Some(Depth::Global),
+        // For administrators alone.
+        _ if name == registration::SECURE => None,
+        "System Customizer"
+            if registration::is_registration(name)
+                || (action == AppendTo
+                    && matches!(name, "sdkmessage" | "sdkmessagefilter" | "systemuser")) =>
+        {
+            Some(Depth::Global)
+        }
         _ if table.is_custom || name == "principalobjectaccess" => None,
         "System Customizer" => match name {
             "solution" | "publisher" => Some(Depth::Global),

@@ -1,6 +1,7 @@
 //! Definitions of the system tables.
 
 mod security;
+mod steps;
 
 use super::{activities, user_settings};
 use crate::define::columns::{
@@ -44,7 +45,7 @@ pub(super) fn all() -> Vec<TableDefinition> {
         user_settings::table(),
     ];
     (1..)
-        .zip(tables.into_iter().chain(activities::tables()))
+        .zip(tables.into_iter().chain(activities::tables()).chain(steps::tables()))
         .map(|(number, mut table)| {
             table.id = TableId(number);
             if activities::REGARDED.iter().any(|(name, _)| *name == &*table.logical_name) {
@@ -225,20 +226,19 @@ const HIERARCHIES: [&str; 2] = ["account_parent_account", "user_parent_user"];
 
 /// Relationships that are not those of the system columns.
 pub(super) fn relationships() -> impl Iterator<Item = OneToMany> {
-    let own =
-        RELATIONSHIPS.iter().map(|(name, referenced, referencing, lookup, navigation, delete)| {
-            OneToMany {
-                is_hierarchical: HIERARCHIES.contains(name),
-                ..system::one_to_many(
-                    (*name).to_owned(),
-                    referenced,
-                    referencing,
-                    lookup,
-                    navigation,
-                    *delete,
-                )
-            }
-        });
+    let own = RELATIONSHIPS.iter().chain(steps::RELATIONSHIPS).map(
+        |(name, referenced, referencing, lookup, navigation, delete)| OneToMany {
+            is_hierarchical: HIERARCHIES.contains(name),
+            ..system::one_to_many(
+                (*name).to_owned(),
+                referenced,
+                referencing,
+                lookup,
+                navigation,
+                *delete,
+            )
+        },
+    );
     own.chain(activities::relationships())
 }
 

@@ -131,6 +131,7 @@ async fn without_a_store_for_them_elastic_tables_are_refused() {
         catalog: pipeline.catalog(),
         caller: pipeline.organization().caller(),
         now: NOW,
+        course: pipeline::Course::default(),
     };
     let message = Message::Define(Definition::CreateTables(vec![ping()]));
     let Err(Error::Fault(fault)) = pipeline.run(&context, message).await else {

@@ -16,7 +16,7 @@ use store::{MemoryElasticStore, RowOutcome};
 pub(crate) const NOW: Timestamp = Timestamp(1_750_000_000);
 
 pub(crate) struct House {
-    pub(crate) pipeline: Pipeline,
+    pub(crate) pipeline: Arc<Pipeline>,
 }
 
 impl House {
@@ -30,7 +30,7 @@ impl House {
     /// The same in these stores, which are empty.
     pub(crate) async fn over(stores: Stores) -> Self {
         let pipeline = Pipeline::open(stores, NOW, 42).await.expect("the stores open");
-        let house = Self { pipeline };
+        let house = Self { pipeline: Arc::new(pipeline) };
         house.define(Definition::CreateTables(vec![crate_table()])).await.expect("a plain table");
         let key = NewKey {
             schema_name: "ship_TrackingKey".into(),
@@ -53,7 +53,12 @@ impl House {
     }
 
     pub(crate) fn context(&self) -> Context {
-        Context { catalog: self.catalog(), caller: self.caller(), now: NOW }
+        Context {
+            catalog: self.catalog(),
+            caller: self.caller(),
+            now: NOW,
+            course: pipeline::Course::default(),
+        }
     }
 
     pub(crate) fn caller(&self) -> Caller {

@@ -5,5 +5,6 @@ mod elastic;
 mod house;
 mod lowest;
 mod rights;
+mod steps;
 mod together;
 mod write;

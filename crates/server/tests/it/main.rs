@@ -12,3 +12,4 @@ mod limits;
 mod messages;
 mod rights;
 mod shutdown;
+mod steps;

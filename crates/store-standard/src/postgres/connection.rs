@@ -26,9 +26,9 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 
 /// Connections of one node.
-const CONNECTIONS_MAX: usize = 8;
+pub(super) const CONNECTIONS_MAX: usize = 8;
 /// How long work waits for a connection before the store says that it is busy.
-const WAIT_MAX: Duration = Duration::from_secs(30);
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(30);
 /// How long connecting may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// Prepared statements of one connection.
@@ -234,7 +234,9 @@ impl Session {
     ) -> Result<Vec<Vec<Row>>, (usize, Error)> {
         let is = |step: Option<&Step>, what: &str| matches!(step, Some(Step::Command(text)) if text.starts_with(what));
         let began = is(steps.first(), "BEGIN");
-        let ends = is(steps.last(), "COMMIT") || is(steps.last(), "ROLLBACK");
+        // Not one back to a savepoint.
+        let is_whole = |step: Option<&Step>| matches!(step, Some(Step::Command(text)) if text == "COMMIT" || text == "ROLLBACK");
+        let ends = is_whole(steps.last());
         self.in_transaction |= began;
         self.count(&steps, began);
         let connection = self.object.as_mut().expect(HELD);

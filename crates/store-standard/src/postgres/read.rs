@@ -11,7 +11,7 @@ use super::dialect::Postgres;
 use super::encode::Bound;
 use super::error::{Error, Fault, engine};
 use super::transaction::VERSION;
-use crate::select::{self, Select};
+use crate::select::{self, Output, Select};
 use model::Value;
 use query::{BoundQuery, Page};
 use tokio_postgres::Row;
@@ -44,19 +44,25 @@ pub(super) async fn page(session: &mut Session, query: &BoundQuery) -> Result<Pa
     if i64::try_from(query.catalog.version()) != Ok(version) {
         return Err(Error::Moved);
     }
-    let count = if in_transaction {
-        let count = number(&answers[page_place + 1]).map_err(unreadable)?;
-        Some(u64::try_from(count).unwrap_or_default())
-    } else {
-        None
-    };
-    let rows = &answers[page_place];
+    let count = in_transaction.then(|| &answers[page_place + 1]);
+    page_of(query, &outputs, &answers[page_place], count).map_err(unreadable)
+}
+
+/// The page of what a query and its count answered.
+pub(super) fn page_of(
+    query: &BoundQuery,
+    outputs: &[Output],
+    rows: &[Row],
+    count: Option<&Vec<Row>>,
+) -> Result<Page, Fault> {
+    let count = count.map(|rows| number(rows)).transpose()?;
+    let count = count.map(|count| u64::try_from(count).unwrap_or_default());
     let wanted = usize::try_from(query.paging.size).unwrap_or(usize::MAX);
     let kept = rows.len().min(wanted);
     let mut cells: Vec<Value> = Vec::with_capacity(kept * outputs.len());
     for row in &rows[..kept] {
-        for output in &outputs {
-            cells.push(decode::output(row, *output).map_err(unreadable)?);
+        for output in outputs {
+            cells.push(decode::output(row, *output)?);
         }
     }
     Ok(Page { cells, rows: kept, more: query.paging.look_ahead && rows.len() > kept, count })

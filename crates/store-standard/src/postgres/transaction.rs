@@ -18,7 +18,8 @@ use tokio_postgres::Row;
 pub(super) const VERSION: &str = "SELECT version FROM sheaf_catalog WHERE id = 1";
 
 /// Fails with a division by zero when the version of the definitions is another one.
-const GUARD: &str = "SELECT 1 / count(*) FROM sheaf_catalog WHERE id = 1 AND version = $1::int8";
+pub(super) const GUARD: &str =
+    "SELECT 1 / count(*) FROM sheaf_catalog WHERE id = 1 AND version = $1::int8";
 
 /// Who writes and when: for rows that a cascade changes.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +51,11 @@ impl<'a> Transaction<'a> {
     /// Adds a step that leaves with the next flight; its rows are not wanted.
     pub(super) fn add(&mut self, step: Step) {
         self.pending.push(step);
+    }
+
+    /// Whether a command has not left yet.
+    pub(super) fn holds(&self, command: &str) -> bool {
+        self.pending.iter().any(|step| matches!(step, Step::Command(text) if text == command))
     }
 
     /// Sends what is pending and these steps; answers these.

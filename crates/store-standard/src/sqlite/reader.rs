@@ -6,6 +6,7 @@
 
 use super::Shared;
 use super::connection::open_reader;
+use super::deadline::{Deadline, STEPS_PER_LOOK};
 use super::dialect::bind;
 use super::error::{engine, malformed, statement_failed};
 use super::exact;
@@ -17,15 +18,11 @@ use query::Page;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, ffi};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use store::{Error, Result};
 use tokio::sync::oneshot;
-
-/// Instructions of SQLite between two looks at the clock.
-const STEPS_PER_LOOK: i32 = 10_000;
 
 /// One page to read.
 pub(super) struct Job {
@@ -82,7 +79,22 @@ fn read(session: &Session<'_>, job: &Job) -> Result<Page> {
     };
     let both = || {
         session.run("BEGIN")?;
-        let mut page = page(session, &job.page, job.size)?;
+        let page = counted(session, &job.page, Some(count), job.size)?;
+        session.run("COMMIT")?;
+        Ok(page)
+    };
+    both().map_err(read_failed)
+}
+
+/// A page and, where it is wanted, its count. Both in one snapshot only inside a transaction.
+pub(super) fn counted(
+    session: &Session<'_>,
+    select: &Select,
+    count: Option<&Select>,
+    size: usize,
+) -> rusqlite::Result<Page> {
+    let mut page = page(session, select, size)?;
+    if let Some(count) = count {
         let mut statement = session.statement(&count.sql)?;
         bind(&mut statement, &count.params)?;
         let found: i64 = match statement.raw_query().next()? {
@@ -90,11 +102,8 @@ fn read(session: &Session<'_>, job: &Job) -> Result<Page> {
             None => 0,
         };
         page.count = Some(u64::try_from(found).unwrap_or(0));
-        drop(statement);
-        session.run("COMMIT")?;
-        Ok(page)
-    };
-    both().map_err(read_failed)
+    }
+    Ok(page)
 }
 
 /// Runs a query for a page of at most this many rows.
@@ -169,40 +178,4 @@ pub(super) fn value_of(row: &Row<'_>, place: usize, storage: Storage) -> rusqlit
     value.ok_or_else(|| {
         rusqlite::Error::InvalidColumnType(place, format!("{storage:?}"), found.data_type())
     })
-}
-
-/// When the running statement is over time.
-#[derive(Default)]
-struct Deadline {
-    /// Milliseconds after the first use of the clock; 0 for none.
-    at_ms: AtomicU64,
-}
-
-impl Deadline {
-    fn set(&self, time_max: Duration) {
-        let at =
-            elapsed_ms().saturating_add(u64::try_from(time_max.as_millis()).unwrap_or(u64::MAX));
-        self.at_ms.store(at.max(1), Ordering::Relaxed);
-    }
-
-    fn clear(&self) {
-        self.at_ms.store(0, Ordering::Relaxed);
-    }
-
-    fn is_over(&self) -> bool {
-        let at = self.at_ms.load(Ordering::Relaxed);
-        at != 0 && elapsed_ms() >= at
-    }
-}
-
-/// Milliseconds since the first call.
-fn elapsed_ms() -> u64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a reader is a rim: its statements have a deadline"
-    )]
-    let now = Instant::now();
-    let start = *START.get_or_init(|| now);
-    u64::try_from(now.saturating_duration_since(start).as_millis()).unwrap_or(u64::MAX)
 }

@@ -10,16 +10,19 @@
 
 use super::Shared;
 use super::checkpoint::Checkpoints;
+use super::deadline::{Deadline, STEPS_PER_LOOK};
 use super::error::{Halt, engine, is_refusal, malformed, statement_failed};
 use super::execute::{Versions, Work, check, execute};
+use super::open::{self, Call, Calls, OpenTx};
 use super::session::Session;
-use super::{catalog, diagnose, follow, pieces, schema};
+use super::{catalog, diagnose, follow, pieces, reader, schema};
 use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
 use rusqlite::Connection;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use store::{
     Applied, Changed, Check, Error, Piece, Reason, Rejection, Result, SchemaChange, SchemaOp,
     WriteOp, WriteSet, apply_ops,
@@ -37,6 +40,12 @@ pub(super) enum Job {
     Change {
         change: Box<SchemaChange>,
         answer: oneshot::Sender<Result<Changed>>,
+    },
+    /// Begin a transaction that its caller keeps open, bound to this version of the definitions.
+    Begin {
+        bound: u64,
+        time_max: Duration,
+        answer: oneshot::Sender<Result<OpenTx>>,
     },
     /// Follow a table, bound to this version of the definitions.
     Follow {
@@ -79,6 +88,10 @@ pub(super) fn start(
 ) -> Result<JoinHandle<()>> {
     checkpoints.watch(&mut conn).map_err(statement_failed)?;
     let reserved = catalog::row_version_reserved(&conn).map_err(statement_failed)?;
+    let deadline = Arc::new(Deadline::default());
+    let watched = deadline.clone();
+    conn.progress_handler(STEPS_PER_LOOK, Some(move || watched.is_over()))
+        .map_err(statement_failed)?;
     std::thread::Builder::new()
         .name("sqlite-write".into())
         .spawn(move || {
@@ -91,6 +104,7 @@ pub(super) fn start(
                 checkpoints,
                 group_rows_max,
                 followed,
+                deadline,
             };
             writer.run();
         })
@@ -108,6 +122,8 @@ struct Writer<'c> {
     group_rows_max: usize,
     /// Tables whose deleted rows are remembered.
     followed: HashSet<TableId>,
+    /// When statements of an open transaction must end.
+    deadline: Arc<Deadline>,
 }
 
 /// A message that did not pass: the place of the operation, and why.
@@ -123,6 +139,7 @@ impl Writer<'_> {
                 tracing::error!("the writer panicked; the transaction is rolled back");
                 self.versions = before;
             }
+            self.deadline.clear();
             self.end_transaction();
             self.checkpoints.after_commit(self.session.conn());
         }
@@ -140,6 +157,7 @@ impl Writer<'_> {
                 let group = self.group(first);
                 self.apply(group);
             }
+            Job::Begin { bound, time_max, answer } => self.begin(bound, time_max, answer),
             Job::Follow { bound, table, answer } => {
                 let result = self.follow(bound, table);
                 send(answer, result);
@@ -221,6 +239,60 @@ impl Writer<'_> {
         for (apply, result) in group.into_iter().zip(results) {
             send(apply.answer, result);
         }
+    }
+
+    /// Begins a transaction and works for its caller until it ends.
+    fn begin(&mut self, bound: u64, time_max: Duration, answer: oneshot::Sender<Result<OpenTx>>) {
+        let actual = self.catalog.version();
+        let begun = match bound == actual {
+            true => self.session.run("BEGIN IMMEDIATE").map_err(statement_failed),
+            false => Err(Error::StaleCatalog { bound, actual }),
+        };
+        if let Err(error) = begun {
+            return send(answer, Err(error));
+        }
+        let before = self.versions;
+        let (tx, calls) = open::pair(bound, time_max);
+        // Where nobody waits for it, the channel is closed, and the first look says so.
+        send(answer, Ok(tx));
+        if !self.serve(&calls) {
+            self.versions = before;
+            self.deadline.clear();
+            self.end_transaction();
+        }
+    }
+
+    /// Answers the calls of an open transaction; tells whether it was committed.
+    fn serve(&mut self, calls: &Calls) -> bool {
+        while let Some(call) = calls.next() {
+            calls.watch(&self.deadline);
+            let goes_on = match call {
+                Call::Apply { writes, answer } => {
+                    let result = self.guarded(&writes).and_then(|result| result);
+                    let is_fine = result.is_ok();
+                    send(answer, result);
+                    is_fine
+                }
+                Call::Read { page, count, size, answer } => {
+                    let result = reader::counted(&self.session, &page, count.as_ref(), size);
+                    let is_fine = result.is_ok();
+                    send(answer, result.map_err(statement_failed));
+                    is_fine
+                }
+                Call::Commit { answer } => {
+                    self.deadline.clear();
+                    let result = self.reserve_versions().and_then(|()| self.session.commit());
+                    let is_committed = result.is_ok();
+                    send(answer, result.map_err(statement_failed));
+                    return is_committed;
+                }
+            };
+            if !goes_on {
+                return false;
+            }
+            self.deadline.clear();
+        }
+        false
     }
 
     /// Follows a table; answers the version of the last commit.

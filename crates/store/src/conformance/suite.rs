@@ -17,5 +17,6 @@ pub mod related;
 pub mod schema;
 pub mod shapes;
 pub mod spreads;
+pub mod transactions;
 pub mod values;
 pub mod versions;

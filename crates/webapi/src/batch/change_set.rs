@@ -123,7 +123,18 @@ impl Batch<'_> {
             places.extend(own.iter().map(|_| place));
             writes.extend(own);
         }
+        let mut context = context.clone();
+        if let Some(first) = ready.first() {
+            context.course = first.request.parameters.course();
+        }
+        let context = &context;
         for (place, one) in ready.iter().enumerate() {
+            let course = one.request.parameters.course();
+            if (&course.bypass, &course.tag) != (&context.course.bypass, &context.course.tag) {
+                let text = "The operations of a change set cannot differ in what they bypass or in their \
+                            tag.";
+                return Err(Failed { place, stop: Problem::argument(text).into() });
+            }
             let needs = one.request.parameters.needs();
             let may = self.api.pipeline.require(context, &needs).await;
             may.map_err(|error| Failed { place, stop: error.into() })?;

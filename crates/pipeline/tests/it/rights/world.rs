@@ -439,7 +439,12 @@ impl World {
             business_unit: organization.business_unit,
             on_behalf_of: asker.real,
         };
-        let context = Context { catalog: self.house.catalog(), caller, now: NOW };
+        let context = Context {
+            catalog: self.house.catalog(),
+            caller,
+            now: NOW,
+            course: pipeline::Course::default(),
+        };
         match self.house.pipeline.run(&context, message).await {
             Ok(reply) => {
                 *self.met.borrow_mut().entry(None).or_default() += 1;

@@ -1,0 +1,310 @@
+//! Runs a message with its steps: around the one write path, stage by stage.
+//!
+//! In: a message whose events steps wait for. Out: its reply, or a fault, and then nothing of it is kept.
+//! In reading order: this file (the stages of one message), `scene` (its records as steps see and change
+//! them, pure), `turn` (one run of one step), `resolve` (what records are meant), `images` (rows as they
+//! were and are), `calls` (what a running step sends).
+//! Not here: which steps run ([`crate::step::plan`]), the write itself ([`crate::run`]).
+//! Source: plugins.md 1, 2. Invariant: a message without steps never comes here; what is written goes
+//! through [`Pipeline::write`], with and without steps.
+
+mod calls;
+mod change;
+mod images;
+mod resolve;
+mod scene;
+mod size;
+mod turn;
+
+use crate::available;
+use crate::fault;
+use crate::message::{Reply, Write};
+use crate::rights::{Access, guard};
+use crate::run::{Authority, Context, Error, Pipeline};
+use crate::step::course::{Course, Transaction, Within, clock, until};
+use crate::step::plan::{self, StagePlan, StepTable};
+use crate::step::{Seat, Stage, StepRunner};
+use crate::write;
+use model::{Fault, MessageName, Uuid};
+use scene::Scene;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use store::RowOutcome;
+use tokio::sync::OnceCell;
+
+/// How long all synchronous steps of a request may take together (plugins.md 2.10.4).
+const STEPS_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// Who runs steps, and the way back for what they send.
+pub(crate) struct Steps {
+    pub(crate) pipeline: Weak<Pipeline>,
+    pub(crate) runner: Arc<dyn StepRunner>,
+}
+
+impl Pipeline {
+    /// Connects who runs steps. Before that no step can be registered, and a message that one waits for
+    /// fails. The first one stays.
+    pub fn run_steps_with(self: &Arc<Self>, runner: Arc<dyn StepRunner>) {
+        let steps = Steps { pipeline: Arc::downgrade(self), runner };
+        if self.steps.set(steps).is_err() {
+            tracing::warn!("steps have somebody who runs them already");
+        }
+    }
+
+    /// The plan of a message of so many targets on a table: which steps would run, in which order. A
+    /// message that is an Upsert is planned as what it would be for a new and for an existing record.
+    pub async fn explain(
+        &self,
+        context: &Context,
+        name: MessageName,
+        table: &Arc<model::Table>,
+        targets: usize,
+    ) -> Result<Vec<StagePlan>, Error> {
+        let steps = self.step_table(&context.catalog).await?;
+        let names: &[MessageName] = match name {
+            MessageName::Upsert => &[MessageName::Create, MessageName::Update],
+            MessageName::UpsertMultiple => {
+                &[MessageName::CreateMultiple, MessageName::UpdateMultiple]
+            }
+            _ => &[name],
+        };
+        let plan = |message: &MessageName| {
+            let event = plan::Event { message: *message, records: (0..targets).collect() };
+            plan::plan(*message, table, vec![event], &steps, &context.course.bypass)
+        };
+        Ok(names.iter().map(plan).collect())
+    }
+
+    /// Runs writes with the steps that wait for them; without any, they are one set of operations.
+    pub(crate) async fn write_with_steps(
+        &self,
+        context: &Context,
+        access: &Access,
+        messages: Vec<Write>,
+    ) -> Result<Reply, Error> {
+        let steps = self.step_table(&context.catalog).await?;
+        let concerns = |message: &Write| steps.concerns(message.name, &message.table);
+        if !messages.iter().any(concerns) {
+            return self.write(context, messages, Authority::Caller).await;
+        }
+        let over_at = match &context.course.within {
+            Some(within) => within.over_at,
+            None => clock() + STEPS_TIME_MAX,
+        };
+        // What a step sends runs in the place of its message.
+        let seat = match &context.course.within {
+            Some(within) => OnceCell::new_with(Some(within.seat.clone())),
+            None => OnceCell::new(),
+        };
+        let staged = Staged { pipeline: self, access, steps: &steps, over_at, seat };
+        match <[Write; 1]>::try_from(messages) {
+            Ok([message]) => Box::pin(staged.one(context, message)).await.map(Reply::Written),
+            Err(messages) => Box::pin(staged.several(context, messages)).await,
+        }
+    }
+}
+
+/// What the messages of one call share.
+struct Staged<'a> {
+    pipeline: &'a Pipeline,
+    access: &'a Access,
+    steps: &'a StepTable,
+    over_at: Instant,
+    /// The place of the steps: that of the message around, or taken once.
+    seat: OnceCell<Option<Seat>>,
+}
+
+/// The same message inside a transaction.
+fn inside(context: &Context, transaction: &Transaction, over_at: Instant) -> Context {
+    let mut within = match &context.course.within {
+        Some(within) => Within::clone(within),
+        None => Within {
+            transaction: None,
+            depth: 1,
+            correlation: Uuid::nil(),
+            authenticated: context.caller.on_behalf_of.unwrap_or(context.caller.user),
+            parents: Vec::new(),
+            over_at,
+            seat: None,
+        },
+    };
+    within.transaction = Some(transaction.clone());
+    let course = Course { within: Some(Arc::new(within)), ..context.course.clone() };
+    Context { course, ..context.clone() }
+}
+
+impl Staged<'_> {
+    /// The place of the steps, taken before there is a transaction: whoever waits for one holds nothing that
+    /// others wait for.
+    async fn seat(&self) -> Result<Option<Seat>, Error> {
+        let Some(steps) = self.pipeline.steps.get() else { return Ok(None) };
+        let take = || async { steps.runner.enter(until(self.over_at)).await.map(Some) };
+        let taken = self.seat.get_or_try_init(take).await;
+        taken.cloned().map_err(|_| fault::no_place_for_steps().into())
+    }
+
+    /// Several messages in one transaction, one after the other.
+    async fn several(&self, context: &Context, messages: Vec<Write>) -> Result<Reply, Error> {
+        self.seat().await?;
+        let own = match context.course.transaction() {
+            Some(_) => None,
+            None => Some(self.begin(context, false).await?),
+        };
+        let context = match &own {
+            Some(transaction) => &inside(context, transaction, self.over_at),
+            None => context,
+        };
+        let mut outcomes = Vec::new();
+        let mut ran = false;
+        for (place, message) in messages.into_iter().enumerate() {
+            let written = match self.steps.concerns(message.name, &message.table) {
+                true => {
+                    ran = true;
+                    self.one(context, message).await
+                }
+                false => self.plainly(context, message).await,
+            };
+            outcomes.extend(written.map_err(|error| match error {
+                Error::StaleCatalog if ran => moved().into(),
+                Error::StaleCatalog => Error::StaleCatalog,
+                Error::Fault(fault) => fault.of_write(place).into(),
+            })?);
+        }
+        if let Some(transaction) = own {
+            transaction.commit().await.map_err(|error| settled(error, ran))?;
+        }
+        Ok(Reply::Written(outcomes))
+    }
+
+    /// One message without steps, in its place.
+    async fn plainly(&self, context: &Context, message: Write) -> Result<Vec<RowOutcome>, Error> {
+        match self.pipeline.write(context, vec![message], Authority::Caller).await? {
+            Reply::Written(outcomes) => Ok(outcomes),
+            _ => unreachable!("a write answers outcomes"),
+        }
+    }
+
+    async fn begin(&self, context: &Context, ran: bool) -> Result<Transaction, Error> {
+        let left = until(self.over_at);
+        let catalog = context.catalog.clone();
+        // Waiting for the writer counts, too.
+        let begun = tokio::time::timeout(left, self.pipeline.store().begin(catalog, left)).await;
+        match begun {
+            Ok(Ok(tx)) => Ok(Transaction::of(tx)),
+            Ok(Err(error)) => Err(settled(crate::run::not_about_rows(error), ran)),
+            Err(_) => Err(fault::of_engine(store::Error::Busy).into()),
+        }
+    }
+
+    /// One message with its steps.
+    async fn one(&self, context: &Context, message: Write) -> Result<Vec<RowOutcome>, Error> {
+        let pipeline = self.pipeline;
+        available::refuse(&pipeline.unavailable, &message)?;
+        write::refuse_by_table(&message, Authority::Caller)?;
+        let resolved = match pipeline.resolve(context, &message).await? {
+            resolve::Resolution::Good(resolved) => resolved,
+            // Some target is refused whatever steps do: the store says which, and keeps nothing.
+            resolve::Resolution::Refused => return self.refused(context, message).await,
+        };
+        let plan = resolved.plan(&message, self.steps, &context.course.bypass);
+        if plan.is_empty() {
+            return self.plainly(context, message).await.map_err(alone);
+        }
+        let ids = pipeline.new_ids(2, context.now);
+        let mut scene = Scene::new(
+            context,
+            pipeline.organization(),
+            message,
+            resolved,
+            (plan, self.over_at, &ids),
+        );
+        scene.seat = self.seat().await?;
+        let ran = scene.plan.has(Stage::PreValidation);
+        self.stage(context, &mut scene, Stage::PreValidation).await?;
+        for write in scene.writes() {
+            guard::privileges(self.access, &context.catalog, &write).map_err(alone_fault)?;
+        }
+        let own = match context.course.transaction() {
+            Some(_) => None,
+            None => Some(self.begin(context, ran).await?),
+        };
+        let inner = match &own {
+            Some(transaction) => &inside(context, transaction, self.over_at),
+            None => context,
+        };
+        scene.is_in_transaction = true;
+        scene.add_system_columns(inner, pipeline.organization());
+        self.stage(inner, &mut scene, Stage::PreOperation).await?;
+        let read = self.pipeline.read_before(inner, &mut scene).await;
+        read.map_err(|error| settled(error, true))?;
+        self.main(inner, &mut scene).await?;
+        self.stage(inner, &mut scene, Stage::PostOperation).await?;
+        if let Some(transaction) = own {
+            transaction.commit().await.map_err(|error| settled(error, true))?;
+        }
+        Ok(scene.outcomes())
+    }
+
+    /// The main operation: what steps have made of the targets goes the way of every write.
+    async fn main(&self, context: &Context, scene: &mut Scene) -> Result<(), Error> {
+        for (event, write) in scene.writes().into_iter().enumerate() {
+            let written = self.plainly(context, write).await;
+            let written = written.map_err(|error| scene.placed(event, settled(alone(error), true)));
+            scene.written(event, written?);
+        }
+        Ok(())
+    }
+
+    /// Runs the synchronous steps of a stage.
+    async fn stage(&self, context: &Context, scene: &mut Scene, stage: Stage) -> Result<(), Error> {
+        if !scene.plan.has(stage) {
+            return Ok(());
+        }
+        let plan = Arc::clone(&scene.plan);
+        for run in plan.runs(stage) {
+            let ran = self.pipeline.turn(context, scene, &run).await;
+            ran.map_err(|error| settled(error, true))?;
+        }
+        Ok(())
+    }
+
+    /// A message that the store must refuse: in a transaction that is never committed.
+    async fn refused(&self, context: &Context, message: Write) -> Result<Vec<RowOutcome>, Error> {
+        let transaction = match context.course.transaction() {
+            Some(transaction) => transaction.clone(),
+            None => self.begin(context, false).await?,
+        };
+        let context = inside(context, &transaction, self.over_at);
+        let written = self.plainly(&context, message).await.map_err(alone);
+        transaction.doom().await;
+        match written {
+            Err(error) => Err(error),
+            // What was in its way is gone by now.
+            Ok(_) => Err(fault::of_engine(store::Error::Busy).into()),
+        }
+    }
+}
+
+/// The error of one message alone: there are no others to tell it from.
+fn alone(error: Error) -> Error {
+    match error {
+        Error::Fault(fault) => alone_fault(*fault).into(),
+        stale @ Error::StaleCatalog => stale,
+    }
+}
+
+fn alone_fault(fault: Fault) -> Fault {
+    Fault { write: None, ..fault }
+}
+
+/// Definitions that move on behind the first step cannot be bound anew: no step runs twice.
+fn settled(error: Error, ran: bool) -> Error {
+    match error {
+        Error::StaleCatalog if ran => moved().into(),
+        error => error,
+    }
+}
+
+fn moved() -> Fault {
+    fault::definitions_moved()
+}

@@ -1,0 +1,213 @@
+//! Which records a message is about: alternate keys and binds become ids before any step runs.
+//!
+//! One query per table and key, whatever the number of targets. What is not found stays as it was sent, and
+//! the write tells it.
+//! Not here: checks inside the transaction, which are the store's.
+//! Source: plugins.md 1.1.3, 2.5, 2.6.
+
+use crate::elastic::{Found, Wanted, bind_key};
+use crate::message::{Condition, Write};
+use crate::run::{Context, Error, Pipeline};
+use crate::step::plan::{self, Bypass, Event, StagePlan, StepTable};
+use model::{
+    Bind, Cell, ColumnIndex, KeyValue, LookupValue, MessageName, Table, Target, TargetKey, Uuid,
+    Value,
+};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// The records of a message.
+pub(super) struct Resolved {
+    /// Each once, in the order in which they are first named.
+    pub(super) records: Vec<Target>,
+    /// Per record: the first target that names it.
+    pub(super) target_of: Vec<usize>,
+    /// Per target: its record.
+    pub(super) record_of: Vec<usize>,
+    /// What they raise.
+    pub(super) events: Vec<Event>,
+}
+
+pub(super) enum Resolution {
+    Good(Resolved),
+    /// The message fails whatever steps do.
+    Refused,
+}
+
+impl Resolved {
+    pub(super) fn plan(&self, message: &Write, steps: &StepTable, bypass: &Bypass) -> StagePlan {
+        plan::plan(message.name, &message.table, self.events.clone(), steps, bypass)
+    }
+}
+
+impl Pipeline {
+    /// Finds the records that a message names.
+    pub(super) async fn resolve(
+        &self,
+        context: &Context,
+        message: &Write,
+    ) -> Result<Resolution, Error> {
+        let Write { name, table, targets, condition } = message;
+        let upserts = matches!(name, MessageName::Upsert | MessageName::UpsertMultiple);
+        let wanted = wanted(table, targets, upserts);
+        let found = match wanted.ids.is_empty() && wanted.binds.is_empty() {
+            true => Found::default(),
+            false => self.existing(context, &wanted).await?,
+        };
+        let mut records: Vec<Target> = targets.clone();
+        for record in &mut records {
+            bind(record, &found);
+        }
+        if upserts {
+            return Ok(upsert(message, records, &found, *condition));
+        }
+        let names_rows = !matches!(name, MessageName::Create | MessageName::CreateMultiple);
+        for record in records.iter_mut().filter(|_| names_rows) {
+            if let TargetKey::Alternate(key) = &record.key
+                && let Some(id) = id_of(table, key, &found)
+            {
+                record.key = TargetKey::Id(id);
+            }
+        }
+        let (mut kept, mut target_of, mut record_of) = (Vec::new(), Vec::new(), Vec::new());
+        let mut seen: HashMap<Uuid, usize> = HashMap::new();
+        for (target, record) in records.into_iter().enumerate() {
+            let place = match record.key {
+                TargetKey::Id(id) if names_rows => *seen.entry(id).or_insert(kept.len()),
+                _ => kept.len(),
+            };
+            record_of.push(place);
+            if place == kept.len() {
+                kept.push(record);
+                target_of.push(target);
+            }
+        }
+        let events = vec![Event { message: *name, records: (0..kept.len()).collect() }];
+        Ok(Resolution::Good(Resolved { records: kept, target_of, record_of, events }))
+    }
+}
+
+/// What must be looked for.
+fn wanted(table: &Arc<Table>, targets: &[Target], upserts: bool) -> Wanted {
+    let mut ids = BTreeSet::new();
+    let mut binds: Vec<Bind> = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut add = |bind: Bind| {
+        // A key with a null is no record's.
+        if let Some((table, key, parts)) = bind_key(&bind)
+            && seen.insert((table, key, format!("{parts:?}")))
+        {
+            binds.push(bind);
+        }
+    };
+    for target in targets {
+        match &target.key {
+            TargetKey::Id(id) if upserts => {
+                ids.insert(LookupValue { table: table.id, id: *id });
+            }
+            TargetKey::Alternate(key) => add(as_bind(table, key)),
+            TargetKey::Id(_) | TargetKey::None => {}
+        }
+        target.binds.iter().cloned().for_each(&mut add);
+    }
+    Wanted { ids, binds }
+}
+
+/// A record by alternate key, in the form in which lookups name one.
+fn as_bind(table: &Arc<Table>, key: &KeyValue) -> Bind {
+    Bind { column: ColumnIndex(0), table: table.clone(), key: key.clone() }
+}
+
+fn id_of(table: &Arc<Table>, key: &KeyValue, found: &Found) -> Option<Uuid> {
+    found.binds.get(&bind_key(&as_bind(table, key))?).copied()
+}
+
+/// Lookups by alternate key that were found become lookups by id.
+fn bind(record: &mut Target, found: &Found) {
+    let (cells, binds) = (&mut record.cells, &mut record.binds);
+    binds.retain(|bind| match bind_key(bind).and_then(|key| found.binds.get(&key)) {
+        Some(id) => {
+            let value = Value::Lookup(LookupValue { table: bind.table.id, id: *id });
+            cells.push(Cell { column: bind.column, value });
+            false
+        }
+        None => true,
+    });
+}
+
+/// Splits an upsert into what it makes and what it changes.
+fn upsert(
+    message: &Write,
+    records: Vec<Target>,
+    found: &Found,
+    condition: Condition,
+) -> Resolution {
+    let table = &message.table;
+    let bulk = message.name.is_bulk();
+    let mut seen = BTreeSet::new();
+    let (mut made, mut changed) = (Vec::new(), Vec::new());
+    let mut kept = Vec::with_capacity(records.len());
+    for (place, mut record) in records.into_iter().enumerate() {
+        let (id, is_there, named) = match &record.key {
+            TargetKey::None => (None, false, None),
+            TargetKey::Id(id) => {
+                let there = found.ids.contains(&LookupValue { table: table.id, id: *id });
+                (Some(*id), there, Some(id.to_string()))
+            }
+            TargetKey::Alternate(key) => {
+                let id = id_of(table, key, found);
+                let named = id.map(|id| id.to_string());
+                let named = named.or_else(|| {
+                    bind_key(&as_bind(table, key))
+                        .map(|(_, key, parts)| format!("{key:?}{parts:?}"))
+                });
+                (id, id.is_some(), named)
+            }
+        };
+        let key_columns: Vec<(ColumnIndex, Value)> = match &record.key {
+            TargetKey::Alternate(key) => {
+                let columns = &table.key(key.key).columns;
+                columns.iter().copied().zip(key.values.iter().cloned()).collect()
+            }
+            TargetKey::Id(_) | TargetKey::None => Vec::new(),
+        };
+        let in_body = |column: ColumnIndex| record.cells.iter().any(|cell| cell.column == column);
+        let key_in_body = key_columns.iter().any(|(column, _)| in_body(*column));
+        let is_twice = named.is_some_and(|named| !seen.insert(named));
+        let must_not_be = is_there && condition == Condition::MustNotExist;
+        if is_twice || must_not_be || (bulk && key_in_body && !is_there) {
+            return Resolution::Refused;
+        }
+        if is_there {
+            record
+                .cells
+                .retain(|cell| key_columns.iter().all(|(column, _)| *column != cell.column));
+            changed.push(place);
+        } else {
+            let missing: Vec<Cell> = key_columns
+                .into_iter()
+                .filter(|(column, _)| !in_body(*column))
+                .map(|(column, value)| Cell { column, value })
+                .collect();
+            record.cells.extend(missing);
+            // There is no row that could have this version.
+            record.expected_version = None;
+            made.push(place);
+        }
+        record.key = id.map_or(TargetKey::None, TargetKey::Id);
+        kept.push(record);
+    }
+    let (create, update) = match bulk {
+        true => (MessageName::CreateMultiple, MessageName::UpdateMultiple),
+        false => (MessageName::Create, MessageName::Update),
+    };
+    let events = [(create, made), (update, changed)];
+    let events = events.into_iter().filter(|(_, records)| !records.is_empty());
+    let all: Vec<usize> = (0..kept.len()).collect();
+    Resolution::Good(Resolved {
+        records: kept,
+        target_of: all.clone(),
+        record_of: all,
+        events: events.map(|(message, records)| Event { message, records }).collect(),
+    })
+}

@@ -1,0 +1,470 @@
+//! The records of one message while its steps see and change them, and the contexts around them: pure.
+//!
+//! One record, two views: the target of a single step and the same place among the targets of a bulk step
+//! are the same record (plugins.md 2.4).
+//! Not here: running anything (`turn`), what a change may be (`change`).
+//! Invariant: records keep their number and order from the first stage to the last.
+
+use super::resolve::Resolved;
+use crate::message::{Condition, Write};
+use crate::run::{Context, Error, Organization};
+use crate::step::course::Within;
+use crate::step::plan::{Run, StagePlan};
+use crate::step::{
+    Frame, Mode, Operand, Parameter, ParameterValue, Record, Seat, Stage, Step, Users,
+};
+use crate::write::{insert_constants, update_constants};
+use model::{
+    Cell, ColumnIndex, Failure, MessageName, Table, Target, TargetKey, Timestamp, Uuid, Value,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+use store::RowOutcome;
+
+/// One message in the hands of its steps.
+pub(super) struct Scene {
+    pub(super) plan: Arc<StagePlan>,
+    pub(super) table: Arc<Table>,
+    pub(super) records: Vec<Live>,
+    /// Per record: the first target that names it.
+    pub(super) target_of: Vec<usize>,
+    /// Per target: its record.
+    record_of: Vec<usize>,
+    /// What bulk steps share, by event.
+    bulk: HashMap<usize, Shared>,
+    /// What the single steps of one record share.
+    single: HashMap<usize, Shared>,
+    first_variables: Vec<Parameter>,
+    /// `InputParameters` besides the targets.
+    pub(super) input: Vec<Parameter>,
+    pub(super) is_in_transaction: bool,
+    pub(super) over_at: Instant,
+    pub(super) depth: u32,
+    /// The place of its steps.
+    pub(super) seat: Option<Seat>,
+    now: Timestamp,
+    users: Users,
+    organization: Uuid,
+    correlation: Uuid,
+    request: Uuid,
+    /// The contexts around this message.
+    parents: Vec<Arc<Frame>>,
+    /// Rows as they were: outside the transaction, or in it.
+    pub(super) before: Option<(bool, Arc<HashMap<Uuid, Record>>)>,
+    /// Rows as they are after the write.
+    pub(super) after: Option<Arc<HashMap<Uuid, Record>>>,
+}
+
+/// One record.
+pub(super) struct Live {
+    pub(super) record: Record,
+    /// What came with it besides.
+    target: Target,
+    /// As it was sent.
+    sent: Record,
+    /// Columns that the service has added and no step has changed: not to be written as the caller's.
+    pub(super) added: Vec<ColumnIndex>,
+    outcome: Option<RowOutcome>,
+}
+
+/// Two collections of shared variables, and further output parameters, of one form.
+#[derive(Clone, Default)]
+pub(super) struct Shared {
+    /// Of PreValidation, and of the context around the others.
+    outer: Vec<Parameter>,
+    /// Of PreOperation and PostOperation.
+    inner: Vec<Parameter>,
+    /// Output parameters but for the ids.
+    output: Vec<Parameter>,
+}
+
+impl Scene {
+    pub(super) fn new(
+        context: &Context,
+        organization: Organization,
+        message: Write,
+        resolved: Resolved,
+        (plan, over_at, ids): (StagePlan, Instant, &[Uuid]),
+    ) -> Self {
+        let [request, own] = ids else { unreachable!("two ids were asked for") };
+        let within = context.course.within.as_deref();
+        let caller = context.caller;
+        let table = message.table;
+        let is_delete = matches!(message.name, MessageName::Delete | MessageName::DeleteMultiple);
+        let live = |target: Target| {
+            let record = record_of(&table, &target, is_delete);
+            Live { sent: record.clone(), record, target, added: Vec::new(), outcome: None }
+        };
+        let correlation = within.map(|within| within.correlation).filter(|id| !id.is_nil());
+        Self {
+            records: resolved.records.into_iter().map(live).collect(),
+            plan: Arc::new(plan),
+            table,
+            target_of: resolved.target_of,
+            record_of: resolved.record_of,
+            bulk: HashMap::new(),
+            single: HashMap::new(),
+            first_variables: context.course.first_variables(),
+            input: Vec::new(),
+            is_in_transaction: context.course.transaction().is_some(),
+            over_at,
+            depth: within.map_or(1, |within| within.depth),
+            seat: None,
+            now: context.now,
+            users: Users {
+                user: caller.user,
+                initiating: caller.user,
+                authenticated: within
+                    .map_or(caller.on_behalf_of.unwrap_or(caller.user), |within| {
+                        within.authenticated
+                    }),
+                business_unit: caller.business_unit,
+            },
+            organization: organization.id,
+            correlation: correlation.unwrap_or(*own),
+            request: *request,
+            parents: within.map(|within: &Within| within.parents.clone()).unwrap_or_default(),
+            before: None,
+            after: None,
+        }
+    }
+
+    pub(super) fn correlation(&self) -> Uuid {
+        self.correlation
+    }
+
+    pub(super) fn authenticated(&self) -> Uuid {
+        self.users.authenticated
+    }
+
+    /// The records that a run is about.
+    pub(super) fn records_of(&self, run: &Run<'_>) -> Vec<usize> {
+        match run.record {
+            Some(record) => vec![record],
+            None => self.plan.events[run.event].records.clone(),
+        }
+    }
+
+    /// What targets of a message are.
+    pub(super) fn operand(&self, run: &Run<'_>) -> Operand {
+        match run.step.message {
+            MessageName::Delete | MessageName::DeleteMultiple => Operand::Reference,
+            _ => Operand::Entity,
+        }
+    }
+
+    /// Whether an event makes records.
+    fn creates(&self, event: usize) -> bool {
+        matches!(self.plan.events[event].message, MessageName::Create | MessageName::CreateMultiple)
+    }
+
+    /// Whether an event deletes records.
+    fn deletes(&self, event: usize) -> bool {
+        matches!(self.plan.events[event].message, MessageName::Delete | MessageName::DeleteMultiple)
+    }
+
+    /// Whether a run's message makes records.
+    pub(super) fn makes(&self, run: &Run<'_>) -> bool {
+        self.creates(run.event)
+    }
+
+    /// What steps of a run's form share.
+    pub(super) fn shared(&mut self, run: &Run<'_>) -> &mut Shared {
+        let first = || Shared {
+            outer: self.first_variables.clone(),
+            inner: self.first_variables.clone(),
+            output: Vec::new(),
+        };
+        match run.record {
+            Some(record) => self.single.entry(record).or_insert_with(first),
+            None => self.bulk.entry(run.event).or_insert_with(first),
+        }
+    }
+
+    /// The context that a step of a run sees.
+    pub(super) fn frame(&mut self, run: &Run<'_>) -> Frame {
+        let shared = self.shared(run);
+        let variables = match run.stage {
+            Stage::PreValidation => shared.outer.clone(),
+            Stage::PreOperation | Stage::PostOperation => shared.inner.clone(),
+        };
+        let mut frame = self.context(run.step.message, run.stage.number(), run.record);
+        frame.shared = variables;
+        frame.step = run.step.id;
+        frame.users.user = user_of(run.step, self.users.user);
+        frame
+    }
+
+    /// The contexts around it, the nearest first (plugins.md 1.6.1, 1.6.2, 2.4.3, 2.5.4).
+    pub(super) fn parents(&mut self, run: &Run<'_>) -> Vec<Arc<Frame>> {
+        let mut parents = Vec::new();
+        let own = run.step.message;
+        if run.stage != Stage::PreValidation {
+            let variables = self.shared(run).outer.clone();
+            parents.push(Arc::new(self.outer(own, run.event, run.record, variables)));
+        }
+        let event = self.plan.events[run.event].message;
+        if own != event {
+            let form = if event.is_bulk() {
+                None
+            } else {
+                self.plan.events[run.event].records.first().copied()
+            };
+            let variables = self.outer_variables(run.event, form);
+            parents.push(Arc::new(self.outer(event, run.event, form, variables)));
+        }
+        let sent = self.plan.message;
+        if sent != event {
+            let form = if sent.is_bulk() { None } else { Some(0) };
+            let variables = self.first_variables.clone();
+            let mut frame = self.outer(sent, run.event, form, variables);
+            frame.sent = match form {
+                Some(_) => frame.sent,
+                None => self.records.iter().map(|live| live.sent.clone()).collect(),
+            };
+            parents.push(Arc::new(frame));
+        }
+        parents.extend(self.parents.iter().cloned());
+        parents
+    }
+
+    fn outer_variables(&self, event: usize, record: Option<usize>) -> Vec<Parameter> {
+        let shared = match record {
+            Some(record) => self.single.get(&record),
+            None => self.bulk.get(&event),
+        };
+        shared.map_or_else(|| self.first_variables.clone(), |shared| shared.outer.clone())
+    }
+
+    fn outer(
+        &self,
+        message: MessageName,
+        event: usize,
+        record: Option<usize>,
+        variables: Vec<Parameter>,
+    ) -> Frame {
+        let mut frame = self.context(message, 30, record);
+        frame.shared = variables;
+        frame.sent = match record {
+            Some(record) => {
+                self.records.get(record).map(|live| live.sent.clone()).into_iter().collect()
+            }
+            None => {
+                let records = self.plan.events[event].records.iter();
+                records.map(|record| self.records[*record].sent.clone()).collect()
+            }
+        };
+        frame
+    }
+
+    fn context(&self, message: MessageName, stage: i32, record: Option<usize>) -> Frame {
+        let id = record.and_then(|record| self.records.get(record)).map(|live| {
+            // A new record has its id when it is written, unless it was sent with one.
+            live.outcome.map_or(live.record.id, |outcome| Some(outcome.id))
+        });
+        Frame {
+            message,
+            table: self.table.clone(),
+            primary_id: id.flatten().unwrap_or_default(),
+            stage,
+            mode: Mode::Synchronous,
+            depth: self.depth,
+            is_in_transaction: self.is_in_transaction,
+            users: self.users,
+            organization: self.organization,
+            correlation: self.correlation,
+            request: self.request,
+            operation: Uuid::nil(),
+            operation_created_on: self.now,
+            step: Uuid::nil(),
+            input: self.input.clone(),
+            shared: Vec::new(),
+            sent: Arc::from([]),
+        }
+    }
+
+    /// `OutputParameters`: only behind the write.
+    pub(super) fn output(&mut self, run: &Run<'_>) -> Vec<Parameter> {
+        if run.stage != Stage::PostOperation {
+            return Vec::new();
+        }
+        let mut output = Vec::new();
+        if self.creates(run.event) {
+            let ids: Vec<Uuid> = self
+                .records_of(run)
+                .iter()
+                .map(|record| {
+                    self.records[*record].outcome.map_or(Uuid::nil(), |outcome| outcome.id)
+                })
+                .collect();
+            output.push(match run.record {
+                Some(_) => {
+                    Parameter { name: ID.into(), value: ParameterValue::One(Value::Guid(ids[0])) }
+                }
+                None => Parameter { name: IDS.into(), value: ParameterValue::Ids(ids) },
+            });
+        }
+        output.extend(self.shared(run).output.iter().cloned());
+        output
+    }
+
+    /// Other ids for the answer, in the order of the run's records.
+    pub(super) fn answer_ids(&mut self, run: &Run<'_>, ids: &[Uuid]) {
+        for (record, id) in self.records_of(run).into_iter().zip(ids) {
+            if let Some(outcome) = &mut self.records[record].outcome {
+                outcome.id = *id;
+            }
+        }
+    }
+
+    /// From PreOperation on targets hold what the service adds (plugins.md 1.4.6).
+    pub(super) fn add_system_columns(&mut self, context: &Context, organization: Organization) {
+        let (caller, now) = (context.caller, context.now);
+        for event in 0..self.plan.events.len() {
+            if self.deletes(event) {
+                continue;
+            }
+            let cells = match self.creates(event) {
+                true => insert_constants(&self.table, organization, caller, now),
+                false => update_constants(&self.table, caller, now),
+            };
+            let named = |cell: &&Cell| {
+                !matches!(
+                    &*self.table.column(cell.column).logical_name,
+                    "owningbusinessunit" | "organizationid"
+                )
+            };
+            let cells: Vec<Cell> = cells.iter().filter(named).cloned().collect();
+            for record in self.plan.events[event].records.clone() {
+                let live = &mut self.records[record];
+                for cell in &cells {
+                    let is_bound = live.target.binds.iter().any(|bind| bind.column == cell.column);
+                    if live.record.get(cell.column).is_none() && !is_bound {
+                        live.record.cells.push(cell.clone());
+                        live.added.push(cell.column);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is to be written now: a message per event, as it was sent.
+    pub(super) fn writes(&self) -> Vec<Write> {
+        let write = |event: &crate::step::plan::Event| Write {
+            name: event.message,
+            table: self.table.clone(),
+            targets: event
+                .records
+                .iter()
+                .map(|record| self.records[*record].target(&self.table))
+                .collect(),
+            condition: Condition::Any,
+        };
+        self.plan.events.iter().map(write).collect()
+    }
+
+    /// Takes what an event has written.
+    pub(super) fn written(&mut self, event: usize, outcomes: Vec<RowOutcome>) {
+        let (key, deletes) = (self.table.primary_key, self.deletes(event));
+        let records = self.plan.events[event].records.clone();
+        for (record, outcome) in records.into_iter().zip(outcomes) {
+            let live = &mut self.records[record];
+            live.outcome = Some(outcome);
+            live.record.id = Some(outcome.id);
+            if !deletes && live.record.get(key).is_none() {
+                live.record.cells.push(Cell { column: key, value: Value::Guid(outcome.id) });
+            }
+        }
+    }
+
+    /// An error of an event's write, with its places those of the message's targets.
+    pub(super) fn placed(&self, event: usize, error: Error) -> Error {
+        let Error::Fault(mut fault) = error else { return error };
+        let records = &self.plan.events[event].records;
+        for failure in &mut fault.failures {
+            failure.index = self.target(records[failure.index]);
+        }
+        fault.failures.sort_by_key(|failure: &Failure| failure.index);
+        Error::Fault(fault)
+    }
+
+    /// The target that a record was first named by.
+    pub(super) fn target(&self, record: usize) -> usize {
+        self.target_of[record]
+    }
+
+    /// An outcome per target, in order. A target that names a record again has made nothing.
+    pub(super) fn outcomes(&self) -> Vec<RowOutcome> {
+        let outcome = |(target, record): (usize, &usize)| {
+            let outcome = self.records[*record].outcome.expect("every record was written");
+            RowOutcome { created: outcome.created && self.target_of[*record] == target, ..outcome }
+        };
+        self.record_of.iter().enumerate().map(outcome).collect()
+    }
+}
+
+impl Shared {
+    /// The variables that a step of a stage changes.
+    pub(super) fn variables(&mut self, stage: Stage) -> &mut Vec<Parameter> {
+        match stage {
+            Stage::PreValidation => &mut self.outer,
+            Stage::PreOperation | Stage::PostOperation => &mut self.inner,
+        }
+    }
+
+    pub(super) fn output(&mut self) -> &mut Vec<Parameter> {
+        &mut self.output
+    }
+}
+
+/// Output parameters with the ids of new records.
+pub(super) const ID: &str = "id";
+pub(super) const IDS: &str = "Ids";
+
+impl Live {
+    /// What is to be written of it now.
+    fn target(&self, table: &Table) -> Target {
+        let is_own =
+            |cell: &&Cell| cell.column != table.primary_key && !self.added.contains(&cell.column);
+        let cells: Vec<Cell> = self.record.cells.iter().filter(is_own).cloned().collect();
+        // A step may have put something else in the place of a bind, or taken it away.
+        let binds = self.target.binds.iter();
+        let binds = binds.filter(|bind| cells.iter().all(|cell| cell.column != bind.column));
+        Target {
+            key: match self.record.id {
+                Some(id) => TargetKey::Id(id),
+                None => self.target.key.clone(),
+            },
+            binds: binds.cloned().collect(),
+            cells,
+            expected_version: self.target.expected_version,
+            given: self.target.given.clone(),
+            bad_image: self.target.bad_image.clone(),
+        }
+    }
+
+    /// Takes a lookup by alternate key away.
+    pub(super) fn unbind(&mut self, column: ColumnIndex) {
+        self.target.binds.retain(|bind| bind.column != column);
+    }
+}
+
+/// A target as steps see it.
+fn record_of(table: &Table, target: &Target, is_delete: bool) -> Record {
+    let (id, key) = match &target.key {
+        TargetKey::Id(id) => (Some(*id), None),
+        TargetKey::Alternate(key) => (None, Some(key.clone())),
+        TargetKey::None => (None, None),
+    };
+    let mut cells = target.cells.clone();
+    if let Some(id) = id.filter(|_| !is_delete) {
+        cells.push(Cell { column: table.primary_key, value: Value::Guid(id) });
+    }
+    Record { id, key, cells, aliased: Vec::new(), version: target.expected_version }
+}
+
+/// Whose rights the calls of a step use.
+pub(super) fn user_of(step: &Step, caller: Uuid) -> Uuid {
+    step.impersonating.filter(|user| !user.is_nil()).unwrap_or(caller)
+}
