@@ -63,7 +63,7 @@ mod target;
 mod value;
 
 pub use context::{Context, Mode, Parent, Stage};
-pub use plugin::{Error, Plugin, Refuse, Result, Status, dispatch, type_of};
+pub use plugin::{Entry, Error, Plugin, Refuse, Result, Status, dispatch, type_of};
 pub use service::{Fault, Page, Service, Upserted};
 pub use target::{Image, Target};
 pub use value::{Decimal, Guid, Lookup, Record, Value};

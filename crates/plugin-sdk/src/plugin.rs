@@ -137,11 +137,15 @@ pub fn type_of<P: Plugin>() -> PluginType {
     }
 }
 
+/// The name of a plug-in and its function.
+#[doc(hidden)]
+pub type Entry = (&'static str, fn(&Context) -> Result);
+
 /// Runs the plug-in that a context names.
 #[doc(hidden)]
 pub fn dispatch(
     raw: flat::ExecutionContext,
-    plugins: &[(&str, fn(&Context) -> Result)],
+    plugins: &[Entry],
 ) -> std::result::Result<flat::ContextChanges, flat::PluginError> {
     trace_panics();
     let Some((_, execute)) = plugins.iter().find(|(name, _)| *name == raw.type_name) else {
