@@ -168,16 +168,51 @@ pub(crate) struct Set {
     #[command(flatten)]
     pub(crate) connection: Connection,
     /// Makes every row a new record; a record that exists is a failed row
-    #[arg(long, conflicts_with_all = ["upsert", "match_on"])]
+    #[arg(long, conflicts_with_all = ["upsert", "match_on", "no_create", "update_all_columns"])]
     pub(crate) create_only: bool,
     /// Creates or updates, as the service finds; rows with neither key nor --match-on are created
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["no_create", "no_update", "update_all_columns"])]
     pub(crate) upsert: bool,
-    /// Columns that rows are matched by; they must be an alternate key of the table. With and
-    /// without --upsert rows are then upserted by that key; a row that gives its primary key is
-    /// upserted by that instead
-    #[arg(long, value_delimiter = ',', value_name = "a,b")]
+    /// Columns that rows are matched by, in several lists if wished: the first that finds something
+    /// counts. A row's primary key goes before them. With --upsert: an alternate key of the table
+    #[arg(long, value_name = "a,b")]
     pub(crate) match_on: Vec<String>,
+    /// Changes every record that a row matches, instead of failing a row that matches several
+    #[arg(long)]
+    pub(crate) allow_multiple_matches: bool,
+    /// Sends all columns, changed or not; rows with a primary key are then updated without a look
+    #[arg(long)]
+    pub(crate) update_all_columns: bool,
+    /// Leaves out rows whose record is not there
+    #[arg(long)]
+    pub(crate) no_create: bool,
+    /// Leaves out rows whose record is there
+    #[arg(long)]
+    pub(crate) no_update: bool,
+    /// Columns that only new records get
+    #[arg(long, value_delimiter = ',', value_name = "a,b")]
+    pub(crate) no_update_columns: Vec<String>,
+    /// Looks a lookup's texts up in this column instead of the record's name, or in this column of one
+    /// of its tables alone
+    #[arg(long, value_name = "COLUMN=[TABLE.]COLUMN", value_parser = lookup)]
+    pub(crate) lookup: Vec<(String, client::lookup::Aim)>,
+    /// What a lookup's text that names nothing does: fails the row, or empties the column
+    #[arg(long, value_enum, default_value_t = LookupMissing::Fail)]
+    pub(crate) lookup_missing: LookupMissing,
+    /// What a lookup's text that names several records does: fails the row, or means the newest
+    #[arg(long, value_enum, default_value_t = LookupAmbiguous::Fail)]
+    pub(crate) lookup_ambiguous: LookupAmbiguous,
+    /// Records that are looked at with one question; 1 asks for each alone
+    #[arg(
+        long,
+        default_value_t = 500,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=2_000)
+    )]
+    pub(crate) retrieval_batch_size: u16,
+    /// Writes a JSON object for every row that ended well to standard output, with its id and outcome
+    #[arg(long)]
+    pub(crate) pass_thru: bool,
     /// Rows in a message: 1 to 1000 (1 sends single requests), or auto (from 100, doubled while
     /// answers are quick)
     #[arg(short, long, default_value = "auto", value_name = "N|auto", value_parser = setting)]
@@ -551,6 +586,30 @@ fn setting(text: &str) -> Result<Setting, String> {
     }
 }
 
+/// What a lookup's text that names nothing does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LookupMissing {
+    Fail,
+    Null,
+}
+
+/// What a lookup's text that names several records does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LookupAmbiguous {
+    Fail,
+    Newest,
+}
+
+fn lookup(text: &str) -> Result<(String, client::lookup::Aim), String> {
+    let parts = text.split_once('=').filter(|(column, aim)| !column.is_empty() && !aim.is_empty());
+    let (column, aim) = parts.ok_or("give COLUMN=COLUMN or COLUMN=TABLE.COLUMN")?;
+    let (table, aim) = match aim.split_once('.') {
+        Some((table, aim)) => (Some(table.to_owned()), aim),
+        None => (None, aim),
+    };
+    Ok((column.to_owned(), client::lookup::Aim { table, column: aim.to_owned() }))
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
@@ -579,6 +638,8 @@ mod tests {
             "sheaf remove contact --filter x -b 100 -n",
             "sheaf set contact a.csv --run nightly --journal d --max-errors 5% --bisect-limit 3 --no-fallback --keep-going --max-throttle-wait 60",
             "sheaf set contact a.csv --what-if --fail-fast --caller-id 11111111-2222-3333-4444-555555555555 --bypass custom-sync,custom-async --bypass-step 11111111-2222-3333-4444-555555555555 --bypass-flows --tag t --duplicate-detection",
+            "sheaf set contact a.csv --match-on a,b --match-on c --allow-multiple-matches --no-update --no-create --no-update-columns d,e --retrieval-batch-size 1 --pass-thru",
+            "sheaf set contact a.csv --update-all-columns --lookup parentcustomerid=account.accountnumber --lookup ownerid=domainname --lookup-missing null --lookup-ambiguous newest",
             "sheaf run resume nightly --force --url http://x --journal d",
             "sheaf run retry nightly",
             "sheaf run report nightly --json",
@@ -616,6 +677,12 @@ mod tests {
             "sheaf set contact a.csv --create-only --upsert",
             "sheaf set contact a.csv --create-only --match-on a",
             "sheaf set contact a.csv -b 0",
+            "sheaf set contact a.csv --create-only --no-create",
+            "sheaf set contact a.csv --create-only --update-all-columns",
+            "sheaf set contact a.csv --upsert --no-update",
+            "sheaf set contact a.csv --upsert --update-all-columns",
+            "sheaf set contact a.csv --lookup a",
+            "sheaf set contact a.csv --retrieval-batch-size 0",
             "sheaf set contact a.csv --max-errors 0",
             "sheaf set contact a.csv --max-errors 101%",
             "sheaf set contact a.csv --caller-id me",

@@ -16,7 +16,7 @@ use client::journal::Outcome;
 use client::mapping::Rules;
 use client::sender::Event;
 use client::service::Service;
-use client::set::{Call, Care, Options, Pace};
+use client::set::{Call, Care, Options, Pace, Wish};
 use client::source::Format;
 use client::transport::{Address, Http, Method, Request};
 use serde_json::{Value as Json, json};
@@ -91,8 +91,9 @@ async fn load(service: &Service, rows: u64) -> anyhow::Result<u64> {
     let input = Generated::new(rows, Arc::clone(&checksum));
     let options = Options {
         table: "contact".to_owned(),
-        create_only: true,
-        match_on: Vec::new(),
+        wish: Wish { create_only: true, ..Wish::default() },
+        lookups: client::lookup::Rules::default(),
+        retrieval_size: client::set::RETRIEVAL_SIZE,
         rules: Rules::default(),
         pace: Pace::default(),
         rejects: None,
@@ -102,6 +103,7 @@ async fn load(service: &Service, rows: u64) -> anyhow::Result<u64> {
         care: Care::default(),
         call: Call::default(),
         what_if: false,
+        pass_thru: None,
     };
     let mut progress = Progress::new(args::Progress::Auto, Total::Rows(rows));
     let mut first_problem = None;

@@ -132,7 +132,7 @@ fn exit_code_of(err: &anyhow::Error) -> u8 {
         match cause.downcast_ref() {
             Some(set::Error::Service(err)) => return of_service(err),
             Some(set::Error::Source(err)) => return of_source(err),
-            Some(set::Error::Headers(_) | set::Error::MatchOn(_)) => return USAGE,
+            Some(set::Error::Headers(_) | set::Error::Wish(_)) => return USAGE,
             Some(set::Error::Report(_) | set::Error::Reader(_)) | None => {}
         }
         match cause.downcast_ref() {

@@ -66,7 +66,7 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
     let mut code = watch.finish(verb, &removed.summary);
     set::note_errors(removed.input_error, removed.report_error, &mut code);
     if let Some(going) = &going {
-        going.say_how_to_go_on(code);
+        going.say_how_to_go_on(code, &removed.summary.counts);
     }
     Ok(code)
 }

@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::Parser;
 use client::ids::Seed;
 use client::journal::log::Log;
+use client::journal::{Counts, Outcome};
 use client::run::{Fingerprint, Manifest, Run, Runs, Selection, Standing, VERSION, Wish};
 use std::path::{Path, PathBuf};
 
@@ -48,11 +49,13 @@ impl Going {
     }
 
     /// Says how to go on, where there is something left.
-    pub(crate) fn say_how_to_go_on(&self, code: u8) {
+    pub(crate) fn say_how_to_go_on(&self, code: u8, counts: &Counts) {
         let name = &self.run.name;
         match code {
             0 => {}
-            1 => output::note(&format!("`sheaf run retry {name}` sends the failed rows once more")),
+            1 if counts.of(Outcome::NotAttempted) == 0 => {
+                output::note(&format!("`sheaf run retry {name}` sends the failed rows once more"))
+            }
             _ => output::note(&format!("`sheaf run resume {name}` goes on")),
         }
     }
@@ -137,7 +140,6 @@ fn show_list(list: &RunList) -> anyhow::Result<u8> {
 }
 
 fn shown(standing: &Standing, as_json: bool) -> String {
-    use client::journal::Outcome;
     let Standing { name, manifest, counts, open } = standing;
     if as_json {
         let ended = Outcome::ALL.iter().filter(|outcome| counts.of(**outcome) > 0);

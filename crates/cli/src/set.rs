@@ -1,17 +1,19 @@
 //! `sheaf set`.
 
-use crate::args::{Set, Usage};
+use crate::args::{LookupAmbiguous, LookupMissing, Set, Usage};
 use crate::connection;
 use crate::output;
 use crate::progress::{Counted, Progress, Total};
 use crate::run::{self, Going};
 use crate::signal::Stop;
+use client::ids::Seed;
 use client::journal::Outcome;
 use client::mapping::Rules;
 use client::report;
+use client::report::PassTo;
 use client::rows::Row;
 use client::sender::{Event, Halt, Summary};
-use client::set::{Options, Pace};
+use client::set::{Options, Pace, Wish};
 use std::path::Path;
 use std::time::Duration;
 
@@ -32,38 +34,16 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
         None if !args.what_if => run::begin(&args.keep, &args.table, &args.file, seed)?,
         going => going,
     };
-    let options = Options {
-        table: args.table,
-        create_only: args.create_only,
-        match_on: args.match_on,
-        rules: Rules {
-            empty_as: args.empty_as.into(),
-            null: args.null,
-            ignore: args.ignore,
-            ignore_unknown: args.ignore_unknown_columns,
-        },
-        pace: Pace {
-            size: args.batch_size,
-            width: args.pace.width,
-            retries: args.pace.retries,
-            initial_retry_delay: args.pace.initial_retry_delay,
-        },
-        rejects: args.rejects,
-        errors: args.errors,
-        seed: going.as_ref().map_or(seed, Going::seed),
-        selection: going.as_ref().and_then(Going::selection),
-        care: args.care.care(),
-        call: args.call.call(),
-        what_if: args.what_if,
-    };
+    let (file, progress, what_if) = (args.file.clone(), args.pace.progress, args.what_if);
+    let options = options(args, going.as_ref(), seed);
     let mut log = going.as_ref().map(Going::log).transpose()?;
     let (bytes, read) = Counted::new(bytes);
-    let total = match std::fs::metadata(&args.file) {
+    let total = match std::fs::metadata(&file) {
         Ok(file) if file.is_file() => Total::Bytes(file.len(), read),
         _ => Total::Unknown,
     };
     let stop = Stop::listen();
-    let mut watch = Watch::new(&args.file, Progress::new(args.pace.progress, total));
+    let mut watch = Watch::new(&file, Progress::new(progress, total));
     let loaded = client::set::set(
         &service,
         &options,
@@ -82,17 +62,67 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
             loaded.table
         ));
     }
-    let verb = if args.what_if { "set would be" } else { "set" };
+    let verb = if what_if { "set would be" } else { "set" };
     let mut code = watch.finish(verb, &loaded.summary);
+    if let Some(err) = loaded.look_error {
+        output::note(&format!("sheaf: stopped: {:#}", anyhow::Error::from(err)));
+        code = 7;
+    }
     note_errors(loaded.input_error, loaded.report_error, &mut code);
     if let Some(rejects) = options.rejects.filter(|_| loaded.summary.counts.of(Outcome::Failed) > 0)
     {
         output::note(&format!("rejected rows: {}", rejects.display()));
     }
     if let Some(going) = &going {
-        going.say_how_to_go_on(code);
+        going.say_how_to_go_on(code, &loaded.summary.counts);
     }
     Ok(code)
+}
+
+fn options(args: Set, going: Option<&Going>, seed: Seed) -> Options {
+    Options {
+        table: args.table,
+        wish: Wish {
+            create_only: args.create_only,
+            upsert: args.upsert,
+            update_all_columns: args.update_all_columns,
+            no_create: args.no_create,
+            no_update: args.no_update,
+            no_update_columns: args.no_update_columns,
+            match_on: args.match_on.iter().map(|list| names(list)).collect(),
+            allow_multiple_matches: args.allow_multiple_matches,
+        },
+        lookups: client::lookup::Rules {
+            aims: args.lookup,
+            missing_is_null: args.lookup_missing == LookupMissing::Null,
+            newest: args.lookup_ambiguous == LookupAmbiguous::Newest,
+        },
+        retrieval_size: usize::from(args.retrieval_batch_size),
+        rules: Rules {
+            empty_as: args.empty_as.into(),
+            null: args.null,
+            ignore: args.ignore,
+            ignore_unknown: args.ignore_unknown_columns,
+        },
+        pace: Pace {
+            size: args.batch_size,
+            width: args.pace.width,
+            retries: args.pace.retries,
+            initial_retry_delay: args.pace.initial_retry_delay,
+        },
+        rejects: args.rejects,
+        errors: args.errors,
+        seed: going.map_or(seed, Going::seed),
+        selection: going.and_then(Going::selection),
+        care: args.care.care(),
+        call: args.call.call(),
+        what_if: args.what_if,
+        pass_thru: args.pass_thru.then(|| PassTo::new(Box::new(std::io::stdout()))),
+    }
+}
+
+fn names(list: &str) -> Vec<String> {
+    list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// Says what went wrong beside the rows.

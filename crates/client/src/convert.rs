@@ -20,6 +20,15 @@ pub struct Converter {
     kind: Kind,
 }
 
+/// What the text of a lookup leaves open.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Open {
+    /// Which record has this name.
+    Name(Box<str>),
+    /// In which of several tables the record with this id is.
+    Id(Uuid),
+}
+
 #[derive(Debug)]
 enum Kind {
     Text,
@@ -75,6 +84,20 @@ impl Converter {
             ),
         };
         Self { kind }
+    }
+
+    /// What the text of a lookup leaves open: which record has this name, or which table this id.
+    pub fn open(&self, text: &str) -> Option<Open> {
+        let Kind::Lookup(targets) = &self.kind else { return None };
+        let word = text.trim();
+        if word.is_empty() || (word.contains('=') && named_reference(word).is_ok()) {
+            return None;
+        }
+        match Uuid::try_parse(word) {
+            Ok(_) if targets.len() <= 1 => None,
+            Ok(id) => Some(Open::Id(id)),
+            Err(_) => Some(Open::Name(word.into())),
+        }
     }
 
     /// Whether blank text is a value and not «nothing».
@@ -195,7 +218,7 @@ fn lookup(
     let (table, id) = if word.contains('=') { named_reference(word)? } else { (None, word) };
     let id = Uuid::try_parse(id).map_err(|_| {
         format!(
-            "`{}` names no record: give its id, or `TableName={};Id=<id>` (lookup by name is not supported yet)",
+            "`{}` names no record: give its id, or `TableName={};Id=<id>`",
             shortened(word),
             targets.first().map_or("table", |(target, _)| &*target.table)
         )

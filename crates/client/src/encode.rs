@@ -1,88 +1,67 @@
 //! From a row of the input to a row on its way: operation, id, bytes.
 //!
-//! In: fields and a [`Plan`]. Out: entries of a [`Block`].
-//! Not here: reading files (`source`), columns and values (`mapping`).
+//! In: fields, and what was decided about their row. Out: first a [`Draft`], then an entry of a [`Block`].
+//! Not here: reading files (`source`), columns and values (`mapping`), deciding (`decide`).
 //! Invariant: every record that is read becomes exactly one entry, in order; a new record has its id
 //! before it is first sent.
 
+mod state;
+
+use crate::convert::Open;
 use crate::ids::Seed;
+use crate::journal::Outcome;
 use crate::mapping::{Mapped, Mapper};
 use crate::problem::{Class, Problem};
 use crate::rows::{Block, Entry, Operation, Sent, Span};
 use crate::run::{Selection, Take};
 use model::{
     Catalog, Cell, ColumnIndex, KeyIndex, KeyValue, Table, Target, TargetKey, Value, fold,
+    partition,
 };
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Which operation a row turns into.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
-    /// Every row is a new record.
-    pub create_only: bool,
-    /// Rows without their primary key are matched by this alternate key.
-    pub match_on: Option<KeyIndex>,
+/// A row that was read and is not decided yet.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// Its 0-based position in the input.
+    pub ordinal: u64,
+    /// The line in the input on which it starts, from 1.
+    pub line: u64,
+    /// The row as it was read.
+    pub raw: Vec<u8>,
+    /// Whether an earlier part of the run has sent it.
+    pub sent: Sent,
+    /// The primary key that it gives.
+    pub id: Option<Uuid>,
+    /// The columns that it gives.
+    pub cells: Vec<Cell>,
+    /// Lookups whose records are still to be found.
+    pub open: Vec<(ColumnIndex, Open)>,
+    /// Why it cannot be sent.
+    pub problem: Option<Problem>,
 }
 
-/// Encodes rows.
-pub struct Encoder {
+impl Draft {
+    /// The value of a column, if the row gives one.
+    pub fn value(&self, column: ColumnIndex) -> Option<&Value> {
+        self.cells.iter().find(|cell| cell.column == column).map(|cell| &cell.value)
+    }
+}
+
+/// Reads rows into drafts.
+pub struct Drafter {
     mapper: Mapper,
-    catalog: Arc<Catalog>,
-    plan: Plan,
-    seed: Seed,
     selection: Option<Selection>,
     ordinal: u64,
     mapped: Mapped,
-    scratch: Vec<u8>,
 }
 
-/// What `wire` writes around a single target.
-const OPEN: &[u8] = b"{\"Targets\":[";
-const CLOSE: &[u8] = b"]}";
-
-/// What a row has become.
-struct Encoded {
-    operation: Operation,
-    key: TargetKey,
-    id: Option<Uuid>,
-    id_is_ours: bool,
-    mark: Option<u64>,
-}
-
-impl Encoder {
-    /// Starts at ordinal 0.
-    pub fn new(mapper: Mapper, catalog: Arc<Catalog>, plan: Plan, seed: Seed) -> Self {
-        Self {
-            mapper,
-            catalog,
-            plan,
-            seed,
-            selection: None,
-            ordinal: 0,
-            mapped: Mapped::default(),
-            scratch: Vec::new(),
-        }
-    }
-
-    /// Leaves out the rows of a run that have ended.
-    #[must_use]
-    pub fn with_selection(mut self, selection: Option<Selection>) -> Self {
-        self.selection = selection;
-        self
-    }
-
-    /// What is to be done about the next row; one that is left out is counted.
-    fn take(&mut self) -> Option<Sent> {
-        match self.selection.as_ref().map(|selection| selection.take(self.ordinal)) {
-            Some(Take::Skip) => {
-                self.ordinal += 1;
-                None
-            }
-            Some(Take::Send(sent)) => Some(sent),
-            None => Some(Sent::No),
-        }
+impl Drafter {
+    /// Starts at ordinal 0. With a selection, rows of a run that have ended are left out.
+    pub fn new(mapper: Mapper, selection: Option<Selection>) -> Self {
+        Self { mapper, selection, ordinal: 0, mapped: Mapped::default() }
     }
 
     /// The mapper, for what it left out.
@@ -90,100 +69,186 @@ impl Encoder {
         &self.mapper
     }
 
-    /// Adds a CSV row.
-    pub fn csv(&mut self, block: &mut Block, line: u64, fields: &csv::ByteRecord) {
-        let Some(sent) = self.take() else { return };
-        let raw = block.write(|out| crate::source::keep_fields(out, fields));
+    /// Reads a CSV row.
+    pub fn csv(&mut self, line: u64, fields: &csv::ByteRecord) -> Option<Draft> {
+        let draft = self.begin(line)?;
+        let mut raw = Vec::with_capacity(fields.as_slice().len() + 4 * fields.len());
+        crate::source::keep_fields(&mut raw, fields);
         let mapped = self.mapper.csv(fields, &mut self.mapped);
-        self.add(block, line, raw, sent, mapped);
+        Some(self.finish(draft, raw, mapped))
     }
 
-    /// Adds an NDJSON row.
-    pub fn json(&mut self, block: &mut Block, line: u64, text: &[u8]) {
-        let Some(sent) = self.take() else { return };
-        let raw = block.write(|out| out.extend_from_slice(text));
+    /// Reads an NDJSON row.
+    pub fn json(&mut self, line: u64, text: &[u8]) -> Option<Draft> {
+        let draft = self.begin(line)?;
         let mapped = self.mapper.json(text, &mut self.mapped);
-        self.add(block, line, raw, sent, mapped);
+        Some(self.finish(draft, text.to_vec(), mapped))
     }
 
-    /// Adds a row that cannot even be taken apart.
-    pub fn unreadable(&mut self, block: &mut Block, line: u64, problem: Problem) {
-        let Some(sent) = self.take() else { return };
-        self.add(block, line, Span::default(), sent, Err(problem));
+    /// Takes in a row that cannot even be taken apart.
+    pub fn unreadable(&mut self, line: u64, problem: Problem) -> Option<Draft> {
+        self.begin(line).map(|draft| Draft { problem: Some(problem), ..draft })
     }
 
-    fn add(
-        &mut self,
-        block: &mut Block,
-        line: u64,
-        raw: Span,
-        sent: Sent,
-        mapped: Result<(), Problem>,
-    ) {
+    /// The next row, unless it has ended in an earlier part of the run.
+    fn begin(&mut self, line: u64) -> Option<Draft> {
         let ordinal = self.ordinal;
         self.ordinal += 1;
-        let mut entry = Entry { ordinal, line, raw, sent, ..Entry::default() };
-        match mapped.and_then(|()| self.encode(ordinal)) {
-            Ok(Encoded { operation, key, id, id_is_ours, mark }) => {
-                let body = self.scratch.get(OPEN.len()..self.scratch.len() - CLOSE.len());
-                entry.body = block.write(|out| out.extend_from_slice(body.unwrap_or_default()));
-                let mut address = String::new();
-                wire::reference::write_key(&mut address, self.mapper.table(), &key);
-                entry.address = block.write(|out| out.extend_from_slice(address.as_bytes()));
-                (entry.operation, entry.id, entry.id_is_ours) = (operation, id, id_is_ours);
-                entry.mark = mark;
-            }
-            Err(problem) => {
-                entry.id = self.mapped.id;
-                entry.problem = Some(Box::new(problem));
-            }
-        }
+        let sent = match self.selection.as_ref().map(|selection| selection.take(ordinal)) {
+            Some(Take::Skip) => return None,
+            Some(Take::Send(sent)) => sent,
+            None => Sent::No,
+        };
+        Some(Draft { ordinal, line, sent, ..Draft::default() })
+    }
+
+    fn finish(&mut self, draft: Draft, raw: Vec<u8>, mapped: Result<(), Problem>) -> Draft {
+        let Mapped { id, cells, open } = std::mem::take(&mut self.mapped);
+        Draft { raw, id, cells, open, problem: mapped.err(), ..draft }
+    }
+}
+
+/// What a row turns into.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// A new record, with the row's own id if it gives one.
+    Create,
+    /// Created or updated, as the service finds: by the row's id, else by this alternate key, else new.
+    Upsert(Option<KeyIndex>),
+    /// A change of this record.
+    Update {
+        /// Its primary key.
+        id: Uuid,
+        /// Its partition, where it has one.
+        partition: Option<Box<str>>,
+    },
+    /// Nothing is sent.
+    Settled(Outcome, Option<Uuid>),
+    /// Nothing is sent, and it failed.
+    Failed(Problem),
+}
+
+/// Encodes rows.
+pub struct Encoder {
+    table: Arc<Table>,
+    catalog: Arc<Catalog>,
+    seed: Seed,
+    scratch: Vec<u8>,
+}
+
+/// What `wire` writes around a single target.
+const OPEN: &[u8] = b"{\"Targets\":[";
+const CLOSE: &[u8] = b"]}";
+
+impl Encoder {
+    /// For rows of one table.
+    pub fn new(table: Arc<Table>, catalog: Arc<Catalog>, seed: Seed) -> Self {
+        Self { table, catalog, seed, scratch: Vec::new() }
+    }
+
+    /// Adds a row; it is one of `parts` with its ordinal.
+    pub fn add(&mut self, block: &mut Block, draft: &Draft, decision: Decision, parts: u16) {
+        let Draft { ordinal, line, sent, .. } = *draft;
+        let raw = block.write(|out| out.extend_from_slice(&draft.raw));
+        let mut entry = Entry { ordinal, line, sent, raw, parts, id: draft.id, ..Entry::default() };
+        let encoded = match &draft.problem {
+            Some(problem) => Err(problem.clone()),
+            None => self.encode(block, &mut entry, draft, decision),
+        };
+        entry.problem = encoded.err().map(Box::new);
         block.push(entry);
     }
 
-    /// Decides and encodes what was mapped last; the body is left in `scratch`.
-    fn encode(&mut self, ordinal: u64) -> Result<Encoded, Problem> {
-        let table = Arc::clone(self.mapper.table());
-        let cells = &mut self.mapped.cells;
-        let ours = || (self.seed.id(ordinal), true);
-        let (operation, key, mark) = match (self.mapped.id, self.plan) {
-            (given, Plan { create_only: true, .. }) => {
-                (Operation::Create, given.map(TargetKey::Id), given.map(mark_of_id))
+    fn encode(
+        &mut self,
+        block: &mut Block,
+        entry: &mut Entry,
+        draft: &Draft,
+        decision: Decision,
+    ) -> Result<(), Problem> {
+        let mut cells = draft.cells.clone();
+        let mut follow_up = Vec::new();
+        let mark = |id: Uuid| Some(mark_of_id(id));
+        let key = match (decision, draft.id) {
+            (Decision::Failed(problem), _) => return Err(problem),
+            (Decision::Settled(outcome, id), _) => {
+                (entry.settled, entry.id) = (Some(outcome), id.or(entry.id));
+                return Ok(());
             }
-            (Some(given), _) => {
-                (Operation::Upsert, Some(TargetKey::Id(given)), Some(mark_of_id(given)))
+            (Decision::Create, given) => {
+                entry.operation = Operation::Create;
+                follow_up = state::split(&self.table, &mut cells);
+                entry.mark = given.and_then(mark);
+                self.key_of_new(entry, given)
             }
-            (None, Plan { match_on: Some(key), .. }) => {
-                let values = take_key(&table, key, cells)?;
-                let mark = mark_of_key(&values);
-                let key = TargetKey::Alternate(KeyValue { key, values });
-                (Operation::Upsert, Some(key), Some(mark))
+            (Decision::Upsert(_), Some(given)) => {
+                entry.operation = Operation::Upsert;
+                state::complete(&self.table, &mut cells);
+                entry.mark = mark(given);
+                TargetKey::Id(given)
             }
-            (None, _) => (Operation::Create, None, None),
+            (Decision::Upsert(Some(key)), None) => {
+                entry.operation = Operation::Upsert;
+                state::complete(&self.table, &mut cells);
+                let values = take_key(&self.table, key, &mut cells)?;
+                entry.mark = Some(mark_of_key(&values));
+                TargetKey::Alternate(KeyValue { key, values })
+            }
+            (Decision::Upsert(None), None) => {
+                entry.operation = Operation::Create;
+                follow_up = state::split(&self.table, &mut cells);
+                self.key_of_new(entry, None)
+            }
+            (Decision::Update { id, partition }, _) => {
+                entry.operation = Operation::Update;
+                state::complete(&self.table, &mut cells);
+                (entry.id, entry.mark) = (Some(id), mark(id));
+                if let Some(partition) = partition
+                    && let Some(column) = partition::column(&self.table)
+                    && !cells.iter().any(|cell| cell.column == column)
+                {
+                    cells.push(Cell { column, value: Value::Text(partition) });
+                }
+                TargetKey::Id(id)
+            }
         };
-        let (id, id_is_ours) = match &key {
-            None => {
-                let (id, is_ours) = ours();
-                (Some(id), is_ours)
-            }
-            Some(TargetKey::Id(id)) => (Some(*id), false),
-            Some(_) => (None, false),
-        };
-        let key = key.or(id.map(TargetKey::Id)).unwrap_or_default();
-        let target = Target { key, cells: std::mem::take(cells), ..Target::default() };
+        entry.body = self.body(block, entry.operation, &key, cells)?;
+        if !follow_up.is_empty() {
+            entry.follow_up = self.body(block, Operation::Update, &key, follow_up)?;
+        }
+        let mut address = String::new();
+        wire::reference::write_key(&mut address, &self.table, &key);
+        entry.address = block.write(|out| out.extend_from_slice(address.as_bytes()));
+        Ok(())
+    }
+
+    fn key_of_new(&self, entry: &mut Entry, given: Option<Uuid>) -> TargetKey {
+        entry.id_is_ours = given.is_none();
+        let id = given.unwrap_or_else(|| self.seed.id(entry.ordinal));
+        entry.id = Some(id);
+        TargetKey::Id(id)
+    }
+
+    fn body(
+        &mut self,
+        block: &mut Block,
+        operation: Operation,
+        key: &TargetKey,
+        cells: Vec<Cell>,
+    ) -> Result<Span, Problem> {
+        let target = Target { key: key.clone(), cells, ..Target::default() };
         self.scratch.clear();
-        let written = wire::targets::encode(
+        wire::targets::encode(
             &mut self.scratch,
-            &table,
+            &self.table,
             &self.catalog,
             operation.bulk(),
             std::slice::from_ref(&target),
-        );
-        let Target { key, cells, .. } = target;
-        self.mapped.cells = cells;
-        written.map_err(|err| Problem::new(Class::Conversion, err.to_string()))?;
+        )
+        .map_err(|err| Problem::new(Class::Conversion, err.to_string()))?;
         debug_assert!(self.scratch.starts_with(OPEN) && self.scratch.ends_with(CLOSE));
-        Ok(Encoded { operation, key, id, id_is_ours, mark })
+        let body = self.scratch.get(OPEN.len()..self.scratch.len() - CLOSE.len());
+        Ok(block.write(|out| out.extend_from_slice(body.unwrap_or_default())))
     }
 }
 
@@ -203,14 +268,15 @@ fn take_key(table: &Table, key: KeyIndex, cells: &mut Vec<Cell>) -> Result<Box<[
     Ok(values.into())
 }
 
-fn mark_of_id(id: Uuid) -> u64 {
+/// The mark of a record.
+pub fn mark_of_id(id: Uuid) -> u64 {
     let mut hasher = DefaultHasher::new();
     id.hash(&mut hasher);
     hasher.finish()
 }
 
 /// Equal for keys that the service takes as equal; a clash with another key only delays a row.
-fn mark_of_key(values: &[Value]) -> u64 {
+pub fn mark_of_key(values: &[Value]) -> u64 {
     let mut hasher = DefaultHasher::new();
     for value in values {
         match value {

@@ -11,10 +11,13 @@ pub mod problem;
 pub mod rows;
 pub mod run;
 
+pub mod ask;
 pub mod compare;
 pub mod convert;
+pub mod decide;
 pub mod encode;
 pub mod ids;
+pub mod lookup;
 pub mod mapping;
 pub mod source;
 
@@ -24,6 +27,7 @@ pub mod journal;
 pub mod planner;
 pub mod report;
 pub mod request;
+pub mod resolve;
 pub mod retry;
 pub mod sender;
 pub mod token;

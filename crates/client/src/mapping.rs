@@ -4,7 +4,7 @@
 //! Not here: which operation a row turns into (`encode`), the texts of single values (`convert`).
 //! Invariant: a header means one column and a column has one header; nothing is dropped unsaid.
 
-use crate::convert::Converter;
+use crate::convert::{Converter, Open};
 use crate::problem::{Class, Problem, shortened};
 use model::{Catalog, Cell, ColumnIndex, Table, Value};
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -16,6 +16,8 @@ use uuid::Uuid;
 
 /// What the report adds to a rejected row; such columns of an input are not data.
 pub const REPORT_COLUMNS: [&str; 4] = ["_error", "_code", "_line", "_column"];
+/// What pass-through adds; not data either.
+const OUTCOME_COLUMN: &str = crate::report::OUTCOME;
 /// The prefix of names that users make when they do not say.
 pub const DEFAULT_PREFIX: &str = "new_";
 
@@ -108,6 +110,8 @@ pub struct Mapped {
     pub id: Option<Uuid>,
     /// The columns that the row gives.
     pub cells: Vec<Cell>,
+    /// Lookups whose records are still to be found.
+    pub open: Vec<(ColumnIndex, Open)>,
 }
 
 impl Mapper {
@@ -179,6 +183,7 @@ impl Mapper {
     fn meaning(&self, name: &str) -> Meaning {
         let is_ignored = |other: &String| other.eq_ignore_ascii_case(name);
         if REPORT_COLUMNS.contains(&name)
+            || name == OUTCOME_COLUMN
             || name.contains("@odata.")
             || name.contains("@OData.")
             || name.contains("@Microsoft.")
@@ -222,6 +227,7 @@ impl Mapper {
     pub fn csv(&mut self, fields: &csv::ByteRecord, out: &mut Mapped) -> Result<(), Problem> {
         out.id = None;
         out.cells.clear();
+        out.open.clear();
         if fields.len() != self.slots.len() {
             return Err(Problem::new(
                 Class::Input,
@@ -258,6 +264,7 @@ impl Mapper {
     pub fn json(&mut self, line: &[u8], out: &mut Mapped) -> Result<(), Problem> {
         out.id = None;
         out.cells.clear();
+        out.open.clear();
         let Members(members) = serde_json::from_slice(line)
             .map_err(|err| Problem::new(Class::Input, format!("not a JSON object: {err}")))?;
         for (name, value) in members {
@@ -269,7 +276,8 @@ impl Mapper {
                 continue;
             }
             if let Meaning::Column(column) = meaning
-                && out.cells.iter().any(|cell| cell.column == column)
+                && (out.cells.iter().any(|cell| cell.column == column)
+                    || out.open.iter().any(|(other, _)| *other == column))
             {
                 return Err(Problem::new(Class::Input, format!("`{name}` is given twice"))
                     .of_column(&self.table.column(column).logical_name));
@@ -322,7 +330,12 @@ impl Mapper {
                 }
             }
             Meaning::Column(column) => {
-                let value = self.converter(column).read(text).map_err(|why| {
+                let converter = self.converter(column);
+                if let Some(open) = converter.open(text) {
+                    out.open.push((column, open));
+                    return Ok(());
+                }
+                let value = converter.read(text).map_err(|why| {
                     Problem::new(Class::Conversion, why)
                         .of_column(&self.table.column(column).logical_name)
                 })?;

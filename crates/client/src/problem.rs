@@ -15,6 +15,10 @@ pub enum Class {
     Usage,
     /// A lookup value names no single record.
     UnresolvedLookup,
+    /// A lookup value names several records.
+    AmbiguousLookup,
+    /// Several records match the row.
+    AmbiguousMatch,
     /// The service refused the row.
     Rejected,
     /// The record does not exist.
@@ -43,6 +47,8 @@ impl Class {
             Self::Conversion => "conversion",
             Self::Usage => "usage-row",
             Self::UnresolvedLookup => "unresolved-lookup",
+            Self::AmbiguousLookup => "ambiguous-lookup",
+            Self::AmbiguousMatch => "ambiguous-match",
             Self::Rejected => "rejected",
             Self::Absent => "absent",
             Self::Busy => "busy",
@@ -57,7 +63,15 @@ impl Class {
 
     /// Whether `--retries` may try such a row again.
     pub fn may_be_retried(self) -> bool {
-        !matches!(self, Self::Input | Self::Conversion | Self::Usage | Self::UnresolvedLookup)
+        !matches!(
+            self,
+            Self::Input
+                | Self::Conversion
+                | Self::Usage
+                | Self::UnresolvedLookup
+                | Self::AmbiguousLookup
+                | Self::AmbiguousMatch
+        )
     }
 }
 

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A report file cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -229,6 +230,70 @@ impl Errors {
         writeln!(self.out, "{record}")
             .and_then(|()| self.out.flush())
             .map_err(|source| Error { path: self.path.clone(), source })
+    }
+}
+
+/// A stream that rows which ended well are written to. Clones write to the same.
+#[derive(Clone)]
+pub struct PassTo(Arc<Mutex<Box<dyn Write + Send>>>);
+
+impl PassTo {
+    /// Writes to `out`.
+    pub fn new(out: Box<dyn Write + Send>) -> Self {
+        Self(Arc::new(Mutex::new(out)))
+    }
+}
+
+impl std::fmt::Debug for PassTo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a stream")
+    }
+}
+
+/// One JSON object for every row that ended well and has a record: what the row gave, `Id` and
+/// `_outcome`.
+pub struct PassThru {
+    to: PassTo,
+    format: Format,
+    headers: Vec<String>,
+}
+
+/// The member that tells how a row ended.
+pub const OUTCOME: &str = "_outcome";
+
+impl PassThru {
+    /// For rows of an input with these headers.
+    pub fn new(to: PassTo, format: Format, headers: &[String]) -> Self {
+        Self { to, format, headers: headers.to_vec() }
+    }
+
+    /// Adds a row.
+    pub fn add(&mut self, row: &Row, outcome: Outcome) -> Result<(), Error> {
+        let is_there = !matches!(outcome, Outcome::Failed | Outcome::NotAttempted);
+        let id = row.entry().id.filter(|_| is_there);
+        let has_key = !row.address().is_empty() && is_there;
+        if id.is_none() && !has_key {
+            return Ok(());
+        }
+        let mut members: BTreeMap<String, Box<RawValue>> = match self.format {
+            Format::Csv => {
+                let fields = kept_fields(row.raw()).map(String::from_utf8_lossy);
+                let named = self.headers.iter().zip(fields);
+                named.map(|(name, field)| (name.clone(), raw_json(&field))).collect()
+            }
+            Format::Ndjson => serde_json::from_slice(row.raw()).unwrap_or_default(),
+        };
+        members.retain(|name, _| !name.eq_ignore_ascii_case("id"));
+        if let Some(id) = id {
+            members.insert("Id".to_owned(), raw_json(&id.to_string()));
+        }
+        members.insert(OUTCOME.to_owned(), raw_json(outcome.as_str()));
+        let mut text = serde_json::to_vec(&members).expect("texts and numbers are JSON");
+        text.push(b'\n');
+        let mut out = self.to.0.lock().unwrap_or_else(PoisonError::into_inner);
+        out.write_all(&text)
+            .and_then(|()| out.flush())
+            .map_err(|source| Error { path: PathBuf::from("-"), source })
     }
 }
 

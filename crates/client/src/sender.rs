@@ -414,6 +414,10 @@ impl<'a> Sender<'a> {
 
     fn take_in(&mut self, block: Block) {
         let block = Arc::new(block);
+        if block.is_empty() {
+            // Whoever reads waits for rows that are here to end.
+            self.planner.flush();
+        }
         for row in block.rows() {
             self.counts.take_up();
             match &row.entry().problem {

@@ -4,19 +4,23 @@
 //! Invariant: nothing is sent before headers, keys and report files are known to be good.
 
 use crate::controller::{SIZE_MAX, SIZE_MAX_ELASTIC, Setting};
-use crate::encode::{self, Encoder, Plan};
+use crate::decide::{Mode, Policy};
+use crate::encode::{self, Draft, Drafter, Encoder};
 use crate::ids::Seed;
 use crate::journal::log::Log;
-use crate::mapping::{self, HeaderError, Mapper, Rules};
-use crate::problem::Problem;
-use crate::report::{self, Errors, Rejects};
+use crate::lookup::{self, Lookups};
+use crate::mapping::{self, HeaderError, Mapper, Meaning, Rules};
+use crate::problem::{Class, Problem};
+use crate::report::{self, Errors, PassThru, PassTo, Rejects};
 use crate::request::Route;
-use crate::rows::{Block, Operation};
+use crate::resolve::{Resolver, Underway};
+use crate::rows::Operation;
 use crate::run::Selection;
 use crate::sender::{self, BLOCKS_MAX, BODY_BYTES_MAX, ErrorsMax, Event, Settings, Summary};
 use crate::service::{self, Described, Service};
 use crate::source::{self, Format, Source};
-use model::TableKind;
+use futures_util::future::{Either, select};
+use model::{ColumnIndex, ColumnKind, Table, TableKind};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,10 +31,12 @@ use tokio::sync::{mpsc, watch};
 pub struct Options {
     /// The table, by any of its names.
     pub table: String,
-    /// Every row is a new record.
-    pub create_only: bool,
-    /// The columns that rows are matched by; they must be an alternate key.
-    pub match_on: Vec<String>,
+    /// Which operation rows turn into.
+    pub wish: Wish,
+    /// How lookups by name are read.
+    pub lookups: lookup::Rules,
+    /// Records that are asked for at once.
+    pub retrieval_size: usize,
     /// How rows are read.
     pub rules: Rules,
     /// How much is sent at once, and how often.
@@ -49,6 +55,77 @@ pub struct Options {
     pub call: Call,
     /// Nothing is written.
     pub what_if: bool,
+    /// Where rows that ended well go, as JSON objects with id and outcome.
+    pub pass_thru: Option<PassTo>,
+}
+
+/// Which operation rows turn into, in the user's words.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// Every row is a new record.
+    pub create_only: bool,
+    /// The service finds out what is there.
+    pub upsert: bool,
+    /// All columns are sent, changed or not.
+    pub update_all_columns: bool,
+    /// Missing records are not made.
+    pub no_create: bool,
+    /// Records that are there are not changed.
+    pub no_update: bool,
+    /// Columns that only new records get.
+    pub no_update_columns: Vec<String>,
+    /// Columns that rows are matched by; the first list that finds something counts.
+    pub match_on: Vec<Vec<String>>,
+    /// Every record that a list finds is meant.
+    pub allow_multiple_matches: bool,
+}
+
+/// As many records are asked for at once when nobody says.
+pub const RETRIEVAL_SIZE: usize = 500;
+
+impl Wish {
+    /// Checks the wish against the table.
+    fn policy(&self, table: &Table) -> Result<Policy, Problem> {
+        let find = |name: &String| {
+            mapping::find(table, name).ok_or_else(|| {
+                let text = format!("table `{}` has no column `{name}`", table.logical_name);
+                Problem::new(Class::Usage, text)
+            })
+        };
+        let mode = match (self.create_only, self.upsert, self.match_on.as_slice()) {
+            (true, ..) => Mode::CreateOnly,
+            (_, true, []) => Mode::Upsert(None),
+            (_, true, [names]) => Mode::Upsert(Some(encode::key_over(table, names)?)),
+            (_, true, _) => {
+                let text = "`--upsert` matches by one alternate key: give `--match-on` once";
+                return Err(Problem::new(Class::Usage, text));
+            }
+            (false, false, _) => Mode::Look,
+        };
+        let match_on: Vec<Vec<ColumnIndex>> = match mode {
+            Mode::Look => {
+                let list = |names: &Vec<String>| names.iter().map(find).collect();
+                self.match_on.iter().map(list).collect::<Result<_, _>>()?
+            }
+            Mode::CreateOnly | Mode::Upsert(_) => Vec::new(),
+        };
+        for index in match_on.iter().flatten() {
+            let column = table.column(*index);
+            if !column.valid_for_read || matches!(column.kind, ColumnKind::MultiChoice { .. }) {
+                let text = format!("rows cannot be matched on column `{}`", column.logical_name);
+                return Err(Problem::new(Class::Usage, text));
+            }
+        }
+        Ok(Policy {
+            mode,
+            match_on,
+            allow_multiple: self.allow_multiple_matches,
+            no_create: self.no_create,
+            no_update: self.no_update,
+            update_all: self.update_all_columns,
+            no_update_columns: self.no_update_columns.iter().map(find).collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 /// What is done about failures.
@@ -123,9 +200,9 @@ pub enum Error {
     /// The headers.
     #[error(transparent)]
     Headers(#[from] HeaderError),
-    /// `--match-on`.
+    /// What was asked does not fit the table.
     #[error("{0}")]
-    MatchOn(Problem),
+    Wish(Problem),
     /// A report file.
     #[error(transparent)]
     Report(#[from] report::Error),
@@ -141,6 +218,8 @@ pub struct Loaded {
     pub summary: Summary,
     /// Why the input was not read to its end.
     pub input_error: Option<source::Error>,
+    /// Why records could not be looked at; rows behind that were not sent.
+    pub look_error: Option<service::Error>,
     /// Why a report file is not whole.
     pub report_error: Option<report::Error>,
     /// Columns of the input that the table does not have and that were left out.
@@ -214,52 +293,114 @@ pub async fn set(
     };
     let described = describe(service, &options.table, &source).await?;
     let table = described.table.clone();
-    let mapper = Mapper::new(table.clone(), described.catalog.clone(), options.rules.clone());
-    let mapper = match &source {
-        Source::Csv(_) => mapper.with_headers(&headers)?,
-        Source::Ndjson(_) => mapper,
-    };
-    let match_on = match options.match_on.as_slice() {
-        [] => None,
-        names => Some(encode::key_over(&table, names).map_err(Error::MatchOn)?),
-    };
+    let mapper = mapper(&described, options, &source)?;
+    let policy = options.wish.policy(&table).map_err(Error::Wish)?;
+    refuse_incomparable(&policy, &table, mapper.meanings())?;
+    let lookups = Lookups::new(
+        described.clone(),
+        options.lookups.clone(),
+        options.retrieval_size,
+        options.call.headers.clone(),
+    )
+    .map_err(Error::Wish)?;
     let mut reports = Reports::create(options, &table.logical_name, format, &headers)?;
-    let plan = Plan { create_only: options.create_only, match_on };
-    let encoder = Encoder::new(mapper, described.catalog.clone(), plan, options.seed)
-        .with_selection(options.selection.clone());
+    let encoder = Encoder::new(table.clone(), described.catalog.clone(), options.seed);
+    let drafter = Drafter::new(mapper, options.selection.clone());
     let has_bulk = match options.pace.size {
         Setting::Fixed(1) => [false; Operation::ALL.len()],
         _ => service.bulk_messages(&table).await?,
     };
-    let (sender, blocks) = mpsc::channel(BLOCKS_MAX);
-    let reader = tokio::task::spawn_blocking(move || read(source, encoder, &sender));
+    let (sender, drafts) = mpsc::channel(BLOCKS_MAX);
+    let reader = tokio::task::spawn_blocking(move || read(source, drafter, &sender));
     let settings = settings(&described, options.pace, options.care, has_bulk, hint, options.seed);
     let settings = Settings { what_if: options.what_if, ..settings };
     let route = route(&described, false, &options.call);
-    let mut summary = {
+    let underway = Underway::default();
+    let headers = options.call.headers.clone();
+    let rows_max = options.retrieval_size;
+    let resolver =
+        Resolver::new(service, described, policy, lookups, encoder, &underway, rows_max, headers);
+    let (mut summary, looked) = {
         let mut watched = |event: Event<'_>| {
             reports.take(&event);
+            if let Event::Ended { row, .. } = &event {
+                underway.ended(row.entry().ordinal);
+            }
             observe(event);
         };
-        sender::run(service.transport(), &route, settings, blocks, stop, log, &mut watched).await
+        let (blocks_in, blocks) = mpsc::channel(BLOCKS_MAX);
+        let looking = std::pin::pin!(resolver.run(drafts, blocks_in));
+        let transport = service.transport();
+        let sending = std::pin::pin!(sender::run(
+            transport,
+            &route,
+            settings,
+            blocks,
+            stop,
+            log,
+            &mut watched
+        ));
+        match select(sending, looking).await {
+            // It was stopped: nobody looks any more.
+            Either::Left((summary, _)) => (summary, Ok(())),
+            Either::Right((looked, sending)) => (sending.await, looked),
+        }
     };
     if let Some(selection) = &options.selection {
         summary.counts.include(&selection.earlier());
     }
-    let interrupted = summary.halt.is_some();
+    let interrupted = summary.halt.is_some() || looked.is_err();
     // After a stop the reader may hang on a stream that gives nothing more: do not wait for it.
-    let (read, left_out) = if interrupted && !reader.is_finished() {
-        (Ok(()), Vec::new())
-    } else {
-        reader.await.map_err(Error::Reader)?
+    let (read, left_out) = match interrupted && !reader.is_finished() {
+        true => (Ok(()), Vec::new()),
+        false => reader.await.map_err(Error::Reader)?,
     };
     Ok(Loaded {
         summary,
         input_error: read.err(),
+        look_error: looked.err(),
         report_error: reports.finish(),
         left_out,
         table: table.logical_name.clone(),
     })
+}
+
+fn mapper(described: &Described, options: &Options, source: &Source) -> Result<Mapper, Error> {
+    let Described { table, catalog } = described.clone();
+    let mapper = Mapper::new(table, catalog, options.rules.clone());
+    Ok(match source {
+        Source::Csv(csv) => mapper.with_headers(csv.headers())?,
+        Source::Ndjson(_) => mapper,
+    })
+}
+
+/// Columns that nobody can read cannot be compared.
+fn refuse_incomparable<'a>(
+    policy: &Policy,
+    table: &Table,
+    meanings: impl Iterator<Item = (&'a str, Meaning)>,
+) -> Result<(), Error> {
+    if policy.mode != Mode::Look || !policy.compares() {
+        return Ok(());
+    }
+    let hidden: Vec<String> = meanings
+        .filter(|(_, meaning)| match meaning {
+            Meaning::Column(index) => {
+                !table.column(*index).valid_for_read && !policy.no_update_columns.contains(index)
+            }
+            _ => false,
+        })
+        .map(|(header, _)| format!("`{header}`"))
+        .collect();
+    if hidden.is_empty() {
+        return Ok(());
+    }
+    let text = format!(
+        "{} can only be written, so records cannot be compared before they are changed: give \
+         `--update-all-columns`, `--no-update` or `--create-only`",
+        hidden.join(", ")
+    );
+    Err(Error::Wish(Problem::new(Class::Usage, text)))
 }
 
 async fn open(bytes: source::Bytes, format: Format) -> Result<Source, Error> {
@@ -288,17 +429,18 @@ async fn describe(service: &Service, name: &str, source: &Source) -> Result<Desc
 
 fn read(
     mut source: Source,
-    mut encoder: Encoder,
-    sender: &mpsc::Sender<Block>,
+    mut drafter: Drafter,
+    sender: &mpsc::Sender<Vec<Draft>>,
 ) -> (Result<(), source::Error>, Vec<String>) {
-    let read = source.pump(&mut encoder, |block| sender.blocking_send(block).is_ok());
-    (read, encoder.mapper().left_out().to_vec())
+    let read = source.pump(&mut drafter, |drafts| sender.blocking_send(drafts).is_ok());
+    (read, drafter.mapper().left_out().to_vec())
 }
 
 /// The report files of a run.
 struct Reports {
     rejects: Option<Rejects>,
     errors: Option<Errors>,
+    pass: Option<PassThru>,
     failed: Option<report::Error>,
 }
 
@@ -315,12 +457,19 @@ impl Reports {
         Ok(Self {
             rejects: options.rejects.as_ref().map(rejects).transpose()?,
             errors: options.errors.as_ref().map(errors).transpose()?,
+            pass: options.pass_thru.clone().map(|to| PassThru::new(to, format, headers)),
             failed: None,
         })
     }
 
     fn take(&mut self, event: &Event<'_>) {
-        let Event::Ended { row, problem: Some(problem), attempts, is_partial, .. } = event else {
+        let Event::Ended { row, outcome, problem, attempts, is_partial } = event else { return };
+        let Some(problem) = problem else {
+            if let Some(pass) = &mut self.pass
+                && let Err(err) = pass.add(row, *outcome)
+            {
+                self.failed.get_or_insert(err);
+            }
             return;
         };
         let rejects = self.rejects.as_mut().map(|file| file.add(row, problem));

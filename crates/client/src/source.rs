@@ -4,7 +4,7 @@
 //! Invariant: memory does not grow with the input; every row knows its line; a row that cannot be
 //! read is a row with a problem, and only the medium's own failure ends the reading.
 
-use crate::encode::Encoder;
+use crate::encode::{Draft, Drafter};
 use crate::problem::{Class, Problem};
 use crate::rows::Block;
 use std::io::{BufRead, BufReader, Read};
@@ -246,45 +246,52 @@ impl Source {
         })
     }
 
-    /// Encodes every row and hands on full blocks until the input or the wish for more ends.
+    /// Reads every row and hands on drafts, some at a time, until the input or the wish for more ends.
     ///
     /// `sink` answers whether more is wanted.
     pub fn pump(
         &mut self,
-        encoder: &mut Encoder,
-        mut sink: impl FnMut(Block) -> bool,
+        drafter: &mut Drafter,
+        mut sink: impl FnMut(Vec<Draft>) -> bool,
     ) -> Result<(), Error> {
-        let mut block = Block::default();
+        let (mut drafts, mut bytes) = (Vec::new(), 0);
         loop {
-            let more = match self {
+            let next = match self {
                 Self::Csv(input) => match input.next() {
-                    Ok(Some((line, fields))) => {
-                        encoder.csv(&mut block, line, fields);
-                        Ok(true)
-                    }
-                    Ok(None) => Ok(false),
-                    Err(err) => Err(err),
+                    Ok(Some((line, fields))) => Ok(drafter.csv(line, fields)),
+                    Ok(None) => Err(None),
+                    Err(err) => Err(Some(err)),
                 },
                 Self::Ndjson(input) => match input.next() {
-                    Ok(Some((line, Line::Text(text)))) => {
-                        encoder.json(&mut block, line, text);
-                        Ok(true)
-                    }
+                    Ok(Some((line, Line::Text(text)))) => Ok(drafter.json(line, text)),
                     Ok(Some((line, Line::TooLong))) => {
                         let text = format!("the line is longer than {LINE_BYTES_MAX} bytes");
-                        encoder.unreadable(&mut block, line, Problem::new(Class::Input, text));
-                        Ok(true)
+                        Ok(drafter.unreadable(line, Problem::new(Class::Input, text)))
                     }
-                    Ok(None) => Ok(false),
-                    Err(err) => Err(err),
+                    Ok(None) => Err(None),
+                    Err(err) => Err(Some(err)),
                 },
             };
-            let ends = !matches!(more, Ok(true));
-            if (block.is_full() || ends) && !block.is_empty() && !sink(std::mem::take(&mut block)) {
-                return Ok(());
-            }
-            if ends {
-                return more.map(|_| ());
+            match next {
+                Ok(draft) => {
+                    bytes += draft.as_ref().map_or(0, |draft| draft.raw.len());
+                    drafts.extend(draft);
+                    if (drafts.len() < Block::ROWS_MAX && bytes < Block::BYTES_MAX)
+                        || drafts.is_empty()
+                    {
+                        continue;
+                    }
+                    bytes = 0;
+                    if !sink(std::mem::take(&mut drafts)) {
+                        return Ok(());
+                    }
+                }
+                Err(end) => {
+                    if !drafts.is_empty() {
+                        sink(drafts);
+                    }
+                    return end.map_or(Ok(()), Err);
+                }
             }
         }
     }

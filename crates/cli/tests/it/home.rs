@@ -37,7 +37,7 @@ impl Home {
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(BINARY);
         command
-            .args(line.split(' ').map(|word| word.replace('^', " ")))
+            .args(line.split_whitespace().map(|word| word.replace('^', " ")))
             .env("SHEAF_URL", self.service.url())
             .env_remove("SHEAF_RUNS")
             .current_dir(self.directory.path())

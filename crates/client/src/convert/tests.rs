@@ -94,7 +94,7 @@ fn lookups_are_ids_or_references_and_never_guessed() {
     check(
         "new_one",
         "Ada Lovelace",
-        "no: `Ada Lovelace` names no record: give its id, or `TableName=contact;Id=<id>` (lookup by name is not supported yet)",
+        "no: `Ada Lovelace` names no record: give its id, or `TableName=contact;Id=<id>`",
     );
     check("new_one", "TableName=contact", "no: `TableName=contact` gives no Id");
 }

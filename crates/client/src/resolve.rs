@@ -1,0 +1,513 @@
+//! Between reading and sending: rows are looked at in windows, their lookups found, their records
+//! compared, and what they turn into is decided and encoded.
+//!
+//! In: drafts in input order. Out: blocks of encoded rows.
+//! Not here: what is decided (`decide`), names (`lookup`), the form of questions (`ask`).
+//! Invariant: a row that may mean the record of an earlier row waits until that one has ended; no
+//! request is made for a single row where one for many will do.
+
+use crate::ask::{self, Question, key_text};
+use crate::decide::{Mode, Policy, Stored};
+use crate::encode::{self, Decision, Draft, Encoder};
+use crate::journal::Outcome;
+use crate::lookup::{Lookups, Missing};
+use crate::problem::{Class, Problem};
+use crate::rows::Block;
+use crate::service::{self, Described, Service};
+use model::{Cell, ColumnIndex, Uuid, Value, partition};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::{Notify, mpsc};
+use wire::record::ReadRecord;
+
+/// Rows that are looked at together.
+pub const WINDOW_ROWS: usize = 2_000;
+/// Rows that may wait for earlier ones before reading stops.
+const WAITING_MAX: usize = 4 * WINDOW_ROWS;
+
+/// Which keys of rows are on their way.
+#[derive(Default)]
+pub struct Underway {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    marks: HashMap<u64, u32>,
+    rows: HashMap<u64, (u16, Vec<u64>)>,
+}
+
+impl Underway {
+    /// One of the entries of a row has ended.
+    pub fn ended(&self, ordinal: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { marks, rows } = &mut *state;
+        let Some((parts, _)) = rows.get_mut(&ordinal) else { return };
+        *parts -= 1;
+        if *parts > 0 {
+            return;
+        }
+        for mark in rows.remove(&ordinal).map(|(_, marks)| marks).into_iter().flatten() {
+            if let Some(count) = marks.get_mut(&mark) {
+                *count -= 1;
+                if *count == 0 {
+                    marks.remove(&mark);
+                }
+            }
+        }
+        self.changed.notify_one();
+    }
+
+    fn begin(&self, ordinal: u64, parts: u16, marks: Vec<u64>) {
+        if marks.is_empty() {
+            return;
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for mark in &marks {
+            *state.marks.entry(*mark).or_default() += 1;
+        }
+        state.rows.insert(ordinal, (parts, marks));
+    }
+
+    fn has_any(&self, marks: &[u64]) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.iter().any(|mark| state.marks.contains_key(mark))
+    }
+}
+
+/// A row that waits for earlier ones.
+struct Waiting {
+    draft: Draft,
+    /// What it waits for.
+    awaited: Vec<u64>,
+    /// What it may have in common with later rows, which wait behind it.
+    marks: Vec<u64>,
+}
+
+/// A row of a window.
+struct Item {
+    draft: Draft,
+    /// What it may have in common with other rows.
+    marks: Vec<u64>,
+    decided: Option<Vec<(Decision, Vec<Cell>)>>,
+}
+
+/// Looks at rows.
+pub struct Resolver<'a> {
+    service: &'a Service,
+    described: Described,
+    policy: Policy,
+    lookups: Lookups,
+    encoder: Option<Encoder>,
+    underway: &'a Underway,
+    rows_max: usize,
+    headers: Vec<(&'static str, String)>,
+    /// The table has lookups to itself by name, so that a row may wait for the row that it names.
+    names_itself: bool,
+}
+
+impl<'a> Resolver<'a> {
+    /// Prepares.
+    #[expect(clippy::too_many_arguments, reason = "the one place where all of them meet")]
+    pub fn new(
+        service: &'a Service,
+        described: Described,
+        policy: Policy,
+        lookups: Lookups,
+        encoder: Encoder,
+        underway: &'a Underway,
+        rows_max: usize,
+        headers: Vec<(&'static str, String)>,
+    ) -> Self {
+        let table = &described.table;
+        let names_itself = table.columns.iter().any(|column| match &column.kind {
+            model::ColumnKind::Lookup { targets, .. } => {
+                column.valid_for_create
+                    && targets.iter().any(|target| target.table == table.logical_name)
+            }
+            _ => false,
+        });
+        Self {
+            service,
+            described,
+            policy,
+            lookups,
+            encoder: Some(encoder),
+            underway,
+            rows_max,
+            headers,
+            names_itself,
+        }
+    }
+
+    /// Takes drafts until there are no more, or nobody wants their blocks.
+    ///
+    /// Errors: a question that the service does not answer; rows that were not handed on are not sent.
+    pub async fn run(
+        mut self,
+        mut drafts: mpsc::Receiver<Vec<Draft>>,
+        blocks: mpsc::Sender<Block>,
+    ) -> Result<(), service::Error> {
+        let mut waiting: Vec<Waiting> = Vec::new();
+        let mut is_open = true;
+        loop {
+            let mut window = self.take_ready(&mut waiting);
+            if is_open && waiting.len() < WAITING_MAX {
+                if window.is_empty() {
+                    if !waiting.is_empty() && blocks.send(Block::default()).await.is_err() {
+                        return Ok(());
+                    }
+                    tokio::select! {
+                        more = drafts.recv() => match more {
+                            Some(more) => window.extend(more),
+                            None => is_open = false,
+                        },
+                        () = self.underway.changed.notified(), if !waiting.is_empty() => {}
+                    }
+                }
+                while window.len() < WINDOW_ROWS {
+                    match drafts.try_recv() {
+                        Ok(more) => window.extend(more),
+                        Err(mpsc::error::TryRecvError::Disconnected) => {
+                            is_open = false;
+                            break;
+                        }
+                        Err(mpsc::error::TryRecvError::Empty) => break,
+                    }
+                }
+            } else if window.is_empty() && !waiting.is_empty() {
+                // An empty block tells the sender not to wait for more.
+                if blocks.send(Block::default()).await.is_err() {
+                    return Ok(());
+                }
+                self.underway.changed.notified().await;
+                continue;
+            }
+            if window.is_empty() {
+                if !is_open && waiting.is_empty() {
+                    return Ok(());
+                }
+                continue;
+            }
+            let block = self.look_at(window, &mut waiting).await?;
+            if !block.is_empty() && blocks.send(block).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The waiting rows that need not wait any more, in input order. A row behind one that still waits
+    /// for the same stays behind it.
+    fn take_ready(&self, waiting: &mut Vec<Waiting>) -> Vec<Draft> {
+        let mut ready = Vec::new();
+        let mut blocked: HashSet<u64> = HashSet::new();
+        let mut still = Vec::new();
+        for row in waiting.drain(..) {
+            let is_blocked = row.awaited.iter().any(|mark| blocked.contains(mark))
+                || self.underway.has_any(&row.awaited);
+            blocked.extend(row.awaited.iter().chain(&row.marks));
+            if is_blocked {
+                still.push(row);
+            } else {
+                ready.push(row.draft);
+            }
+        }
+        *waiting = still;
+        ready
+    }
+
+    async fn look_at(
+        &mut self,
+        mut window: Vec<Draft>,
+        waiting: &mut Vec<Waiting>,
+    ) -> Result<Block, service::Error> {
+        window.sort_by_key(|draft| draft.ordinal);
+        let mut open: Vec<&mut Draft> = window
+            .iter_mut()
+            .filter(|draft| draft.problem.is_none() && !draft.open.is_empty())
+            .collect();
+        let mut missing: HashMap<u64, Vec<Missing>> = HashMap::new();
+        if !open.is_empty() {
+            let answers = self.lookups.resolve(self.service, &mut open).await?;
+            let rows = open.iter().map(|draft| draft.ordinal);
+            missing.extend(rows.zip(answers).filter(|(_, missing)| !missing.is_empty()));
+        }
+        // The first row that holds a mark back; only rows behind it wait for it.
+        let mut blocked: HashMap<u64, u64> = HashMap::new();
+        for row in waiting.iter() {
+            hold(&mut blocked, &row.awaited, row.draft.ordinal);
+            hold(&mut blocked, &row.marks, row.draft.ordinal);
+        }
+        let mut items = Vec::with_capacity(window.len());
+        for mut draft in window {
+            let marks = self.marks(&draft);
+            let names: Vec<u64> = missing
+                .get(&draft.ordinal)
+                .into_iter()
+                .flatten()
+                .filter_map(|missing| missing.own_name.as_ref().map(|name| mark_of_name(name)))
+                .collect();
+            // It waits for an earlier row of the same key, or of the name that it needs.
+            let awaited: Vec<u64> = marks
+                .iter()
+                .filter(|_| draft.problem.is_none() && self.looks(&draft))
+                .chain(&names)
+                .copied()
+                .collect();
+            let ordinal = draft.ordinal;
+            let is_held = |mark| blocked.get(mark).is_some_and(|first| *first < ordinal);
+            if awaited.iter().any(is_held) || self.underway.has_any(&awaited) {
+                hold(&mut blocked, &marks, ordinal);
+                waiting.push(Waiting { draft, awaited, marks });
+                continue;
+            }
+            hold(&mut blocked, &marks, ordinal);
+            let missing = missing.remove(&draft.ordinal);
+            self.settle_missing(&mut draft, missing);
+            items.push(Item { draft, marks, decided: None });
+        }
+        waiting.sort_by_key(|row| row.draft.ordinal);
+        self.decide(&mut items).await?;
+        Ok(self.encode(items, waiting).await)
+    }
+
+    fn settle_missing(&self, draft: &mut Draft, missing: Option<Vec<Missing>>) {
+        for Missing { column, problem, .. } in missing.into_iter().flatten() {
+            let is_nothing = problem.class == Class::UnresolvedLookup;
+            if is_nothing && self.lookups.missing_is_null() {
+                draft.cells.push(Cell { column, value: Value::Null });
+            } else if draft.problem.is_none() {
+                draft.problem = Some(problem);
+            }
+        }
+        draft.open.clear();
+    }
+
+    /// Whether records are looked at for a row.
+    fn looks(&self, draft: &Draft) -> bool {
+        self.policy.without_looking(draft, None).is_none()
+    }
+
+    /// What a row may have in common with others: its key, its match keys, its name.
+    fn marks(&self, draft: &Draft) -> Vec<u64> {
+        let mut marks = Vec::new();
+        if self.policy.mode == Mode::Look {
+            marks.extend(draft.id.map(encode::mark_of_id));
+            for (place, list) in self.policy.match_on.iter().enumerate() {
+                if let Some(values) = values_of(draft, list) {
+                    marks.push(hash(&(place, key_text(&values))));
+                }
+            }
+        }
+        if self.names_itself
+            && let Some(column) = self.described.table.definition().primary_name
+            && let Some(value) = draft.value(column)
+        {
+            marks.push(mark_of_name(&key_text([value])));
+        }
+        marks
+    }
+
+    async fn decide(&self, items: &mut [Item]) -> Result<(), service::Error> {
+        let mut looking: Vec<usize> = Vec::new();
+        for (place, item) in items.iter_mut().enumerate() {
+            if item.draft.problem.is_some() {
+                let reason = Decision::Settled(Outcome::Failed, None);
+                item.decided = Some(vec![(reason, Vec::new())]);
+                continue;
+            }
+            let partition = self.partition_of(&item.draft.cells);
+            match self.policy.without_looking(&item.draft, partition.as_deref()) {
+                Some(decision) => {
+                    let cells = match decision {
+                        Decision::Update { .. } => self.policy.update_cells(&item.draft.cells),
+                        _ => item.draft.cells.clone(),
+                    };
+                    let decision = match decision {
+                        Decision::Update { id, .. } if cells.is_empty() => {
+                            Decision::Settled(Outcome::Unchanged, Some(id))
+                        }
+                        decision => decision,
+                    };
+                    item.decided = Some(vec![(decision, cells)]);
+                }
+                None => looking.push(place),
+            }
+        }
+        let mut found = self.find(items, &looking).await?;
+        for place in looking {
+            let Some(item) = items.get_mut(place) else { continue };
+            let stored = found.remove(&place).unwrap_or_default();
+            let has_key = item.draft.id.is_some()
+                || self.policy.match_on.iter().any(|list| values_of(&item.draft, list).is_some());
+            item.decided = Some(match has_key {
+                true => self.policy.decide(&self.described.table, &item.draft, &stored),
+                false => {
+                    let text = "the row has no value for a column that it is to be matched on";
+                    vec![(Decision::Failed(Problem::new(Class::Usage, text)), Vec::new())]
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn partition_of(&self, cells: &[Cell]) -> Option<Box<str>> {
+        let column = partition::column(&self.described.table)?;
+        cells.iter().find(|cell| cell.column == column).and_then(|cell| match &cell.value {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        })
+    }
+
+    /// The records that are there for the rows at these places: by key, then list by list.
+    async fn find(
+        &self,
+        items: &[Item],
+        places: &[usize],
+    ) -> Result<HashMap<usize, Vec<Stored>>, service::Error> {
+        let mut found: HashMap<usize, Vec<Stored>> = HashMap::new();
+        if places.is_empty() {
+            return Ok(found);
+        }
+        let table = &self.described.table;
+        let draft = |place: &usize| items.get(*place).map(|item| &item.draft);
+        let mut select: BTreeSet<ColumnIndex> = BTreeSet::new();
+        if self.policy.compares() {
+            let cells = places.iter().filter_map(draft).flat_map(|draft| &draft.cells);
+            let readable = cells.filter(|cell| table.column(cell.column).valid_for_read);
+            select.extend(readable.map(|cell| cell.column));
+        }
+        select.extend(self.policy.match_on.iter().flatten());
+        select.extend(partition::column(table));
+        let select: Vec<ColumnIndex> = select.into_iter().collect();
+        let question = Question {
+            service: self.service,
+            table,
+            catalog: &self.described.catalog,
+            headers: &self.headers,
+        };
+        let ids: BTreeSet<Uuid> =
+            places.iter().filter_map(draft).filter_map(|draft| draft.id).collect();
+        let ids: Vec<Vec<Value>> = ids.into_iter().map(|id| vec![Value::Guid(id)]).collect();
+        let mut by_id: HashMap<Uuid, Vec<Stored>> = HashMap::new();
+        for filter in ask::filters(table, &[table.primary_key], &ids, self.rows_max) {
+            for record in question.records(&select, &filter).await? {
+                let stored = self.stored(record);
+                by_id.entry(stored.id).or_default().push(stored);
+            }
+        }
+        for place in places {
+            let Some(draft) = draft(place) else { continue };
+            let partition = self.partition_of(&draft.cells);
+            let hits = draft.id.and_then(|id| by_id.get(&id)).into_iter().flatten();
+            let hits: Vec<Stored> = hits
+                .filter(|stored| {
+                    partition::column(table).is_none() || stored.partition == partition
+                })
+                .cloned()
+                .collect();
+            if !hits.is_empty() {
+                found.insert(*place, hits);
+            }
+        }
+        for list in &self.policy.match_on {
+            let mut keys: BTreeMap<String, (Vec<Value>, Vec<usize>)> = BTreeMap::new();
+            for place in places.iter().filter(|place| !found.contains_key(*place)) {
+                if let Some(values) = draft(place).and_then(|draft| values_of(draft, list)) {
+                    let entry = keys.entry(key_text(&values));
+                    entry.or_insert_with(|| (values, Vec::new())).1.push(*place);
+                }
+            }
+            let values: Vec<Vec<Value>> = keys.values().map(|(values, _)| values.clone()).collect();
+            for filter in ask::filters(table, list, &values, self.rows_max) {
+                for record in question.records(&select, &filter).await? {
+                    let stored = self.stored(record);
+                    let null = Value::Null;
+                    let of = |column: &ColumnIndex| {
+                        let cell = stored.cells.iter().find(|cell| cell.column == *column);
+                        cell.map_or(&null, |cell| &cell.value)
+                    };
+                    let key = key_text(list.iter().map(of));
+                    for place in keys.get(&key).into_iter().flat_map(|(_, places)| places) {
+                        found.entry(*place).or_default().push(stored.clone());
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn stored(&self, record: ReadRecord) -> Stored {
+        let partition = self.partition_of(&record.cells);
+        Stored { id: record.id.unwrap_or_default(), partition, cells: record.cells }
+    }
+
+    /// Encodes what was decided. A row for a record that another one is on its way to waits.
+    async fn encode(&mut self, items: Vec<Item>, waiting: &mut Vec<Waiting>) -> Block {
+        let mut taken: HashSet<u64> = HashSet::new();
+        let mut ready = Vec::with_capacity(items.len());
+        for Item { draft, mut marks, decided } in items {
+            let decided = decided.unwrap_or_default();
+            let records: Vec<u64> = decided
+                .iter()
+                .filter(|_| self.policy.mode == Mode::Look)
+                .filter_map(|(decision, _)| match decision {
+                    Decision::Update { id, .. } | Decision::Settled(_, Some(id)) => {
+                        Some(encode::mark_of_id(*id))
+                    }
+                    _ => None,
+                })
+                .filter(|mark| !marks.contains(mark))
+                .collect();
+            let is_taken = records.iter().any(|mark| taken.contains(mark));
+            if is_taken || self.underway.has_any(&records) {
+                waiting.push(Waiting { draft, awaited: records, marks });
+                continue;
+            }
+            marks.extend(records);
+            taken.extend(&marks);
+            let parts = u16::try_from(decided.len()).unwrap_or(u16::MAX);
+            self.underway.begin(draft.ordinal, parts, marks);
+            ready.push((draft, decided, parts));
+        }
+        waiting.sort_by_key(|row| row.draft.ordinal);
+        let mut encoder = self.encoder.take().expect("it is put back below");
+        let encoded = tokio::task::spawn_blocking(move || {
+            let mut block = Block::default();
+            for (mut draft, decided, parts) in ready {
+                for (decision, cells) in decided {
+                    draft.cells = cells;
+                    encoder.add(&mut block, &draft, decision, parts);
+                }
+            }
+            (encoder, block)
+        });
+        let (encoder, block) = encoded.await.expect("encoding does not panic");
+        self.encoder = Some(encoder);
+        block
+    }
+}
+
+fn hold(blocked: &mut HashMap<u64, u64>, marks: &[u64], ordinal: u64) {
+    for mark in marks {
+        let first = blocked.entry(*mark).or_insert(ordinal);
+        *first = ordinal.min(*first);
+    }
+}
+
+/// The values of a match list, when the row gives all of them.
+fn values_of(draft: &Draft, list: &[ColumnIndex]) -> Option<Vec<Value>> {
+    list.iter().map(|column| draft.value(*column).cloned()).collect()
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn mark_of_name(key: &str) -> u64 {
+    hash(&("name", key))
+}
