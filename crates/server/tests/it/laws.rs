@@ -219,7 +219,8 @@ async fn prepared(stores: Stores) -> Client<impl AsyncFn(Request) -> Result<Resp
     let folder = folder::read(&folder::home(), PREFIX).expect("conformance/ is there");
     let client = client(stores).await;
     let features = FEATURES.map(str::to_owned);
-    fixture::prepare(&client, &folder.fixture, &features).await.expect("the fixture is made");
+    let made = Box::pin(fixture::prepare(&client, &folder.fixture, &features)).await;
+    made.expect("the fixture is made");
     client
 }
 
