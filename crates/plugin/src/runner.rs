@@ -69,9 +69,11 @@ impl Host {
             None => self.seats.take(service.remaining()).await?,
         };
         let abandoned = Arc::new(AtomicBool::new(false));
-        let clock = service.clone();
-        let alarm =
-            Alarm { remaining: Arc::new(move || clock.remaining()), abandoned: abandoned.clone() };
+        // Not held: an instance that is kept for the next record has its alarm until the seat is free, and the
+        // service may hold the seat. A run that nobody awaits has no time left.
+        let clock = Arc::downgrade(&service);
+        let remaining = move || clock.upgrade().map_or(Duration::ZERO, |clock| clock.remaining());
+        let alarm = Alarm { remaining: Arc::new(remaining), abandoned: abandoned.clone() };
         // A guest tells one thing and waits, or ends: there is never more than one event.
         let (events, told) = mpsc::channel(1);
         let is_trusted = self.settings.trusted.contains(hash);

@@ -240,7 +240,7 @@ fn garbage(what: &str) -> ContextChanges {
             // A small list that unfolds to a very large one.
             changes.data.arena = vec![b'x'; 1 << 20];
             for name in 0..3 {
-                for _ in 0..100_000 {
+                for _ in 0..10_000 {
                     let value = Some(text(0, 1 << 20));
                     changes.shared_variables.push(ParameterChange { name, value });
                 }
