@@ -708,27 +708,11 @@ impl Pipeline {
         for name in ["sdkmessagefilter", "privilege"] {
             let ids = about.iter().filter(|(of, _)| *of == name).map(|(_, id)| *id);
             let Some(table) = catalog.table(name) else { continue };
-            let values: Vec<Value> = ids.map(Value::Guid).collect();
-            if values.is_empty() {
+            let ids: Vec<Uuid> = ids.collect();
+            if ids.is_empty() {
                 continue;
             }
-            let key = ColumnRef::root(table.primary_key);
-            let query = BoundQuery {
-                catalog: catalog.clone(),
-                table: table.clone(),
-                joins: Vec::new(),
-                columns: vec![key],
-                paging: Paging {
-                    size: u32::try_from(values.len()).unwrap_or(u32::MAX),
-                    after: None,
-                    skip: 0,
-                    look_ahead: false,
-                },
-                filter: Some(Filter::In { column: key, values, negated: false }),
-                order: vec![Order { column: key, descending: false }],
-                count_max: None,
-                shape: query::Shape::default(),
-            };
+            let query = BoundQuery::of_ids(catalog, table, ids);
             let page = self.read(&query).await?;
             there.extend(page.cells.iter().filter_map(Value::as_id));
         }
@@ -847,19 +831,8 @@ fn principals_query(context: &Context, table: &Arc<Table>, lookups: &[LookupValu
         .index_of("businessunitid")
         .filter(|index| matches!(table.column(*index).kind, ColumnKind::Lookup { .. }));
     BoundQuery {
-        catalog: context.catalog.clone(),
-        table: table.clone(),
-        joins: Vec::new(),
         columns: std::iter::once(key).chain(unit.map(ColumnRef::root)).collect(),
-        filter: Some(Filter::In {
-            column: key,
-            values: lookups.iter().map(|lookup| Value::Guid(lookup.id)).collect(),
-            negated: false,
-        }),
-        order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: PRINCIPALS_PER_QUERY, after: None, skip: 0, look_ahead: false },
-        count_max: None,
-        shape: query::Shape::default(),
+        ..BoundQuery::of_ids(&context.catalog, table, lookups.iter().map(|lookup| lookup.id))
     }
 }
 
@@ -872,18 +845,7 @@ async fn organization_id(
         why: format!("the store holds definitions, but no {what}; it was not made by this service"),
     };
     let table = catalog.table("organization").ok_or_else(|| missing("table `organization`"))?;
-    let key = ColumnRef::root(table.primary_key);
-    let query = BoundQuery {
-        catalog: catalog.clone(),
-        table: table.clone(),
-        joins: Vec::new(),
-        columns: vec![key],
-        filter: None,
-        order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
-        count_max: None,
-        shape: query::Shape::default(),
-    };
+    let query = BoundQuery { paging: Paging::first(1), ..BoundQuery::by_key(catalog, table) };
     let page = store.read(&query).await?;
     page.cells.first().and_then(Value::as_id).ok_or_else(|| missing("organization"))
 }

@@ -6,9 +6,8 @@ use super::read;
 use crate::api::{Attempt, Stop};
 use model::{LookupValue, TableId, Uuid, Value, partition};
 use pipeline::{Message, Reply};
-use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
+use query::{BoundQuery, ColumnRef, Filter, Page, Paging};
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
 /// Records that one query asks for.
 const NAMES_PER_QUERY: usize = 5_000;
@@ -67,30 +66,12 @@ async fn of_table(
     let Some(table) = catalog.table_by_id(table_id) else { return Ok(()) };
     let Some(name) = table.primary_name else { return Ok(()) };
     let key = ColumnRef::root(table.primary_key);
-    let mut conditions = vec![Filter::In {
-        column: key,
-        values: ids.iter().copied().map(Value::Guid).collect(),
-        negated: false,
-    }];
     // Lookups point to records without a partition only.
-    if let Some(column) = partition::column(table) {
-        conditions.push(Filter::IsNull { column: ColumnRef::root(column), negated: false });
-    }
+    let unparted = partition::column(table)
+        .map(|column| Filter::IsNull { column: ColumnRef::root(column), negated: false });
     let query = BoundQuery {
-        catalog: Arc::clone(catalog),
-        table: Arc::clone(table),
-        joins: Vec::new(),
         columns: vec![key, ColumnRef::root(name)],
-        filter: Some(Filter::And(conditions)),
-        order: vec![Order { column: key, descending: false }],
-        paging: Paging {
-            size: u32::try_from(ids.len()).unwrap_or(u32::MAX),
-            after: None,
-            skip: 0,
-            look_ahead: false,
-        },
-        count_max: None,
-        shape: query::Shape::default(),
+        ..BoundQuery::of_ids(catalog, table, ids.iter().copied()).and(unparted)
     };
     let page = read::page_of(attempt, Message::Names(query)).await?;
     for row in page.rows(2) {
@@ -110,15 +91,9 @@ pub(crate) async fn first_name(
     let Some(table) = catalog.table(logical_name) else { return Ok(None) };
     let Some(name) = table.primary_name else { return Ok(None) };
     let query = BoundQuery {
-        catalog: Arc::clone(catalog),
-        table: Arc::clone(table),
-        joins: Vec::new(),
         columns: vec![ColumnRef::root(name)],
-        filter: None,
-        order: vec![Order { column: ColumnRef::root(table.primary_key), descending: false }],
-        paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
-        count_max: None,
-        shape: query::Shape::default(),
+        paging: Paging::first(1),
+        ..BoundQuery::by_key(catalog, table)
     };
     // What the organisation is called is no secret from its users.
     Ok(match attempt.run(Message::SystemRead(query)).await? {
