@@ -33,7 +33,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, OnceLock, RwLock};
 use store::elastic::ElasticStore;
-use store::{Applied, Piece, RowOutcome, SchemaChange, StandardStore, WriteOp, WriteSet};
+use store::{Applied, Piece, RowOutcome, SchemaChange, StandardStore, TakeRows, WriteOp, WriteSet};
 
 /// Runs messages against a store. One per process; shared by every request.
 pub struct Pipeline {
@@ -92,6 +92,18 @@ pub struct Context {
     pub now: Timestamp,
     /// How the message came about, and what its sender wants of steps.
     pub course: Course,
+}
+
+impl Context {
+    /// The same for the caller as its rows say it is.
+    fn settled(&self, access: &Access) -> Self {
+        Self {
+            caller: rights::settled(self.caller, &access.own),
+            catalog: Arc::clone(&self.catalog),
+            now: self.now,
+            course: self.course.clone(),
+        }
+    }
 }
 
 /// The ids that every node and request knows.
@@ -237,13 +249,7 @@ impl Pipeline {
             _ => Some(self.access(&context.catalog, context.caller).await?),
         };
         let Some(access) = access else { return self.run_system(context, message).await };
-        let settled = Context {
-            caller: rights::settled(context.caller, &access.own),
-            catalog: Arc::clone(&context.catalog),
-            now: context.now,
-            course: context.course.clone(),
-        };
-        let context = &settled;
+        let context = &context.settled(&access);
         match message {
             Message::Write(message) if steer::is_about_a_job(&message) => {
                 self.steer(context, &access, message).await
@@ -304,6 +310,32 @@ impl Pipeline {
                 unreachable!("the service's own messages went another way")
             }
         }
+    }
+
+    /// Runs a `RetrieveMultiple` as [`Pipeline::run`] does, and hands its rows over as they come: see
+    /// [`StandardStore::read_in_parts`].
+    pub async fn run_in_parts(
+        &self,
+        context: &Context,
+        query: BoundQuery,
+        take: TakeRows<'_>,
+    ) -> Result<Page, Error> {
+        let access = self.access(&context.catalog, context.caller).await?;
+        let context = &context.settled(&access);
+        let (query, _) = self.readable(context, &access, query, Unreadable::Refused).await?;
+        let in_parts = context.course.transaction().is_none()
+            && query.reads().all(|table| table.kind == TableKind::Standard);
+        if in_parts {
+            return self.store.read_in_parts(&query, take).await.map_err(not_about_rows);
+        }
+        let Reply::Page(mut page) = self.answer(context, &query, None).await? else {
+            unreachable!("a query is answered with a page")
+        };
+        let cells = std::mem::take(&mut page.cells);
+        if !cells.is_empty() {
+            take(&cells);
+        }
+        Ok(page)
     }
 
     /// Runs a message of the service itself.

@@ -15,33 +15,41 @@ const NAMES_PER_QUERY: usize = 5_000;
 /// The annotation that needs names.
 const FORMATTED_VALUE: &str = "OData.Community.Display.V1.FormattedValue";
 
-/// The records whose names an answer shows.
-#[derive(Default)]
-pub(super) struct Wanted(HashMap<TableId, BTreeSet<Uuid>>);
+/// The records whose names an answer shows: none unless the request asks for names.
+pub(super) struct Wanted {
+    are_asked_for: bool,
+    ids: HashMap<TableId, BTreeSet<Uuid>>,
+}
 
 impl Wanted {
+    pub(super) fn of(attempt: &Attempt<'_>) -> Self {
+        let annotations = attempt.request.prefer.include_annotations.as_ref();
+        let are_asked_for = annotations.is_some_and(|filter| filter.matches(FORMATTED_VALUE));
+        Self { are_asked_for, ids: HashMap::new() }
+    }
+
     /// Adds what a page points to in the columns at these places; its rows have `width` values each.
     pub(super) fn add(&mut self, page: &Page, width: usize, places: &[usize]) {
+        if !self.are_asked_for {
+            return;
+        }
         for row in page.rows(width) {
             for value in places.iter().filter_map(|place| row.get(*place)) {
                 if let Value::Lookup(lookup) = value {
-                    self.0.entry(lookup.table).or_default().insert(lookup.id);
+                    self.ids.entry(lookup.table).or_default().insert(lookup.id);
                 }
             }
         }
     }
 
-    /// The names of all of them; none when nobody asked for them.
+    /// The names of all of them.
     pub(super) async fn read(
         self,
         attempt: &Attempt<'_>,
     ) -> Result<HashMap<LookupValue, Box<str>>, Stop> {
         let mut names = HashMap::new();
-        if !are_asked_for(attempt) {
-            return Ok(names);
-        }
         // One query per table: there are as many as lookup columns point to, whatever the page holds.
-        for (table, ids) in self.0 {
+        for (table, ids) in self.ids {
             let ids: Vec<Uuid> = ids.into_iter().collect();
             for ids in ids.chunks(NAMES_PER_QUERY) {
                 of_table(attempt, table, ids, &mut names).await?;
@@ -49,11 +57,6 @@ impl Wanted {
         }
         Ok(names)
     }
-}
-
-fn are_asked_for(attempt: &Attempt<'_>) -> bool {
-    let annotations = attempt.request.prefer.include_annotations.as_ref();
-    annotations.is_some_and(|filter| filter.matches(FORMATTED_VALUE))
 }
 
 async fn of_table(
