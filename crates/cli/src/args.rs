@@ -145,7 +145,7 @@ pub(crate) struct Demo {
 /// How much at once, how often, and what is said meanwhile.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Pace {
-    /// Requests in flight at most: a number up to 52, or auto (the service's hint, else 5)
+    /// Requests in flight at most: a number up to 52, or auto (learned, from the service's hint or 5 on)
     #[arg(
         short = 'j',
         long = "max-degree-of-parallelism",
@@ -220,8 +220,7 @@ pub(crate) struct Set {
     /// Writes a JSON object for every row that ended well to standard output, with its id and outcome
     #[arg(long)]
     pub(crate) pass_thru: bool,
-    /// Rows in a message: 1 to 1000 (1 sends single requests), or auto (from 100, doubled while
-    /// answers are quick)
+    /// Rows in a message: 1 to 1000 (1 sends single requests), or auto (learned, from 100 on)
     #[arg(short, long, default_value = "auto", value_name = "N|auto", value_parser = setting)]
     pub(crate) batch_size: Setting,
     #[command(flatten)]
@@ -318,8 +317,7 @@ pub(crate) struct Remove {
     /// Does not ask
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Rows in a message: 1 to 1000 (1 sends single requests), or auto (from 100, doubled while
-    /// answers are quick)
+    /// Rows in a message: 1 to 1000 (1 sends single requests), or auto (learned, from 100 on)
     #[arg(short, long, default_value = "auto", value_name = "N|auto", value_parser = setting)]
     pub(crate) batch_size: Setting,
     #[command(flatten)]
