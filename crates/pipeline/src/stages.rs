@@ -23,17 +23,14 @@ use crate::rights::{Access, guard};
 use crate::run::{Authority, Context, Error, Pipeline};
 use crate::step::course::{Course, Transaction, Within, clock, until};
 use crate::step::plan::{self, StagePlan, StepTable};
-use crate::step::{Seat, Stage, StepRunner};
+use crate::step::{self, Seat, Stage, StepRunner};
 use crate::write;
 use model::{Fault, MessageName, Uuid};
 use scene::Scene;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use store::RowOutcome;
 use tokio::sync::OnceCell;
-
-/// How long all synchronous steps of a request may take together (plugins.md 2.10.4).
-const STEPS_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// Who runs steps, and the way back for what they send.
 pub(crate) struct Steps {
@@ -89,7 +86,10 @@ impl Pipeline {
         }
         let over_at = match &context.course.within {
             Some(within) => within.over_at,
-            None => clock() + STEPS_TIME_MAX,
+            None => {
+                let time = self.steps.get().map_or(step::TIME_MAX, |steps| steps.runner.time_max());
+                clock() + time
+            }
         };
         // What a step sends runs in the place of its message.
         let seat = match &context.course.within {

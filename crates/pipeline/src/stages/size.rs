@@ -5,8 +5,6 @@
 use crate::step::{Image, ParameterValue, Record, StepCall};
 use model::Value;
 
-/// Bytes of one hand-over at most: 116.85 MB.
-pub(super) const CONTEXT_BYTES_MAX: usize = 122_526_105;
 /// What one cell, and one row, takes.
 const CELL_BYTES: usize = 48;
 /// What every context takes besides.

@@ -64,7 +64,7 @@ impl Pipeline {
             seat: scene.seat.clone(),
         };
         let bytes = size::of(&call);
-        if bytes > size::CONTEXT_BYTES_MAX {
+        if bytes > steps.runner.context_bytes_max() {
             return Err(fault::context_too_large(bytes).into());
         }
         if call.remaining.is_zero() {
