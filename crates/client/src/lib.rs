@@ -41,6 +41,7 @@ pub mod registration;
 pub mod service;
 
 pub mod get;
+pub mod parallel;
 pub mod remove;
 pub mod set;
 

@@ -3,6 +3,7 @@
 mod coverage;
 mod laws;
 mod learning;
+mod parallel;
 mod service;
 mod simulation;
 mod tokens;
