@@ -42,7 +42,7 @@ impl Row {
 }
 
 /// What is read of a job, but for its queries, which may be long.
-const JOB_COLUMNS: [&str; 16] = [
+const JOB_COLUMNS: [&str; 18] = [
     "asyncoperationid",
     "statuscode",
     "versionnumber",
@@ -59,6 +59,8 @@ const JOB_COLUMNS: [&str; 16] = [
     "recurrencestarttime",
     "createdon",
     "ownerid",
+    "operationtype",
+    "retrycount",
 ];
 
 const DETAIL_COLUMNS: [&str; 4] =
@@ -147,7 +149,10 @@ pub(crate) async fn waiting(
         |name: &str, number: i32| compare(table, name, Compare::Equal, Value::Integer(number));
     let due = compare(table, "postponeuntil", Compare::LessOrEqual, Value::DateTime(context.now));
     let filter = Filter::And(vec![
-        equal("operationtype", job::OPERATION_BULK_DELETE),
+        Filter::Or(vec![
+            equal("operationtype", job::OPERATION_BULK_DELETE),
+            equal("operationtype", job::OPERATION_EVENT),
+        ]),
         Filter::Or(vec![
             equal("statecode", 0),
             Filter::And(vec![equal("statecode", 1), due]),
@@ -167,6 +172,7 @@ pub(crate) async fn waiting(
 fn job_of(row: &Row) -> Option<Job> {
     Some(Job {
         id: row.id("asyncoperationid")?,
+        operation: row.number("operationtype")?,
         stage: Stage::of_status(row.number("statuscode")?)?,
         version: row.long("versionnumber")?,
         postpone: row.time("postponeuntil"),

@@ -7,12 +7,16 @@ use pipeline::job::Stage;
 
 /// Seconds after which a job whose worker is silent may be taken by another one.
 pub const LEASE_SECONDS: i64 = 60;
+/// The same for the run of a step, which says nothing while it runs: the time that it has, and some more.
+pub const EVENT_LEASE_SECONDS: i64 = 180;
 
 /// A job as its row says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
     /// Its id.
     pub id: Uuid,
+    /// `operationtype`: which kind it is.
+    pub operation: i32,
     /// Where it stands.
     pub stage: Stage,
     /// The row's version.
@@ -27,6 +31,18 @@ pub struct Job {
     pub started: Option<Timestamp>,
     /// When the last run ended; none while one is under way.
     pub completed: Option<Timestamp>,
+}
+
+impl Job {
+    /// Whether it is the run of a step.
+    pub fn is_event(&self) -> bool {
+        self.operation == pipeline::job::OPERATION_EVENT
+    }
+
+    /// How long a worker that has taken it may be silent.
+    pub fn lease_seconds(&self) -> i64 {
+        if self.is_event() { EVENT_LEASE_SECONDS } else { LEASE_SECONDS }
+    }
 }
 
 /// What a worker does next with a job that it has.
@@ -95,6 +111,7 @@ mod tests {
     fn job(stage: Stage) -> Job {
         Job {
             id: Uuid::from_u128(1),
+            operation: pipeline::job::OPERATION_BULK_DELETE,
             stage,
             version: 7,
             postpone: None,

@@ -11,9 +11,11 @@
 mod calls;
 mod change;
 mod images;
+mod queue;
 mod resolve;
 mod scene;
 mod size;
+mod stored;
 mod turn;
 
 use crate::available;
@@ -24,8 +26,10 @@ use crate::run::{Authority, Context, Error, Pipeline};
 use crate::step::course::{Course, Transaction, Within, clock, until};
 use crate::step::plan::{self, StagePlan, StepTable};
 use crate::step::{Seat, Stage, StepRunner};
+use crate::trace::Log;
 use crate::write;
 use model::{Fault, MessageName, Uuid};
+pub use queue::{JobEnd, JobRun};
 use scene::Scene;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -81,11 +85,12 @@ impl Pipeline {
         context: &Context,
         access: &Access,
         messages: Vec<Write>,
+        authority: Authority,
     ) -> Result<Reply, Error> {
         let steps = self.step_table(&context.catalog).await?;
         let concerns = |message: &Write| steps.concerns(message.name, &message.table);
         if !messages.iter().any(concerns) {
-            return self.write(context, messages, Authority::Caller).await;
+            return self.write(context, messages, authority).await;
         }
         let over_at = match &context.course.within {
             Some(within) => within.over_at,
@@ -96,10 +101,24 @@ impl Pipeline {
             Some(within) => OnceCell::new_with(Some(within.seat.clone())),
             None => OnceCell::new(),
         };
-        let staged = Staged { pipeline: self, access, steps: &steps, over_at, seat };
-        match <[Write; 1]>::try_from(messages) {
+        let log = self.log(context).await;
+        let staged =
+            Staged { pipeline: self, access, authority, steps: &steps, over_at, seat, log };
+        let done = match <[Write; 1]>::try_from(messages) {
             Ok([message]) => Box::pin(staged.one(context, message)).await.map(Reply::Written),
             Err(messages) => Box::pin(staged.several(context, messages)).await,
+        };
+        if context.course.within.is_none() {
+            self.keep_traces(context, &staged.log).await;
+        }
+        done
+    }
+
+    /// Where runs of a message are traced: with those of the message around.
+    async fn log(&self, context: &Context) -> Arc<Log> {
+        match &context.course.within {
+            Some(within) => within.log.clone(),
+            None => Arc::new(Log::with(self.trace_setting(context).await)),
         }
     }
 }
@@ -108,14 +127,23 @@ impl Pipeline {
 struct Staged<'a> {
     pipeline: &'a Pipeline,
     access: &'a Access,
+    /// On whose behalf: the service's own where a job deletes and counts.
+    authority: Authority,
     steps: &'a StepTable,
     over_at: Instant,
     /// The place of the steps: that of the message around, or taken once.
     seat: OnceCell<Option<Seat>>,
+    /// What their runs have traced.
+    log: Arc<Log>,
 }
 
 /// The same message inside a transaction.
-fn inside(context: &Context, transaction: &Transaction, over_at: Instant) -> Context {
+fn inside(
+    context: &Context,
+    transaction: &Transaction,
+    over_at: Instant,
+    log: &Arc<Log>,
+) -> Context {
     let mut within = match &context.course.within {
         Some(within) => Within::clone(within),
         None => Within {
@@ -126,6 +154,7 @@ fn inside(context: &Context, transaction: &Transaction, over_at: Instant) -> Con
             parents: Vec::new(),
             over_at,
             seat: None,
+            log: log.clone(),
         },
     };
     within.transaction = Some(transaction.clone());
@@ -151,7 +180,7 @@ impl Staged<'_> {
             None => Some(self.begin(context, false).await?),
         };
         let context = match &own {
-            Some(transaction) => &inside(context, transaction, self.over_at),
+            Some(transaction) => &inside(context, transaction, self.over_at, &self.log),
             None => context,
         };
         let mut outcomes = Vec::new();
@@ -178,7 +207,7 @@ impl Staged<'_> {
 
     /// One message without steps, in its place.
     async fn plainly(&self, context: &Context, message: Write) -> Result<Vec<RowOutcome>, Error> {
-        match self.pipeline.write(context, vec![message], Authority::Caller).await? {
+        match self.pipeline.write(context, vec![message], self.authority).await? {
             Reply::Written(outcomes) => Ok(outcomes),
             _ => unreachable!("a write answers outcomes"),
         }
@@ -200,7 +229,7 @@ impl Staged<'_> {
     async fn one(&self, context: &Context, message: Write) -> Result<Vec<RowOutcome>, Error> {
         let pipeline = self.pipeline;
         available::refuse(&pipeline.unavailable, &message)?;
-        write::refuse_by_table(&message, Authority::Caller)?;
+        write::refuse_by_table(&message, self.authority)?;
         let resolved = match pipeline.resolve(context, &message).await? {
             resolve::Resolution::Good(resolved) => resolved,
             // Some target is refused whatever steps do: the store says which, and keeps nothing.
@@ -217,6 +246,7 @@ impl Staged<'_> {
             message,
             resolved,
             (plan, self.over_at, &ids),
+            self.log.clone(),
         );
         scene.seat = self.seat().await?;
         let ran = scene.plan.has(Stage::PreValidation);
@@ -229,7 +259,7 @@ impl Staged<'_> {
             None => Some(self.begin(context, ran).await?),
         };
         let inner = match &own {
-            Some(transaction) => &inside(context, transaction, self.over_at),
+            Some(transaction) => &inside(context, transaction, self.over_at, &self.log),
             None => context,
         };
         scene.is_in_transaction = true;
@@ -239,6 +269,7 @@ impl Staged<'_> {
         read.map_err(|error| settled(error, true))?;
         self.main(inner, &mut scene).await?;
         self.stage(inner, &mut scene, Stage::PostOperation).await?;
+        self.queue(inner, &mut scene).await.map_err(|error| settled(alone(error), true))?;
         if let Some(transaction) = own {
             transaction.commit().await.map_err(|error| settled(error, true))?;
         }
@@ -274,7 +305,7 @@ impl Staged<'_> {
             Some(transaction) => transaction.clone(),
             None => self.begin(context, false).await?,
         };
-        let context = inside(context, &transaction, self.over_at);
+        let context = inside(context, &transaction, self.over_at, &self.log);
         let written = self.plainly(&context, message).await.map_err(alone);
         transaction.doom().await;
         match written {

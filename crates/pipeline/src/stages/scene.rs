@@ -8,11 +8,12 @@
 use super::resolve::Resolved;
 use crate::message::{Condition, Write};
 use crate::run::{Context, Error, Organization};
-use crate::step::course::Within;
+use crate::step::course::{Within, clock};
 use crate::step::plan::{Run, StagePlan};
 use crate::step::{
     Frame, Mode, Operand, Parameter, ParameterValue, Record, Seat, Stage, Step, Users,
 };
+use crate::trace::Log;
 use crate::write::{insert_constants, update_constants};
 use model::{
     Cell, ColumnIndex, Failure, MessageName, Table, Target, TargetKey, Timestamp, Uuid, Value,
@@ -43,7 +44,10 @@ pub(super) struct Scene {
     pub(super) depth: u32,
     /// The place of its steps.
     pub(super) seat: Option<Seat>,
+    /// What its runs have traced.
+    pub(super) log: Arc<Log>,
     now: Timestamp,
+    pub(super) began: Instant,
     users: Users,
     organization: Uuid,
     correlation: Uuid,
@@ -86,6 +90,7 @@ impl Scene {
         message: Write,
         resolved: Resolved,
         (plan, over_at, ids): (StagePlan, Instant, &[Uuid]),
+        log: Arc<Log>,
     ) -> Self {
         let [request, own] = ids else { unreachable!("two ids were asked for") };
         let within = context.course.within.as_deref();
@@ -111,7 +116,9 @@ impl Scene {
             over_at,
             depth: within.map_or(1, |within| within.depth),
             seat: None,
+            log,
             now: context.now,
+            began: clock(),
             users: Users {
                 user: caller.user,
                 initiating: caller.user,
@@ -128,14 +135,6 @@ impl Scene {
             before: None,
             after: None,
         }
-    }
-
-    pub(super) fn correlation(&self) -> Uuid {
-        self.correlation
-    }
-
-    pub(super) fn authenticated(&self) -> Uuid {
-        self.users.authenticated
     }
 
     /// The records that a run is about.

@@ -2,8 +2,10 @@
 //!
 //! Numbers in names of comments are those of plugins.md 7.
 
+mod codes;
 mod random;
 mod registration;
+mod traces;
 mod world;
 
 use crate::house::id;
