@@ -14,7 +14,6 @@ mod images;
 mod queue;
 mod resolve;
 mod scene;
-mod size;
 mod stored;
 mod turn;
 
@@ -102,8 +101,20 @@ impl Pipeline {
             None => OnceCell::new(),
         };
         let log = self.log(context).await;
-        let staged =
-            Staged { pipeline: self, access, authority, steps: &steps, over_at, seat, log };
+        let correlation = match &context.course.within {
+            Some(within) => within.correlation,
+            None => self.new_ids(1, context.now)[0],
+        };
+        let staged = Staged {
+            pipeline: self,
+            access,
+            authority,
+            steps: &steps,
+            over_at,
+            seat,
+            log,
+            correlation,
+        };
         let done = match <[Write; 1]>::try_from(messages) {
             Ok([message]) => Box::pin(staged.one(context, message)).await.map(Reply::Written),
             Err(messages) => Box::pin(staged.several(context, messages)).await,
@@ -135,34 +146,31 @@ struct Staged<'a> {
     seat: OnceCell<Option<Seat>>,
     /// What their runs have traced.
     log: Arc<Log>,
-}
-
-/// The same message inside a transaction.
-fn inside(
-    context: &Context,
-    transaction: &Transaction,
-    over_at: Instant,
-    log: &Arc<Log>,
-) -> Context {
-    let mut within = match &context.course.within {
-        Some(within) => Within::clone(within),
-        None => Within {
-            transaction: None,
-            depth: 1,
-            correlation: Uuid::nil(),
-            authenticated: context.caller.on_behalf_of.unwrap_or(context.caller.user),
-            parents: Vec::new(),
-            over_at,
-            seat: None,
-            log: log.clone(),
-        },
-    };
-    within.transaction = Some(transaction.clone());
-    let course = Course { within: Some(Arc::new(within)), ..context.course.clone() };
-    Context { course, ..context.clone() }
+    /// One for a request from outside, however many messages it has.
+    correlation: Uuid,
 }
 
 impl Staged<'_> {
+    /// The same message inside a transaction.
+    fn inside(&self, context: &Context, transaction: &Transaction) -> Context {
+        let mut within = match &context.course.within {
+            Some(within) => Within::clone(within),
+            None => Within {
+                transaction: None,
+                depth: 1,
+                correlation: self.correlation,
+                authenticated: context.caller.on_behalf_of.unwrap_or(context.caller.user),
+                parents: Vec::new(),
+                over_at: self.over_at,
+                seat: None,
+                log: self.log.clone(),
+            },
+        };
+        within.transaction = Some(transaction.clone());
+        let course = Course { within: Some(Arc::new(within)), ..context.course.clone() };
+        Context { course, ..context.clone() }
+    }
+
     /// The place of the steps, taken before there is a transaction: whoever waits for one holds nothing that
     /// others wait for.
     async fn seat(&self) -> Result<Option<Seat>, Error> {
@@ -180,7 +188,7 @@ impl Staged<'_> {
             None => Some(self.begin(context, false).await?),
         };
         let context = match &own {
-            Some(transaction) => &inside(context, transaction, self.over_at, &self.log),
+            Some(transaction) => &self.inside(context, transaction),
             None => context,
         };
         let mut outcomes = Vec::new();
@@ -239,14 +247,14 @@ impl Staged<'_> {
         if plan.is_empty() {
             return self.plainly(context, message).await.map_err(alone);
         }
-        let ids = pipeline.new_ids(2, context.now);
+        let request = pipeline.new_ids(1, context.now)[0];
         let mut scene = Scene::new(
             context,
             pipeline.organization(),
             message,
             resolved,
-            (plan, self.over_at, &ids),
-            self.log.clone(),
+            (plan, self.over_at, self.log.clone()),
+            (request, self.correlation),
         );
         scene.seat = self.seat().await?;
         let ran = scene.plan.has(Stage::PreValidation);
@@ -259,7 +267,7 @@ impl Staged<'_> {
             None => Some(self.begin(context, ran).await?),
         };
         let inner = match &own {
-            Some(transaction) => &inside(context, transaction, self.over_at, &self.log),
+            Some(transaction) => &self.inside(context, transaction),
             None => context,
         };
         scene.is_in_transaction = true;
@@ -305,7 +313,7 @@ impl Staged<'_> {
             Some(transaction) => transaction.clone(),
             None => self.begin(context, false).await?,
         };
-        let context = inside(context, &transaction, self.over_at, &self.log);
+        let context = self.inside(context, &transaction);
         let written = self.plainly(&context, message).await.map_err(alone);
         transaction.doom().await;
         match written {

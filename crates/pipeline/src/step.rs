@@ -2,7 +2,7 @@
 //!
 //! In reading order: this file (a registered step and the door [`StepRunner`]), `call` (what a run gets and
 //! gives back), `service` (what a running step may ask of the service), `plan` (which steps run, and in which
-//! order), `course` (how a message came about).
+//! order), `course` (how a message came about), `size` (of what a run gets).
 //! Not here: how components and webhooks are run (another crate, behind the door).
 //! Invariant: everything that crosses the door is typed and bound to one catalog; there are no bytes of any
 //! encoding in it but a component's own.
@@ -11,6 +11,7 @@ mod call;
 pub(crate) mod course;
 pub mod plan;
 mod service;
+pub(crate) mod size;
 
 pub use call::{
     CellChange, Frame, Image, Operand, OperationStatus, Parameter, ParameterChange, ParameterValue,

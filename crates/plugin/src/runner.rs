@@ -97,7 +97,7 @@ impl Host {
         endpoint: &Endpoint,
         service: &dyn Service,
     ) -> Result<(), StepFault> {
-        let (_, bytes) = context::write(call, Duration::ZERO);
+        let bytes = call.bytes();
         if bytes > self.settings.context_bytes_max {
             return Err(too_large(bytes));
         }

@@ -146,7 +146,7 @@ pub(crate) fn too_deep() -> Fault {
 }
 
 /// What is handed to a step is too large.
-pub(crate) fn context_too_large(bytes: usize) -> Fault {
+pub(crate) fn context_too_large(bytes: u64) -> Fault {
     let megabytes = bytes as f64 / 1_048_576.0;
     let text = format!(
         "Message size exceeded when sending context to Sandbox. Message size: {megabytes:.2} Mb"

@@ -8,14 +8,17 @@
 use super::scene::{self, Scene};
 use super::turn::run_once;
 use super::{STEPS_TIME_MAX, Staged, calls::Around, stored};
+use crate::elastic::Wanted;
 use crate::fault;
 use crate::job::{self, OPERATION_EVENT};
 use crate::run::{Authority, Context, Error, Pipeline};
 use crate::statistics::Ended;
 use crate::step::course::{Course, clock, until};
+use crate::step::plan::Run;
 use crate::step::{Frame, Mode, OperationStatus, Ran, StepCall, StepFault};
 use crate::trace::{About, Log};
-use model::{Fault, LookupValue, MessageName, Table, Target, Uuid, Value, code};
+use model::{Cell, Fault, LookupValue, MessageName, Table, Target, Uuid, Value, code};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,24 +63,42 @@ impl Staged<'_> {
     /// Queues the runs of asynchronous steps.
     pub(super) async fn queue(&self, context: &Context, scene: &mut Scene) -> Result<(), Error> {
         let plan = Arc::clone(&scene.plan);
-        let mut calls = Vec::new();
+        let table = job::table(&context.catalog, job::JOB)?;
+        let (mut targets, mut regarding) = (Vec::new(), Vec::new());
         for run in plan.jobs() {
+            // Images are read once for all of them.
             if let Some(call) = self.pipeline.prepare(context, scene, &run).await? {
-                calls.push((call, scene::user_of(run.step, context.caller.user)));
+                let id = self.pipeline.new_ids(1, context.now)[0];
+                let user = scene::user_of(run.step, context.caller.user);
+                regarding.push(Self::regarding(table, scene, &run));
+                targets.push(row(context, table, of_job(call, id, user), id)?);
             }
         }
-        if calls.is_empty() {
+        if targets.is_empty() {
             return Ok(());
         }
-        let ids = self.pipeline.new_ids(calls.len(), context.now);
-        let table = job::table(&context.catalog, job::JOB)?;
-        let mut targets = Vec::with_capacity(calls.len());
-        for ((call, user), id) in calls.into_iter().zip(ids) {
-            targets.push(row(context, table, of_job(call, id, user), id)?);
+        // A step behind the write may have deleted a record: nothing can be about it any more.
+        let ids: BTreeSet<LookupValue> = regarding.iter().flatten().copied().collect();
+        let wanted = Wanted { ids, binds: Vec::new() };
+        let found = self.pipeline.existing(context, &wanted).await?;
+        if let Some(column) = table.index_of("regardingobjectid") {
+            for (target, to) in targets.iter_mut().zip(regarding) {
+                if let Some(to) = to.filter(|to| found.ids.contains(to)) {
+                    target.cells.push(Cell { column, value: Value::Lookup(to) });
+                }
+            }
         }
         let write = job::write(MessageName::CreateMultiple, table, targets);
         Box::pin(self.pipeline.write(context, vec![write], Authority::System)).await?;
         Ok(())
+    }
+
+    /// The record that the job of a run is about, where the lookup of jobs leads to its table.
+    fn regarding(jobs: &Table, scene: &Scene, run: &Run<'_>) -> Option<LookupValue> {
+        let table = &scene.table;
+        let deletes = matches!(run.step.message, MessageName::Delete | MessageName::DeleteMultiple);
+        let id = scene.records.get(run.record?)?.record.id?;
+        (!deletes && leads_to(jobs, table)).then_some(LookupValue { table: table.id, id })
     }
 }
 
@@ -116,10 +137,6 @@ fn row(context: &Context, table: &Table, call: StepCall, id: Uuid) -> Result<Tar
         let table = context.catalog.table(name)?;
         Some(Value::Lookup(LookupValue { table: table.id, id }))
     };
-    let deletes = matches!(frame.message, MessageName::Delete | MessageName::DeleteMultiple);
-    let regarding = (!frame.primary_id.is_nil() && !deletes && leads_to(table, &frame.table))
-        .then(|| to(&frame.table.logical_name, frame.primary_id))
-        .flatten();
     let data = stored::write(&call, context.caller).map_err(|why| unreadable(&why.0))?;
     let name: String = call.step.name.chars().take(job::NAME_CHARACTERS_MAX).collect();
     let depth = i32::try_from(frame.depth).unwrap_or(i32::MAX);
@@ -135,7 +152,6 @@ fn row(context: &Context, table: &Table, call: StepCall, id: Uuid) -> Result<Tar
         ("data", Value::text(data)),
     ];
     values.extend(to(crate::registration::STEP, call.step.id).map(|to| ("owningextensionid", to)));
-    values.extend(regarding.map(|to| ("regardingobjectid", to)));
     values.extend(job::Stage::Ready.values());
     Ok(job::target(table, id, values, None))
 }

@@ -3,15 +3,16 @@
 //! Not here: which runs there are (`plan`), what an answer may change (`change`).
 //! Invariant: a run that fails changes nothing, and its message fails.
 
+use super::Steps;
 use super::calls::{Around, Calls};
 use super::change::NotTaken;
 use super::scene::{self, Scene};
-use super::{Steps, size};
 use crate::fault;
 use crate::run::{Context, Error, Pipeline};
 use crate::statistics::Ended;
 use crate::step::course::{clock, until};
 use crate::step::plan::{Run, is_due};
+use crate::step::size::CONTEXT_BYTES_MAX;
 use crate::step::{Handler, Ran, StepCall, StepFault};
 use crate::trace::{self, Log};
 use model::Fault;
@@ -57,8 +58,8 @@ impl Pipeline {
             remaining: until(scene.over_at),
             seat: scene.seat.clone(),
         };
-        let bytes = size::of(&call);
-        if bytes > size::CONTEXT_BYTES_MAX {
+        let bytes = call.bytes();
+        if bytes > CONTEXT_BYTES_MAX {
             return Err(fault::context_too_large(bytes).into());
         }
         Ok(Some(call))
