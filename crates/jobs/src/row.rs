@@ -5,7 +5,7 @@ use crate::state::Job;
 use model::{MessageName, Table, Timestamp, Uuid, Value};
 use pipeline::job::{self, Stage};
 use pipeline::{Context, Message, Pipeline, Reply, Write};
-use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging};
+use query::{BoundQuery, ColumnRef, Compare, Filter, Paging};
 use std::sync::Arc;
 
 /// Values of one row by column name.
@@ -105,22 +105,16 @@ pub(crate) async fn select(
         let column = table.index_of(name).ok_or_else(|| Error::Malformed { why: why() })?;
         refs.push(ColumnRef::root(column));
     }
-    let key = ColumnRef::root(table.primary_key);
     let query = BoundQuery {
-        catalog: context.catalog.clone(),
-        table: table.clone(),
-        joins: Vec::new(),
         columns: refs,
         filter,
-        order: vec![Order { column: key, descending: false }],
         paging: Paging {
             size,
             after: after.map(|id| vec![Value::Guid(id)]),
             skip: 0,
             look_ahead: false,
         },
-        count_max: None,
-        shape: query::Shape::default(),
+        ..BoundQuery::by_key(&context.catalog, table)
     };
     let Reply::Page(page) = pipeline.run(context, Message::SystemRead(query)).await? else {
         return Err(Error::Malformed { why: "a read was not answered with a page".to_owned() });

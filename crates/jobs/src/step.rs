@@ -323,20 +323,14 @@ impl At<'_> {
         let conditions = query.filter.iter().cloned().chain(end).chain([before]);
         let filter = Filter::And(conditions.collect());
         let query = query::BoundQuery {
-            catalog: self.context.catalog.clone(),
-            table: table.clone(),
-            joins: Vec::new(),
-            columns: vec![key.into()],
             filter: Some(filter),
-            order: vec![query::Order { column: key.into(), descending: false }],
             paging: query::Paging {
                 size: STEP_ROWS_MAX,
                 after: self.loaded.row.id("sheaf_position").map(|id| vec![Value::Guid(id)]),
                 skip: 0,
                 look_ahead: false,
             },
-            count_max: None,
-            shape: query::Shape::default(),
+            ..query::BoundQuery::by_key(&self.context.catalog, table)
         };
         let read = pipeline::Read { name: MessageName::RetrieveMultiple, query };
         let page = match self.pipeline.run(&self.context, Message::Read(read)).await? {
@@ -358,21 +352,15 @@ impl At<'_> {
         for link in catalog.delete_links(&table.logical_name).filter(follows) {
             let Some(referencing) = catalog.table(&link.referencing_table) else { continue };
             let Some(lookup) = referencing.index_of(&link.referencing_column) else { continue };
-            let key = referencing.primary_key.into();
             let query = query::BoundQuery {
-                catalog: catalog.clone(),
-                table: referencing.clone(),
-                joins: Vec::new(),
-                columns: vec![key],
                 filter: Some(Filter::In {
                     column: lookup.into(),
                     values: ids.iter().copied().map(Value::Guid).collect(),
                     negated: false,
                 }),
-                order: vec![query::Order { column: key, descending: false }],
-                paging: query::Paging { size: 0, after: None, skip: 0, look_ahead: false },
+                paging: query::Paging::first(0),
                 count_max: Some(FOLLOWERS_MAX),
-                shape: query::Shape::default(),
+                ..query::BoundQuery::by_key(catalog, referencing)
             };
             let read = Message::SystemRead(query);
             if let pipeline::Reply::Page(page) = self.pipeline.run(&self.context, read).await?

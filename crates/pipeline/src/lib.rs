@@ -1,6 +1,7 @@
 //! Runs messages: plan, checks, main operation, faults.
 //!
-//! One function runs a message, [`Pipeline::run`]; only `webapi`, jobs and plug-in call-backs call it.
+//! One function runs a message, [`Pipeline::run`]; only `webapi`, jobs and plug-in call-backs call it. A long page has
+//! [`Pipeline::run_in_parts`]: the same read, whose rows come one part after another.
 //! In reading order: `message` (in and out), `run` (the rim), `write`, `check` and `needed` (targets to one
 //! operation), `joined` (several writes as one set), `elastic` (targets to independent writes), `job`
 //! and `steer` (background jobs as rows), `define` (schema), `seed` (system tables), `available`
@@ -56,4 +57,4 @@ pub use stages::{JobEnd, JobRun};
 pub use step::Course;
 pub use step::plan::Bypass;
 pub use store::elastic::{ElasticKey, Walked};
-pub use store::{Deleted, Piece, RowOutcome};
+pub use store::{Deleted, Piece, RowOutcome, TakeRows};

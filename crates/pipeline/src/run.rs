@@ -35,7 +35,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, OnceLock, RwLock};
 use store::elastic::ElasticStore;
-use store::{Applied, Piece, RowOutcome, SchemaChange, StandardStore, WriteOp, WriteSet};
+use store::{Applied, Piece, RowOutcome, SchemaChange, StandardStore, TakeRows, WriteOp, WriteSet};
 
 /// Runs messages against a store. One per process; shared by every request.
 pub struct Pipeline {
@@ -98,6 +98,18 @@ pub struct Context {
     pub now: Timestamp,
     /// How the message came about, and what its sender wants of steps.
     pub course: Course,
+}
+
+impl Context {
+    /// The same for the caller as its rows say it is.
+    fn settled(&self, access: &Access) -> Self {
+        Self {
+            caller: rights::settled(self.caller, &access.own),
+            catalog: Arc::clone(&self.catalog),
+            now: self.now,
+            course: self.course.clone(),
+        }
+    }
 }
 
 /// The ids that every node and request knows.
@@ -245,13 +257,7 @@ impl Pipeline {
             _ => Some(self.access(&context.catalog, context.caller).await?),
         };
         let Some(access) = access else { return self.run_system(context, message).await };
-        let settled = Context {
-            caller: rights::settled(context.caller, &access.own),
-            catalog: Arc::clone(&context.catalog),
-            now: context.now,
-            course: context.course.clone(),
-        };
-        let context = &settled;
+        let context = &context.settled(&access);
         match message {
             Message::Write(message) if steer::is_about_a_job(&message) => {
                 self.steer(context, &access, message).await
@@ -317,6 +323,32 @@ impl Pipeline {
                 unreachable!("the service's own messages went another way")
             }
         }
+    }
+
+    /// Runs a `RetrieveMultiple` as [`Pipeline::run`] does, and hands its rows over as they come: see
+    /// [`StandardStore::read_in_parts`].
+    pub async fn run_in_parts(
+        &self,
+        context: &Context,
+        query: BoundQuery,
+        take: TakeRows<'_>,
+    ) -> Result<Page, Error> {
+        let access = self.access(&context.catalog, context.caller).await?;
+        let context = &context.settled(&access);
+        let (query, _) = self.readable(context, &access, query, Unreadable::Refused).await?;
+        let in_parts = context.course.transaction().is_none()
+            && query.reads().all(|table| table.kind == TableKind::Standard);
+        if in_parts {
+            return self.store.read_in_parts(&query, take).await.map_err(not_about_rows);
+        }
+        let Reply::Page(mut page) = self.answer(context, &query, None).await? else {
+            unreachable!("a query is answered with a page")
+        };
+        let cells = std::mem::take(&mut page.cells);
+        if !cells.is_empty() {
+            take(&cells);
+        }
+        Ok(page)
     }
 
     /// Runs a message of the service itself.
@@ -729,27 +761,11 @@ impl Pipeline {
         for name in ["sdkmessagefilter", "privilege"] {
             let ids = about.iter().filter(|(of, _)| *of == name).map(|(_, id)| *id);
             let Some(table) = catalog.table(name) else { continue };
-            let values: Vec<Value> = ids.map(Value::Guid).collect();
-            if values.is_empty() {
+            let ids: Vec<Uuid> = ids.collect();
+            if ids.is_empty() {
                 continue;
             }
-            let key = ColumnRef::root(table.primary_key);
-            let query = BoundQuery {
-                catalog: catalog.clone(),
-                table: table.clone(),
-                joins: Vec::new(),
-                columns: vec![key],
-                paging: Paging {
-                    size: u32::try_from(values.len()).unwrap_or(u32::MAX),
-                    after: None,
-                    skip: 0,
-                    look_ahead: false,
-                },
-                filter: Some(Filter::In { column: key, values, negated: false }),
-                order: vec![Order { column: key, descending: false }],
-                count_max: None,
-                shape: query::Shape::default(),
-            };
+            let query = BoundQuery::of_ids(catalog, table, ids);
             let page = self.read(&query).await?;
             there.extend(page.cells.iter().filter_map(Value::as_id));
         }
@@ -868,19 +884,8 @@ fn principals_query(context: &Context, table: &Arc<Table>, lookups: &[LookupValu
         .index_of("businessunitid")
         .filter(|index| matches!(table.column(*index).kind, ColumnKind::Lookup { .. }));
     BoundQuery {
-        catalog: context.catalog.clone(),
-        table: table.clone(),
-        joins: Vec::new(),
         columns: std::iter::once(key).chain(unit.map(ColumnRef::root)).collect(),
-        filter: Some(Filter::In {
-            column: key,
-            values: lookups.iter().map(|lookup| Value::Guid(lookup.id)).collect(),
-            negated: false,
-        }),
-        order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: PRINCIPALS_PER_QUERY, after: None, skip: 0, look_ahead: false },
-        count_max: None,
-        shape: query::Shape::default(),
+        ..BoundQuery::of_ids(&context.catalog, table, lookups.iter().map(|lookup| lookup.id))
     }
 }
 
@@ -893,18 +898,7 @@ async fn organization_id(
         why: format!("the store holds definitions, but no {what}; it was not made by this service"),
     };
     let table = catalog.table("organization").ok_or_else(|| missing("table `organization`"))?;
-    let key = ColumnRef::root(table.primary_key);
-    let query = BoundQuery {
-        catalog: catalog.clone(),
-        table: table.clone(),
-        joins: Vec::new(),
-        columns: vec![key],
-        filter: None,
-        order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
-        count_max: None,
-        shape: query::Shape::default(),
-    };
+    let query = BoundQuery { paging: Paging::first(1), ..BoundQuery::by_key(catalog, table) };
     let page = store.read(&query).await?;
     page.cells.first().and_then(Value::as_id).ok_or_else(|| missing("organization"))
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use model::{MessageName, Table};
 use pipeline::{Message, Read, Reply};
-use query::{BoundQuery, ColumnRef, Order, Paging};
+use query::{BoundQuery, Paging};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -215,17 +215,10 @@ async fn total_record_count(
 }
 
 async fn rows_of(attempt: &Attempt<'_>, table: &Arc<Table>) -> Result<u64, Stop> {
-    let key = ColumnRef::root(table.primary_key);
     let query = BoundQuery {
-        catalog: Arc::clone(&attempt.context.catalog),
-        table: Arc::clone(table),
-        joins: Vec::new(),
-        columns: vec![key],
-        filter: None,
-        order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: 0, after: None, skip: 0, look_ahead: false },
+        paging: Paging::first(0),
         count_max: Some(u64::from(u32::MAX) << 20),
-        shape: query::Shape::default(),
+        ..BoundQuery::by_key(&attempt.context.catalog, table)
     };
     let read = Message::Read(Read { name: MessageName::RetrieveMultiple, query });
     match attempt.run(read).await? {

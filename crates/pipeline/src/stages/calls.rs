@@ -20,7 +20,7 @@ use model::{
     Caller, Catalog, Cell, ColumnIndex, Fault, MessageName, Table, TargetKey, Uuid, Value,
 };
 use query::odata::Options;
-use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging};
+use query::{BoundQuery, ColumnRef, Compare, Filter, Paging};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -388,14 +388,9 @@ fn one(
         wanted.push(table.primary_key);
     }
     BoundQuery {
-        catalog: context.catalog.clone(),
-        table: table.clone(),
-        joins: Vec::new(),
         columns: wanted.into_iter().map(ColumnRef::root).collect(),
         filter: Some(Filter::And(conditions)),
-        order: vec![Order { column: ColumnRef::root(table.primary_key), descending: false }],
-        paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
-        count_max: None,
-        shape: query::Shape::default(),
+        paging: Paging::first(1),
+        ..BoundQuery::by_key(&context.catalog, table)
     }
 }
