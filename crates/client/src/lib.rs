@@ -37,6 +37,7 @@ pub mod verdict;
 mod definition;
 pub mod form;
 pub mod infer;
+pub mod registration;
 pub mod service;
 
 pub mod get;

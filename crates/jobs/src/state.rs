@@ -4,11 +4,10 @@
 
 use model::{Timestamp, Uuid};
 use pipeline::job::Stage;
+use std::time::Duration;
 
 /// Seconds after which a job whose worker is silent may be taken by another one.
 pub const LEASE_SECONDS: i64 = 60;
-/// The same for the run of a step, which says nothing while it runs: the time that it has, and some more.
-pub const EVENT_LEASE_SECONDS: i64 = 180;
 
 /// A job as its row says.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,9 +38,11 @@ impl Job {
         self.operation == pipeline::job::OPERATION_EVENT
     }
 
-    /// How long a worker that has taken it may be silent.
-    pub fn lease_seconds(&self) -> i64 {
-        if self.is_event() { EVENT_LEASE_SECONDS } else { LEASE_SECONDS }
+    /// How long a worker that has taken it may be silent. The run of a step says nothing while it runs, for as long
+    /// as it may take.
+    pub fn lease_seconds(&self, step_time: Duration) -> i64 {
+        let time = if self.is_event() { step_time.as_secs() } else { 0 };
+        LEASE_SECONDS.saturating_add(i64::try_from(time).unwrap_or(i64::MAX))
     }
 }
 

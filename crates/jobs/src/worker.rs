@@ -164,7 +164,7 @@ impl Worker {
     }
 
     async fn take(&self, context: &Context, job: &Job) -> Result<bool, Error> {
-        let until = Timestamp(context.now.0 + job.lease_seconds());
+        let until = Timestamp(context.now.0 + job.lease_seconds(self.pipeline.step_time_max()));
         let stage = state::claimed(job.stage);
         let mut values: Values = vec![
             ("hostid", Value::text(self.host.0.clone())),

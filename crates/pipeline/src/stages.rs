@@ -24,7 +24,7 @@ use crate::rights::{Access, guard};
 use crate::run::{Authority, Context, Error, Pipeline};
 use crate::step::course::{Course, Transaction, Within, clock, until};
 use crate::step::plan::{self, StagePlan, StepTable};
-use crate::step::{Seat, Stage, StepRunner};
+use crate::step::{self, Seat, Stage, StepRunner};
 use crate::trace::Log;
 use crate::write;
 use model::{Fault, MessageName, Uuid};
@@ -34,9 +34,6 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use store::RowOutcome;
 use tokio::sync::OnceCell;
-
-/// How long all synchronous steps of a request may take together (plugins.md 2.10.4).
-const STEPS_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// Who runs steps, and the way back for what they send.
 pub(crate) struct Steps {
@@ -93,7 +90,7 @@ impl Pipeline {
         }
         let over_at = match &context.course.within {
             Some(within) => within.over_at,
-            None => clock() + STEPS_TIME_MAX,
+            None => clock() + self.step_time_max(),
         };
         // What a step sends runs in the place of its message.
         let seat = match &context.course.within {
@@ -123,6 +120,16 @@ impl Pipeline {
             self.keep_traces(context, &staged.log).await;
         }
         done
+    }
+
+    /// How long all synchronous steps of a request, or the run of a job, may take.
+    pub fn step_time_max(&self) -> Duration {
+        self.steps.get().map_or(step::TIME_MAX, |steps| steps.runner.time_max())
+    }
+
+    fn context_bytes_max(&self) -> u64 {
+        let steps = self.steps.get();
+        steps.map_or(step::CONTEXT_BYTES_MAX, |steps| steps.runner.context_bytes_max())
     }
 
     /// Where runs of a message are traced: with those of the message around.

@@ -194,4 +194,12 @@ impl StepRunner for Host {
             HandlerKind::Component | HandlerKind::Webhook => true,
         }
     }
+
+    fn time_max(&self) -> Duration {
+        self.settings.time_max
+    }
+
+    fn context_bytes_max(&self) -> u64 {
+        self.settings.context_bytes_max
+    }
 }

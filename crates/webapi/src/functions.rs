@@ -5,6 +5,7 @@
 use crate::api::{Attempt, Stop};
 use crate::arguments::Arguments;
 use crate::cosmos;
+use crate::explain;
 use crate::fault::{self, Problem};
 use crate::initialize;
 use crate::response;
@@ -64,6 +65,7 @@ pub(crate) async fn call(
         Function::RetrieveCurrentOrganization => &["AccessType"],
         Function::RetrieveTotalRecordCount => &["EntityNames"],
         Function::InitializeFrom => &["EntityMoniker", "TargetEntityName", "TargetFieldType"],
+        Function::ExplainSteps => &["Message", "Table", "Targets", "Columns"],
         _ => &[],
     };
     let arguments = Arguments::read(arguments, &attempt.request.options)
@@ -93,6 +95,7 @@ pub(crate) async fn call(
             total_record_count(attempt, &names).await
         }
         Function::InitializeFrom => initialize::call(attempt, &arguments).await,
+        Function::ExplainSteps => explain::call(attempt, &arguments).await,
         // Answered above: its parameters are read by itself.
         Function::ExecuteCosmosSqlQuery => Err(Problem::unexpected().into()),
     }
@@ -107,15 +110,16 @@ fn name(function: Function) -> &'static str {
         Function::RetrieveTotalRecordCount => "RetrieveTotalRecordCount",
         Function::ExecuteCosmosSqlQuery => "ExecuteCosmosSqlQuery",
         Function::InitializeFrom => "InitializeFrom",
+        Function::ExplainSteps => "SheafExplainSteps",
     }
 }
 
-fn context(attempt: &Attempt<'_>, function: Function) -> String {
+pub(crate) fn context(attempt: &Attempt<'_>, function: Function) -> String {
     let root = &attempt.request.root;
     format!("{root}$metadata#Microsoft.Dynamics.CRM.{}Response", name(function))
 }
 
-fn ok(body: &Value) -> Response<Bytes> {
+pub(crate) fn ok(body: &Value) -> Response<Bytes> {
     response::json(StatusCode::OK, body.to_string().into_bytes())
 }
 

@@ -17,15 +17,45 @@ pub(crate) struct Home {
 impl Home {
     /// Starts a service on an empty store.
     pub(crate) fn start() -> Self {
+        Self::start_in(TempDir::new().expect("a temporary directory"), Vec::new())
+    }
+
+    /// The same with this configuration and these limits, none where there is no text.
+    #[cfg(feature = "plugins")]
+    pub(crate) fn start_with(config: &str, limits: &str) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
+        let mut arguments = Vec::new();
+        for (flag, text) in [("--config", config), ("--limits", limits)] {
+            if !text.is_empty() {
+                let file = directory.path().join(format!("{}.toml", &flag[2..]));
+                std::fs::write(&file, text).expect("written");
+                arguments.extend([flag.to_owned(), file.display().to_string()]);
+            }
+        }
+        Self::start_in(directory, arguments)
+    }
+
+    fn start_in(directory: TempDir, arguments: Vec<String>) -> Self {
         let options = Options {
             binary: PathBuf::from(BINARY),
             store: Store::Data(directory.path().join("data")),
-            arguments: Vec::new(),
+            arguments,
             log: directory.path().join("log"),
         };
         let service = Service::start(options).expect("it starts");
         Self { directory, service }
+    }
+
+    /// The Web API of the service.
+    #[cfg(feature = "plugins")]
+    pub(crate) fn api(&self) -> testkit::http::Api {
+        testkit::http::Api::new(&self.service.api()).expect("a client")
+    }
+
+    /// The process of the service.
+    #[cfg(all(feature = "plugins", target_os = "linux"))]
+    pub(crate) fn process(&self) -> u32 {
+        self.service.id()
     }
 
     /// A file in the directory.

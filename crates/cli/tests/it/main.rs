@@ -2,5 +2,7 @@
 
 mod home;
 mod parity;
+#[cfg(feature = "plugins")]
+mod plugin;
 mod runs;
 mod script;

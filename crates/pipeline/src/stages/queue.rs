@@ -7,7 +7,7 @@
 
 use super::scene::{self, Scene};
 use super::turn::run_once;
-use super::{STEPS_TIME_MAX, Staged, calls::Around, stored};
+use super::{Staged, calls::Around, stored};
 use crate::elastic::Wanted;
 use crate::fault;
 use crate::job::{self, OPERATION_EVENT};
@@ -188,7 +188,7 @@ impl Pipeline {
             return failed(fault::step_is_gone(stored.step));
         };
         let caller = stored.caller;
-        let over_at = clock() + STEPS_TIME_MAX;
+        let over_at = clock() + self.step_time_max();
         let context = Context { caller, course: Course::default(), ..context.clone() };
         let mut call = match stored.call(&context.catalog, step.clone(), until(over_at)) {
             Ok(call) => call,

@@ -12,7 +12,6 @@ use crate::run::{Context, Error, Pipeline};
 use crate::statistics::Ended;
 use crate::step::course::{clock, until};
 use crate::step::plan::{Run, is_due};
-use crate::step::size::CONTEXT_BYTES_MAX;
 use crate::step::{Handler, Ran, StepCall, StepFault};
 use crate::trace::{self, Log};
 use model::Fault;
@@ -59,7 +58,7 @@ impl Pipeline {
             seat: scene.seat.clone(),
         };
         let bytes = call.bytes();
-        if bytes > CONTEXT_BYTES_MAX {
+        if bytes > self.context_bytes_max() {
             return Err(fault::context_too_large(bytes).into());
         }
         Ok(Some(call))

@@ -8,8 +8,6 @@ use super::{Image, Parameter, ParameterValue, Record, StepCall};
 use model::{Catalog, Table, TableId, Value};
 use std::collections::HashSet;
 
-/// Bytes of one hand-over at most: 116.85 MB.
-pub(crate) const CONTEXT_BYTES_MAX: u64 = 122_526_105;
 /// What one cell, and one row, takes.
 const SLOT_BYTES: u64 = 48;
 /// What every context takes besides.
