@@ -217,18 +217,19 @@ pub(crate) async fn load(
     Ok(Some(Loaded { job, row, detail }))
 }
 
-/// What the job does: the text that it was made with.
+/// What the job does: the text that it was made with, in this column.
 pub(crate) async fn data(
     pipeline: &Pipeline,
     context: &Context,
     id: Uuid,
+    column: &'static str,
 ) -> Result<String, Error> {
     let table = job::table(&context.catalog, job::JOB)?;
     let filter = compare(table, "asyncoperationid", Compare::Equal, Value::Guid(id));
-    let columns = &["data"];
+    let columns = &[column];
     let wanted = Select { table, columns, filter: Some(filter), after: None, size: 1 };
     let rows = select(pipeline, context, wanted).await?;
-    Ok(rows.first().map_or(String::new(), |row| row.text("data").to_owned()))
+    Ok(rows.first().map_or(String::new(), |row| row.text(column).to_owned()))
 }
 
 /// Values by column.

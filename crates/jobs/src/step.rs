@@ -230,7 +230,7 @@ impl Run {
         {
             return Ok(known.bound.clone());
         }
-        let text = row::data(at.pipeline, &at.context, self.id).await?;
+        let text = row::data(at.pipeline, &at.context, self.id, "data").await?;
         let now = started.unwrap_or(at.context.now);
         let asked = at.pipeline.query_context(&at.context, now).await?;
         let bound = expression::parse(&text)

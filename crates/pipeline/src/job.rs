@@ -24,6 +24,8 @@ pub const FAILURE: &str = "bulkdeletefailure";
 pub const OPERATION_BULK_DELETE: i32 = 13;
 /// `operationtype` of the run of an asynchronous step.
 pub const OPERATION_EVENT: i32 = 1;
+/// The column of what the run of a step gets; callers do not read it.
+pub const RUN: &str = "sheaf_run";
 /// Longest name of a job, in characters.
 pub const NAME_CHARACTERS_MAX: usize = 256;
 /// Longest list of records that a step is about to delete, in UTF-16 units.

@@ -42,7 +42,7 @@ impl Event {
                 }
                 Next::Begin | Next::Work | Next::Leave => {}
             }
-            let data = row::data(at.pipeline, &at.context, at.loaded.job.id).await?;
+            let data = row::data(at.pipeline, &at.context, at.loaded.job.id, job::RUN).await?;
             let retries = at.loaded.row.number("retrycount").unwrap_or(0);
             self.made = Some(at.pipeline.run_job(&at.context, &data, retries).await?);
         }

@@ -149,7 +149,7 @@ fn row(context: &Context, table: &Table, call: StepCall, id: Uuid) -> Result<Tar
         ("depth", Value::Integer(depth)),
         ("correlationid", Value::Guid(frame.correlation)),
         ("requestid", Value::Guid(frame.request)),
-        ("data", Value::text(data)),
+        (job::RUN, Value::text(data)),
     ];
     values.extend(to(crate::registration::STEP, call.step.id).map(|to| ("owningextensionid", to)));
     values.extend(job::Stage::Ready.values());

@@ -4,7 +4,7 @@
 
 use super::Builder;
 use crate::define::columns::{
-    boolean, choice, date_time, double, integer, lookup, memo, state, status, text,
+    boolean, choice, column, date_time, double, integer, lookup, memo, state, status, text,
 };
 use model::{ColumnKind, LookupKind, Ownership, TableDefinition};
 
@@ -27,36 +27,41 @@ pub(super) fn async_operation() -> TableDefinition {
         ("contact", "regardingobjectid_contact"),
         ("lead", "regardingobjectid_lead"),
     ];
-    Builder::new("AsyncOperation", "asyncoperations", 4700, Ownership::User, "System Job")
-        .name("Name", "System Job Name", 256)
-        .with("OperationType", "System Job Type", choice(&kinds))
-        .with("statecode", "Status", job_state())
-        .with("statuscode", "Status Reason", job_status(&[]))
-        .with("MessageName", "Message Name", text(160))
-        .with("Message", "Message", memo(1_048_576))
-        .with("FriendlyMessage", "Friendly message", memo(1_048_576))
-        .with("ErrorCode", "Error Code", integer())
-        .with("PrimaryEntityType", "Primary Entity Type", ColumnKind::TableName)
-        .with("CorrelationId", "Correlation Id", ColumnKind::Guid)
-        .with("RequestId", "Request", ColumnKind::Guid)
-        .with("Depth", "Depth", integer())
-        .with("Data", "Data", memo(QUERY_UNITS_MAX))
-        .with("StartedOn", "Started On", date_time())
-        .with("CompletedOn", "Completed On", date_time())
-        .with("PostponeUntil", "Postpone Until", date_time())
-        .with("RetryCount", "Retry Count", integer())
-        .with_lookup("OwningExtensionId", "Owning Extension", &owning)
-        .with("RegardingObjectId", "Regarding", lookup(LookupKind::Plain, &regarding))
-        .with("ExecutionTimeSpan", "Execution Time Span", double())
-        .with("RecurrencePattern", "Recurrence Pattern", text(256))
-        .with("RecurrenceStartTime", "Recurrence Start", date_time())
-        .with("HostId", "Host", text(256))
-        .with("Sheaf_LeaseUntil", "Lease Until", date_time())
-        .with("Sheaf_StartVersion", "Version at Start", ColumnKind::BigInt)
-        .with("Sheaf_Position", "Last Record", ColumnKind::Guid)
-        .with("Sheaf_Partition", "Partition of the Last Record", memo(2_048))
-        .with("Sheaf_Pending", "Records at Hand", memo(crate::job::PENDING_UNITS_MAX))
-        .done()
+    let mut builder =
+        Builder::new("AsyncOperation", "asyncoperations", 4700, Ownership::User, "System Job")
+            .name("Name", "System Job Name", 256)
+            .with("OperationType", "System Job Type", choice(&kinds))
+            .with("statecode", "Status", job_state())
+            .with("statuscode", "Status Reason", job_status(&[]))
+            .with("MessageName", "Message Name", text(160))
+            .with("Message", "Message", memo(1_048_576))
+            .with("FriendlyMessage", "Friendly message", memo(1_048_576))
+            .with("ErrorCode", "Error Code", integer())
+            .with("PrimaryEntityType", "Primary Entity Type", ColumnKind::TableName)
+            .with("CorrelationId", "Correlation Id", ColumnKind::Guid)
+            .with("RequestId", "Request", ColumnKind::Guid)
+            .with("Depth", "Depth", integer())
+            .with("Data", "Data", memo(QUERY_UNITS_MAX))
+            .with("StartedOn", "Started On", date_time())
+            .with("CompletedOn", "Completed On", date_time())
+            .with("PostponeUntil", "Postpone Until", date_time())
+            .with("RetryCount", "Retry Count", integer())
+            .with_lookup("OwningExtensionId", "Owning Extension", &owning)
+            .with("RegardingObjectId", "Regarding", lookup(LookupKind::Plain, &regarding))
+            .with("ExecutionTimeSpan", "Execution Time Span", double())
+            .with("RecurrencePattern", "Recurrence Pattern", text(256))
+            .with("RecurrenceStartTime", "Recurrence Start", date_time())
+            .with("HostId", "Host", text(256))
+            .with("Sheaf_LeaseUntil", "Lease Until", date_time())
+            .with("Sheaf_StartVersion", "Version at Start", ColumnKind::BigInt)
+            .with("Sheaf_Position", "Last Record", ColumnKind::Guid)
+            .with("Sheaf_Partition", "Partition of the Last Record", memo(2_048))
+            .with("Sheaf_Pending", "Records at Hand", memo(crate::job::PENDING_UNITS_MAX));
+    // What a run gets, as it was read for it: more than the job's owner may read.
+    let mut run = column("Sheaf_Run", "Run", memo(QUERY_UNITS_MAX));
+    run.valid_for_read = false;
+    builder.add(run);
+    builder.done()
 }
 
 fn job_state() -> ColumnKind {

@@ -136,7 +136,7 @@ async fn one_message(
 
 /// Runs the jobs behind the first so many, in the order in which they were queued; answers how many there are.
 async fn run_jobs(world: &World, known: usize) -> usize {
-    let jobs = world.house.rows("asyncoperation", &["data"]).await;
+    let jobs = world.house.rows("asyncoperation", &["sheaf_run"]).await;
     for job in &jobs[known..] {
         let Value::Text(data) = &job[0] else { panic!("a job keeps its run") };
         let run = world.house.pipeline.run_job(&world.house.context(), data, 0).await;
