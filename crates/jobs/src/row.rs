@@ -142,11 +142,12 @@ pub(crate) async fn waiting(
     let equal =
         |name: &str, number: i32| compare(table, name, Compare::Equal, Value::Integer(number));
     let due = compare(table, "postponeuntil", Compare::LessOrEqual, Value::DateTime(context.now));
+    let mut kinds = vec![equal("operationtype", job::OPERATION_BULK_DELETE)];
+    if pipeline.runs_steps() {
+        kinds.push(equal("operationtype", job::OPERATION_EVENT));
+    }
     let filter = Filter::And(vec![
-        Filter::Or(vec![
-            equal("operationtype", job::OPERATION_BULK_DELETE),
-            equal("operationtype", job::OPERATION_EVENT),
-        ]),
+        Filter::Or(kinds),
         Filter::Or(vec![
             equal("statecode", 0),
             Filter::And(vec![equal("statecode", 1), due]),

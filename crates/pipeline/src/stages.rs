@@ -122,6 +122,11 @@ impl Pipeline {
         done
     }
 
+    /// Whether anything here runs steps. Where nothing does, jobs of steps are left to other nodes.
+    pub fn runs_steps(&self) -> bool {
+        self.steps.get().is_some()
+    }
+
     /// How long all synchronous steps of a request, or the run of a job, may take.
     pub fn step_time_max(&self) -> Duration {
         self.steps.get().map_or(step::TIME_MAX, |steps| steps.runner.time_max())
