@@ -5,7 +5,7 @@
 //! Source: plugins.md 2.10, 6.6.
 
 use super::{Image, Parameter, ParameterValue, Record, StepCall};
-use model::{Catalog, Table, TableId, Value};
+use model::{Catalog, ColumnIndex, Table, TableId, Value};
 use std::collections::HashSet;
 
 /// What one cell, and one row, takes.
@@ -56,23 +56,32 @@ impl<'a> Count<'a> {
         for record in records {
             self.slots += 1;
             let Some(record) = record else { continue };
-            let key = record.key.iter().flat_map(|key| {
-                let columns = table.key(key.key).columns.iter();
-                columns.zip(&key.values).map(|(column, value)| (*column, value))
-            });
             let cells = record.cells.iter().map(|cell| (cell.column, &cell.value));
-            for (column, value) in cells.chain(key) {
-                self.slots += 1;
-                self.value(value);
-                let met = &mut met[usize::from(column.0)];
-                if !std::mem::replace(met, true) {
-                    self.names.insert(&table.column(column).logical_name);
-                }
-            }
+            self.cells(table, &mut met, cells);
             for (alias, value) in &record.aliased {
                 self.slots += 1;
                 self.name(alias);
                 self.value(value);
+            }
+            if let Some(key) = &record.key {
+                let columns = table.key(key.key).columns.iter().copied();
+                self.cells(table, &mut met, columns.zip(&key.values));
+            }
+        }
+    }
+
+    fn cells(
+        &mut self,
+        table: &'a Table,
+        met: &mut [bool],
+        cells: impl Iterator<Item = (ColumnIndex, &'a Value)>,
+    ) {
+        for (column, value) in cells {
+            self.slots += 1;
+            self.value(value);
+            let met = &mut met[usize::from(column.0)];
+            if !std::mem::replace(met, true) {
+                self.names.insert(&table.column(column).logical_name);
             }
         }
     }
