@@ -9,7 +9,7 @@
 //! service keeps to tell who calls), `settings` (of callers, for queries), `files` and `images` (bytes
 //! beside rows), `privilege` and `rights` (who may do what), `share` (changes of that), `step` (custom code
 //! between the stages: the door and the plan), `stages` (running it), `registration` (steps as rows),
-//! `fault` (store errors to codes), `ids`.
+//! `trace` and `statistics` (what runs left behind), `fault` (store errors to codes), `ids`.
 //! Not here: HTTP, JSON, engines.
 
 mod available;
@@ -37,8 +37,10 @@ mod settings;
 mod share;
 mod solution;
 mod stages;
+mod statistics;
 mod steer;
 pub mod step;
+mod trace;
 mod write;
 
 pub use available::UnavailableError;
@@ -51,6 +53,7 @@ pub use rights::{Impersonated, Need};
 pub use run::{Context, Error, Organization, Pipeline, Stores};
 pub use seed::can_delete;
 pub use share::{HeldPrivilege, Object, RightsChange, Share};
+pub use stages::{JobEnd, JobRun};
 pub use step::Course;
 pub use step::plan::Bypass;
 pub use store::elastic::{ElasticKey, Walked};

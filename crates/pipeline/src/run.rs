@@ -20,7 +20,9 @@ use crate::rights::{self, Access, Shares, Unreadable, guard};
 use crate::seed;
 use crate::solution::{self, Solution};
 use crate::stages::Steps;
+use crate::statistics;
 use crate::step::course::Course;
+use crate::trace;
 use crate::write::{self, Principals};
 use crate::{job, steer};
 use arc_swap::ArcSwap;
@@ -56,6 +58,10 @@ pub struct Pipeline {
     pub(crate) steps: OnceLock<Steps>,
     /// The steps there are, at one version of the definitions.
     pub(crate) registered: registration::Cache,
+    /// Which runs of steps are traced.
+    pub(crate) trace_settings: trace::Settings,
+    /// What steps have done since that was last written.
+    pub(crate) statistics: statistics::Counts,
 }
 
 /// One version of the definitions.
@@ -198,6 +204,8 @@ impl Pipeline {
             unavailable: Unavailable::default(),
             steps: OnceLock::new(),
             registered: registration::Cache::default(),
+            trace_settings: trace::Settings::default(),
+            statistics: statistics::Counts::default(),
         })
     }
 
@@ -258,12 +266,17 @@ impl Pipeline {
                 self.write_elastic(context, &access, message).await
             }
             Message::Write(message) => {
-                match self.write_with_steps(context, &access, vec![message]).await {
+                match self
+                    .write_with_steps(context, &access, vec![message], Authority::Caller)
+                    .await
+                {
                     Err(Error::Fault(fault)) => Err(Fault { write: None, ..*fault }.into()),
                     written => written,
                 }
             }
-            Message::WriteAll(messages) => self.write_with_steps(context, &access, messages).await,
+            Message::WriteAll(messages) => {
+                self.write_with_steps(context, &access, messages, Authority::Caller).await
+            }
             Message::StartJob(new) => {
                 access.require(privilege::BULK_DELETE)?;
                 let ids = self.ids.take(2, context.now);
@@ -342,16 +355,17 @@ impl Pipeline {
     async fn run_system(&self, context: &Context, message: Message) -> Result<Reply, Error> {
         match message {
             Message::System(messages) => {
-                // The service's own deletes run no steps, so they may not pass one over.
+                // Rows of callers that a job deletes have steps, as with any other delete.
                 let steps = self.step_table(&context.catalog).await?;
-                let waits = |write: &&Write| {
-                    write.name == model::MessageName::Delete
-                        && steps.concerns(write.name, &write.table)
-                };
-                if let Some(write) = messages.iter().find(waits) {
-                    return Err(fault::steps_of_job(&write.table).into());
+                let waits = |write: &Write| steps.concerns(write.name, &write.table);
+                if !messages.iter().any(waits) {
+                    return self.write(context, messages, Authority::System).await;
                 }
-                self.write(context, messages, Authority::System).await
+                let access = self.access(&context.catalog, context.caller).await?;
+                let caller = rights::settled(context.caller, &access.own);
+                let context = Context { caller, ..context.clone() };
+                Box::pin(self.write_with_steps(&context, &access, messages, Authority::System))
+                    .await
             }
             Message::SystemRead(query) => self.answer(context, &query, None).await,
             _ => unreachable!("only the service's own messages go this way"),
@@ -434,11 +448,13 @@ impl Pipeline {
         authority: Authority,
     ) -> Result<Reply, Error> {
         let pieces = self.take_images(context, &mut messages).await?;
-        let is_guarded = |table: &Table| {
-            let kept = seed::writable(table) == seed::Writable::ReadOnly;
-            authority == Authority::Caller || !kept
+        let is_guarded = |message: &Write| {
+            let writable = seed::writable(&message.table);
+            let deletes = writable == seed::Writable::DeleteOnly
+                && message.name == model::MessageName::Delete;
+            authority == Authority::Caller || deletes || !writable.is_kept()
         };
-        let access = match messages.iter().any(|message| is_guarded(&message.table)) {
+        let access = match messages.iter().any(is_guarded) {
             true => Some(self.access(&context.catalog, context.caller).await?),
             false => None,
         };
@@ -447,13 +463,15 @@ impl Pipeline {
         named.sort_unstable();
         named.dedup();
         let principals = self.principals(context, &named).await?;
+        let about_settings =
+            messages.iter().any(|message| &*message.table.logical_name == "organization");
         let about_users = messages.iter().any(|message| identity::concerns(&message.table));
         let mut planned = Vec::with_capacity(messages.len());
         let mut refused = Vec::new();
         for (place, message) in messages.into_iter().enumerate() {
             let message = write::settled(message);
             let name = message.name;
-            let guarded = access.as_ref().filter(|_| is_guarded(&message.table));
+            let guarded = access.as_ref().filter(|_| is_guarded(&message));
             let plan = || {
                 if guarded.is_some() {
                     available::refuse(&self.unavailable, &message)?;
@@ -485,6 +503,9 @@ impl Pipeline {
         let applied = self.commit(context, ops, checks).await?;
         if about_users {
             self.identities_changed();
+        }
+        if about_settings {
+            self.trace_settings.forget();
         }
         match applied {
             Ok(applied) => Ok(Reply::Written(

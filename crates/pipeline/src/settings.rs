@@ -51,7 +51,7 @@ impl Pipeline {
     }
 
     /// Some values of a row; null where the row, a column or the table is not there.
-    async fn values<const COUNT: usize>(
+    pub(crate) async fn values<const COUNT: usize>(
         &self,
         context: &Context,
         table: &str,

@@ -97,7 +97,7 @@ impl Host {
         endpoint: &Endpoint,
         service: &dyn Service,
     ) -> Result<(), StepFault> {
-        let (_, bytes) = context::write(call, Duration::ZERO);
+        let bytes = call.bytes();
         if bytes > self.settings.context_bytes_max {
             return Err(too_large(bytes));
         }
@@ -199,7 +199,7 @@ impl StepRunner for Host {
         self.settings.time_max
     }
 
-    fn context_bytes_max(&self) -> usize {
-        usize::try_from(self.settings.context_bytes_max).unwrap_or(usize::MAX)
+    fn context_bytes_max(&self) -> u64 {
+        self.settings.context_bytes_max
     }
 }

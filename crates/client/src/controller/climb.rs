@@ -17,7 +17,8 @@
 //!
 //! A neighbour that is taken is the new base, and the same direction is tried again at once. One that is
 //! not is only called worse once the base was measured again and still is better, so that a service that
-//! became slow meanwhile is not held against it; then that direction rests, for twice as long each time.
+//! became slow meanwhile is not held against it, nor one that seems to cost or bring more than a step can; then
+//! that direction rests, for twice as long each time.
 //! "Nothing is lost" compares with the best base of late, so that many small losses do not add up. A base
 //! whose own rate has changed for a while makes everything be tried anew, what takes back first where the
 //! rate has fallen.
@@ -53,7 +54,9 @@ const REST_MAX: Duration = Duration::from_secs(120);
 /// A base that is so far from what it was has changed.
 const DRIFT: f64 = 0.15;
 /// When it stays so for this long.
-const DRIFT_AFTER: Duration = Duration::from_secs(3);
+const DRIFT_AFTER: Duration = Duration::from_secs(10);
+/// A gain or loss that is so many times what a step can bring is none of the step's.
+const UNLIKELY: f64 = 1.25;
 /// How long the bound of a throttle holds for the first time.
 const BOUND_HOLDS: Duration = Duration::from_secs(60);
 /// The longest time.
@@ -98,6 +101,8 @@ struct Turn {
     /// Not before.
     due: Option<Instant>,
     failures: u32,
+    /// The last time more seemed lost than can be.
+    in_doubt: bool,
 }
 
 /// What a round found.
@@ -218,7 +223,7 @@ impl Climb {
             changed_since: None,
             stage: Stage::Base,
             round: Round::new(1, start.width),
-            turns: [Turn { due: None, failures: 0 }; 4],
+            turns: [Turn { due: None, failures: 0, in_doubt: false }; 4],
             started: None,
         }
     }
@@ -313,11 +318,16 @@ impl Climb {
 
     fn conclude(&mut self, now: Instant, found: Measure, never_full: bool) {
         match self.stage {
-            Stage::Base => self.measured_base(now, found),
+            Stage::Base => {
+                self.measured_base(now, found);
+            }
             Stage::Try(direction, point) => {
                 let is_about_size = matches!(direction, Direction::Larger | Direction::Smaller);
                 if is_about_size && never_full {
                     self.failed(now, direction);
+                } else if self.gains_too_much(point, found) {
+                    // It is the base that was slow when it was measured.
+                    (self.known, self.best) = (None, 0.0);
                 } else if self.is_better(direction, found) {
                     self.take(now, direction, point, found);
                     return self.choose(now);
@@ -329,22 +339,25 @@ impl Climb {
                 return self.restart();
             }
             Stage::Again(direction, point, other) => {
-                self.measured_base(now, found);
+                let was_steady = self.measured_base(now, found);
                 if self.is_better(direction, other) {
                     self.take(now, direction, point, other);
-                } else {
+                } else if was_steady && !self.is_doubtful(direction, point, other) {
                     self.failed(now, direction);
+                } else {
+                    self.turns[direction as usize].due = Some(now + REST / 2);
                 }
             }
         }
         self.choose(now);
     }
 
-    fn measured_base(&mut self, now: Instant, found: Measure) {
+    /// Takes in what was found at the base; false when it is not what was known.
+    fn measured_base(&mut self, now: Instant, found: Measure) -> bool {
         let Some(known) = self.known else {
             self.known = Some(found);
             self.best = self.best.max(found.rate);
-            return;
+            return true;
         };
         let change = (found.rate / known.rate - 1.0).abs();
         if change <= DRIFT + 2.0 * found.error {
@@ -352,7 +365,7 @@ impl Climb {
             let rate = 0.5 * known.rate + 0.5 * found.rate;
             self.best = 0.8 * self.best + 0.2 * rate;
             self.known = Some(Measure { rate, ..found });
-            return;
+            return true;
         }
         let since = *self.changed_since.get_or_insert(self.round.since.unwrap_or(now));
         if now.saturating_duration_since(since) >= DRIFT_AFTER {
@@ -364,9 +377,31 @@ impl Climb {
                 let grows = matches!(direction, Direction::Wider | Direction::Larger);
                 let due = if grows == has_fallen { now + REST } else { now };
                 let turn = &mut self.turns[direction as usize];
-                *turn = Turn { due: Some(due), failures: 0 };
+                *turn = Turn { due: Some(due), failures: 0, in_doubt: false };
             }
         }
+        false
+    }
+
+    /// A step gains no more than the share of slots or rows that it adds, and costs no more than the
+    /// share that it gives up. Where it seems so, something else was slow.
+    fn gains_too_much(&self, point: Point, found: Measure) -> bool {
+        let share = self.share(point).max(1.0);
+        self.known.is_some_and(|known| found.rate > UNLIKELY * known.rate * share)
+    }
+
+    /// The same for what is lost; such a neighbour is measured once more.
+    fn is_doubtful(&mut self, direction: Direction, point: Point, found: Measure) -> bool {
+        let Some(known) = self.known else { return true };
+        let share = self.share(point).min(1.0);
+        let turn = &mut self.turns[direction as usize];
+        turn.in_doubt = !turn.in_doubt && found.rate * UNLIKELY < known.rate * share;
+        turn.in_doubt
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    fn share(&self, point: Point) -> f64 {
+        (point.width * point.size) as f64 / (self.base.width * self.base.size) as f64
     }
 
     /// Whether a neighbour is to be the base.
@@ -377,7 +412,10 @@ impl Climb {
         let loses_nothing = found.rate >= self.best.max(known.rate) * NO_LOSS;
         match direction {
             Direction::Wider => gains,
-            Direction::Narrower => loses_nothing,
+            // A noisy measure must look the better for it: a slot too few costs more than one too many.
+            Direction::Narrower => {
+                found.rate >= self.best.max(known.rate) * (NO_LOSS + noise / 2.0)
+            }
             Direction::Larger => {
                 found.took <= SLOW && (gains || loses_nothing && found.took <= QUICK)
             }
@@ -407,7 +445,8 @@ impl Climb {
     fn failed(&mut self, now: Instant, direction: Direction) {
         let turn = &mut self.turns[direction as usize];
         let rest = REST * 2u32.pow(turn.failures.min(8));
-        *turn = Turn { due: Some(now + rest.min(REST_MAX)), failures: turn.failures + 1 };
+        let failures = turn.failures + 1;
+        *turn = Turn { due: Some(now + rest.min(REST_MAX)), failures, in_doubt: false };
     }
 
     /// The next neighbour, or the base once more.

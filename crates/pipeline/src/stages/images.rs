@@ -74,7 +74,8 @@ impl Pipeline {
             turn.stage == Stage::PostOperation
                 && turn.steps.iter().any(|step| step.images.iter().any(|image| image.before))
         };
-        if is_known || !scene.plan.turns.iter().any(wants) {
+        let mut turns = scene.plan.turns.iter().chain(&scene.plan.queued);
+        if is_known || !turns.any(wants) {
             return Ok(());
         }
         let rows = self.rows_of(context, scene, |image| image.before).await?;
