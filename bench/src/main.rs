@@ -21,6 +21,7 @@ mod elastic_service;
 mod latency;
 mod limits;
 mod pages;
+mod plugins;
 mod report;
 mod rows;
 mod service;
@@ -125,9 +126,10 @@ async fn main() -> Result<()> {
         }
     }
     if arguments.wants_engine(Engine::Sqlite) {
-        // Neither is about an engine.
+        // None of them is about an engine.
         definitions::measure(&arguments, &mut lines).await?;
         tokens::measure(&arguments, &mut lines).await?;
+        plugins::measure(&arguments, &mut lines).await?;
     }
     if arguments.wants_elastic() {
         elastic::measure(&arguments, &mut lines).await?;

@@ -143,6 +143,36 @@ fn the_plan_of_a_message_says_what_runs_and_what_waits_for_other_columns() {
     home.call(1, "plugin explain Nothing contact");
 }
 
+#[test]
+fn what_a_plug_in_has_traced_is_shown_where_the_organization_keeps_it() {
+    let home = home();
+    home.call(0, "plugin push contacts.wasm");
+    let of_type = "examples.contacts.require_last_name";
+    home.call(0, &format!("plugin step add --type {of_type} --message Create --table contact"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let api = home.api();
+    runtime.expect("a runtime").block_on(async {
+        let answer = api.get("organizations?$select=organizationid").await.expect("it answers");
+        let found = answer.expect(200).expect("one row");
+        let id = found["value"][0]["organizationid"].as_str().expect("an id").to_owned();
+        let path = format!("organizations({id})");
+        let answer = api.patch(&path, r#"{"plugintracelogsetting":1}"#).await.expect("it answers");
+        assert_eq!(answer.status, 204);
+        let answer = api.post("contacts", r#"{"firstname":"No"}"#).await.expect("it answers");
+        assert_eq!(answer.status, 400);
+    });
+    let said = home.call(0, "plugin trace --failed");
+    assert!(said.contains(&format!("{of_type} Create of contact")), "{said}");
+    assert!(said.contains("target 0 has no last name"), "{said}");
+    let row = json(&home, &format!("plugin trace --type {of_type} --top 1 --json"));
+    let correlation = row["correlationid"].as_str().expect("an id").to_owned();
+    let said = home.call(0, &format!("plugin trace --correlation {correlation}"));
+    assert!(said.contains(of_type), "{said}");
+    let said = home.call(0, "plugin trace --type no.such");
+    assert!(said.contains("nothing was traced"), "{said}");
+    home.call(2, "plugin trace --correlation x");
+}
+
 /// What a process holds: open files, threads, and memory in KiB.
 #[cfg(target_os = "linux")]
 fn held(process: u32) -> (usize, usize, u64) {
