@@ -1,5 +1,6 @@
 //! A service in a directory of its own, and calls of `sheaf` there.
 
+use client::transport::{Address, Http, Request, Transport};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
@@ -43,6 +44,17 @@ impl Home {
             .current_dir(self.directory.path())
             .stdin(Stdio::null());
         command
+    }
+
+    /// Changes a definition, or whatever else no command does.
+    pub(crate) fn post(&self, path: &str, body: &str) {
+        let address = Address { url: self.service.url().to_owned(), ..Address::default() };
+        let http = Http::new(&address).expect("an address");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let answer = runtime.block_on(http.send(Request::post(path, body.to_owned())));
+        let answer = answer.expect("an answer");
+        assert!(answer.is_success(), "{path}: {}", String::from_utf8_lossy(&answer.body));
     }
 
     /// Makes a call that must end with this code; answers what it said.

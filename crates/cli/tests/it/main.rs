@@ -2,5 +2,7 @@
 
 mod home;
 mod parity;
+mod reading;
+mod removing;
 mod runs;
 mod script;
