@@ -101,6 +101,9 @@ impl Fetch {
                 open.push((name, of("alias")));
             }
         }
+        if !open.is_empty() {
+            return Err(bad(&"it ends inside of an element"));
+        }
         let mut fetch = fetch.ok_or_else(|| bad(&"it has no `fetch`"))?;
         fetch.table = found_table.ok_or_else(|| bad(&"its `entity` has no name"))?;
         Ok(fetch)
@@ -279,7 +282,7 @@ mod tests {
         };
         refused("<entity/>", "does not begin with `fetch`");
         refused("<fetch><entity/></fetch>", "no name");
-        refused("<fetch><entity name='a'>", "no");
+        refused("<fetch><entity name='a'>", "inside of an element");
         refused(
             "<fetch><entity name='a'><link-entity name='b'><attribute name='c'/></link-entity></entity></fetch>",
             "an alias",
