@@ -4,13 +4,17 @@
 //! refused by name.
 
 mod moving;
+mod plugin;
 mod reading;
 mod removing;
 
+pub(crate) use moving::{CallArgs, CareArgs, Keep, Run, RunAgain, RunCommand, RunList, RunNamed};
+pub(crate) use plugin::{
+    At, Mode, Plugin, PluginCommand, PluginExplain, PluginList, PluginPush, PluginStep,
+    PluginStepAdd, PluginStepCommand, PluginTrace,
+};
 pub(crate) use reading::Get;
 pub(crate) use removing::Remove;
-
-pub(crate) use moving::{CallArgs, CareArgs, Keep, Run, RunAgain, RunCommand, RunList, RunNamed};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use client::controller::Setting;
@@ -48,6 +52,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Creates, lists and shows tables.
     Table(Table),
+    /// Puts plug-ins into a service, registers their steps, and shows what runs.
+    Plugin(Plugin),
     /// Manages the users of a service's store: who may ask for tokens.
     User(User),
 }
@@ -106,8 +112,8 @@ pub(crate) struct Serve {
     /// Where rows of elastic tables live: a directory, or postgres://… [default: beside the others]
     #[arg(long, value_name = "DIR|URL")]
     pub(crate) elastic_store: Option<String>,
-    /// Configuration, TOML: `[auth]` says whose tokens are accepted, `[unavailable]` takes messages
-    /// from tables
+    /// Configuration, TOML: `[auth]` says whose tokens are accepted, `[plugins]` what plug-ins may use,
+    /// `[unavailable]` takes messages from tables
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Service protection limits: off, dataverse, or a TOML file; sizes and times hold under `off`, too
@@ -143,7 +149,7 @@ pub(crate) struct Demo {
 /// How much at once, how often, and what is said meanwhile.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Pace {
-    /// Requests in flight at most: a number up to 52, or auto (the service's hint, else 5)
+    /// Requests in flight at most: a number up to 52, or auto (learned, from the service's hint or 5 on)
     #[arg(
         short = 'j',
         long = "max-degree-of-parallelism",
@@ -218,8 +224,7 @@ pub(crate) struct Set {
     /// Writes a JSON object for every row that ended well to standard output, with its id and outcome
     #[arg(long)]
     pub(crate) pass_thru: bool,
-    /// Rows in a message: 1 to 1000 (1 sends single requests), or auto (from 100, doubled while
-    /// answers are quick)
+    /// Rows in a message: 1 to 1000 (1 sends single requests), or auto (learned, from 100 on)
     #[arg(short, long, default_value = "auto", value_name = "N|auto", value_parser = setting)]
     pub(crate) batch_size: Setting,
     #[command(flatten)]
@@ -557,7 +562,7 @@ mod tests {
             "sheaf get contact --filter {\"a\":1} --filter b --exclude c --exclude d --exclude-or --active-only --count",
             "sheaf get contact --id 11111111-2222-3333-4444-555555555555 --exclude-id 11111111-2222-3333-4444-555555555555 --name a --name b --count-also",
             "sheaf get contact -c a:raw,b:display --where x --record-count",
-            "sheaf get contact --exclude-columns a,b --file-columns --lookup-names",
+            "sheaf get contact --exclude-columns a,b --lookup-names",
             "sheaf get --fetch q.xml --page-size 7 --top 9",
             "sheaf get contact a.csv --match-on a,b --match-on c --allow-multiple-matches --retrieval-batch-size 1",
             "sheaf remove contact a.csv --if-exists --yes -j 8",
@@ -592,6 +597,15 @@ mod tests {
             "sheaf user disable loader",
             "sheaf user enable loader",
             "sheaf demo --exit --rows 10",
+            "sheaf plugin push a.wasm --name Ship.Plugins --assembly-version 1.0.0.0 --prune --json",
+            "sheaf plugin step add --type t --message CreateMultiple --table contact --stage post-operation --mode async --rank -1 --filter a,b --image pre:before=a,b --image post --configuration x --name n --assembly s",
+            "sheaf plugin step add --type t --message Create --stage 20",
+            "sheaf plugin step enable n --url http://x",
+            "sheaf plugin step disable n --json",
+            "sheaf plugin step remove n",
+            "sheaf plugin list --json",
+            "sheaf plugin explain CreateMultiple contact --columns a,b --targets 1000 --json",
+            "sheaf plugin trace --top 5 --type t --failed --correlation 11111111-2222-3333-4444-555555555555 --json",
         ] {
             let parsed = Sheaf::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
@@ -629,6 +643,10 @@ mod tests {
             "sheaf serve --auth maybe",
             "sheaf user secret add loader --days 0",
             "sheaf user role loader",
+            "sheaf plugin step add --type t --message Create --stage 30",
+            "sheaf plugin step add --type t --message Create --image before",
+            "sheaf plugin step add --message Create",
+            "sheaf plugin trace --top 0",
         ] {
             assert!(Sheaf::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

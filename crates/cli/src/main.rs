@@ -11,6 +11,7 @@ mod connection;
 mod demo;
 mod get;
 mod output;
+mod plugin;
 mod progress;
 mod remove;
 mod run;
@@ -83,13 +84,14 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Remove(args) => remove::remove_with(*args, None).await,
         Command::Run(args) => run::run(args).await,
         Command::Table(args) => table::table(args).await,
+        Command::Plugin(args) => plugin::plugin(args).await,
         Command::User(args) => user(args).await,
     }
 }
 
 /// A wrong call is 2, a refused caller 3, anything else that fails the run as a whole 7.
 fn exit_code_of(err: &anyhow::Error) -> u8 {
-    use client::{get, infer, remove, service, set, source};
+    use client::{get, infer, registration, remove, service, set, source};
     fn of_service(err: &service::Error) -> u8 {
         match err {
             service::Error::NoTable { .. } => USAGE,
@@ -128,6 +130,15 @@ fn exit_code_of(err: &anyhow::Error) -> u8 {
         }
         if let Some(err) = cause.downcast_ref() {
             return of_source(err);
+        }
+        match cause.downcast_ref() {
+            Some(registration::Error::Service(err)) => return of_service(err),
+            Some(
+                registration::Error::Missing { .. }
+                | registration::Error::Several { .. }
+                | registration::Error::Orphans(_),
+            ) => return USAGE,
+            None => {}
         }
         match cause.downcast_ref() {
             Some(set::Error::Service(err)) => return of_service(err),

@@ -1,9 +1,15 @@
 //! How many requests are in flight and how many rows each carries: pure, given `now` and events.
 //!
-//! Today's rules are simple: the width is fixed at the service's hint or the user's number, halved
-//! after a throttle and ramped up again; the size doubles while answers are quick.
+//! What the user gives is kept; what he does not is learned ([`climb`]), from the service's hint on. A
+//! throttle pauses everybody for as long as it says; then half as many are sent at a time, and one more
+//! every two seconds, so that no burst follows.
 //! Not here: waiting and sending (`sender`).
-//! Invariant: 1 ≤ width ≤ the ceiling; 1 ≤ size ≤ the ceiling; nothing is sent before a pause ends.
+//! Invariant: 1 ≤ width ≤ its bound; 1 ≤ size ≤ its bound; nothing is sent before a pause ends.
+
+mod climb;
+
+use climb::{Climb, Free};
+pub use climb::{Point, Ticket};
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +24,6 @@ pub const SIZE_FIRST: usize = 100;
 /// The width when neither user nor service says.
 pub const WIDTH_UNHINTED: usize = 5;
 
-/// Answers quicker than this let the size grow.
-const QUICK: Duration = Duration::from_secs(2);
 /// After a pause one more may be in flight each time this has passed.
 const RAMP: Duration = Duration::from_secs(2);
 /// The pause after a throttle that does not say how long.
@@ -34,73 +38,82 @@ pub enum Setting {
     Fixed(usize),
 }
 
+/// What a throttle says is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// The number of requests in a while.
+    Requests,
+    /// The time that they take together in a while.
+    Time,
+    /// The number of requests at a time.
+    Concurrency,
+    /// It does not say.
+    Unsaid,
+}
+
 /// Decides how much is sent at once.
 #[derive(Clone, Debug)]
 pub struct Controller {
-    width_ceiling: usize,
-    width: usize,
-    size_ceiling: usize,
-    size: usize,
-    size_grows: bool,
+    climb: Climb,
+    in_flight: usize,
+    /// The width while it grows again after a pause.
+    ramp: Option<Ramp>,
     paused_until: Option<Instant>,
-    ramp_from: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ramp {
+    width: usize,
+    from: Instant,
 }
 
 impl Controller {
     /// Starts with what user and service say.
     pub fn new(width: Setting, hint: Option<usize>, size: Setting, size_max: usize) -> Self {
-        let width_ceiling = match width {
-            Setting::Auto => hint.unwrap_or(WIDTH_UNHINTED),
-            Setting::Fixed(width) => width,
-        }
-        .clamp(1, WIDTH_MAX);
-        let (size, size_ceiling, size_grows) = match size {
-            Setting::Auto => (SIZE_FIRST.min(size_max), size_max, true),
-            Setting::Fixed(size) => (size.clamp(1, size_max), size.clamp(1, size_max), false),
+        let free = Free { width: width == Setting::Auto, size: size == Setting::Auto };
+        let (width, width_bound) = match width {
+            Setting::Auto => (hint.unwrap_or(WIDTH_UNHINTED).clamp(1, WIDTH_MAX), WIDTH_MAX),
+            Setting::Fixed(width) => (width.clamp(1, WIDTH_MAX), width.clamp(1, WIDTH_MAX)),
         };
-        Self {
-            width_ceiling,
-            width: width_ceiling,
-            size_ceiling,
-            size,
-            size_grows,
-            paused_until: None,
-            ramp_from: None,
-        }
+        let size = match size {
+            Setting::Auto => SIZE_FIRST.min(size_max),
+            Setting::Fixed(size) => size.clamp(1, size_max),
+        };
+        let climb = Climb::new(free, Point { width, size }, width_bound, size_max);
+        Self { climb, in_flight: 0, ramp: None, paused_until: None }
     }
 
-    /// How many requests may be in flight now.
+    /// How many requests may be in flight now. What has been learned so far comes into force here.
     pub fn width(&mut self, now: Instant) -> usize {
         if self.paused_until.is_some_and(|until| now < until) {
             return 0;
         }
         self.paused_until = None;
-        while let Some(from) = self.ramp_from {
-            if self.width >= self.width_ceiling {
-                self.ramp_from = None;
-            } else if now.saturating_duration_since(from) >= RAMP {
-                self.width += 1;
-                self.ramp_from = Some(from + RAMP);
-            } else {
-                break;
-            }
+        let Some(mut ramp) = self.ramp else {
+            self.climb.advance(now);
+            return self.climb.point().width;
+        };
+        let width = self.climb.point().width;
+        while ramp.width < width && now.saturating_duration_since(ramp.from) >= RAMP {
+            ramp = Ramp { width: ramp.width + 1, from: ramp.from + RAMP };
         }
-        self.width
+        self.ramp = (ramp.width < width).then_some(ramp);
+        ramp.width.min(width)
     }
 
     /// The width that is aimed at, pause or not.
     pub fn width_ceiling(&self) -> usize {
-        self.width_ceiling
+        self.climb.point().width
     }
 
     /// How many rows a new message carries.
     pub fn size(&self) -> usize {
-        self.size
+        self.climb.point().size
     }
 
     /// When to look at [`Controller::width`] again though nothing happened.
     pub fn next_change(&self) -> Option<Instant> {
-        self.paused_until.or_else(|| self.ramp_from.map(|from| from + RAMP))
+        self.paused_until.or_else(|| self.ramp.map(|ramp| ramp.from + RAMP))
     }
 
     /// The end of the pause, if there is one.
@@ -108,115 +121,55 @@ impl Controller {
         self.paused_until
     }
 
-    /// A message of `rows` rows went well.
-    pub fn went_well(&mut self, rows: usize, took: Duration) {
-        if self.size_grows && rows >= self.size && took < QUICK {
-            self.size = (self.size * 2).min(self.size_ceiling);
+    /// A request leaves; `rows` are those of a write, and 0 for a question.
+    pub fn launched(&mut self, now: Instant, rows: usize) -> Ticket {
+        self.in_flight += 1;
+        match (self.ramp, rows) {
+            (None, 1..) => self.climb.launched(now, rows),
+            _ => Ticket::default(),
         }
+    }
+
+    /// A request is back, or given up.
+    pub fn landed(&mut self, ticket: Ticket) {
+        let is_full = self.in_flight >= self.climb.point().width;
+        self.in_flight -= 1;
+        self.climb.landed(ticket, is_full);
+    }
+
+    /// What it asked for was done, for so many rows.
+    pub fn went_well(&mut self, ticket: Ticket, rows: usize, took: Duration) {
+        self.climb.went_well(ticket, rows, took);
     }
 
     /// A message of `rows` rows was too slow or too large.
     pub fn was_too_much(&mut self, rows: usize) {
-        self.size = (rows / 2).clamp(1, self.size);
-        self.size_ceiling = self.size_ceiling.min((rows * 3 / 4).max(1));
+        self.climb.too_large(rows);
     }
 
     /// One fewer at a time from now on.
-    pub fn narrow(&mut self) {
-        self.width_ceiling = self.width_ceiling.saturating_sub(1).max(1);
-        self.width = self.width.min(self.width_ceiling);
+    pub fn narrow(&mut self, now: Instant) {
+        self.climb.narrow(now);
     }
 
     /// The limits were hit: everybody pauses until the latest due time seen.
-    pub fn throttled(&mut self, now: Instant, after: Option<Duration>, narrower: bool) {
+    pub fn throttled(&mut self, now: Instant, after: Option<Duration>, limit: Limit) {
         let until = now + after.unwrap_or(PAUSE_UNSAID);
         let in_pause = self.paused_until.is_some_and(|paused| now < paused);
         let until = self.paused_until.map_or(until, |paused| paused.max(until));
-        if narrower {
-            self.narrow();
-        }
-        // The other answers of the same burst do not halve once more.
+        // The other answers of the same burst do not count once more.
         if !in_pause {
-            self.width = (self.width / 2).max(1);
+            let width = self.ramp.map_or(self.climb.point().width, |ramp| ramp.width);
+            self.climb.throttled(now, limit);
+            let width = (width / 2).clamp(1, self.climb.point().width);
+            self.ramp = Some(Ramp { width, from: until });
         }
-        self.width = self.width.min(self.width_ceiling);
+        if let Some(ramp) = &mut self.ramp {
+            ramp.from = until;
+        }
         self.paused_until = Some(until);
-        self.ramp_from = Some(until);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn seconds(n: u64) -> Duration {
-        Duration::from_secs(n)
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "an arbitrary instant to count from")]
-    fn start() -> Instant {
-        Instant::now()
-    }
-
-    #[test]
-    fn the_width_is_the_users_number_then_the_hint_then_five() {
-        let width =
-            |width, hint| Controller::new(width, hint, Setting::Auto, SIZE_MAX).width(start());
-        assert_eq!(width(Setting::Fixed(7), Some(20)), 7);
-        assert_eq!(width(Setting::Auto, Some(20)), 20);
-        assert_eq!(width(Setting::Auto, None), 5);
-        assert_eq!(width(Setting::Fixed(900), None), 52);
-        assert_eq!(width(Setting::Fixed(0), None), 1);
-    }
-
-    #[test]
-    fn a_throttle_pauses_everybody_and_no_burst_follows() {
-        let start = start();
-        let mut control = Controller::new(Setting::Fixed(8), None, Setting::Auto, SIZE_MAX);
-        control.throttled(start, Some(seconds(10)), false);
-        control.throttled(start + seconds(1), Some(seconds(20)), false);
-        control.throttled(start + seconds(1), Some(seconds(2)), false);
-        assert_eq!(control.width(start + seconds(20)), 0);
-        let widths: Vec<_> =
-            (0..6).map(|step| control.width(start + seconds(21 + 2 * step))).collect();
-        assert_eq!(widths, [4, 5, 6, 7, 8, 8]);
-    }
-
-    #[test]
-    fn too_many_at_once_lowers_the_ceiling_for_good() {
-        let start = start();
-        let mut control = Controller::new(Setting::Fixed(4), None, Setting::Auto, SIZE_MAX);
-        control.throttled(start, Some(seconds(1)), true);
-        assert_eq!(control.width(start + seconds(100)), 3);
-    }
-
-    #[test]
-    fn a_throttle_without_a_number_waits_half_a_minute() {
-        let start = start();
-        let mut control = Controller::new(Setting::Fixed(2), None, Setting::Auto, SIZE_MAX);
-        control.throttled(start, None, false);
-        assert_eq!(control.width(start + seconds(29)), 0);
-        assert_eq!(control.width(start + seconds(30)), 1);
-    }
-
-    #[test]
-    fn the_size_doubles_while_answers_are_quick_and_never_passes_what_was_too_much() {
-        let mut control = Controller::new(Setting::Auto, None, Setting::Auto, SIZE_MAX);
-        let mut sizes = vec![control.size()];
-        for _ in 0..4 {
-            control.went_well(control.size(), seconds(1));
-            sizes.push(control.size());
-        }
-        assert_eq!(sizes, [100, 200, 400, 800, 1_000]);
-        control.went_well(1_000, seconds(3));
-        control.was_too_much(1_000);
-        assert_eq!(control.size(), 500);
-        control.went_well(500, seconds(1));
-        assert_eq!(control.size(), 750);
-        let mut fixed = Controller::new(Setting::Auto, None, Setting::Fixed(50), SIZE_MAX);
-        fixed.went_well(50, seconds(1));
-        assert_eq!(fixed.size(), 50);
-        let elastic = Controller::new(Setting::Auto, None, Setting::Fixed(500), SIZE_MAX_ELASTIC);
-        assert_eq!(elastic.size(), 100);
-    }
-}
+mod tests;

@@ -38,14 +38,12 @@ pub struct Query {
     /// The table, by any of its names; with FetchXML that of the query where empty.
     pub table: String,
     /// The columns, by any of their names, with `:display` for the text that people read; none means
-    /// all but system and file columns.
+    /// all but system columns.
     pub columns: Vec<String>,
     /// Columns that are left out; they do not count where columns are named.
     pub exclude_columns: Vec<String>,
     /// System columns, too.
     pub system_columns: bool,
-    /// Columns of files and images, too.
-    pub file_columns: bool,
     /// Names of records instead of their ids.
     pub lookup_names: bool,
     /// Which records.
@@ -364,7 +362,6 @@ fn refuse_beside_fetch(query: &Query) -> Result<(), Error> {
     let is_more = !query.columns.is_empty()
         || !query.exclude_columns.is_empty()
         || query.system_columns
-        || query.file_columns
         || query.lookup_names
         || filter::is_any(&query.wanted)
         || !query.sort.is_empty();

@@ -39,6 +39,7 @@ mod definition;
 pub mod filter;
 pub mod form;
 pub mod infer;
+pub mod registration;
 pub mod service;
 
 pub mod get;

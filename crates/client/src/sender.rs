@@ -8,25 +8,32 @@
 //! a journal, nothing leaves before the journal says so.
 
 mod batch;
+mod ending;
 mod landing;
+mod launch;
+mod settings;
 mod settle;
+mod told;
 
-use crate::controller::{Controller, Setting};
+pub use settings::{BISECT_LIMIT, ErrorsMax, Settings};
+pub use told::{Event, Halt, Status, Summary};
+
+use crate::controller::{Controller, Setting, Ticket};
 use crate::ids::Dice;
 use crate::journal::log::Log;
 use crate::journal::{Counts, Outcome};
-use crate::planner::{Bounds, Chunk, Planner};
-use crate::problem::{Class, Problem};
-use crate::request::{self, Route};
+use crate::planner::{Bounds, Planner};
+use crate::problem::Problem;
+use crate::request::Route;
 use crate::retry::History;
-use crate::rows::{Block, Operation, Row, Sent};
+use crate::rows::{Block, Operation, Row};
 use crate::transport::{self, Response, Transport};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use model::ErrorCode;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -42,150 +49,6 @@ const LINGER: Duration = Duration::from_secs(1);
 const WHICH_ROWS_MAX: usize = 250;
 /// After a stop, requests in flight get so long.
 const GRACE: Duration = Duration::from_secs(30);
-
-/// How a run sends.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Requests in flight.
-    pub width: Setting,
-    /// What the service recommends for it.
-    pub width_hint: Option<usize>,
-    /// Rows in a message.
-    pub size: Setting,
-    /// The most rows in a message that the table takes.
-    pub size_max: usize,
-    /// Bytes in a message.
-    pub bytes_max: usize,
-    /// Extra attempts for rows that failed.
-    pub retries: u32,
-    /// The wait before the first of them.
-    pub initial_retry_delay: Duration,
-    /// For jitter.
-    pub random: u64,
-    /// Which bulk messages the table has, by [`Operation`]; the others travel in `$batch`.
-    pub has_bulk: [bool; Operation::ALL.len()],
-    /// After so many bad rows in one message its other rows travel in `$batch`.
-    pub bisect_limit: u32,
-    /// Rows of a refused message all fail, for measuring.
-    pub no_fallback: bool,
-    /// A refusal that would hit every row does not stop the run.
-    pub keep_going: bool,
-    /// When so many rows have failed nothing new is sent.
-    pub errors_max: Option<ErrorsMax>,
-    /// Throttling that goes on for longer stops the run.
-    pub throttle_max: Option<Duration>,
-    /// Nothing is sent; rows end as they would if all went well.
-    pub what_if: bool,
-}
-
-/// How many bad rows in one message are told apart before its other rows travel in `$batch`.
-pub const BISECT_LIMIT: u32 = 8;
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            width: Setting::Auto,
-            width_hint: None,
-            size: Setting::Auto,
-            size_max: crate::controller::SIZE_MAX,
-            bytes_max: BODY_BYTES_MAX,
-            retries: 0,
-            initial_retry_delay: Duration::from_secs(5),
-            random: 0,
-            has_bulk: [true, true, true, false],
-            bisect_limit: BISECT_LIMIT,
-            no_fallback: false,
-            keep_going: false,
-            errors_max: None,
-            throttle_max: None,
-            what_if: false,
-        }
-    }
-}
-
-/// How many rows may fail.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum ErrorsMax {
-    /// So many.
-    Rows(u64),
-    /// So many of a hundred that have ended; looked at from the hundredth on.
-    Percent(f64),
-}
-
-impl ErrorsMax {
-    #[expect(clippy::cast_precision_loss, reason = "a share of rows")]
-    fn is_passed(self, counts: &Counts) -> bool {
-        let (failed, closed) = (counts.of(Outcome::Failed), counts.closed());
-        match self {
-            Self::Rows(rows) => failed >= rows,
-            Self::Percent(share) => closed >= 100 && failed as f64 * 100.0 > share * closed as f64,
-        }
-    }
-}
-
-/// What a run says while it goes on.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// A row has ended.
-    Ended {
-        /// The row.
-        row: &'a Row,
-        /// How.
-        outcome: Outcome,
-        /// Why, when it failed.
-        problem: Option<&'a Problem>,
-        /// How often it was sent.
-        attempts: u32,
-        /// It failed, but its record was written: only what follows the write failed.
-        is_partial: bool,
-    },
-    /// Something moved.
-    Status(Status),
-}
-
-/// Where a run stands.
-#[derive(Clone, Copy, Debug)]
-pub struct Status {
-    /// The accounts so far.
-    pub counts: Counts,
-    /// Requests in flight.
-    pub in_flight: usize,
-    /// Rows in a new message.
-    pub size: usize,
-    /// Requests sent.
-    pub requests: u64,
-    /// How long everybody still pauses.
-    pub paused: Option<Duration>,
-}
-
-/// Why a run stopped early.
-#[derive(Clone, Debug)]
-pub enum Halt {
-    /// It was asked to.
-    Interrupted,
-    /// The service refuses whatever it is sent.
-    Refused(Problem),
-    /// The service could not be reached for too long.
-    Unreachable(Problem),
-    /// More rows failed than may.
-    TooManyErrors,
-    /// The journal cannot be written.
-    Journal(String),
-}
-
-/// How a run ended.
-#[derive(Clone, Debug)]
-pub struct Summary {
-    /// The accounts; all rows are closed.
-    pub counts: Counts,
-    /// Why it stopped early.
-    pub halt: Option<Halt>,
-    /// Requests sent.
-    pub requests: u64,
-    /// Most requests in flight at a time.
-    pub in_flight_most: usize,
-}
-
 /// Sends every row of `blocks` and tells `observe` what became of each.
 ///
 /// Errors: none; what goes wrong is an outcome of rows or the summary's halt.
@@ -249,7 +112,6 @@ async fn stopped(stop: &mut Option<watch::Receiver<bool>>) {
     }
     std::future::pending().await
 }
-
 /// Rows on their way to one outcome together.
 #[derive(Debug)]
 struct Piece {
@@ -280,6 +142,7 @@ struct Flight {
     asks: Asks,
     way: Way,
     sent: Instant,
+    ticket: Ticket,
 }
 
 /// What a request is for.
@@ -342,7 +205,6 @@ struct Sender<'a> {
     in_flight_most: usize,
     serial: u64,
 }
-
 impl<'a> Sender<'a> {
     fn new(
         transport: &'a dyn Transport,
@@ -448,150 +310,6 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Sends what may be sent now.
-    fn launch(&mut self, now: Instant, input_open: bool, flights: &mut Flights<'a>) {
-        self.wake(now);
-        let width = self.control.width(now.into_std());
-        while flights.len() < width {
-            if !self.prepare(now, input_open && self.has_room()) {
-                break;
-            }
-            let Some(mut flight) = self.ready.pop_front() else { break };
-            self.gather(&mut flight);
-            if let Some(log) = &mut self.log {
-                flight.piece.rows.iter().for_each(|row| log.sent(row.entry().ordinal));
-            }
-            if !self.keep_journal() {
-                self.ready.push_front(flight);
-                break;
-            }
-            flights.push(self.send(flight, now));
-            self.in_flight_most = self.in_flight_most.max(flights.len());
-        }
-    }
-
-    /// When many rows of a message turned out bad, what is left of it travels in one `$batch`.
-    fn gather(&mut self, flight: &mut Flight) {
-        let is_bulk = flight.way == Way::Bulk && matches!(flight.asks, Asks::Write);
-        let bad = &flight.piece.bad;
-        if !is_bulk || bad.load(Ordering::Relaxed) < self.settings.bisect_limit {
-            return;
-        }
-        let bad = Arc::clone(bad);
-        let mut rest = VecDeque::with_capacity(self.ready.len());
-        for mut other in self.ready.drain(..) {
-            let is_of_same = Arc::ptr_eq(&other.piece.bad, &bad)
-                && other.way == Way::Bulk
-                && matches!(other.asks, Asks::Write)
-                && flight.piece.rows.len() + other.piece.rows.len() <= crate::controller::SIZE_MAX;
-            if is_of_same {
-                flight.piece.rows.append(&mut other.piece.rows);
-                flight.piece.is_lost |= other.piece.is_lost;
-            } else {
-                rest.push_back(other);
-            }
-        }
-        self.ready = rest;
-        flight.way = if flight.piece.rows.len() > 1 { Way::Batch } else { Way::Single };
-    }
-
-    /// Sees to it that something is ready, if anything can be.
-    fn prepare(&mut self, now: Instant, more_comes: bool) -> bool {
-        if !self.ready.is_empty() {
-            return true;
-        }
-        if self.planner.full() == 0 && self.planner.open() > 0 {
-            let since = *self.open_since.get_or_insert(now);
-            if !more_comes || now >= since + LINGER {
-                self.planner.flush();
-            }
-        }
-        if self.planner.open() == 0 {
-            self.open_since = None;
-        }
-        match self.planner.take_chunk() {
-            Some(Chunk { operation, rows }) => {
-                // What an earlier run may have created is asked about first.
-                let (unsure, sure): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| {
-                    let entry = row.entry();
-                    entry.sent == Sent::Yes
-                        && entry.id_is_ours
-                        && row.operation() == Operation::Create
-                });
-                for rows in unsure.chunks(WHICH_ROWS_MAX) {
-                    let piece = Piece::of(operation, rows.to_vec());
-                    let way = self.way(operation, rows.len());
-                    self.ready.push_back(Flight { asks: Asks::Which, ..Flight::write(piece, way) });
-                }
-                if !sure.is_empty() {
-                    self.queue(Piece::of(operation, sure));
-                }
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Puts a piece behind those that are ready.
-    fn queue(&mut self, piece: Piece) {
-        let way = self.way(piece.operation, piece.rows.len());
-        self.ready.push_back(Flight::write(piece, way));
-    }
-
-    fn send(&mut self, mut flight: Flight, now: Instant) -> BoxFuture<'a, (u64, Answer)> {
-        let piece = &mut flight.piece;
-        let first = piece.rows.first().expect("a piece has at least one row");
-        self.requests += 1;
-        self.serial += 1;
-        let request = match (&flight.asks, flight.way) {
-            (Asks::Exists(_), _) => request::exists(self.route, first),
-            (Asks::Compare(_), _) => settle::read_back(self.route, first),
-            (Asks::Which, _) => {
-                let ids: Vec<_> = piece.rows.iter().filter_map(|row| row.entry().id).collect();
-                request::which(self.route, &ids)
-            }
-            (Asks::Write, Way::Bulk) => request::bulk(self.route, piece.operation, &piece.rows),
-            (Asks::Write, Way::Single) => request::single(self.route, first),
-            (Asks::Write, Way::Batch) => {
-                let boundary = format!("batch_{:016x}_{}", self.settings.random, self.serial);
-                match request::in_batch(self.route, &piece.rows, &boundary) {
-                    Some(request) => request,
-                    // Text of a row looks like the boundary: its message as a whole is sent instead.
-                    None => {
-                        flight.way = Way::Bulk;
-                        request::bulk(self.route, piece.operation, &piece.rows)
-                    }
-                }
-            }
-        };
-        if matches!(flight.asks, Asks::Write) {
-            piece.attempts += 1;
-        }
-        flight.sent = now;
-        let (serial, transport) = (self.serial, self.transport);
-        self.flying.insert(serial, flight);
-        Box::pin(async move { (serial, transport.send(request).await) })
-    }
-
-    /// Moves what has become due to where it can be sent.
-    fn wake(&mut self, now: Instant) {
-        while let Some(entry) = self.delayed.first_entry() {
-            if entry.key().0 > now {
-                break;
-            }
-            self.ready.push_back(entry.remove());
-        }
-        while let Some(entry) = self.later.first_entry() {
-            if entry.key().0 > now {
-                break;
-            }
-            let Later { row, is_lost, attempts, .. } = entry.remove();
-            // Not through the planner: the row still holds its record's mark.
-            let piece = Piece::of(row.operation(), vec![row]);
-            self.queue(Piece { is_lost, attempts, ..piece });
-        }
-    }
-
     /// When to look again though nothing happens.
     fn due(&self, now: Instant, input_open: bool, in_flight: usize) -> Option<Instant> {
         if let Some(since) = self.halted_at {
@@ -608,57 +326,6 @@ impl<'a> Sender<'a> {
         [delayed, paused, linger].into_iter().flatten().filter(|at| *at > now).min()
     }
 
-    /// Ends a row, or goes on to what follows its write.
-    fn end(&mut self, row: &Row, outcome: Outcome, problem: Option<&Problem>, attempts: u32) {
-        if problem.is_none()
-            && outcome != Outcome::NotAttempted
-            && !self.settings.what_if
-            && let Some(next) = row.follow_up()
-        {
-            match &self.halt {
-                None => return self.planner.push_follow_up(next, self.bounds()),
-                Some(_) => {
-                    let problem = Problem::new(
-                        Class::Ambiguous,
-                        "the record was written, and the run stopped before what follows",
-                    );
-                    return self.close_row(&next, Outcome::Failed, Some(&problem), attempts, false);
-                }
-            }
-        }
-        let outcome = match (row.is_follow_up(), outcome) {
-            // The row ends as its own write did.
-            (true, Outcome::Updated) => landing::well(row.entry().operation),
-            _ => outcome,
-        };
-        self.close_row(row, outcome, problem, attempts, true);
-    }
-
-    fn close_row(
-        &mut self,
-        row: &Row,
-        outcome: Outcome,
-        problem: Option<&Problem>,
-        attempts: u32,
-        is_final: bool,
-    ) {
-        let entry = row.entry();
-        self.counts.close(outcome);
-        self.extra.remove(&entry.ordinal);
-        if is_final
-            && outcome != Outcome::NotAttempted
-            && let Some(log) = &mut self.log
-        {
-            log.ended(entry.ordinal, outcome, entry.parts);
-        }
-        let is_partial = row.is_follow_up() && outcome == Outcome::Failed;
-        (self.observe)(Event::Ended { row, outcome, problem, attempts, is_partial });
-        self.planner.ended(row, self.bounds());
-        if self.settings.errors_max.is_some_and(|most| most.is_passed(&self.counts)) {
-            self.stop_early(Halt::TooManyErrors);
-        }
-    }
-
     fn tell_status(&mut self, in_flight: usize) {
         let now = Instant::now().into_std();
         let paused = self.control.paused_until().map(|until| until.saturating_duration_since(now));
@@ -671,69 +338,12 @@ impl<'a> Sender<'a> {
         };
         (self.observe)(Event::Status(status));
     }
-
-    fn stop_early(&mut self, halt: Halt) {
-        if self.halt.is_none() {
-            self.halt = Some(halt);
-            self.halted_at = Some(Instant::now());
-        }
-    }
-
-    /// After a stop: ends whatever is not in flight.
-    fn give_back(&mut self, blocks: &mut mpsc::Receiver<Block>) {
-        blocks.close();
-        while let Ok(block) = blocks.try_recv() {
-            self.take_in(block);
-        }
-        for row in self.planner.drain() {
-            self.leave(&Piece::of(row.operation(), vec![row]));
-        }
-        let delayed = std::mem::take(&mut self.delayed).into_values();
-        let flights: Vec<_> = self.ready.drain(..).chain(delayed).collect();
-        for flight in flights {
-            self.leave(&flight.piece);
-        }
-        for later in std::mem::take(&mut self.later).into_values() {
-            self.end(&later.row, Outcome::Failed, Some(&later.problem), later.attempts);
-        }
-    }
-
-    /// Ends the rows of a piece that is not sent any more.
-    fn leave(&mut self, piece: &Piece) {
-        for row in &piece.rows {
-            if piece.is_lost || row.is_follow_up() || row.entry().sent == Sent::Yes {
-                let problem = Problem::new(
-                    Class::Ambiguous,
-                    "the answer was lost and the run stopped before it could be settled",
-                );
-                // The journal keeps it open: the next part of the run settles it.
-                self.close_row(row, Outcome::Failed, Some(&problem), piece.attempts, false);
-            } else {
-                self.end(row, Outcome::NotAttempted, None, piece.attempts);
-            }
-        }
-    }
-
-    /// Closes the accounts.
-    fn close(mut self) -> Summary {
-        for flight in std::mem::take(&mut self.flying).into_values() {
-            self.leave(&Piece { is_lost: true, ..flight.piece });
-        }
-        self.keep_journal();
-        debug_assert_eq!(self.counts.open(), 0, "every row has ended");
-        self.tell_status(0);
-        Summary {
-            counts: self.counts,
-            halt: self.halt,
-            requests: self.requests,
-            in_flight_most: self.in_flight_most,
-        }
-    }
 }
 
 impl Flight {
     fn write(piece: Piece, way: Way) -> Self {
-        Self { piece, asks: Asks::Write, way, sent: Instant::now() }
+        let (sent, ticket) = (Instant::now(), Ticket::default());
+        Self { piece, asks: Asks::Write, way, sent, ticket }
     }
 }
 

@@ -330,7 +330,10 @@ fn refused(response: &Response, doing: &str) -> Error {
     Error::Refused { doing: doing.to_owned(), problem }
 }
 
-fn read<'a, T: Deserialize<'a>>(response: &'a Response, doing: &str) -> Result<T, Error> {
+pub(crate) fn read<'a, T: Deserialize<'a>>(
+    response: &'a Response,
+    doing: &str,
+) -> Result<T, Error> {
     serde_json::from_slice(&response.body)
         .map_err(|err| Error::Unreadable { doing: doing.to_owned(), why: err.to_string() })
 }

@@ -4,6 +4,7 @@
 //! Not here: waiting, splitting, counting (`retry`, `bisect`, `sender`).
 //! Invariant: every answer has exactly one verdict; its test table is the client's specification.
 
+use crate::controller::Limit;
 use crate::problem::{Class, Problem};
 use crate::rows::Operation;
 use crate::transport::{self, Response};
@@ -26,8 +27,8 @@ pub enum Verdict {
     SlowDown {
         /// For how long, when the service says.
         after: Option<Duration>,
-        /// Too many at once: one fewer from now on.
-        narrower: bool,
+        /// What is used up.
+        limit: Limit,
         /// The refusal.
         problem: Problem,
     },
@@ -183,7 +184,12 @@ impl Refusal {
         );
         (response.status == 429 || by_code).then(|| Verdict::SlowDown {
             after: retry_after(response),
-            narrower: self.problem.code == Some(THROTTLE_CONCURRENCY),
+            limit: match self.problem.code {
+                Some(THROTTLE_REQUESTS) => Limit::Requests,
+                Some(THROTTLE_TIME) => Limit::Time,
+                Some(THROTTLE_CONCURRENCY) => Limit::Concurrency,
+                _ => Limit::Unsaid,
+            },
             problem: self.of(Class::Busy),
         })
     }

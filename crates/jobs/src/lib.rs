@@ -1,4 +1,4 @@
-//! Runs background jobs: bulk deletes, a thousand rows a step.
+//! Runs background jobs: bulk deletes, a thousand rows a step, and asynchronous steps, one run a job.
 //!
 //! In reading order: `state` (what to do with a job's row: pure), `row` (rows of jobs, read and
 //! written), `step` (one step of a job: look, read a page, write), `worker` (the rim: claim, run, release).
@@ -6,7 +6,7 @@
 //! Invariants: everything a step changes in standard tables is one message, and what it deletes of an
 //! elastic table is named before and counted after, so that a job killed at any place has lost
 //! and repeated nothing; every write of a step holds only if the job's row is as it was looked at, so
-//! that two workers never both write; memory holds one read of ids, however many rows there are.
+//! that two workers never both write; a run of a step is made at least once, and its end is written once; memory holds one read of ids, however many rows there are.
 
 mod row;
 pub mod state;

@@ -5,7 +5,7 @@ use crate::state::Job;
 use model::{MessageName, Table, Timestamp, Uuid, Value};
 use pipeline::job::{self, Stage};
 use pipeline::{Context, Message, Pipeline, Reply, Write};
-use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging};
+use query::{BoundQuery, ColumnRef, Compare, Filter, Paging};
 use std::sync::Arc;
 
 /// Values of one row by column name.
@@ -42,7 +42,7 @@ impl Row {
 }
 
 /// What is read of a job, but for its queries, which may be long.
-const JOB_COLUMNS: [&str; 16] = [
+const JOB_COLUMNS: [&str; 18] = [
     "asyncoperationid",
     "statuscode",
     "versionnumber",
@@ -59,6 +59,8 @@ const JOB_COLUMNS: [&str; 16] = [
     "recurrencestarttime",
     "createdon",
     "ownerid",
+    "operationtype",
+    "retrycount",
 ];
 
 const DETAIL_COLUMNS: [&str; 4] =
@@ -103,22 +105,16 @@ pub(crate) async fn select(
         let column = table.index_of(name).ok_or_else(|| Error::Malformed { why: why() })?;
         refs.push(ColumnRef::root(column));
     }
-    let key = ColumnRef::root(table.primary_key);
     let query = BoundQuery {
-        catalog: context.catalog.clone(),
-        table: table.clone(),
-        joins: Vec::new(),
         columns: refs,
         filter,
-        order: vec![Order { column: key, descending: false }],
         paging: Paging {
             size,
             after: after.map(|id| vec![Value::Guid(id)]),
             skip: 0,
             look_ahead: false,
         },
-        count_max: None,
-        shape: query::Shape::default(),
+        ..BoundQuery::by_key(&context.catalog, table)
     };
     let Reply::Page(page) = pipeline.run(context, Message::SystemRead(query)).await? else {
         return Err(Error::Malformed { why: "a read was not answered with a page".to_owned() });
@@ -146,8 +142,12 @@ pub(crate) async fn waiting(
     let equal =
         |name: &str, number: i32| compare(table, name, Compare::Equal, Value::Integer(number));
     let due = compare(table, "postponeuntil", Compare::LessOrEqual, Value::DateTime(context.now));
+    let mut kinds = vec![equal("operationtype", job::OPERATION_BULK_DELETE)];
+    if pipeline.runs_steps() {
+        kinds.push(equal("operationtype", job::OPERATION_EVENT));
+    }
     let filter = Filter::And(vec![
-        equal("operationtype", job::OPERATION_BULK_DELETE),
+        Filter::Or(kinds),
         Filter::Or(vec![
             equal("statecode", 0),
             Filter::And(vec![equal("statecode", 1), due]),
@@ -167,6 +167,7 @@ pub(crate) async fn waiting(
 fn job_of(row: &Row) -> Option<Job> {
     Some(Job {
         id: row.id("asyncoperationid")?,
+        operation: row.number("operationtype")?,
         stage: Stage::of_status(row.number("statuscode")?)?,
         version: row.long("versionnumber")?,
         postpone: row.time("postponeuntil"),
@@ -217,18 +218,19 @@ pub(crate) async fn load(
     Ok(Some(Loaded { job, row, detail }))
 }
 
-/// What the job does: the text that it was made with.
+/// What the job does: the text that it was made with, in this column.
 pub(crate) async fn data(
     pipeline: &Pipeline,
     context: &Context,
     id: Uuid,
+    column: &'static str,
 ) -> Result<String, Error> {
     let table = job::table(&context.catalog, job::JOB)?;
     let filter = compare(table, "asyncoperationid", Compare::Equal, Value::Guid(id));
-    let columns = &["data"];
+    let columns = &[column];
     let wanted = Select { table, columns, filter: Some(filter), after: None, size: 1 };
     let rows = select(pipeline, context, wanted).await?;
-    Ok(rows.first().map_or(String::new(), |row| row.text("data").to_owned()))
+    Ok(rows.first().map_or(String::new(), |row| row.text(column).to_owned()))
 }
 
 /// Values by column.

@@ -4,6 +4,7 @@
 
 use model::{Timestamp, Uuid};
 use pipeline::job::Stage;
+use std::time::Duration;
 
 /// Seconds after which a job whose worker is silent may be taken by another one.
 pub const LEASE_SECONDS: i64 = 60;
@@ -13,6 +14,8 @@ pub const LEASE_SECONDS: i64 = 60;
 pub struct Job {
     /// Its id.
     pub id: Uuid,
+    /// `operationtype`: which kind it is.
+    pub operation: i32,
     /// Where it stands.
     pub stage: Stage,
     /// The row's version.
@@ -27,6 +30,20 @@ pub struct Job {
     pub started: Option<Timestamp>,
     /// When the last run ended; none while one is under way.
     pub completed: Option<Timestamp>,
+}
+
+impl Job {
+    /// Whether it is the run of a step.
+    pub fn is_event(&self) -> bool {
+        self.operation == pipeline::job::OPERATION_EVENT
+    }
+
+    /// How long a worker that has taken it may be silent. The run of a step says nothing while it runs, for as long
+    /// as it may take.
+    pub fn lease_seconds(&self, step_time: Duration) -> i64 {
+        let time = if self.is_event() { step_time.as_secs() } else { 0 };
+        LEASE_SECONDS.saturating_add(i64::try_from(time).unwrap_or(i64::MAX))
+    }
 }
 
 /// What a worker does next with a job that it has.
@@ -95,6 +112,7 @@ mod tests {
     fn job(stage: Stage) -> Job {
         Job {
             id: Uuid::from_u128(1),
+            operation: pipeline::job::OPERATION_BULK_DELETE,
             stage,
             version: 7,
             postpone: None,

@@ -5,15 +5,18 @@
 //! row that was only changed since is deleted, too. The page begins behind the last id that a
 //! committed step has looked at, so a row that cannot be deleted is tried once a run, and ends where
 //! the part of the table ends that is being looked at: [`part`].
+//! Jobs that are runs of steps are made elsewhere: [`event`].
 //! Rows of elastic tables lie in a store of their own and take two writes of the job: [`elastic`].
 
 mod elastic;
+mod event;
 mod part;
 
 use crate::Error;
 use crate::row::{self, Detail, Loaded, Select, Values, compare, moment};
 use crate::state::{self, LEASE_SECONDS, Next};
 use elastic::{Place, Walk};
+use event::Event;
 use model::{
     Caller, DeleteAction, ErrorCode, Fault, LookupValue, MessageName, OneToMany, Table, TableKind,
     Target, TargetKey, Timestamp, Uuid, Value, code,
@@ -59,6 +62,8 @@ pub(crate) struct Run {
     parts: Parts,
     /// Where it is in an elastic table.
     walk: Walk,
+    /// What became of the run of a step.
+    event: Event,
 }
 
 /// The queries of a run.
@@ -85,7 +90,7 @@ enum Written {
 impl Run {
     pub(crate) fn new(id: Uuid) -> Self {
         let (parts, walk) = (Parts::default(), Walk::default());
-        Self { id, queries: None, singles: Vec::new(), parts, walk }
+        Self { id, queries: None, singles: Vec::new(), parts, walk, event: Event::default() }
     }
 
     /// Makes the next step.
@@ -108,6 +113,9 @@ impl Run {
             context.caller = Caller { user: owner, ..context.caller };
         }
         let at = At { pipeline, context, loaded };
+        if at.loaded.job.is_event() {
+            return self.event.step(&at, host).await;
+        }
         match state::next(&at.loaded.job, host) {
             Next::Leave => Ok(Stepped::Left),
             Next::Begin => at.begin().await,
@@ -222,7 +230,7 @@ impl Run {
         {
             return Ok(known.bound.clone());
         }
-        let text = row::data(at.pipeline, &at.context, self.id).await?;
+        let text = row::data(at.pipeline, &at.context, self.id, "data").await?;
         let now = started.unwrap_or(at.context.now);
         let asked = at.pipeline.query_context(&at.context, now).await?;
         let bound = expression::parse(&text)
@@ -315,20 +323,14 @@ impl At<'_> {
         let conditions = query.filter.iter().cloned().chain(end).chain([before]);
         let filter = Filter::And(conditions.collect());
         let query = query::BoundQuery {
-            catalog: self.context.catalog.clone(),
-            table: table.clone(),
-            joins: Vec::new(),
-            columns: vec![key.into()],
             filter: Some(filter),
-            order: vec![query::Order { column: key.into(), descending: false }],
             paging: query::Paging {
                 size: STEP_ROWS_MAX,
                 after: self.loaded.row.id("sheaf_position").map(|id| vec![Value::Guid(id)]),
                 skip: 0,
                 look_ahead: false,
             },
-            count_max: None,
-            shape: query::Shape::default(),
+            ..query::BoundQuery::by_key(&self.context.catalog, table)
         };
         let read = pipeline::Read { name: MessageName::RetrieveMultiple, query };
         let page = match self.pipeline.run(&self.context, Message::Read(read)).await? {
@@ -350,21 +352,15 @@ impl At<'_> {
         for link in catalog.delete_links(&table.logical_name).filter(follows) {
             let Some(referencing) = catalog.table(&link.referencing_table) else { continue };
             let Some(lookup) = referencing.index_of(&link.referencing_column) else { continue };
-            let key = referencing.primary_key.into();
             let query = query::BoundQuery {
-                catalog: catalog.clone(),
-                table: referencing.clone(),
-                joins: Vec::new(),
-                columns: vec![key],
                 filter: Some(Filter::In {
                     column: lookup.into(),
                     values: ids.iter().copied().map(Value::Guid).collect(),
                     negated: false,
                 }),
-                order: vec![query::Order { column: key, descending: false }],
-                paging: query::Paging { size: 0, after: None, skip: 0, look_ahead: false },
+                paging: query::Paging::first(0),
                 count_max: Some(FOLLOWERS_MAX),
-                shape: query::Shape::default(),
+                ..query::BoundQuery::by_key(catalog, referencing)
             };
             let read = Message::SystemRead(query);
             if let pipeline::Reply::Page(page) = self.pipeline.run(&self.context, read).await?

@@ -1,10 +1,12 @@
-//! The rim: claims jobs, runs them step by step, releases them.
+//! The rim: claims jobs, runs them step by step, releases them; looks after what is no job (statistics, the
+//! trace log).
 
 use crate::Error;
 use crate::row::{self, Values, moment};
-use crate::state::{self, Job, LEASE_SECONDS};
+use crate::state::{self, Job};
 use crate::step::{Run, Stepped};
 use model::{Timestamp, Uuid, Value, code};
+use pipeline::job::Stage;
 use pipeline::{Context, Message, Pipeline};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// Failed steps in a row after which the job is left to whoever comes.
 const FAILED_STEPS_MAX: u32 = 10;
+/// Seconds after which a worker looks after what is no job: every minute statistics of steps are written,
+/// every hour old rows of the trace log are deleted.
+const STATISTICS_EVERY: i64 = 60;
+const EXPIRE_EVERY: i64 = 60 * 60;
 /// Jobs that one look sees at most.
 const LOOK_ROWS_MAX: u32 = 32;
 
@@ -33,18 +39,29 @@ pub struct Worker {
     host: Host,
     clock: Clock,
     run: Option<Run>,
+    chores: Chores,
+}
+
+/// When what is no job is due again.
+#[derive(Clone, Copy)]
+struct Chores {
+    statistics: Timestamp,
+    expire: Timestamp,
 }
 
 impl Worker {
     /// A worker without a job.
     pub fn new(pipeline: Arc<Pipeline>, host: Host, clock: Clock) -> Self {
-        Self { pipeline, host, clock, run: None }
+        let now = clock();
+        let chores = Chores { statistics: Timestamp(now.0 + STATISTICS_EVERY), expire: now };
+        Self { pipeline, host, clock, run: None, chores }
     }
 
     /// Works until `stop`, then releases what it has.
     pub async fn work(mut self, stop: CancellationToken) {
         let mut failed = 0;
         while !stop.is_cancelled() {
+            self.chores().await;
             let pause = match self.step().await {
                 Ok(true) => {
                     failed = 0;
@@ -68,6 +85,29 @@ impl Worker {
         }
         if let Err(error) = self.release().await {
             tracing::warn!(%error, "a job could not be released; its lease runs out");
+        }
+        self.statistics().await;
+    }
+
+    /// Does what is no job, where it is due.
+    pub async fn chores(&mut self) {
+        let now = (self.clock)();
+        if now >= self.chores.statistics {
+            self.chores.statistics = Timestamp(now.0 + STATISTICS_EVERY);
+            self.statistics().await;
+        }
+        if now >= self.chores.expire {
+            self.chores.expire = Timestamp(now.0 + EXPIRE_EVERY);
+            if let Err(error) = self.pipeline.expire_traces(&self.context()).await {
+                // Another worker may have been faster; the next time goes on.
+                tracing::debug!(%error, "the trace log was not cleaned");
+            }
+        }
+    }
+
+    async fn statistics(&self) {
+        if let Err(error) = self.pipeline.flush_statistics(&self.context()).await {
+            tracing::warn!(%error, "statistics of steps could not be written; they are counted on");
         }
     }
 
@@ -124,13 +164,18 @@ impl Worker {
     }
 
     async fn take(&self, context: &Context, job: &Job) -> Result<bool, Error> {
-        let until = Timestamp(context.now.0 + LEASE_SECONDS);
+        let until = Timestamp(context.now.0 + job.lease_seconds(self.pipeline.step_time_max()));
         let stage = state::claimed(job.stage);
         let mut values: Values = vec![
             ("hostid", Value::text(self.host.0.clone())),
             ("sheaf_leaseuntil", Value::DateTime(until)),
             ("postponeuntil", moment(None)),
         ];
+        if job.is_event() && stage == Stage::Running {
+            // It runs at once: what it writes last is how it ended.
+            values.push(("startedon", Value::DateTime(context.now)));
+            values.push(("completedon", Value::Null));
+        }
         values.extend(stage.values());
         self.write(context, job, values, stage.values().to_vec()).await
     }

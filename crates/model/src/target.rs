@@ -34,6 +34,22 @@ pub enum MessageName {
 }
 
 impl MessageName {
+    /// Every message.
+    pub const ALL: [Self; 12] = [
+        Self::Create,
+        Self::Update,
+        Self::Upsert,
+        Self::Delete,
+        Self::CreateMultiple,
+        Self::UpdateMultiple,
+        Self::UpsertMultiple,
+        Self::DeleteMultiple,
+        Self::Associate,
+        Self::Disassociate,
+        Self::Retrieve,
+        Self::RetrieveMultiple,
+    ];
+
     /// The spelling on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

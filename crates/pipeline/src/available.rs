@@ -9,7 +9,7 @@ use crate::message::Write;
 use crate::run::{Error, Pipeline};
 use crate::seed;
 use model::{Catalog, Fault, MessageName, Table, TableKind, TargetKey, Timestamp, Uuid, code};
-use query::{BoundQuery, ColumnRef, Order, Paging};
+use query::{BoundQuery, Paging};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use store::writes::{Delete, DeleteRow, WriteOp};
@@ -201,18 +201,10 @@ impl Pipeline {
         catalog: &Arc<Catalog>,
         table: &Arc<Table>,
     ) -> Result<HashSet<Uuid>, store::Error> {
-        let key = ColumnRef::root(table.primary_key);
         let mut ids = HashSet::new();
         let mut query = BoundQuery {
-            catalog: Arc::clone(catalog),
-            table: Arc::clone(table),
-            joins: Vec::new(),
-            columns: vec![key],
-            filter: None,
-            order: vec![Order { column: key, descending: false }],
             paging: Paging { size: ROWS_PER_QUERY, after: None, skip: 0, look_ahead: true },
-            count_max: None,
-            shape: query::Shape::default(),
+            ..BoundQuery::by_key(catalog, table)
         };
         // A page after the other: there is no bound on the number of tables.
         loop {

@@ -9,7 +9,7 @@ use crate::message::{Condition, Message, Write};
 use crate::run::{Context, Error, Pipeline};
 use crate::seed::kept;
 use model::{Cell, Fault, MessageName, Table, Target, TargetKey, Timestamp, Uuid, Value};
-use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging};
+use query::{BoundQuery, ColumnRef, Compare, Filter, Paging};
 use std::sync::Arc;
 
 /// Rows that one query reads.
@@ -213,16 +213,10 @@ pub(crate) fn first_columns(
 ) -> Result<BoundQuery, Fault> {
     let columns: Option<Vec<ColumnRef>> =
         columns.iter().map(|name| table.index_of(name).map(ColumnRef::root)).collect();
-    let key = ColumnRef::root(table.primary_key);
     Ok(BoundQuery {
-        catalog: context.catalog.clone(),
-        table: table.clone(),
-        joins: Vec::new(),
         columns: columns.ok_or_else(|| fault::no_system_table(&table.logical_name))?,
         filter,
-        order: vec![Order { column: key, descending: false }],
-        paging: Paging { size, after: None, skip: 0, look_ahead: false },
-        count_max: None,
-        shape: query::Shape::default(),
+        paging: Paging::first(size),
+        ..BoundQuery::by_key(&context.catalog, table)
     })
 }

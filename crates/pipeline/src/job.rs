@@ -1,7 +1,7 @@
 //! Background jobs as rows: their stages, what a caller may do to one, and the rows of a new one. Pure.
 //!
 //! Not here: running jobs (the crate `jobs`), reading and writing the rows ([`crate::steer`]).
-//! Source: `bulk.md` 6. Invariant: both rows of a job, `asyncoperation` and `bulkdeleteoperation`, are
+//! Source: `bulk.md` 6; of runs of steps, plugins.md 5.3: they have one row. Invariant: both rows of a bulk delete, `asyncoperation` and `bulkdeleteoperation`, are
 //! written together and carry the same stage.
 
 pub mod recurrence;
@@ -22,6 +22,10 @@ pub const BULK_DELETE: &str = "bulkdeleteoperation";
 pub const FAILURE: &str = "bulkdeletefailure";
 /// `operationtype` of a bulk delete.
 pub const OPERATION_BULK_DELETE: i32 = 13;
+/// `operationtype` of the run of an asynchronous step.
+pub const OPERATION_EVENT: i32 = 1;
+/// The column of what the run of a step gets; callers do not read it.
+pub const RUN: &str = "sheaf_run";
 /// Longest name of a job, in characters.
 pub const NAME_CHARACTERS_MAX: usize = 256;
 /// Longest list of records that a step is about to delete, in UTF-16 units.

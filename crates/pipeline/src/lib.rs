@@ -1,6 +1,7 @@
 //! Runs messages: plan, checks, main operation, faults.
 //!
-//! One function runs a message, [`Pipeline::run`]; only `webapi`, jobs and plug-in call-backs call it.
+//! One function runs a message, [`Pipeline::run`]; only `webapi`, jobs and plug-in call-backs call it. A long page has
+//! [`Pipeline::run_in_parts`]: the same read, whose rows come one part after another.
 //! In reading order: `message` (in and out), `run` (the rim), `write`, `check` and `needed` (targets to one
 //! operation), `joined` (several writes as one set), `elastic` (targets to independent writes), `job`
 //! and `steer` (background jobs as rows), `define` (schema), `seed` (system tables), `available`
@@ -8,7 +9,7 @@
 //! service keeps to tell who calls), `settings` (of callers, for queries), `files` and `images` (bytes
 //! beside rows), `privilege` and `rights` (who may do what), `share` (changes of that), `step` (custom code
 //! between the stages: the door and the plan), `stages` (running it), `registration` (steps as rows),
-//! `fault` (store errors to codes), `ids`.
+//! `trace` and `statistics` (what runs left behind), `fault` (store errors to codes), `ids`.
 //! Not here: HTTP, JSON, engines.
 
 mod available;
@@ -36,8 +37,10 @@ mod settings;
 mod share;
 mod solution;
 mod stages;
+mod statistics;
 mod steer;
 pub mod step;
+mod trace;
 mod write;
 
 pub use available::UnavailableError;
@@ -50,7 +53,8 @@ pub use rights::{Impersonated, Need};
 pub use run::{Context, Error, Organization, Pipeline, Stores};
 pub use seed::can_delete;
 pub use share::{HeldPrivilege, Object, RightsChange, Share};
+pub use stages::{JobEnd, JobRun};
 pub use step::Course;
 pub use step::plan::Bypass;
 pub use store::elastic::{ElasticKey, Walked};
-pub use store::{Deleted, Piece, RowOutcome};
+pub use store::{Deleted, Piece, RowOutcome, TakeRows};

@@ -20,7 +20,9 @@ use crate::rights::{self, Access, Shares, Unreadable, guard};
 use crate::seed;
 use crate::solution::{self, Solution};
 use crate::stages::Steps;
+use crate::statistics;
 use crate::step::course::Course;
+use crate::trace;
 use crate::write::{self, Principals};
 use crate::{job, steer};
 use arc_swap::ArcSwap;
@@ -33,7 +35,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, OnceLock, RwLock};
 use store::elastic::ElasticStore;
-use store::{Applied, Piece, RowOutcome, SchemaChange, StandardStore, WriteOp, WriteSet};
+use store::{Applied, Piece, RowOutcome, SchemaChange, StandardStore, TakeRows, WriteOp, WriteSet};
 
 /// Runs messages against a store. One per process; shared by every request.
 pub struct Pipeline {
@@ -56,6 +58,10 @@ pub struct Pipeline {
     pub(crate) steps: OnceLock<Steps>,
     /// The steps there are, at one version of the definitions.
     pub(crate) registered: registration::Cache,
+    /// Which runs of steps are traced.
+    pub(crate) trace_settings: trace::Settings,
+    /// What steps have done since that was last written.
+    pub(crate) statistics: statistics::Counts,
 }
 
 /// One version of the definitions.
@@ -92,6 +98,18 @@ pub struct Context {
     pub now: Timestamp,
     /// How the message came about, and what its sender wants of steps.
     pub course: Course,
+}
+
+impl Context {
+    /// The same for the caller as its rows say it is.
+    fn settled(&self, access: &Access) -> Self {
+        Self {
+            caller: rights::settled(self.caller, &access.own),
+            catalog: Arc::clone(&self.catalog),
+            now: self.now,
+            course: self.course.clone(),
+        }
+    }
 }
 
 /// The ids that every node and request knows.
@@ -186,6 +204,8 @@ impl Pipeline {
             unavailable: Unavailable::default(),
             steps: OnceLock::new(),
             registered: registration::Cache::default(),
+            trace_settings: trace::Settings::default(),
+            statistics: statistics::Counts::default(),
         })
     }
 
@@ -237,13 +257,7 @@ impl Pipeline {
             _ => Some(self.access(&context.catalog, context.caller).await?),
         };
         let Some(access) = access else { return self.run_system(context, message).await };
-        let settled = Context {
-            caller: rights::settled(context.caller, &access.own),
-            catalog: Arc::clone(&context.catalog),
-            now: context.now,
-            course: context.course.clone(),
-        };
-        let context = &settled;
+        let context = &context.settled(&access);
         match message {
             Message::Write(message) if steer::is_about_a_job(&message) => {
                 self.steer(context, &access, message).await
@@ -252,12 +266,17 @@ impl Pipeline {
                 self.write_elastic(context, &access, message).await
             }
             Message::Write(message) => {
-                match self.write_with_steps(context, &access, vec![message]).await {
+                match self
+                    .write_with_steps(context, &access, vec![message], Authority::Caller)
+                    .await
+                {
                     Err(Error::Fault(fault)) => Err(Fault { write: None, ..*fault }.into()),
                     written => written,
                 }
             }
-            Message::WriteAll(messages) => self.write_with_steps(context, &access, messages).await,
+            Message::WriteAll(messages) => {
+                self.write_with_steps(context, &access, messages, Authority::Caller).await
+            }
             Message::StartJob(new) => {
                 access.require(privilege::BULK_DELETE)?;
                 let ids = self.ids.take(2, context.now);
@@ -306,20 +325,47 @@ impl Pipeline {
         }
     }
 
+    /// Runs a `RetrieveMultiple` as [`Pipeline::run`] does, and hands its rows over as they come: see
+    /// [`StandardStore::read_in_parts`].
+    pub async fn run_in_parts(
+        &self,
+        context: &Context,
+        query: BoundQuery,
+        take: TakeRows<'_>,
+    ) -> Result<Page, Error> {
+        let access = self.access(&context.catalog, context.caller).await?;
+        let context = &context.settled(&access);
+        let (query, _) = self.readable(context, &access, query, Unreadable::Refused).await?;
+        let in_parts = context.course.transaction().is_none()
+            && query.reads().all(|table| table.kind == TableKind::Standard);
+        if in_parts {
+            return self.store.read_in_parts(&query, take).await.map_err(not_about_rows);
+        }
+        let Reply::Page(mut page) = self.answer(context, &query, None).await? else {
+            unreachable!("a query is answered with a page")
+        };
+        let cells = std::mem::take(&mut page.cells);
+        if !cells.is_empty() {
+            take(&cells);
+        }
+        Ok(page)
+    }
+
     /// Runs a message of the service itself.
     async fn run_system(&self, context: &Context, message: Message) -> Result<Reply, Error> {
         match message {
             Message::System(messages) => {
-                // The service's own deletes run no steps, so they may not pass one over.
+                // Rows of callers that a job deletes have steps, as with any other delete.
                 let steps = self.step_table(&context.catalog).await?;
-                let waits = |write: &&Write| {
-                    write.name == model::MessageName::Delete
-                        && steps.concerns(write.name, &write.table)
-                };
-                if let Some(write) = messages.iter().find(waits) {
-                    return Err(fault::steps_of_job(&write.table).into());
+                let waits = |write: &Write| steps.concerns(write.name, &write.table);
+                if !messages.iter().any(waits) {
+                    return self.write(context, messages, Authority::System).await;
                 }
-                self.write(context, messages, Authority::System).await
+                let access = self.access(&context.catalog, context.caller).await?;
+                let caller = rights::settled(context.caller, &access.own);
+                let context = Context { caller, ..context.clone() };
+                Box::pin(self.write_with_steps(&context, &access, messages, Authority::System))
+                    .await
             }
             Message::SystemRead(query) => self.answer(context, &query, None).await,
             _ => unreachable!("only the service's own messages go this way"),
@@ -402,11 +448,13 @@ impl Pipeline {
         authority: Authority,
     ) -> Result<Reply, Error> {
         let pieces = self.take_images(context, &mut messages).await?;
-        let is_guarded = |table: &Table| {
-            let kept = seed::writable(table) == seed::Writable::ReadOnly;
-            authority == Authority::Caller || !kept
+        let is_guarded = |message: &Write| {
+            let writable = seed::writable(&message.table);
+            let deletes = writable == seed::Writable::DeleteOnly
+                && message.name == model::MessageName::Delete;
+            authority == Authority::Caller || deletes || !writable.is_kept()
         };
-        let access = match messages.iter().any(|message| is_guarded(&message.table)) {
+        let access = match messages.iter().any(is_guarded) {
             true => Some(self.access(&context.catalog, context.caller).await?),
             false => None,
         };
@@ -415,13 +463,15 @@ impl Pipeline {
         named.sort_unstable();
         named.dedup();
         let principals = self.principals(context, &named).await?;
+        let about_settings =
+            messages.iter().any(|message| &*message.table.logical_name == "organization");
         let about_users = messages.iter().any(|message| identity::concerns(&message.table));
         let mut planned = Vec::with_capacity(messages.len());
         let mut refused = Vec::new();
         for (place, message) in messages.into_iter().enumerate() {
             let message = write::settled(message);
             let name = message.name;
-            let guarded = access.as_ref().filter(|_| is_guarded(&message.table));
+            let guarded = access.as_ref().filter(|_| is_guarded(&message));
             let plan = || {
                 if guarded.is_some() {
                     available::refuse(&self.unavailable, &message)?;
@@ -453,6 +503,9 @@ impl Pipeline {
         let applied = self.commit(context, ops, checks).await?;
         if about_users {
             self.identities_changed();
+        }
+        if about_settings {
+            self.trace_settings.forget();
         }
         match applied {
             Ok(applied) => Ok(Reply::Written(
@@ -708,27 +761,11 @@ impl Pipeline {
         for name in ["sdkmessagefilter", "privilege"] {
             let ids = about.iter().filter(|(of, _)| *of == name).map(|(_, id)| *id);
             let Some(table) = catalog.table(name) else { continue };
-            let values: Vec<Value> = ids.map(Value::Guid).collect();
-            if values.is_empty() {
+            let ids: Vec<Uuid> = ids.collect();
+            if ids.is_empty() {
                 continue;
             }
-            let key = ColumnRef::root(table.primary_key);
-            let query = BoundQuery {
-                catalog: catalog.clone(),
-                table: table.clone(),
-                joins: Vec::new(),
-                columns: vec![key],
-                paging: Paging {
-                    size: u32::try_from(values.len()).unwrap_or(u32::MAX),
-                    after: None,
-                    skip: 0,
-                    look_ahead: false,
-                },
-                filter: Some(Filter::In { column: key, values, negated: false }),
-                order: vec![Order { column: key, descending: false }],
-                count_max: None,
-                shape: query::Shape::default(),
-            };
+            let query = BoundQuery::of_ids(catalog, table, ids);
             let page = self.read(&query).await?;
             there.extend(page.cells.iter().filter_map(Value::as_id));
         }
@@ -847,19 +884,8 @@ fn principals_query(context: &Context, table: &Arc<Table>, lookups: &[LookupValu
         .index_of("businessunitid")
         .filter(|index| matches!(table.column(*index).kind, ColumnKind::Lookup { .. }));
     BoundQuery {
-        catalog: context.catalog.clone(),
-        table: table.clone(),
-        joins: Vec::new(),
         columns: std::iter::once(key).chain(unit.map(ColumnRef::root)).collect(),
-        filter: Some(Filter::In {
-            column: key,
-            values: lookups.iter().map(|lookup| Value::Guid(lookup.id)).collect(),
-            negated: false,
-        }),
-        order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: PRINCIPALS_PER_QUERY, after: None, skip: 0, look_ahead: false },
-        count_max: None,
-        shape: query::Shape::default(),
+        ..BoundQuery::of_ids(&context.catalog, table, lookups.iter().map(|lookup| lookup.id))
     }
 }
 
@@ -872,18 +898,7 @@ async fn organization_id(
         why: format!("the store holds definitions, but no {what}; it was not made by this service"),
     };
     let table = catalog.table("organization").ok_or_else(|| missing("table `organization`"))?;
-    let key = ColumnRef::root(table.primary_key);
-    let query = BoundQuery {
-        catalog: catalog.clone(),
-        table: table.clone(),
-        joins: Vec::new(),
-        columns: vec![key],
-        filter: None,
-        order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
-        count_max: None,
-        shape: query::Shape::default(),
-    };
+    let query = BoundQuery { paging: Paging::first(1), ..BoundQuery::by_key(catalog, table) };
     let page = store.read(&query).await?;
     page.cells.first().and_then(Value::as_id).ok_or_else(|| missing("organization"))
 }

@@ -187,7 +187,7 @@ pub(crate) fn administrators(organization: Organization) -> [Uuid; 2] {
 
 /// Whether callers may delete rows of a table.
 pub fn can_delete(table: &TableDefinition) -> bool {
-    writable(table) == Writable::Fully
+    matches!(writable(table), Writable::Fully | Writable::DeleteOnly)
 }
 
 /// The organisation's ids, derived from the organisation's own.
@@ -209,8 +209,17 @@ pub(crate) enum Writable {
     UpdateOnly,
     /// Create and update, but no delete: its rows are disabled, never deleted.
     NoDelete,
+    /// Delete alone: the service writes it.
+    DeleteOnly,
     /// Nothing: the service writes it.
     ReadOnly,
+}
+
+impl Writable {
+    /// Whether the service alone makes and changes the rows.
+    pub(crate) fn is_kept(self) -> bool {
+        matches!(self, Self::DeleteOnly | Self::ReadOnly)
+    }
 }
 
 /// What callers may do with the rows of a table.
@@ -236,7 +245,9 @@ pub(crate) fn writable(table: &TableDefinition) -> Writable {
         | "solutioncomponent"
         | "privilege"
         | "principalobjectaccess"
+        | crate::statistics::TABLE
         | kept::TABLE => Writable::ReadOnly,
+        crate::trace::TABLE => Writable::DeleteOnly,
         _ => Writable::Fully,
     }
 }

@@ -10,7 +10,7 @@ use crate::seed::user_settings;
 use crate::write::{Prepared, TargetRefused};
 use model::{Cell, Table, Timestamp, Uuid, Value, code};
 use query::dates::{Fiscal, PeriodKind, bias_minutes, zone_of_code};
-use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging, Settings};
+use query::{BoundQuery, ColumnRef, Compare, Filter, Paging, Settings};
 use std::sync::Arc;
 
 impl Pipeline {
@@ -51,7 +51,7 @@ impl Pipeline {
     }
 
     /// Some values of a row; null where the row, a column or the table is not there.
-    async fn values<const COUNT: usize>(
+    pub(crate) async fn values<const COUNT: usize>(
         &self,
         context: &Context,
         table: &str,
@@ -115,15 +115,10 @@ fn row_query(
     let key = ColumnRef::root(table.primary_key);
     let value = Value::Guid(id);
     BoundQuery {
-        catalog: context.catalog.clone(),
-        table: table.clone(),
-        joins: Vec::new(),
         columns,
         filter: Some(Filter::Compare { column: key, compare: Compare::Equal, value }),
-        order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
-        count_max: None,
-        shape: query::Shape::default(),
+        paging: Paging::first(1),
+        ..BoundQuery::by_key(&context.catalog, table)
     }
 }
 

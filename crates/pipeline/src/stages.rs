@@ -11,9 +11,10 @@
 mod calls;
 mod change;
 mod images;
+mod queue;
 mod resolve;
 mod scene;
-mod size;
+mod stored;
 mod turn;
 
 use crate::available;
@@ -23,17 +24,16 @@ use crate::rights::{Access, guard};
 use crate::run::{Authority, Context, Error, Pipeline};
 use crate::step::course::{Course, Transaction, Within, clock, until};
 use crate::step::plan::{self, StagePlan, StepTable};
-use crate::step::{Seat, Stage, StepRunner};
+use crate::step::{self, Seat, Stage, StepRunner};
+use crate::trace::Log;
 use crate::write;
 use model::{Fault, MessageName, Uuid};
+pub use queue::{JobEnd, JobRun};
 use scene::Scene;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use store::RowOutcome;
 use tokio::sync::OnceCell;
-
-/// How long all synchronous steps of a request may take together (plugins.md 2.10.4).
-const STEPS_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// Who runs steps, and the way back for what they send.
 pub(crate) struct Steps {
@@ -81,25 +81,67 @@ impl Pipeline {
         context: &Context,
         access: &Access,
         messages: Vec<Write>,
+        authority: Authority,
     ) -> Result<Reply, Error> {
         let steps = self.step_table(&context.catalog).await?;
         let concerns = |message: &Write| steps.concerns(message.name, &message.table);
         if !messages.iter().any(concerns) {
-            return self.write(context, messages, Authority::Caller).await;
+            return self.write(context, messages, authority).await;
         }
         let over_at = match &context.course.within {
             Some(within) => within.over_at,
-            None => clock() + STEPS_TIME_MAX,
+            None => clock() + self.step_time_max(),
         };
         // What a step sends runs in the place of its message.
         let seat = match &context.course.within {
             Some(within) => OnceCell::new_with(Some(within.seat.clone())),
             None => OnceCell::new(),
         };
-        let staged = Staged { pipeline: self, access, steps: &steps, over_at, seat };
-        match <[Write; 1]>::try_from(messages) {
+        let log = self.log(context).await;
+        let correlation = match &context.course.within {
+            Some(within) => within.correlation,
+            None => self.new_ids(1, context.now)[0],
+        };
+        let staged = Staged {
+            pipeline: self,
+            access,
+            authority,
+            steps: &steps,
+            over_at,
+            seat,
+            log,
+            correlation,
+        };
+        let done = match <[Write; 1]>::try_from(messages) {
             Ok([message]) => Box::pin(staged.one(context, message)).await.map(Reply::Written),
             Err(messages) => Box::pin(staged.several(context, messages)).await,
+        };
+        if context.course.within.is_none() {
+            self.keep_traces(context, &staged.log).await;
+        }
+        done
+    }
+
+    /// Whether anything here runs steps. Where nothing does, jobs of steps are left to other nodes.
+    pub fn runs_steps(&self) -> bool {
+        self.steps.get().is_some()
+    }
+
+    /// How long all synchronous steps of a request, or the run of a job, may take.
+    pub fn step_time_max(&self) -> Duration {
+        self.steps.get().map_or(step::TIME_MAX, |steps| steps.runner.time_max())
+    }
+
+    fn context_bytes_max(&self) -> u64 {
+        let steps = self.steps.get();
+        steps.map_or(step::CONTEXT_BYTES_MAX, |steps| steps.runner.context_bytes_max())
+    }
+
+    /// Where runs of a message are traced: with those of the message around.
+    async fn log(&self, context: &Context) -> Arc<Log> {
+        match &context.course.within {
+            Some(within) => within.log.clone(),
+            None => Arc::new(Log::with(self.trace_setting(context).await)),
         }
     }
 }
@@ -108,32 +150,39 @@ impl Pipeline {
 struct Staged<'a> {
     pipeline: &'a Pipeline,
     access: &'a Access,
+    /// On whose behalf: the service's own where a job deletes and counts.
+    authority: Authority,
     steps: &'a StepTable,
     over_at: Instant,
     /// The place of the steps: that of the message around, or taken once.
     seat: OnceCell<Option<Seat>>,
-}
-
-/// The same message inside a transaction.
-fn inside(context: &Context, transaction: &Transaction, over_at: Instant) -> Context {
-    let mut within = match &context.course.within {
-        Some(within) => Within::clone(within),
-        None => Within {
-            transaction: None,
-            depth: 1,
-            correlation: Uuid::nil(),
-            authenticated: context.caller.on_behalf_of.unwrap_or(context.caller.user),
-            parents: Vec::new(),
-            over_at,
-            seat: None,
-        },
-    };
-    within.transaction = Some(transaction.clone());
-    let course = Course { within: Some(Arc::new(within)), ..context.course.clone() };
-    Context { course, ..context.clone() }
+    /// What their runs have traced.
+    log: Arc<Log>,
+    /// One for a request from outside, however many messages it has.
+    correlation: Uuid,
 }
 
 impl Staged<'_> {
+    /// The same message inside a transaction.
+    fn inside(&self, context: &Context, transaction: &Transaction) -> Context {
+        let mut within = match &context.course.within {
+            Some(within) => Within::clone(within),
+            None => Within {
+                transaction: None,
+                depth: 1,
+                correlation: self.correlation,
+                authenticated: context.caller.on_behalf_of.unwrap_or(context.caller.user),
+                parents: Vec::new(),
+                over_at: self.over_at,
+                seat: None,
+                log: self.log.clone(),
+            },
+        };
+        within.transaction = Some(transaction.clone());
+        let course = Course { within: Some(Arc::new(within)), ..context.course.clone() };
+        Context { course, ..context.clone() }
+    }
+
     /// The place of the steps, taken before there is a transaction: whoever waits for one holds nothing that
     /// others wait for.
     async fn seat(&self) -> Result<Option<Seat>, Error> {
@@ -151,7 +200,7 @@ impl Staged<'_> {
             None => Some(self.begin(context, false).await?),
         };
         let context = match &own {
-            Some(transaction) => &inside(context, transaction, self.over_at),
+            Some(transaction) => &self.inside(context, transaction),
             None => context,
         };
         let mut outcomes = Vec::new();
@@ -178,7 +227,7 @@ impl Staged<'_> {
 
     /// One message without steps, in its place.
     async fn plainly(&self, context: &Context, message: Write) -> Result<Vec<RowOutcome>, Error> {
-        match self.pipeline.write(context, vec![message], Authority::Caller).await? {
+        match self.pipeline.write(context, vec![message], self.authority).await? {
             Reply::Written(outcomes) => Ok(outcomes),
             _ => unreachable!("a write answers outcomes"),
         }
@@ -200,7 +249,7 @@ impl Staged<'_> {
     async fn one(&self, context: &Context, message: Write) -> Result<Vec<RowOutcome>, Error> {
         let pipeline = self.pipeline;
         available::refuse(&pipeline.unavailable, &message)?;
-        write::refuse_by_table(&message, Authority::Caller)?;
+        write::refuse_by_table(&message, self.authority)?;
         let resolved = match pipeline.resolve(context, &message).await? {
             resolve::Resolution::Good(resolved) => resolved,
             // Some target is refused whatever steps do: the store says which, and keeps nothing.
@@ -210,13 +259,14 @@ impl Staged<'_> {
         if plan.is_empty() {
             return self.plainly(context, message).await.map_err(alone);
         }
-        let ids = pipeline.new_ids(2, context.now);
+        let request = pipeline.new_ids(1, context.now)[0];
         let mut scene = Scene::new(
             context,
             pipeline.organization(),
             message,
             resolved,
-            (plan, self.over_at, &ids),
+            (plan, self.over_at, self.log.clone()),
+            (request, self.correlation),
         );
         scene.seat = self.seat().await?;
         let ran = scene.plan.has(Stage::PreValidation);
@@ -229,7 +279,7 @@ impl Staged<'_> {
             None => Some(self.begin(context, ran).await?),
         };
         let inner = match &own {
-            Some(transaction) => &inside(context, transaction, self.over_at),
+            Some(transaction) => &self.inside(context, transaction),
             None => context,
         };
         scene.is_in_transaction = true;
@@ -239,6 +289,7 @@ impl Staged<'_> {
         read.map_err(|error| settled(error, true))?;
         self.main(inner, &mut scene).await?;
         self.stage(inner, &mut scene, Stage::PostOperation).await?;
+        self.queue(inner, &mut scene).await.map_err(|error| settled(alone(error), true))?;
         if let Some(transaction) = own {
             transaction.commit().await.map_err(|error| settled(error, true))?;
         }
@@ -274,7 +325,7 @@ impl Staged<'_> {
             Some(transaction) => transaction.clone(),
             None => self.begin(context, false).await?,
         };
-        let context = inside(context, &transaction, self.over_at);
+        let context = self.inside(context, &transaction);
         let written = self.plainly(&context, message).await.map_err(alone);
         transaction.doom().await;
         match written {

@@ -9,8 +9,7 @@ use crate::privilege::Action;
 use crate::rights::{Access, guard};
 use crate::run::{Authority, Context, Error, Pipeline};
 use model::{Fault, MessageName, Target, TargetKey, Timestamp, Uuid, Value, code};
-use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging};
-use std::sync::Arc;
+use query::{BoundQuery, ColumnRef, Compare, Filter, Paging};
 use store::RowOutcome;
 
 /// How often a caller's change of a running job looks again before the caller is told to come again.
@@ -189,19 +188,14 @@ impl Pipeline {
         };
         let key = ColumnRef::root(table.primary_key);
         let query = BoundQuery {
-            catalog: context.catalog.clone(),
-            table: Arc::clone(table),
-            joins: Vec::new(),
             columns: vec![key, status, version, job],
             filter: Some(Filter::Compare {
                 column: by,
                 compare: Compare::Equal,
                 value: Value::Guid(id),
             }),
-            order: vec![Order { column: key, descending: false }],
-            paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
-            count_max: None,
-            shape: query::Shape::default(),
+            paging: Paging::first(1),
+            ..BoundQuery::by_key(&context.catalog, table)
         };
         let page = self.read(&query).await?;
         Ok(page.rows(4).next().map(<[Value]>::to_vec))

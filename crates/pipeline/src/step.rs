@@ -2,7 +2,7 @@
 //!
 //! In reading order: this file (a registered step and the door [`StepRunner`]), `call` (what a run gets and
 //! gives back), `service` (what a running step may ask of the service), `plan` (which steps run, and in which
-//! order), `course` (how a message came about).
+//! order), `course` (how a message came about), `size` (of what a run gets).
 //! Not here: how components and webhooks are run (another crate, behind the door).
 //! Invariant: everything that crosses the door is typed and bound to one catalog; there are no bytes of any
 //! encoding in it but a component's own.
@@ -11,6 +11,7 @@ mod call;
 pub(crate) mod course;
 pub mod plan;
 mod service;
+mod size;
 
 pub use call::{
     CellChange, Frame, Image, Operand, OperationStatus, Parameter, ParameterChange, ParameterValue,
@@ -63,7 +64,23 @@ pub trait StepRunner: Send + Sync + 'static {
 
     /// Whether it can run handlers of this kind. A step with another one is refused at registration.
     fn runs(&self, kind: HandlerKind) -> bool;
+
+    /// How long all synchronous steps of a request may take together.
+    fn time_max(&self) -> Duration {
+        TIME_MAX
+    }
+
+    /// Bytes of one hand-over at most.
+    fn context_bytes_max(&self) -> u64 {
+        CONTEXT_BYTES_MAX
+    }
 }
+
+/// How long all synchronous steps of a request may take together, where nobody says otherwise (plugins.md 2.10.4).
+pub const TIME_MAX: Duration = Duration::from_secs(120);
+
+/// Bytes of one hand-over at most, where nobody says otherwise: 116.85 MB (plugins.md 2.10.1).
+pub const CONTEXT_BYTES_MAX: u64 = 122_526_105;
 
 /// A type that a component offers.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -193,6 +193,7 @@ pub(crate) fn refuse_by_table(message: &Write, authority: Authority) -> Result<(
         Writable::Fully => false,
         Writable::NoDelete => name == MessageName::Delete,
         Writable::UpdateOnly => creates || name == MessageName::Delete,
+        Writable::DeleteOnly => authority == Authority::Caller && name != MessageName::Delete,
         Writable::ReadOnly => authority == Authority::Caller,
     };
     if refused && name != MessageName::DeleteMultiple {

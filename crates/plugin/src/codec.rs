@@ -12,7 +12,7 @@ use crate::bindings::sheaf::plugin::types::Guid;
 use model::Uuid;
 
 /// A hand-over that counts as more bytes than this is refused: 116.85 MB.
-pub(crate) const CONTEXT_BYTES_MAX: u64 = 122_526_105;
+pub(crate) const CONTEXT_BYTES_MAX: u64 = pipeline::step::CONTEXT_BYTES_MAX;
 
 /// Splits an id into the halves of the world's record.
 pub(crate) fn halves(id: Uuid) -> Guid {

@@ -103,9 +103,10 @@ impl Components {
 
     fn prepare_here(&self, bytes: &[u8]) -> Result<Ready, String> {
         if crate::is_module(bytes) {
-            return Err("it is a core module, not a component: make one with `sheaf plugin \
-                        componentize`"
-                .to_owned());
+            return Err(
+                "it is a core module, not a component: `sheaf plugin push` makes one of it"
+                    .to_owned(),
+            );
         }
         let component = match &self.cache {
             Some(cache) => cache.load(&self.engine, bytes),

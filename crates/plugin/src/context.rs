@@ -47,7 +47,8 @@ pub(crate) fn write(call: &StepCall, remaining: Duration) -> (ExecutionContext, 
     let pre_images = images(&call.pre_images);
     let post_images = images(&call.post_images);
     let parents = call.parents.iter().map(|frame| parent(&mut writer, frame)).collect();
-    let bytes = writer.size();
+    let bytes = call.bytes();
+    debug_assert_eq!(bytes, writer.size(), "the pipeline counts what is handed over");
     let context = ExecutionContext {
         type_name: match &call.step.handler {
             Handler::Type(of) => of.name.to_string(),

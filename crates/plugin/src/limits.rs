@@ -5,6 +5,7 @@
 
 use crate::codec::CONTEXT_BYTES_MAX;
 use std::path::PathBuf;
+use std::time::Duration;
 use wasmtime::ResourceLimiter;
 
 /// Settings of the host.
@@ -16,6 +17,8 @@ pub struct Settings {
     pub memory_bytes_max: usize,
     /// A hand-over that counts as more bytes is refused.
     pub context_bytes_max: u64,
+    /// How long all synchronous steps of a request may take together.
+    pub time_max: Duration,
     /// Instructions of one run; none means that time alone ends it. For tests that must come out the same.
     pub fuel: Option<u64>,
     /// Where compiled components are kept; none means in memory alone.
@@ -35,6 +38,7 @@ impl Default for Settings {
             guests_max: 2 * cores,
             memory_bytes_max: 256 << 20,
             context_bytes_max: CONTEXT_BYTES_MAX,
+            time_max: pipeline::step::TIME_MAX,
             fuel: None,
             cache: None,
             pooled: None,

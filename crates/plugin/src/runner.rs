@@ -97,7 +97,7 @@ impl Host {
         endpoint: &Endpoint,
         service: &dyn Service,
     ) -> Result<(), StepFault> {
-        let (_, bytes) = context::write(call, Duration::ZERO);
+        let bytes = call.bytes();
         if bytes > self.settings.context_bytes_max {
             return Err(too_large(bytes));
         }
@@ -193,5 +193,13 @@ impl StepRunner for Host {
         match kind {
             HandlerKind::Component | HandlerKind::Webhook => true,
         }
+    }
+
+    fn time_max(&self) -> Duration {
+        self.settings.time_max
+    }
+
+    fn context_bytes_max(&self) -> u64 {
+        self.settings.context_bytes_max
     }
 }

@@ -13,7 +13,7 @@ pub use hierarchy::{HIERARCHY_LEVELS_MAX, Hierarchy, Line};
 
 use crate::Pattern;
 use crate::shape::{Groups, Shape};
-use model::{Catalog, Column, ColumnIndex, Table, Value};
+use model::{Catalog, Column, ColumnIndex, Table, Uuid, Value};
 use std::sync::Arc;
 
 /// A query whose names are bound and whose values are typed.
@@ -41,6 +41,43 @@ pub struct BoundQuery {
 }
 
 impl BoundQuery {
+    /// The ids of all rows of a table, in their own order: what most questions of the service itself begin with.
+    pub fn by_key(catalog: &Arc<Catalog>, table: &Arc<Table>) -> BoundQuery {
+        let key = ColumnRef::root(table.primary_key);
+        BoundQuery {
+            catalog: Arc::clone(catalog),
+            table: Arc::clone(table),
+            joins: Vec::new(),
+            columns: vec![key],
+            filter: None,
+            order: vec![Order { column: key, descending: false }],
+            paging: Paging::first(u32::MAX),
+            count_max: None,
+            shape: Shape::default(),
+        }
+    }
+
+    /// The same of the rows with these ids.
+    pub fn of_ids(
+        catalog: &Arc<Catalog>,
+        table: &Arc<Table>,
+        ids: impl IntoIterator<Item = Uuid>,
+    ) -> BoundQuery {
+        let column = ColumnRef::root(table.primary_key);
+        let values = ids.into_iter().map(Value::Guid).collect();
+        BoundQuery {
+            filter: Some(Filter::In { column, values, negated: false }),
+            ..BoundQuery::by_key(catalog, table)
+        }
+    }
+
+    /// The same rows as far as these conditions hold, too.
+    pub fn and(mut self, more: impl IntoIterator<Item = Filter>) -> BoundQuery {
+        let all: Vec<Filter> = self.filter.take().into_iter().chain(more).collect();
+        self.filter = Some(Filter::And(all));
+        self
+    }
+
     /// The table of a source of the query.
     pub fn source(&self, source: u16) -> &Arc<Table> {
         table_of(&self.table, &self.joins, source)
@@ -299,6 +336,13 @@ pub struct Paging {
     pub skip: u32,
     /// Whether the reader wants to know if more rows exist.
     pub look_ahead: bool,
+}
+
+impl Paging {
+    /// The first so many rows, whether or not there are more.
+    pub fn first(size: u32) -> Paging {
+        Paging { size, after: None, skip: 0, look_ahead: false }
+    }
 }
 
 /// The rows that a store answers.

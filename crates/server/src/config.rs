@@ -7,12 +7,15 @@
 //! account = ["CreateMultiple"]
 //!
 //! [auth]                             # who is let in: see `auth::settings`
+//!
+//! [plugins]                          # what plug-ins may use: see `plugins`
 //! ```
 //!
 //! Not here: what the names mean (`pipeline`). Invariant: a key that is not known refuses to start.
 
 use crate::auth::settings::AuthConfig;
 use crate::options::Error;
+use crate::plugins::PluginsConfig;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -31,6 +34,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Addresses of proxies whose `X-Forwarded-Proto` and `-Host` count, besides this machine.
     pub forwarded_from: Vec<IpAddr>,
+    /// What plug-ins may use.
+    pub plugins: PluginsConfig,
 }
 
 impl Config {

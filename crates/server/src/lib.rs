@@ -2,7 +2,7 @@
 //!
 //! In reading order: `options` and `config` (what is served, and what is refused), `serve` (from open
 //! to shutdown), `limits` (what a request may cost), `admission` (who may go on), `connection` (one
-//! request: head, body, answer), `tls` (certificates), `auth` (who asks), `users` (who may), `workers` (background jobs), `clock` (the one place that reads time
+//! request: head, body, answer), `plugins` (who runs steps), `tls` (certificates), `auth` (who asks), `users` (who may), `workers` (background jobs), `clock` (the one place that reads time
 //! and randomness).
 //! Not here: routes, messages, engines.
 
@@ -13,6 +13,7 @@ mod config;
 mod connection;
 mod limits;
 mod options;
+mod plugins;
 mod serve;
 mod tls;
 mod users;
@@ -23,6 +24,9 @@ pub use config::Config;
 pub use limits::Limits;
 pub use options::{AuthMode, Error, Listen, Options, StoreChoice};
 pub use pipeline::ADMINISTRATOR;
+#[cfg(feature = "plugins")]
+pub use plugins::{Component, component};
+pub use plugins::{PluginsConfig, WebhooksConfig};
 pub use serve::{Listening, Server};
 pub use tls::Tls;
 pub use users::{NewSecret, NewUser, Users, UsersError};

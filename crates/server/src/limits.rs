@@ -17,11 +17,11 @@ pub struct Limits {
     pub facets: Facets,
     /// Bytes of one request body; `usize::MAX` for no limit but memory's.
     pub message_bytes: usize,
-    /// Bytes of what one step of custom logic receives. Kept for plug-ins.
+    /// Bytes of what one step receives; `usize::MAX` for no limit but memory's.
     pub context_bytes: usize,
     /// How long a request may take from its head to its answer; zero for no limit.
     pub request_time: Duration,
-    /// How long one step of custom logic may run; zero for no limit. Kept for plug-ins.
+    /// How long all synchronous steps of a request may run; zero for no limit.
     pub step_time: Duration,
     /// Rows that one aggregate may read; `None` for any number. Kept for aggregates.
     pub aggregate_rows: Option<u64>,

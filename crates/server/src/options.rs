@@ -119,6 +119,18 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// The `[plugins]` section cannot be honoured.
+    #[error("the configuration of `[plugins]` cannot be honoured: {why}")]
+    Plugins {
+        /// What is wrong.
+        why: String,
+    },
+    /// What runs plug-ins cannot be opened.
+    #[error("cannot open what runs plug-ins")]
+    PluginHost {
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The limits cannot be read.
     #[error("cannot read the limits file `{file}`")]
     LimitsFile {

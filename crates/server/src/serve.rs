@@ -8,7 +8,7 @@ use crate::auth::settings::Accepted;
 use crate::connection::{Peer, Shared};
 use crate::options::{AuthMode, Error, Listen, Options, StoreChoice};
 use crate::tls::Certificates;
-use crate::{clock, connection, workers};
+use crate::{clock, connection, plugins, workers};
 use pipeline::{Pipeline, Stores};
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -82,6 +82,7 @@ impl Server {
             Pipeline::open(stores, clock::now(), clock::random()).await.map_err(failed)?;
         pipeline.make_unavailable(&options.config.unavailable, clock::now()).await?;
         let pipeline = Arc::new(pipeline);
+        plugins::open(&pipeline, &options, enabled)?;
         let auth = Auth::new(&pipeline, enabled, &accepted);
         let shared = Arc::new(Shared::new(pipeline, auth, &options));
         Ok(Self { doors, certificates, shared, elastic, options })

@@ -42,7 +42,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use store::{
-    Applied, Changed, Deleted, Error, Piece, Result, SchemaChange, StandardStore, Tx, WriteSet,
+    Applied, Changed, Deleted, Error, Piece, Result, SchemaChange, StandardStore, TakeRows, Tx,
+    WriteSet,
 };
 use tokio::sync::oneshot;
 
@@ -183,6 +184,25 @@ impl SqliteStore {
         *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// Gives a reader a page to read.
+    fn begin_read(
+        &self,
+        query: &BoundQuery,
+        parts: Option<reader::Parts>,
+    ) -> Result<oneshot::Receiver<Result<Page>>> {
+        self.shared.check_version(&query.catalog)?;
+        let (answer, result) = oneshot::channel();
+        let job = reader::Job {
+            page: select::page(query, &dialect::Sqlite),
+            count: select::count(query, &dialect::Sqlite),
+            size: size_of(query),
+            parts,
+            answer,
+        };
+        self.shared.reads.push(job).map_err(queue::Refused::into_error)?;
+        Ok(result)
+    }
+
     async fn write<T>(
         &self,
         job: impl FnOnce(oneshot::Sender<Result<T>>) -> writer::Job,
@@ -233,15 +253,16 @@ impl StandardStore for SqliteStore {
     }
 
     async fn read(&self, query: &BoundQuery) -> Result<Page> {
-        self.shared.check_version(&query.catalog)?;
-        let (answer, result) = oneshot::channel();
-        let job = reader::Job {
-            page: select::page(query, &dialect::Sqlite),
-            count: select::count(query, &dialect::Sqlite),
-            size: usize::try_from(query.paging.size).unwrap_or(usize::MAX),
-            answer,
-        };
-        self.shared.reads.push(job).map_err(queue::Refused::into_error)?;
+        let result = self.begin_read(query, None)?;
+        result.await.map_err(engine("waiting for a reader"))?
+    }
+
+    async fn read_in_parts(&self, query: &BoundQuery, take: TakeRows<'_>) -> Result<Page> {
+        let (parts, mut cells) = reader::Parts::new(size_of(query));
+        let result = self.begin_read(query, Some(parts))?;
+        while let Some(cells) = cells.recv().await {
+            take(&cells);
+        }
         result.await.map_err(engine("waiting for a reader"))?
     }
 
@@ -263,6 +284,7 @@ impl StandardStore for SqliteStore {
             page: follow::select(catalog, table, after, rows_max),
             count: None,
             size: usize::try_from(rows_max).unwrap_or(usize::MAX),
+            parts: None,
             answer,
         };
         self.shared.reads.push(job).map_err(queue::Refused::into_error)?;
@@ -301,6 +323,11 @@ impl StandardStore for SqliteStore {
     async fn forget_deleted(&self, before: Timestamp) -> Result<()> {
         self.write(|answer| writer::Job::Forget { before, answer }).await
     }
+}
+
+/// Rows of the page of a query, at most.
+fn size_of(query: &BoundQuery) -> usize {
+    usize::try_from(query.paging.size).unwrap_or(usize::MAX)
 }
 
 /// Takes the lock that keeps other processes away; it lasts as long as the file is open.

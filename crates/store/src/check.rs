@@ -9,7 +9,7 @@
 use crate::RowKey;
 use crate::spread::Along;
 use model::{Catalog, ColumnIndex, LookupValue, Spreading, Table, TableId, Uuid, Value};
-use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
+use query::{BoundQuery, ColumnRef, Filter, Page};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -192,23 +192,5 @@ pub fn allowed_query(
     ids: &[Uuid],
     allowed: Option<&Filter>,
 ) -> BoundQuery {
-    let key = ColumnRef::root(table.primary_key);
-    let values = ids.iter().copied().map(Value::Guid).collect();
-    let named = Filter::In { column: key, values, negated: false };
-    BoundQuery {
-        catalog: Arc::clone(catalog),
-        table: Arc::clone(table),
-        joins: Vec::new(),
-        columns: vec![key],
-        filter: Some(Filter::And(std::iter::once(named).chain(allowed.cloned()).collect())),
-        order: vec![Order { column: key, descending: false }],
-        paging: Paging {
-            size: u32::try_from(ids.len()).unwrap_or(u32::MAX),
-            after: None,
-            skip: 0,
-            look_ahead: false,
-        },
-        count_max: None,
-        shape: query::Shape::default(),
-    }
+    BoundQuery::of_ids(catalog, table, ids.iter().copied()).and(allowed.cloned())
 }

@@ -135,6 +135,7 @@ macro_rules! standard_store_suite {
                 order_of_text_is_the_order_of_its_fold
                 pages_follow_each_other_over_ties_and_nulls
                 pages_look_ahead_only_when_asked
+                pages_in_parts_are_those_that_are_read_whole
                 counts_stop_at_their_cap
                 output_columns_come_in_the_order_asked_for
                 filters_and_orders_work_on_computed_columns

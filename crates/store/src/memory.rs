@@ -12,8 +12,8 @@ mod transaction;
 use crate::judge::{Resolved, Rows, judge};
 use crate::{
     Applied, Changed, Check, Deleted, Denial, Error, Piece, Reason, Rejection, Result, RowKey,
-    RowOutcome, SchemaChange, SchemaOp, Spreads, StandardStore, Tx, WriteOp, WriteSet, alternate,
-    apply_ops, check, spread,
+    RowOutcome, SchemaChange, SchemaOp, Spreads, StandardStore, TakeRows, Tx, WriteOp, WriteSet,
+    alternate, apply_ops, check, spread,
 };
 use async_trait::async_trait;
 use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
@@ -23,6 +23,9 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// Rows of a part of a page.
+const PART_ROWS: usize = 2;
 
 /// A store of standard tables in memory.
 #[derive(Debug, Default)]
@@ -96,6 +99,14 @@ impl StandardStore for MemoryStore {
         let state = self.lock().clone();
         check_version(&state, &query.catalog)?;
         Ok(answer(&state, query))
+    }
+
+    /// In very small parts, so that whoever takes them is used to several.
+    async fn read_in_parts(&self, query: &BoundQuery, take: TakeRows<'_>) -> Result<Page> {
+        let mut page = self.read(query).await?;
+        let cells = std::mem::take(&mut page.cells);
+        cells.chunks(PART_ROWS * query.columns.len().max(1)).for_each(take);
+        Ok(page)
     }
 
     async fn follow(&self, catalog: &Catalog, table: TableId) -> Result<i64> {

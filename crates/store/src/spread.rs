@@ -22,7 +22,7 @@ mod shares;
 mod walk;
 
 use model::{Catalog, Cell, ColumnIndex, LookupValue, Spreading, Table, TableId, Uuid, Value};
-use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
+use query::{BoundQuery, ColumnRef, Filter, Page};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
@@ -306,18 +306,12 @@ fn rows_by(
 ) -> BoundQuery {
     let ids: BTreeSet<Uuid> = ids.into_iter().collect();
     BoundQuery {
-        catalog: Arc::clone(catalog),
-        table: Arc::clone(table),
-        joins: Vec::new(),
         columns: columns.into_iter().map(ColumnRef::root).collect(),
         filter: Some(Filter::In {
             column: ColumnRef::root(by),
             values: ids.into_iter().map(Value::Guid).collect(),
             negated: false,
         }),
-        order: vec![Order { column: ColumnRef::root(table.primary_key), descending: false }],
-        paging: Paging { size: u32::MAX, after: None, skip: 0, look_ahead: false },
-        count_max: None,
-        shape: query::Shape::default(),
+        ..BoundQuery::by_key(catalog, table)
     }
 }

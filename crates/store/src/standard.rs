@@ -2,10 +2,15 @@
 
 use crate::{Applied, Changed, Result, SchemaChange, WriteSet};
 use async_trait::async_trait;
-use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
+use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid, Value};
 use query::{BoundQuery, Page};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What is done with the rows of a page as they come: some whole rows at a time, value after value.
+///
+/// It must be quick: it runs where the page is awaited.
+pub type TakeRows<'a> = &'a mut (dyn FnMut(&[Value]) + Send);
 
 /// Standard tables: a transaction over many tables, all or nothing.
 ///
@@ -44,6 +49,19 @@ pub trait StandardStore: Send + Sync + 'static {
 
     /// Reads a page from one snapshot of committed rows.
     async fn read(&self, query: &BoundQuery) -> Result<Page>;
+
+    /// Reads the same page and hands its rows over in order, the first ones while the others are read. The
+    /// page that is answered has none of them, but says how many they were.
+    ///
+    /// After an error what was handed over is worth nothing. No rows: nothing is handed over.
+    async fn read_in_parts(&self, query: &BoundQuery, take: TakeRows<'_>) -> Result<Page> {
+        let mut page = self.read(query).await?;
+        let cells = std::mem::take(&mut page.cells);
+        if !cells.is_empty() {
+            take(&cells);
+        }
+        Ok(page)
+    }
 
     /// Divides the changes of a table: answers a version such that every read which begins from now on
     /// sees all changes up to it. A change above it may be seen, too.

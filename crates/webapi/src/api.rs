@@ -17,7 +17,8 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::{Method, Response, StatusCode};
 use model::{Caller, Timestamp, Uuid};
-use pipeline::{Context, Impersonated, Message, Pipeline, Reply};
+use pipeline::{Context, Impersonated, Message, Pipeline, Reply, TakeRows};
+use query::{BoundQuery, Page};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -102,6 +103,15 @@ impl Attempt<'_> {
         };
         self.request.items.fetch_add(written as u64, Relaxed);
         Ok(self.pipeline.run(&self.context, message).await?)
+    }
+
+    /// Reads a page and hands its rows over as they come.
+    pub(crate) async fn read_in_parts(
+        &self,
+        query: BoundQuery,
+        take: TakeRows<'_>,
+    ) -> Result<Page, Stop> {
+        Ok(self.pipeline.run_in_parts(&self.context, query, take).await?)
     }
 
     /// 405 unless the verb is one of these.

@@ -5,6 +5,7 @@
 use crate::api::{Attempt, Stop};
 use crate::arguments::Arguments;
 use crate::cosmos;
+use crate::explain;
 use crate::fault::{self, Problem};
 use crate::initialize;
 use crate::response;
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use model::{MessageName, Table};
 use pipeline::{Message, Read, Reply};
-use query::{BoundQuery, ColumnRef, Order, Paging};
+use query::{BoundQuery, Paging};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -64,6 +65,7 @@ pub(crate) async fn call(
         Function::RetrieveCurrentOrganization => &["AccessType"],
         Function::RetrieveTotalRecordCount => &["EntityNames"],
         Function::InitializeFrom => &["EntityMoniker", "TargetEntityName", "TargetFieldType"],
+        Function::ExplainSteps => &["Message", "Table", "Targets", "Columns"],
         _ => &[],
     };
     let arguments = Arguments::read(arguments, &attempt.request.options)
@@ -93,6 +95,7 @@ pub(crate) async fn call(
             total_record_count(attempt, &names).await
         }
         Function::InitializeFrom => initialize::call(attempt, &arguments).await,
+        Function::ExplainSteps => explain::call(attempt, &arguments).await,
         // Answered above: its parameters are read by itself.
         Function::ExecuteCosmosSqlQuery => Err(Problem::unexpected().into()),
     }
@@ -107,15 +110,16 @@ fn name(function: Function) -> &'static str {
         Function::RetrieveTotalRecordCount => "RetrieveTotalRecordCount",
         Function::ExecuteCosmosSqlQuery => "ExecuteCosmosSqlQuery",
         Function::InitializeFrom => "InitializeFrom",
+        Function::ExplainSteps => "SheafExplainSteps",
     }
 }
 
-fn context(attempt: &Attempt<'_>, function: Function) -> String {
+pub(crate) fn context(attempt: &Attempt<'_>, function: Function) -> String {
     let root = &attempt.request.root;
     format!("{root}$metadata#Microsoft.Dynamics.CRM.{}Response", name(function))
 }
 
-fn ok(body: &Value) -> Response<Bytes> {
+pub(crate) fn ok(body: &Value) -> Response<Bytes> {
     response::json(StatusCode::OK, body.to_string().into_bytes())
 }
 
@@ -215,17 +219,10 @@ async fn total_record_count(
 }
 
 async fn rows_of(attempt: &Attempt<'_>, table: &Arc<Table>) -> Result<u64, Stop> {
-    let key = ColumnRef::root(table.primary_key);
     let query = BoundQuery {
-        catalog: Arc::clone(&attempt.context.catalog),
-        table: Arc::clone(table),
-        joins: Vec::new(),
-        columns: vec![key],
-        filter: None,
-        order: vec![Order { column: key, descending: false }],
-        paging: Paging { size: 0, after: None, skip: 0, look_ahead: false },
+        paging: Paging::first(0),
         count_max: Some(u64::from(u32::MAX) << 20),
-        shape: query::Shape::default(),
+        ..BoundQuery::by_key(&attempt.context.catalog, table)
     };
     let read = Message::Read(Read { name: MessageName::RetrieveMultiple, query });
     match attempt.run(read).await? {

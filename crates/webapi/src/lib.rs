@@ -18,6 +18,7 @@ mod bulk;
 mod bulk_delete;
 mod cors;
 mod cosmos;
+mod explain;
 mod fault;
 mod functions;
 mod initialize;

@@ -1,6 +1,6 @@
 //! Records by their addresses: read, write, delete.
 //!
-//! In reading order: `read` (one record, a page, a count), `children` (lists inside records),
+//! In reading order: `read` (one record, a page, a count), `in_parts` (a page that is written while it is read), `children` (lists inside records),
 //! `changes` (what has changed since), `write` (create, PATCH, delete),
 //! `deep` (a create with what it brings along), `files` (bytes), `property` (single values), `link` (`$ref` of a lookup),
 //! `members` (`$ref` of a collection), `navigate` (reading through navigation properties), `names` (what lookups are called),
@@ -14,6 +14,7 @@ mod children;
 mod deep;
 mod fetch_xml;
 pub(crate) mod files;
+mod in_parts;
 mod link;
 mod listed;
 mod members;

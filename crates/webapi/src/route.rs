@@ -103,6 +103,7 @@ pub(crate) enum Function {
     RetrieveTotalRecordCount,
     ExecuteCosmosSqlQuery,
     InitializeFrom,
+    ExplainSteps,
 }
 
 /// The namespace before bound operations and type casts.
@@ -163,6 +164,7 @@ pub(crate) fn resolve(request: &Request, catalog: &Catalog) -> Result<Route, Pro
         "RetrieveTotalRecordCount" => Function::RetrieveTotalRecordCount,
         "ExecuteCosmosSqlQuery" => Function::ExecuteCosmosSqlQuery,
         "InitializeFrom" => Function::InitializeFrom,
+        "SheafExplainSteps" => Function::ExplainSteps,
         "BulkDelete" if first.key.is_none() => {
             end(rest)?;
             return Ok(Route::BulkDelete);

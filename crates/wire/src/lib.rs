@@ -26,6 +26,7 @@
 //! record::Writer::of_places(table, catalog, columns: &[(ColumnIndex, usize)], version: usize)    // inner records
 //! record::Writer::of_outputs(table, catalog, outputs: &[Output], version: Option<usize>)         // FetchXML: own names, no nulls
 //! record::write_page<'r>(out: &mut Vec<u8>, writer: &Writer, frame: &PageFrame, rows: impl Iterator<Item = &'r [Value]>)
+//! record::begin_page(out, writer, frame), record::write_rows(out, writer, rows), record::end_page(out, frame)  // the same, part by part
 //! record::PageFrame { context: &str, count: Option<u64>, count_limit_exceeded: bool, next_link: Option<&str>, paging_cookie: Option<&str>, metadata_version: Option<u64> }
 //! record::write_one(out: &mut Vec<u8>, writer: &Writer, context: &str, row: &[Value])
 //! record::write_ids(out: &mut Vec<u8>, root: &str, ids: impl Iterator<Item = Uuid>)           // CreateMultipleResponse

@@ -11,8 +11,8 @@ mod write;
 pub use inside::{Children, Inside, Single};
 pub use read::{ReadPage, ReadRecord, read_ids, read_one, read_page};
 pub use write::{
-    Changes, Output, PageFrame, Told, Writer, context, context_of_one, write_ids, write_links,
-    write_one, write_page,
+    Changes, Output, PageFrame, Told, Writer, begin_page, context, context_of_one, end_page,
+    write_ids, write_links, write_one, write_page, write_rows,
 };
 
 /// Annotation: the value as people read it.

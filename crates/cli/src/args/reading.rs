@@ -25,7 +25,7 @@ pub(crate) struct Get {
     /// Format of the output; by default the file's extension tells, and CSV without one
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
-    /// Columns, in this order; by default all but system and file columns. `NAME:display` gives the
+    /// Columns, in this order; by default all but system columns. `NAME:display` gives the
     /// text that people read, `NAME:raw` the value
     #[arg(short, long, value_delimiter = ',', value_name = "a,b:display")]
     pub(crate) columns: Vec<String>,
@@ -35,10 +35,6 @@ pub(crate) struct Get {
     /// System columns, too: owner, dates, version and the like; it does not count beside --columns
     #[arg(long)]
     pub(crate) system_columns: bool,
-    /// Columns of files and images, too: ids of files, images as base64; it does not count beside
-    /// --columns
-    #[arg(long)]
-    pub(crate) file_columns: bool,
     /// Names of the records that lookups point to, instead of their ids
     #[arg(long)]
     pub(crate) lookup_names: bool,
@@ -71,7 +67,7 @@ pub(crate) struct Get {
         long,
         value_name = "FILE|XML",
         conflicts_with_all = [
-            "file", "columns", "exclude_columns", "system_columns", "file_columns", "lookup_names",
+            "file", "columns", "exclude_columns", "system_columns", "lookup_names",
             "filter", "exclude", "id", "exclude_id", "name", "active_only", "sort", "headers",
         ]
     )]

@@ -39,8 +39,7 @@ pub(crate) struct Remove {
     /// Does not ask
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Rows in a message: 1 to 1000 (1 sends single requests), or auto (from 100, doubled while
-    /// answers are quick)
+    /// Rows in a message: 1 to 1000 (1 sends single requests), or auto (learned, from 100 on)
     #[arg(short, long, default_value = "auto", value_name = "N|auto", value_parser = setting)]
     pub(crate) batch_size: Setting,
     #[command(flatten)]

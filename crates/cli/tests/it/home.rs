@@ -1,6 +1,5 @@
 //! A service in a directory of its own, and calls of `sheaf` there.
 
-use client::transport::{Address, Http, Request, Transport};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
@@ -18,15 +17,45 @@ pub(crate) struct Home {
 impl Home {
     /// Starts a service on an empty store.
     pub(crate) fn start() -> Self {
+        Self::start_in(TempDir::new().expect("a temporary directory"), Vec::new())
+    }
+
+    /// The same with this configuration and these limits, none where there is no text.
+    #[cfg(feature = "plugins")]
+    pub(crate) fn start_with(config: &str, limits: &str) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
+        let mut arguments = Vec::new();
+        for (flag, text) in [("--config", config), ("--limits", limits)] {
+            if !text.is_empty() {
+                let file = directory.path().join(format!("{}.toml", &flag[2..]));
+                std::fs::write(&file, text).expect("written");
+                arguments.extend([flag.to_owned(), file.display().to_string()]);
+            }
+        }
+        Self::start_in(directory, arguments)
+    }
+
+    fn start_in(directory: TempDir, arguments: Vec<String>) -> Self {
         let options = Options {
             binary: PathBuf::from(BINARY),
             store: Store::Data(directory.path().join("data")),
-            arguments: Vec::new(),
+            arguments,
             log: directory.path().join("log"),
         };
         let service = Service::start(options).expect("it starts");
         Self { directory, service }
+    }
+
+    /// The Web API of the service.
+    #[cfg(feature = "plugins")]
+    pub(crate) fn api(&self) -> testkit::http::Api {
+        testkit::http::Api::new(&self.service.api()).expect("a client")
+    }
+
+    /// The process of the service.
+    #[cfg(all(feature = "plugins", target_os = "linux"))]
+    pub(crate) fn process(&self) -> u32 {
+        self.service.id()
     }
 
     /// A file in the directory.
@@ -44,17 +73,6 @@ impl Home {
             .current_dir(self.directory.path())
             .stdin(Stdio::null());
         command
-    }
-
-    /// Changes a definition, or whatever else no command does.
-    pub(crate) fn post(&self, path: &str, body: &str) {
-        let address = Address { url: self.service.url().to_owned(), ..Address::default() };
-        let http = Http::new(&address).expect("an address");
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let answer = runtime.block_on(http.send(Request::post(path, body.to_owned())));
-        let answer = answer.expect("an answer");
-        assert!(answer.is_success(), "{path}: {}", String::from_utf8_lossy(&answer.body));
     }
 
     /// Makes a call that must end with this code; answers what it said.

@@ -2,6 +2,8 @@
 
 mod home;
 mod parity;
+#[cfg(feature = "plugins")]
+mod plugin;
 mod reading;
 mod removing;
 mod runs;

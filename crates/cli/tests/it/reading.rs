@@ -136,7 +136,7 @@ fn fetchxml_is_read_page_by_page_with_its_own_columns() {
 }
 
 #[test]
-fn columns_have_suffixes_and_system_and_file_columns_come_when_asked() {
+fn columns_have_suffixes_and_system_columns_come_when_asked() {
     let home = accounts();
     let text = output(
         &home,
@@ -168,16 +168,6 @@ fn columns_have_suffixes_and_system_and_file_columns_come_when_asked() {
     );
     for name in ["createdon", "modifiedby", "ownerid", "versionnumber", "owningbusinessunit"] {
         assert!(has("--system-columns", name), "{name}");
-    }
-    for kind in ["File", "Image"] {
-        let body = format!(
-            "{{\"@odata.type\":\"Microsoft.Dynamics.CRM.{kind}AttributeMetadata\",\"SchemaName\":\"new_{kind}\",\
-             \"DisplayName\":{{\"LocalizedLabels\":[{{\"Label\":\"{kind}\",\"LanguageCode\":1033}}]}}}}"
-        );
-        home.post("EntityDefinitions(LogicalName='account')/Attributes", &body);
-    }
-    for name in ["new_file", "new_image"] {
-        assert!(!has("", name) && has("--file-columns", name), "{name}");
     }
     assert!(!has("--exclude-columns name,accountnumber", "name"));
     assert!(has("-c name --exclude-columns name --system-columns", "name"));

@@ -137,7 +137,7 @@ fn all(table: &Table, query: &Query, headers: Headers) -> Vec<ColumnIndex> {
         *index != table.primary_key
             && column.valid_for_read
             && (query.system_columns || !is_system(table, *index))
-            && (query.file_columns || !is_file(&column.kind))
+            && !is_file(&column.kind)
             && match headers {
                 Headers::AsLoaded => {
                     column.description.shown() != Some(NOT_LOADED)

@@ -24,7 +24,7 @@ struct Waiting {
 
 impl Sender<'_> {
     pub(super) fn land_batch(&mut self, flight: Flight, answer: &Answer) {
-        let Flight { mut piece, sent, .. } = flight;
+        let Flight { mut piece, sent, ticket, .. } = flight;
         let whole = Sent { operation: piece.operation, rows: piece.rows.len(), is_bulk: false };
         let response = match verdict::judge(whole, answer) {
             Verdict::Done => answer.as_ref().expect("only an answer goes well"),
@@ -46,7 +46,7 @@ impl Sender<'_> {
         };
         let mut rows = std::mem::take(&mut piece.rows);
         let unanswered = rows.split_off(answers.len().min(rows.len()));
-        self.control.went_well(rows.len(), tokio::time::Instant::now() - sent);
+        self.control.went_well(ticket, rows.len(), tokio::time::Instant::now() - sent);
         self.land_parts(&piece, &rows, answers);
         if !unanswered.is_empty() {
             self.queue_like(Piece { rows: unanswered, ..piece.fresh() }, Way::Batch);

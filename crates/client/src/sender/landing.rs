@@ -4,6 +4,7 @@
 
 use super::{Answer, Asks, Flight, Halt, Later, Piece, Refused, Sender, Way};
 use crate::bisect;
+use crate::controller::{Limit, Ticket};
 use crate::journal::Outcome;
 use crate::problem::{Class, Problem};
 use crate::retry::{self, History};
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 impl Sender<'_> {
     pub(super) fn land(&mut self, serial: u64, answer: &Answer) {
         let flight = self.flying.remove(&serial).expect("an answer belongs to a request in flight");
+        self.control.landed(flight.ticket);
         match flight.asks {
             Asks::Write if flight.way == Way::Batch => self.land_batch(flight, answer),
             Asks::Write => self.land_write(flight, answer),
@@ -26,26 +28,27 @@ impl Sender<'_> {
     }
 
     pub(super) fn land_write(&mut self, flight: Flight, answer: &Answer) {
-        let Flight { piece, way, sent, .. } = flight;
+        let Flight { piece, way, sent, ticket, .. } = flight;
         let sent_rows =
             Sent { operation: piece.operation, rows: piece.rows.len(), is_bulk: way == Way::Bulk };
         match verdict::judge(sent_rows, answer) {
             Verdict::Done => {
-                self.went_well(&piece, sent);
+                self.went_well(&piece, ticket, sent);
                 self.end_all(&piece, well(piece.operation), None);
             }
             Verdict::Partly(failing) => {
                 self.throttled_since = None;
+                self.control.went_well(ticket, piece.rows.len(), Instant::now() - sent);
                 self.partly(piece, way, failing);
             }
             verdict => self.failed(piece, way, verdict),
         }
     }
 
-    pub(super) fn went_well(&mut self, piece: &Piece, sent: Instant) {
+    fn went_well(&mut self, piece: &Piece, ticket: Ticket, sent: Instant) {
         self.alike = None;
         self.throttled_since = None;
-        self.control.went_well(piece.rows.len(), Instant::now() - sent);
+        self.control.went_well(ticket, piece.rows.len(), Instant::now() - sent);
     }
 
     /// What is done about a message that did not go well.
@@ -56,8 +59,8 @@ impl Sender<'_> {
         match verdict {
             Verdict::Done | Verdict::Partly(_) => unreachable!("the callers take these"),
             Verdict::Halve(problem) | Verdict::TooBig(problem) => self.halve(piece, way, problem),
-            Verdict::SlowDown { after, narrower, problem } => {
-                if self.slow_down(after, narrower, problem) {
+            Verdict::SlowDown { after, limit, problem } => {
+                if self.slow_down(after, limit, problem) {
                     self.ready.push_front(Flight::write(piece, way));
                 } else {
                     self.leave(&piece);
@@ -87,11 +90,11 @@ impl Sender<'_> {
     pub(super) fn slow_down(
         &mut self,
         after: Option<Duration>,
-        narrower: bool,
+        limit: Limit,
         problem: Problem,
     ) -> bool {
         let now = Instant::now();
-        self.control.throttled(now.into_std(), after, narrower);
+        self.control.throttled(now.into_std(), after, limit);
         let since = *self.throttled_since.get_or_insert(now);
         let until = self.control.paused_until().map_or(now, Instant::from_std);
         let is_too_long = self.settings.throttle_max.is_some_and(|most| until > since + most);
@@ -146,7 +149,7 @@ impl Sender<'_> {
         }
         match why {
             Transient::Deadlock | Transient::SetUp | Transient::ConcurrentResult => {
-                self.control.narrow();
+                self.control.narrow(Instant::now().into_std());
                 piece.history = History::default();
                 let refused = Refused { problem, failing: Vec::new(), alike: false };
                 self.refused(piece, way, refused);

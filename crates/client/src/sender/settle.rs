@@ -68,8 +68,8 @@ impl Sender<'_> {
         let Flight { mut piece, asks, way, .. } = flight;
         let sent = Sent { operation: Operation::Update, rows: 1, is_bulk: false };
         match verdict::judge(sent, answer) {
-            Verdict::SlowDown { after, narrower, problem } => {
-                if self.slow_down(after, narrower, problem) {
+            Verdict::SlowDown { after, limit, problem } => {
+                if self.slow_down(after, limit, problem) {
                     self.ready.push_front(Flight { asks, ..Flight::write(piece, way) });
                 } else {
                     self.leave(&Piece { is_lost: true, ..piece });

@@ -25,8 +25,17 @@ fn word(verdict: &Verdict) -> String {
         Verdict::Partly(failing) => format!("partly {}", places(failing)),
         Verdict::Halve(_) => "halve".to_owned(),
         Verdict::TooBig(_) => "too big".to_owned(),
-        Verdict::SlowDown { after, narrower, .. } => {
-            format!("slow down{}{}", time(after), if *narrower { " narrower" } else { "" })
+        Verdict::SlowDown { after, limit, .. } => {
+            format!(
+                "slow down{}{}",
+                time(after),
+                match limit {
+                    Limit::Unsaid => "",
+                    Limit::Requests => " requests",
+                    Limit::Time => " time",
+                    Limit::Concurrency => " concurrency",
+                }
+            )
         }
         Verdict::Again { why, after, .. } => format!("again {why:?}{}", time(after)),
         Verdict::Unknown { why, after, .. } => format!("unknown {why:?}{}", time(after)),
@@ -53,10 +62,10 @@ fn check(status: u16, code: &str, message: &str, want: &str) {
 fn every_answer_has_its_verdict() {
     check(200, "", "", "done");
     check(204, "", "", "done");
-    check(429, "0x80072322", "Number of requests exceeded", "slow down");
-    check(429, "0x80072326", "Number of concurrent requests", "slow down narrower");
+    check(429, "0x80072322", "Number of requests exceeded", "slow down requests");
+    check(429, "0x80072326", "Number of concurrent requests", "slow down concurrency");
     check(429, "", "", "slow down");
-    check(400, "0x80072321", "Combined execution time", "slow down");
+    check(400, "0x80072321", "Combined execution time", "slow down time");
     check(503, "0x8004a001", "busy", "again Busy");
     check(503, "", "", "unknown Busy");
     check(502, "", "", "unknown Busy");

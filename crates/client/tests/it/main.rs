@@ -2,6 +2,7 @@
 
 mod coverage;
 mod laws;
+mod learning;
 mod service;
 mod simulation;
 mod tokens;

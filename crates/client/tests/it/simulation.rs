@@ -4,7 +4,7 @@
 //! is there once, every bad row is told with its own reason, and no more is in flight than allowed.
 
 use crate::service::{Chance, Names, Script, Simulated};
-use client::controller::Setting;
+use client::controller::{Setting, WIDTH_MAX};
 use client::journal::Outcome;
 use client::journal::log::{Log, Past, State};
 use client::request::Route;
@@ -44,6 +44,8 @@ struct History {
     before: BTreeSet<u128>,
     size: usize,
     width: usize,
+    /// Width and size are learned instead.
+    is_learned: bool,
     has_bulk: bool,
     is_elastic: bool,
     /// After how many milliseconds the client is killed, one after the other.
@@ -96,6 +98,7 @@ fn history(seed: u64) -> History {
         before,
         size: usize::try_from(size).expect("small"),
         width: usize::try_from(width).expect("small"),
+        is_learned: seed.is_multiple_of(4),
         has_bulk,
         is_elastic,
         kills,
@@ -236,6 +239,9 @@ async fn start(history: &History, service: &Simulated, medium: &Medium, round: u
         random: 7,
         ..Settings::default()
     };
+    if history.is_learned {
+        (settings.width, settings.size) = (Setting::Auto, Setting::Auto);
+    }
     if !history.has_bulk {
         settings.has_bulk = [false; Operation::ALL.len()];
     }
@@ -307,7 +313,8 @@ async fn play(seed: u64) {
 
 fn check(seed: u64, history: &History, service: &Simulated, past: &Past) {
     let state = service.state.lock().expect("no panics");
-    assert!(state.in_flight_most <= history.width, "seed {seed}: too many in flight");
+    let most = if history.is_learned { WIDTH_MAX } else { history.width };
+    assert!(state.in_flight_most <= most, "seed {seed}: too many in flight");
     assert_eq!(state.overlaps, 0, "seed {seed}: a record was in flight twice");
     let counts = past.counts(|_| true);
     assert_eq!(counts.read(), history.rows.len() as u64, "seed {seed}: {counts}");

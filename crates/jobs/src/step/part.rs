@@ -13,7 +13,7 @@ use crate::row::Detail;
 use model::{Timestamp, Uuid, Value};
 use pipeline::{Message, Reply};
 use query::expression::Bound;
-use query::{BoundQuery, Order, Paging};
+use query::{BoundQuery, Paging};
 
 /// The part at hand.
 #[derive(Default)]
@@ -54,22 +54,14 @@ impl At<'_> {
     /// The key of the last row of a part that begins behind this one; of all rows, whoever may see them.
     async fn end_of_part(&self, query: &Bound, after: Option<Uuid>) -> Result<Option<Uuid>, Error> {
         let table = &query.table;
-        let key = table.primary_key.into();
         let query = BoundQuery {
-            catalog: self.context.catalog.clone(),
-            table: table.clone(),
-            joins: Vec::new(),
-            columns: vec![key],
-            filter: None,
-            order: vec![Order { column: key, descending: false }],
             paging: Paging {
                 size: 1,
                 after: after.map(|id| vec![Value::Guid(id)]),
                 skip: LOOK_ROWS_MAX - 1,
                 look_ahead: false,
             },
-            count_max: None,
-            shape: query::Shape::default(),
+            ..BoundQuery::by_key(&self.context.catalog, table)
         };
         match self.pipeline.run(&self.context, Message::SystemRead(query)).await? {
             Reply::Page(page) => Ok(page.cells.first().and_then(Value::as_id)),

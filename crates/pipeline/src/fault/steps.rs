@@ -129,6 +129,12 @@ pub(crate) fn call_panicked() -> Fault {
         .with_log("a message of a step has panicked")
 }
 
+/// A job whose step was disabled or is no more.
+pub(crate) fn step_is_gone(step: Uuid) -> Fault {
+    Fault::new(code::TYPE_NOT_LOADED, "Unable to load plug-in type.")
+        .with_hint(format!("step {step} is disabled or no longer registered"))
+}
+
 /// Steps of steps without end.
 pub(crate) fn too_deep() -> Fault {
     Fault::new(
@@ -140,7 +146,7 @@ pub(crate) fn too_deep() -> Fault {
 }
 
 /// What is handed to a step is too large.
-pub(crate) fn context_too_large(bytes: usize) -> Fault {
+pub(crate) fn context_too_large(bytes: u64) -> Fault {
     let megabytes = bytes as f64 / 1_048_576.0;
     let text = format!(
         "Message size exceeded when sending context to Sandbox. Message size: {megabytes:.2} Mb"
@@ -233,18 +239,6 @@ pub(crate) fn no_record_with(table: &Table, key: &TargetKey) -> Fault {
             ),
         ),
     }
-}
-
-/// A background job would delete rows that steps wait for.
-pub(crate) fn steps_of_job(table: &Table) -> Fault {
-    Fault::new(
-        code::NOT_IMPLEMENTED,
-        format!(
-            "Steps of message Delete of table {} are not run by background jobs yet.",
-            table.logical_name
-        ),
-    )
-    .with_hint("disable the steps for the time of the job, or delete the rows by single deletes")
 }
 
 /// The handler of a step is no component, or its bytes are gone.

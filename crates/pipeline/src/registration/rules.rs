@@ -256,9 +256,7 @@ impl World<'_> {
         let stage = stage.ok_or_else(|| registration("`stage` must be 10, 20 or 40"))?;
         match number(values, "mode") {
             Some(0) => {}
-            Some(1) if stage == Stage::PostOperation => {
-                return Err(registration("asynchronous steps are not run yet: `mode` must be 0"));
-            }
+            Some(1) if stage == Stage::PostOperation => {}
             Some(1) => return Err(registration("`mode` 1 goes with `stage` 40 alone")),
             _ => return Err(registration("`mode` must be 0 or 1")),
         }

@@ -8,7 +8,7 @@ use crate::run::{Context, Error, Pipeline, not_about_rows};
 use crate::seed;
 use crate::seed::security::{Present, Role};
 use model::{Caller, CascadeAction, Catalog, Fault, Spreading, Table, TableId, Uuid, Value, code};
-use query::{BoundQuery, ColumnRef, Filter, Order, Paging};
+use query::{BoundQuery, ColumnRef, Filter, Paging};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use store::StandardStore;
@@ -425,15 +425,10 @@ pub(crate) fn bound(
     };
     let key = ColumnRef::root(table.primary_key);
     BoundQuery {
-        catalog: Arc::clone(catalog),
-        table: Arc::clone(table),
-        joins: Vec::new(),
         columns: columns.iter().map(column).chain([key]).collect(),
         filter,
-        order: vec![Order { column: key, descending: false }],
         paging: Paging { size: ROWS_PER_QUERY, after: None, skip: 0, look_ahead: true },
-        count_max: None,
-        shape: query::Shape::default(),
+        ..BoundQuery::by_key(catalog, table)
     }
 }
 

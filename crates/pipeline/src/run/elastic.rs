@@ -13,7 +13,7 @@ use crate::privilege::Action;
 use crate::rights::{Access, Shares, Unreadable, guard};
 use crate::write;
 use model::{Bind, Fault, LookupValue, Table, TableKind, Uuid, Value, partition};
-use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging};
+use query::{BoundQuery, ColumnRef, Compare, Filter, Paging};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -287,21 +287,10 @@ fn query_of(
     filter: Filter,
     size: usize,
 ) -> BoundQuery {
-    let key = ColumnRef::root(table.primary_key);
     BoundQuery {
-        catalog: Arc::clone(&context.catalog),
-        table: Arc::clone(table),
-        joins: Vec::new(),
         columns,
         filter: Some(filter),
-        order: vec![Order { column: key, descending: false }],
-        paging: Paging {
-            size: u32::try_from(size).unwrap_or(u32::MAX),
-            after: None,
-            skip: 0,
-            look_ahead: false,
-        },
-        count_max: None,
-        shape: query::Shape::default(),
+        paging: Paging::first(u32::try_from(size).unwrap_or(u32::MAX)),
+        ..BoundQuery::by_key(&context.catalog, table)
     }
 }

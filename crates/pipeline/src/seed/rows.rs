@@ -39,6 +39,7 @@ fn available(table: &TableDefinition) -> &'static [&'static str] {
     use super::Writable;
     match (super::writable(table), table.kind) {
         (Writable::ReadOnly, _) => &["Retrieve", "RetrieveMultiple"],
+        (Writable::DeleteOnly, _) => &["Delete", "Retrieve", "RetrieveMultiple"],
         // What is listed for the one bulk message is listed for the other (`bulk.md` 2.1).
         (Writable::UpdateOnly, _) => &["Update", "Retrieve", "RetrieveMultiple"],
         (Writable::NoDelete, _) => &[

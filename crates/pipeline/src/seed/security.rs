@@ -151,6 +151,8 @@ fn of_role(role: &str, table: &TableDefinition, action: Action) -> Option<Depth>
             _ => reads.then_some(Depth::Global),
         },
         "Support User" => reads.then_some(Depth::Global),
+        // What steps trace may name what a user may not see.
+        "Basic User" if matches!(name, crate::trace::TABLE | crate::statistics::TABLE) => None,
         "Basic User" => match table.ownership {
             Ownership::User => Some(Depth::Basic),
             _ if reads => Some(Depth::Global),

@@ -1,12 +1,13 @@
 //! Definitions of the system tables.
 
+mod jobs;
 mod security;
 mod steps;
 
 use super::{activities, user_settings};
 use crate::define::columns::{
     boolean, choice, column, computed, date_only, date_time, decimal, derived_id, double, integer,
-    lookup, memo, money, push, read_only, state, status, text,
+    lookup, memo, money, push, read_only, text,
 };
 use crate::define::files;
 use crate::define::many_to_many::{self, Intersect};
@@ -32,9 +33,9 @@ pub(super) fn all() -> Vec<TableDefinition> {
         account(),
         contact(),
         lead(),
-        async_operation(),
-        bulk_delete_operation(),
-        bulk_delete_failure(),
+        jobs::async_operation(),
+        jobs::bulk_delete_operation(),
+        jobs::bulk_delete_failure(),
         privilege(),
         role_privileges(),
         system_user_roles(),
@@ -441,6 +442,7 @@ impl Builder {
 }
 
 fn organization() -> TableDefinition {
+    let traces = [(0, "Off"), (1, "Exception"), (2, "All")];
     let currency = [("transactioncurrency", "basecurrencyid")];
     Builder::new("Organization", "organizations", 1019, Ownership::None, "Organization")
         .name("Name", "Organization Name", 160)
@@ -457,6 +459,7 @@ fn organization() -> TableDefinition {
         .with("MaxUploadFileSize", "Max Upload File Size", integer())
         .with("BlockedAttachments", "Block Attachments", memo(1_048_576))
         .with("IsAuditEnabled", "Is Auditing Enabled", boolean(false))
+        .with("PluginTraceLogSetting", "Plug-in Trace Log Setting", choice(&traces))
         .done()
 }
 
@@ -795,110 +798,6 @@ fn lead() -> TableDefinition {
         .address()
         .with_currency()
         .done()
-}
-
-/// Longest text of a job's queries: a condition may list any number of values.
-const QUERY_UNITS_MAX: u32 = 1_073_741_823;
-
-fn async_operation() -> TableDefinition {
-    let kinds = [
-        (1, "System Event"),
-        (10, "Workflow"),
-        (13, "Bulk Delete"),
-        (23, "Bulk Delete Subprocess"),
-        (54, "Execute Async Request"),
-        (63, "EntityKey Index Creation"),
-        (91, "CascadeDelete"),
-    ];
-    Builder::new("AsyncOperation", "asyncoperations", 4700, Ownership::User, "System Job")
-        .name("Name", "System Job Name", 256)
-        .with("OperationType", "System Job Type", choice(&kinds))
-        .with("statecode", "Status", job_state())
-        .with("statuscode", "Status Reason", job_status(&[]))
-        .with("MessageName", "Message Name", text(160))
-        .with("Message", "Message", memo(1_048_576))
-        .with("FriendlyMessage", "Friendly message", memo(1_048_576))
-        .with("ErrorCode", "Error Code", integer())
-        .with("PrimaryEntityType", "Primary Entity Type", ColumnKind::TableName)
-        .with("CorrelationId", "Correlation Id", ColumnKind::Guid)
-        .with("RequestId", "Request", ColumnKind::Guid)
-        .with("Depth", "Depth", integer())
-        .with("Data", "Data", memo(QUERY_UNITS_MAX))
-        .with("StartedOn", "Started On", date_time())
-        .with("CompletedOn", "Completed On", date_time())
-        .with("PostponeUntil", "Postpone Until", date_time())
-        .with("RetryCount", "Retry Count", integer())
-        .with("RecurrencePattern", "Recurrence Pattern", text(256))
-        .with("RecurrenceStartTime", "Recurrence Start", date_time())
-        .with("HostId", "Host", text(256))
-        .with("Sheaf_LeaseUntil", "Lease Until", date_time())
-        .with("Sheaf_StartVersion", "Version at Start", ColumnKind::BigInt)
-        .with("Sheaf_Position", "Last Record", ColumnKind::Guid)
-        .with("Sheaf_Partition", "Partition of the Last Record", memo(2_048))
-        .with("Sheaf_Pending", "Records at Hand", memo(crate::job::PENDING_UNITS_MAX))
-        .done()
-}
-
-fn job_state() -> ColumnKind {
-    state(&[(0, "Ready", 0), (1, "Suspended", 10), (2, "Locked", 20), (3, "Completed", 30)])
-}
-
-fn job_status(more: &[(i32, &str, i32)]) -> ColumnKind {
-    let mut all = vec![(0, "Waiting For Resources", 0), (10, "Waiting", 1)];
-    all.extend_from_slice(more);
-    all.extend_from_slice(&[
-        (20, "In Progress", 2),
-        (21, "Pausing", 2),
-        (22, "Canceling", 2),
-        (30, "Succeeded", 3),
-        (31, "Failed", 3),
-        (32, "Canceled", 3),
-    ]);
-    status(&all)
-}
-
-fn bulk_delete_operation() -> TableDefinition {
-    Builder::new(
-        "BulkDeleteOperation",
-        "bulkdeleteoperations",
-        4424,
-        Ownership::User,
-        "Bulk Delete Operation",
-    )
-    .name("Name", "Name", 256)
-    .with_lookup("AsyncOperationId", "System Job", &[("asyncoperation", "asyncoperationid")])
-    .with("statecode", "Status", job_state())
-    .with("statuscode", "Status Reason", job_status(&[(11, "Retrying", 1), (12, "Paused", 1)]))
-    .with("SuccessCount", "Deleted", integer())
-    .with("FailureCount", "Failures", integer())
-    .with("IsRecurring", "Recurring", boolean(false))
-    .with("NextRun", "Next Run", date_time())
-    .with("OrderedQuerySetXml", "Query", memo(QUERY_UNITS_MAX))
-    .with("ProcessingQEIndex", "Processing Query Index", integer())
-    .done()
-}
-
-fn bulk_delete_failure() -> TableDefinition {
-    let regarding =
-        [("account", "regardingobjectid_account"), ("contact", "regardingobjectid_contact")];
-    Builder::new(
-        "BulkDeleteFailure",
-        "bulkdeletefailures",
-        4425,
-        Ownership::None,
-        "Bulk Delete Failure",
-    )
-    .with_lookup(
-        "BulkDeleteOperationId",
-        "Bulk Deletion Operation",
-        &[("bulkdeleteoperation", "bulkdeleteoperationid")],
-    )
-    .with("ErrorNumber", "Error Code", integer())
-    .with("ErrorDescription", "Error Description", text(512))
-    .with("OrderedQueryIndex", "Query Index", integer())
-    .with("RegardingObjectId", "Regarding", lookup(LookupKind::Plain, &regarding))
-    .with("RegardingObjectTypeCode", "Regarding Type", ColumnKind::TableName)
-    .done()
 }
 
 fn privilege() -> TableDefinition {

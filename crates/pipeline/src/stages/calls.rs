@@ -3,7 +3,6 @@
 //! Not here: the messages themselves, which are run as any other.
 //! Source: plugins.md 1.3, 1.6, 6.2, 6.7.5. Invariant: when the run has ended, nothing more is executed.
 
-use super::scene::Scene;
 use crate::fault;
 use crate::message::{Message, Read, Reply};
 use crate::privilege;
@@ -15,12 +14,13 @@ use crate::step::{
     As, CallOptions, Handler, QueryText, Record, Records, Service, ServiceReply, ServiceRequest,
     Step, StepCall,
 };
+use crate::trace::Log;
 use async_trait::async_trait;
 use model::{
     Caller, Catalog, Cell, ColumnIndex, Fault, MessageName, Table, TargetKey, Uuid, Value,
 };
 use query::odata::Options;
-use query::{BoundQuery, ColumnRef, Compare, Filter, Order, Paging};
+use query::{BoundQuery, ColumnRef, Compare, Filter, Paging};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -49,22 +49,32 @@ struct Sender {
     has_ended: AtomicBool,
 }
 
+/// What a run shares with others of its request.
+pub(super) struct Around {
+    /// When their time is over.
+    pub(super) over_at: Instant,
+    /// Where they are traced.
+    pub(super) log: Arc<Log>,
+}
+
 impl Calls {
     pub(super) fn new(
         pipeline: Weak<Pipeline>,
         context: &Context,
         call: &StepCall,
-        scene: &Scene,
+        around: Around,
     ) -> Self {
+        let Around { over_at, log } = around;
         let frame = Arc::new(call.frame.clone());
         let within = Within {
             transaction: context.course.transaction().cloned(),
             depth: call.frame.depth + 1,
-            correlation: scene.correlation(),
-            authenticated: scene.authenticated(),
+            correlation: call.frame.correlation,
+            authenticated: call.frame.users.authenticated,
             parents: std::iter::once(frame).chain(call.parents.iter().cloned()).collect(),
-            over_at: scene.over_at,
-            seat: scene.seat.clone(),
+            over_at,
+            seat: call.seat.clone(),
+            log,
         };
         let course = Course { within: Some(Arc::new(within)), ..Course::default() };
         let user = call.frame.users.user;
@@ -77,7 +87,7 @@ impl Calls {
             context: Context { catalog: context.catalog.clone(), caller, now: context.now, course },
             step: call.step.clone(),
             initiating: context.caller,
-            over_at: scene.over_at,
+            over_at,
             has_ended: AtomicBool::new(false),
         };
         Self { sender: Arc::new(sender), one: Mutex::new(()) }
@@ -378,14 +388,9 @@ fn one(
         wanted.push(table.primary_key);
     }
     BoundQuery {
-        catalog: context.catalog.clone(),
-        table: table.clone(),
-        joins: Vec::new(),
         columns: wanted.into_iter().map(ColumnRef::root).collect(),
         filter: Some(Filter::And(conditions)),
-        order: vec![Order { column: ColumnRef::root(table.primary_key), descending: false }],
-        paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
-        count_max: None,
-        shape: query::Shape::default(),
+        paging: Paging::first(1),
+        ..BoundQuery::by_key(&context.catalog, table)
     }
 }

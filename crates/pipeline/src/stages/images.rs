@@ -9,7 +9,7 @@ use crate::run::{Context, Error, Pipeline};
 use crate::step::plan::Run;
 use crate::step::{Image, Record, Stage, StepImage};
 use model::{Cell, ColumnIndex, MessageName, Table, Uuid, Value};
-use query::{BoundQuery, ColumnRef, Filter, Order, Paging};
+use query::{BoundQuery, ColumnRef};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -74,7 +74,8 @@ impl Pipeline {
             turn.stage == Stage::PostOperation
                 && turn.steps.iter().any(|step| step.images.iter().any(|image| image.before))
         };
-        if is_known || !scene.plan.turns.iter().any(wants) {
+        let mut turns = scene.plan.turns.iter().chain(&scene.plan.queued);
+        if is_known || !turns.any(wants) {
             return Ok(());
         }
         let rows = self.rows_of(context, scene, |image| image.before).await?;
@@ -153,23 +154,7 @@ fn query_of(
     let key = ColumnRef::root(table.primary_key);
     let columns = columns.iter().map(|column| ColumnRef::root(*column));
     BoundQuery {
-        catalog: context.catalog.clone(),
-        table: table.clone(),
-        joins: Vec::new(),
         columns: std::iter::once(key).chain(columns).collect(),
-        filter: Some(Filter::In {
-            column: key,
-            values: ids.iter().copied().map(Value::Guid).collect(),
-            negated: false,
-        }),
-        order: vec![Order { column: key, descending: false }],
-        paging: Paging {
-            size: u32::try_from(ids.len()).unwrap_or(u32::MAX),
-            after: None,
-            skip: 0,
-            look_ahead: false,
-        },
-        count_max: None,
-        shape: query::Shape::default(),
+        ..BoundQuery::of_ids(&context.catalog, table, ids.iter().copied())
     }
 }

@@ -8,17 +8,18 @@
 use super::resolve::Resolved;
 use crate::message::{Condition, Write};
 use crate::run::{Context, Error, Organization};
-use crate::step::course::Within;
+use crate::step::course::{Within, clock};
 use crate::step::plan::{Run, StagePlan};
 use crate::step::{
     Frame, Mode, Operand, Parameter, ParameterValue, Record, Seat, Stage, Step, Users,
 };
+use crate::trace::Log;
 use crate::write::{insert_constants, update_constants};
 use model::{
     Cell, ColumnIndex, Failure, MessageName, Table, Target, TargetKey, Timestamp, Uuid, Value,
 };
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use store::RowOutcome;
 
@@ -31,6 +32,10 @@ pub(super) struct Scene {
     pub(super) target_of: Vec<usize>,
     /// Per target: its record.
     record_of: Vec<usize>,
+    /// Per event: what was sent, once somebody has asked.
+    sent: Vec<OnceLock<Arc<[Record]>>>,
+    /// The same of the whole message.
+    sent_in_all: OnceLock<Arc<[Record]>>,
     /// What bulk steps share, by event.
     bulk: HashMap<usize, Shared>,
     /// What the single steps of one record share.
@@ -43,7 +48,10 @@ pub(super) struct Scene {
     pub(super) depth: u32,
     /// The place of its steps.
     pub(super) seat: Option<Seat>,
+    /// What its runs have traced.
+    pub(super) log: Arc<Log>,
     now: Timestamp,
+    pub(super) began: Instant,
     users: Users,
     organization: Uuid,
     correlation: Uuid,
@@ -85,9 +93,9 @@ impl Scene {
         organization: Organization,
         message: Write,
         resolved: Resolved,
-        (plan, over_at, ids): (StagePlan, Instant, &[Uuid]),
+        (plan, over_at, log): (StagePlan, Instant, Arc<Log>),
+        (request, correlation): (Uuid, Uuid),
     ) -> Self {
-        let [request, own] = ids else { unreachable!("two ids were asked for") };
         let within = context.course.within.as_deref();
         let caller = context.caller;
         let table = message.table;
@@ -96,9 +104,10 @@ impl Scene {
             let record = record_of(&table, &target, is_delete);
             Live { sent: record.clone(), record, target, added: Vec::new(), outcome: None }
         };
-        let correlation = within.map(|within| within.correlation).filter(|id| !id.is_nil());
         Self {
             records: resolved.records.into_iter().map(live).collect(),
+            sent: plan.events.iter().map(|_| OnceLock::new()).collect(),
+            sent_in_all: OnceLock::new(),
             plan: Arc::new(plan),
             table,
             target_of: resolved.target_of,
@@ -111,7 +120,9 @@ impl Scene {
             over_at,
             depth: within.map_or(1, |within| within.depth),
             seat: None,
+            log,
             now: context.now,
+            began: clock(),
             users: Users {
                 user: caller.user,
                 initiating: caller.user,
@@ -122,20 +133,12 @@ impl Scene {
                 business_unit: caller.business_unit,
             },
             organization: organization.id,
-            correlation: correlation.unwrap_or(*own),
-            request: *request,
+            correlation,
+            request,
             parents: within.map(|within: &Within| within.parents.clone()).unwrap_or_default(),
             before: None,
             after: None,
         }
-    }
-
-    pub(super) fn correlation(&self) -> Uuid {
-        self.correlation
-    }
-
-    pub(super) fn authenticated(&self) -> Uuid {
-        self.users.authenticated
     }
 
     /// The records that a run is about.
@@ -221,7 +224,10 @@ impl Scene {
             let mut frame = self.outer(sent, run.event, form, variables);
             frame.sent = match form {
                 Some(_) => frame.sent,
-                None => self.records.iter().map(|live| live.sent.clone()).collect(),
+                None => {
+                    let all = || self.records.iter().map(|live| live.sent.clone()).collect();
+                    self.sent_in_all.get_or_init(all).clone()
+                }
             };
             parents.push(Arc::new(frame));
         }
@@ -250,12 +256,18 @@ impl Scene {
             Some(record) => {
                 self.records.get(record).map(|live| live.sent.clone()).into_iter().collect()
             }
-            None => {
-                let records = self.plan.events[event].records.iter();
-                records.map(|record| self.records[*record].sent.clone()).collect()
-            }
+            None => self.sent_of(event),
         };
         frame
+    }
+
+    /// What was sent of an event: copied once, for every step that sees it.
+    fn sent_of(&self, event: usize) -> Arc<[Record]> {
+        let sent = || {
+            let records = self.plan.events[event].records.iter();
+            records.map(|record| self.records[*record].sent.clone()).collect()
+        };
+        self.sent[event].get_or_init(sent).clone()
     }
 
     fn context(&self, message: MessageName, stage: i32, record: Option<usize>) -> Frame {

@@ -8,6 +8,7 @@ use super::call::{Frame, Parameter, ParameterValue};
 use super::plan::Bypass;
 use crate::fault;
 use crate::run::{Error, not_about_rows};
+use crate::trace::Log;
 use model::{Uuid, Value};
 use query::{BoundQuery, Page};
 use std::fmt;
@@ -44,6 +45,8 @@ pub(crate) struct Within {
     pub(crate) over_at: Instant,
     /// The place of its steps.
     pub(crate) seat: Option<Seat>,
+    /// What runs of the request from outside have traced.
+    pub(crate) log: Arc<Log>,
 }
 
 impl Course {

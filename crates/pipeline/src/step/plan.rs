@@ -39,6 +39,11 @@ impl StepTable {
         self.by_message.is_empty()
     }
 
+    /// The step with this id.
+    pub fn find(&self, id: Uuid) -> Option<&Arc<Step>> {
+        self.by_message.values().flatten().find(|step| step.id == id)
+    }
+
     /// The steps of a message on a table, in order.
     fn steps(&self, message: MessageName, table: TableId) -> impl Iterator<Item = &Arc<Step>> {
         let all = self.by_message.get(&message).into_iter().flatten();
@@ -67,7 +72,7 @@ impl StepTable {
 pub(crate) fn takes_steps(table: &TableDefinition) -> bool {
     table.kind == TableKind::Standard
         && !table.is_intersect
-        && crate::seed::writable(table) != crate::seed::Writable::ReadOnly
+        && !crate::seed::writable(table).is_kept()
         && !crate::rights::is_about_rights(table)
         && !crate::registration::is_registration(&table.logical_name)
 }

@@ -2,8 +2,10 @@
 //!
 //! Numbers in names of comments are those of plugins.md 7.
 
+mod codes;
 mod random;
 mod registration;
+mod traces;
 mod world;
 
 use crate::house::id;
@@ -579,8 +581,13 @@ async fn a_change_set_is_one_transaction_with_all_of_its_steps() {
     let fault = world.house.run(all).await.expect_err("the second is bad");
     assert_eq!(fault.write, Some(1));
     assert!(world.labels().await.is_empty());
+    world.seen();
     let all = Message::WriteAll(vec![write("x"), write("y")]);
     let Ok(Reply::Written(outcomes)) = world.house.run(all).await else { panic!("fine") };
     assert_eq!(outcomes.len(), 2);
     assert_eq!(world.labels().await.len(), 2);
+    // One request from outside, two messages.
+    let frames: Vec<_> = world.seen().into_iter().map(|seen| seen.call.frame).collect();
+    assert_eq!(frames[0].correlation, frames[1].correlation);
+    assert_ne!(frames[0].request, frames[1].request);
 }

@@ -155,8 +155,7 @@ pub(crate) fn record(table: &Table, cells: &[(&str, Value)]) -> Record {
 
 /// A host with these settings. Guests are compiled once for all tests that do not say otherwise.
 pub(crate) fn host(settings: Settings) -> Arc<Host> {
-    let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/guests/code");
-    let cache = settings.cache.clone().or_else(|| Some(shared.into()));
+    let cache = settings.cache.clone().or_else(|| Some(testkit::guests::CACHE.into()));
     Arc::new(Host::open(Settings { cache, ..settings }).expect("as the test has it"))
 }
 

@@ -10,6 +10,8 @@ mod jobs;
 mod laws;
 mod limits;
 mod messages;
+#[cfg(feature = "plugins")]
+mod plugins;
 mod rights;
 mod shutdown;
 mod steps;

@@ -34,17 +34,9 @@ fn of(table: &Table, name: &str) -> ColumnRef {
 fn check(ask: impl FnOnce(&Table, &mut BoundQuery), want: &str) {
     let catalog = catalog();
     let table = catalog.table("crate").expect("it was made").clone();
-    let key = ColumnRef::root(table.primary_key);
     let mut query = BoundQuery {
-        catalog,
-        table: table.clone(),
-        joins: Vec::new(),
-        columns: vec![key],
-        filter: None,
-        order: vec![Order { column: key, descending: false }],
         paging: Paging { size: 10, after: None, skip: 0, look_ahead: true },
-        count_max: None,
-        shape: query::Shape::default(),
+        ..BoundQuery::by_key(&catalog, &table)
     };
     ask(&table, &mut query);
     let select = page(&query, &Sqlite);
@@ -177,17 +169,9 @@ fn joined_tables_and_their_columns_have_aliases() {
     let catalog = catalog();
     let table = catalog.table("crate").expect("it was made").clone();
     let account = catalog.table("account").expect("it was made").clone();
-    let key = ColumnRef::root(table.primary_key);
     let mut query = BoundQuery {
-        catalog,
-        table: table.clone(),
-        joins: Vec::new(),
-        columns: vec![key],
-        filter: None,
-        order: vec![Order { column: key, descending: false }],
         paging: Paging { size: 10, after: None, skip: 20, look_ahead: true },
-        count_max: None,
-        shape: query::Shape::default(),
+        ..BoundQuery::by_key(&catalog, &table)
     };
     let own = |source, name: &str| ColumnRef { source, ..of(&table, name) };
     let join =

@@ -1,7 +1,8 @@
 //! Reads pages: threads with a read-only connection each, on snapshots of committed rows.
 //!
 //! In: a [`Select`] that the caller's side has made. Out: a [`Page`], its values decoded straight from
-//! the result row. A statement that takes too long is interrupted.
+//! the result row. A statement that takes too long is interrupted. Who wants a page in parts gets each as
+//! soon as it is read, and encodes it while the next one is read.
 //! Invariant: a page and its count come from one snapshot.
 
 use super::Shared;
@@ -22,7 +23,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use store::{Error, Result};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+/// Rows of a part: few enough that the first one comes soon and the last one is encoded soon, many enough
+/// that waking who waits for it costs nothing beside them.
+const PART_ROWS: usize = 250;
 
 /// One page to read.
 pub(super) struct Job {
@@ -30,7 +35,29 @@ pub(super) struct Job {
     pub(super) count: Option<Select>,
     /// Rows of the page at most; the statement may answer one more.
     pub(super) size: usize,
+    /// Where the rows go, if not into the page.
+    pub(super) parts: Option<Parts>,
     pub(super) answer: oneshot::Sender<Result<Page>>,
+}
+
+/// Takes the values of a page, some whole rows at a time.
+pub(super) struct Parts(mpsc::Sender<Vec<Value>>);
+
+impl Parts {
+    /// For a page of at most so many rows. There is room for all of it: a reader never waits, so that it
+    /// keeps its snapshot no longer than it reads.
+    pub(super) fn new(size: usize) -> (Self, mpsc::Receiver<Vec<Value>>) {
+        let room = (size / PART_ROWS).saturating_add(1).min(Semaphore::MAX_PERMITS);
+        let (sender, receiver) = mpsc::channel(room);
+        (Self(sender), receiver)
+    }
+
+    /// Hands over what is in a page; what nobody waits for is dropped.
+    fn put(&self, cells: &mut Vec<Value>) {
+        // The next part is about as long.
+        let next = Vec::with_capacity(cells.len());
+        drop(self.0.try_send(std::mem::replace(cells, next)));
+    }
 }
 
 /// Starts a thread that reads until the store closes.
@@ -74,12 +101,14 @@ fn run(conn: &Connection, shared: &Shared, deadline: &Deadline, time_max: Durati
 }
 
 fn read(session: &Session<'_>, job: &Job) -> Result<Page> {
+    let parts = job.parts.as_ref();
     let Some(count) = &job.count else {
-        return page(session, &job.page, job.size).map_err(read_failed);
+        return page_in_parts(session, &job.page, job.size, parts).map_err(read_failed);
     };
     let both = || {
         session.run("BEGIN")?;
-        let page = counted(session, &job.page, Some(count), job.size)?;
+        let mut page = page_in_parts(session, &job.page, job.size, parts)?;
+        page.count = Some(self::count(session, count)?);
         session.run("COMMIT")?;
         Ok(page)
     };
@@ -94,24 +123,41 @@ pub(super) fn counted(
     size: usize,
 ) -> rusqlite::Result<Page> {
     let mut page = page(session, select, size)?;
-    if let Some(count) = count {
-        let mut statement = session.statement(&count.sql)?;
-        bind(&mut statement, &count.params)?;
-        let found: i64 = match statement.raw_query().next()? {
-            Some(row) => row.get(0)?,
-            None => 0,
-        };
-        page.count = Some(u64::try_from(found).unwrap_or(0));
+    if let Some(select) = count {
+        page.count = Some(self::count(session, select)?);
     }
     Ok(page)
 }
 
+fn count(session: &Session<'_>, select: &Select) -> rusqlite::Result<u64> {
+    let mut statement = session.statement(&select.sql)?;
+    bind(&mut statement, &select.params)?;
+    let found: i64 = match statement.raw_query().next()? {
+        Some(row) => row.get(0)?,
+        None => 0,
+    };
+    Ok(u64::try_from(found).unwrap_or(0))
+}
+
 /// Runs a query for a page of at most this many rows.
 pub(super) fn page(session: &Session<'_>, select: &Select, size: usize) -> rusqlite::Result<Page> {
+    page_in_parts(session, select, size, None)
+}
+
+/// The same, whose rows go into the parts, where there are some, and are counted.
+fn page_in_parts(
+    session: &Session<'_>,
+    select: &Select,
+    size: usize,
+    parts: Option<&Parts>,
+) -> rusqlite::Result<Page> {
     let mut statement = session.statement(&select.sql)?;
     bind(&mut statement, &select.params)?;
     let mut rows = statement.raw_query();
     let mut page = Page::default();
+    if parts.is_some() {
+        page.cells.reserve(size.min(PART_ROWS).saturating_mul(select.outputs.len()));
+    }
     while let Some(row) = rows.next()? {
         if page.rows == size {
             page.more = true;
@@ -125,6 +171,16 @@ pub(super) fn page(session: &Session<'_>, select: &Select, size: usize) -> rusql
                 Output::Wide { place, scale } => exact::value_of(row, place, scale)?,
             });
         }
+        if let Some(parts) = parts
+            && page.rows.is_multiple_of(PART_ROWS)
+        {
+            parts.put(&mut page.cells);
+        }
+    }
+    if let Some(parts) = parts
+        && !page.cells.is_empty()
+    {
+        parts.put(&mut page.cells);
     }
     Ok(page)
 }

@@ -94,14 +94,17 @@ pub(super) fn writer<'a>(
     names: &'a Names,
     families: &'a [Family],
 ) -> Writer<'a> {
+    let mut around = Around { attempt, parsed, page, names, families: families.iter() };
+    let writer = plain_writer(attempt, parsed);
+    around.finish(writer, &parsed.expanded, &parsed.query.table, parsed.key_place)
+}
+
+/// How the records of a page are written, with nothing inside and no annotations.
+pub(super) fn plain_writer<'a>(attempt: &'a Attempt<'_>, parsed: &'a Parsed) -> Writer<'a> {
     // Columns of joined tables come last and are never shown.
     let own = parsed.query.columns.iter().take_while(|column| column.source == 0);
     let columns: Vec<_> = own.map(|column| column.column).collect();
-    let catalog = &attempt.context.catalog;
-    let table = &parsed.query.table;
-    let writer = Writer::new(table, catalog, &columns, parsed.shown);
-    let mut around = Around { attempt, parsed, page, names, families: families.iter() };
-    around.finish(writer, &parsed.expanded, table, parsed.key_place)
+    Writer::new(&parsed.query.table, &attempt.context.catalog, &columns, parsed.shown)
 }
 
 /// What is the same for all that stands inside the rows of one page.

@@ -57,7 +57,7 @@ pub(super) async fn answer(
     let counted = below::counted(attempt, listed, page).await?;
     let page = counted.as_ref().unwrap_or(page);
     let places: Vec<usize> = (0..outputs.len()).collect();
-    let mut wanted = names::Wanted::default();
+    let mut wanted = names::Wanted::of(attempt);
     wanted.add(page, query.width(), &places);
     let names = wanted.read(attempt).await?;
     let mut context = format!("{}$metadata#{}", request.root, query.table.entity_set_name);

@@ -6,9 +6,8 @@ use super::read;
 use crate::api::{Attempt, Stop};
 use model::{LookupValue, TableId, Uuid, Value, partition};
 use pipeline::{Message, Reply};
-use query::{BoundQuery, ColumnRef, Filter, Order, Page, Paging};
+use query::{BoundQuery, ColumnRef, Filter, Page, Paging};
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
 /// Records that one query asks for.
 const NAMES_PER_QUERY: usize = 5_000;
@@ -16,33 +15,41 @@ const NAMES_PER_QUERY: usize = 5_000;
 /// The annotation that needs names.
 const FORMATTED_VALUE: &str = "OData.Community.Display.V1.FormattedValue";
 
-/// The records whose names an answer shows.
-#[derive(Default)]
-pub(super) struct Wanted(HashMap<TableId, BTreeSet<Uuid>>);
+/// The records whose names an answer shows: none unless the request asks for names.
+pub(super) struct Wanted {
+    are_asked_for: bool,
+    ids: HashMap<TableId, BTreeSet<Uuid>>,
+}
 
 impl Wanted {
+    pub(super) fn of(attempt: &Attempt<'_>) -> Self {
+        let annotations = attempt.request.prefer.include_annotations.as_ref();
+        let are_asked_for = annotations.is_some_and(|filter| filter.matches(FORMATTED_VALUE));
+        Self { are_asked_for, ids: HashMap::new() }
+    }
+
     /// Adds what a page points to in the columns at these places; its rows have `width` values each.
     pub(super) fn add(&mut self, page: &Page, width: usize, places: &[usize]) {
+        if !self.are_asked_for {
+            return;
+        }
         for row in page.rows(width) {
             for value in places.iter().filter_map(|place| row.get(*place)) {
                 if let Value::Lookup(lookup) = value {
-                    self.0.entry(lookup.table).or_default().insert(lookup.id);
+                    self.ids.entry(lookup.table).or_default().insert(lookup.id);
                 }
             }
         }
     }
 
-    /// The names of all of them; none when nobody asked for them.
+    /// The names of all of them.
     pub(super) async fn read(
         self,
         attempt: &Attempt<'_>,
     ) -> Result<HashMap<LookupValue, Box<str>>, Stop> {
         let mut names = HashMap::new();
-        if !are_asked_for(attempt) {
-            return Ok(names);
-        }
         // One query per table: there are as many as lookup columns point to, whatever the page holds.
-        for (table, ids) in self.0 {
+        for (table, ids) in self.ids {
             let ids: Vec<Uuid> = ids.into_iter().collect();
             for ids in ids.chunks(NAMES_PER_QUERY) {
                 of_table(attempt, table, ids, &mut names).await?;
@@ -50,11 +57,6 @@ impl Wanted {
         }
         Ok(names)
     }
-}
-
-fn are_asked_for(attempt: &Attempt<'_>) -> bool {
-    let annotations = attempt.request.prefer.include_annotations.as_ref();
-    annotations.is_some_and(|filter| filter.matches(FORMATTED_VALUE))
 }
 
 async fn of_table(
@@ -67,30 +69,12 @@ async fn of_table(
     let Some(table) = catalog.table_by_id(table_id) else { return Ok(()) };
     let Some(name) = table.primary_name else { return Ok(()) };
     let key = ColumnRef::root(table.primary_key);
-    let mut conditions = vec![Filter::In {
-        column: key,
-        values: ids.iter().copied().map(Value::Guid).collect(),
-        negated: false,
-    }];
     // Lookups point to records without a partition only.
-    if let Some(column) = partition::column(table) {
-        conditions.push(Filter::IsNull { column: ColumnRef::root(column), negated: false });
-    }
+    let unparted = partition::column(table)
+        .map(|column| Filter::IsNull { column: ColumnRef::root(column), negated: false });
     let query = BoundQuery {
-        catalog: Arc::clone(catalog),
-        table: Arc::clone(table),
-        joins: Vec::new(),
         columns: vec![key, ColumnRef::root(name)],
-        filter: Some(Filter::And(conditions)),
-        order: vec![Order { column: key, descending: false }],
-        paging: Paging {
-            size: u32::try_from(ids.len()).unwrap_or(u32::MAX),
-            after: None,
-            skip: 0,
-            look_ahead: false,
-        },
-        count_max: None,
-        shape: query::Shape::default(),
+        ..BoundQuery::of_ids(catalog, table, ids.iter().copied()).and(unparted)
     };
     let page = read::page_of(attempt, Message::Names(query)).await?;
     for row in page.rows(2) {
@@ -110,15 +94,9 @@ pub(crate) async fn first_name(
     let Some(table) = catalog.table(logical_name) else { return Ok(None) };
     let Some(name) = table.primary_name else { return Ok(None) };
     let query = BoundQuery {
-        catalog: Arc::clone(catalog),
-        table: Arc::clone(table),
-        joins: Vec::new(),
         columns: vec![ColumnRef::root(name)],
-        filter: None,
-        order: vec![Order { column: ColumnRef::root(table.primary_key), descending: false }],
-        paging: Paging { size: 1, after: None, skip: 0, look_ahead: false },
-        count_max: None,
-        shape: query::Shape::default(),
+        paging: Paging::first(1),
+        ..BoundQuery::by_key(catalog, table)
     };
     // What the organisation is called is no secret from its users.
     Ok(match attempt.run(Message::SystemRead(query)).await? {

@@ -1,7 +1,7 @@
 //! Reading records: one, a page of them, their number.
 
 use super::children::{self, Family};
-use super::{apply, changes, fetch_xml, names, partition, sql};
+use super::{apply, changes, fetch_xml, in_parts, names, partition, sql};
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Problem};
 use crate::request::Guard;
@@ -59,6 +59,9 @@ pub(super) async fn list(
     parsed: &Parsed,
     address: &str,
 ) -> Result<Response<Bytes>, Stop> {
+    if in_parts::suits(attempt, parsed) {
+        return in_parts::list(attempt, parsed, address).await;
+    }
     let page = many(attempt, parsed.query.clone()).await?;
     let families = children::of_page(attempt, parsed, &page).await?;
     let next_link = match parsed.next_token(&page) {
@@ -103,7 +106,7 @@ pub(super) async fn names_of(
     page: &Page,
     families: &[Family],
 ) -> Result<children::Names, Stop> {
-    let mut wanted = names::Wanted::default();
+    let mut wanted = names::Wanted::of(attempt);
     children::add_names(&mut wanted, parsed, page, families);
     wanted.read(attempt).await
 }

@@ -11,6 +11,7 @@ mod elastic;
 mod elastic_bulk;
 mod elastic_cosmos;
 mod elastic_definitions;
+mod explain;
 mod fetch_xml;
 mod impersonation;
 mod laws;

@@ -92,6 +92,30 @@ async fn pages_follow_each_other_without_loss_or_repeat() {
     assert_eq!(&seen[..2], ["n002", "n005"]);
 }
 
+/// A page without a number is written while it is read; one with a number is written afterwards.
+#[tokio::test]
+async fn a_page_is_the_same_with_its_number_and_without() {
+    let service = with_numbered(7).await;
+    for size in [1, 2, 3, 6, 7, 8] {
+        let target = "/new_crates?$select=new_label,new_weight&$orderby=new_weight,new_label";
+        let get = |more: &str| format!("GET {target}{more}\nPrefer: odata.maxpagesize={size}");
+        let plain = service.ok(&get(""), "").await;
+        let counted = service.ok(&get("&$count=true"), "").await;
+        assert_eq!(counted.json["@odata.count"], 7);
+        let text = counted.text.replace(",\"@odata.count\":7", "");
+        let text = text.replace("&$count=true&", "&");
+        assert_eq!(plain.text, text, "pages of {size}");
+        assert_eq!(plain.json["value"].as_array().map(Vec::len), Some(size.min(7)));
+        assert_eq!(plain.json["@odata.nextLink"].is_null(), size >= 7);
+        assert_eq!(
+            plain.headers.get("preference-applied"),
+            counted.headers.get("preference-applied")
+        );
+    }
+    let none = service.ok("GET /new_crates?$filter=new_label%20eq%20'x'", "").await;
+    assert!(none.text.ends_with(",\"value\":[]}"), "{}", none.text);
+}
+
 #[tokio::test]
 async fn paths_reach_the_records_that_lookups_point_to() {
     let service = Service::with_crates().await;

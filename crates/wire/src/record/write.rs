@@ -371,6 +371,13 @@ pub fn write_page<'r>(
     frame: &PageFrame<'_>,
     rows: impl IntoIterator<Item = &'r [Value]>,
 ) {
+    begin_page(out, writer, frame);
+    write_rows(out, writer, rows);
+    end_page(out, frame);
+}
+
+/// Appends what stands before the rows of a page. Of the frame it needs all but the links.
+pub fn begin_page(out: &mut Vec<u8>, writer: &Writer<'_>, frame: &PageFrame<'_>) {
     out.extend_from_slice(b"{\"@odata.context\":");
     json::text(out, frame.context);
     if writer.wants(TOTAL_COUNT) {
@@ -405,11 +412,24 @@ pub fn write_page<'r>(
         json::integer(out, count);
     }
     out.extend_from_slice(b",\"value\":[");
-    for (place, row) in rows.into_iter().enumerate() {
-        out.extend_from_slice(if place > 0 { b",{" } else { b"{" });
+}
+
+/// Appends some rows of a page: the first ones, or those behind what was appended last.
+pub fn write_rows<'r>(
+    out: &mut Vec<u8>,
+    writer: &Writer<'_>,
+    rows: impl IntoIterator<Item = &'r [Value]>,
+) {
+    for row in rows {
+        json::comma(out);
+        out.push(b'{');
         writer.members(out, row);
         out.push(b'}');
     }
+}
+
+/// Appends what stands behind the rows of a page.
+pub fn end_page(out: &mut Vec<u8>, frame: &PageFrame<'_>) {
     for id in frame.changes.deleted {
         json::comma(out);
         out.extend_from_slice(b"{\"@odata.context\":");

@@ -6,8 +6,8 @@ use model::{Catalog, ColumnIndex, Date, Decimal, LookupValue, Table, Timestamp, 
 use std::collections::HashMap;
 use wire::prefer::AnnotationFilter;
 use wire::record::{
-    Changes, PageFrame, Writer, context, context_of_one, read_ids, read_one, read_page, write_ids,
-    write_one, write_page,
+    Changes, PageFrame, Writer, begin_page, context, context_of_one, end_page, read_ids, read_one,
+    read_page, write_ids, write_one, write_page, write_rows,
 };
 
 fn columns(table: &Table, names: &str) -> Vec<ColumnIndex> {
@@ -186,6 +186,15 @@ fn a_page_has_context_counts_rows_and_link() {
     write_page(&mut out, &writer, &frame, rows.iter().map(Vec::as_slice));
     expect![[r##"{"@odata.context":"/$metadata#accounts","@odata.count":2,"value":[{"@odata.etag":"W/\"1\"","name":"a","accountid":"0a7de3f2-8c11-4f1c-9e35-5f4d1b1f7a10"},{"@odata.etag":"W/\"2\"","name":null,"accountid":"11111111-2222-4333-8444-555555555501"}],"@odata.nextLink":"https://h/next"}"##]]
     .assert_eq(&String::from_utf8(out.clone()).unwrap());
+
+    let mut in_parts = Vec::new();
+    begin_page(&mut in_parts, &writer, &frame);
+    for row in &rows {
+        write_rows(&mut in_parts, &writer, [row.as_slice()]);
+        write_rows(&mut in_parts, &writer, []);
+    }
+    end_page(&mut in_parts, &frame);
+    assert_eq!(String::from_utf8(in_parts), String::from_utf8(out.clone()));
 
     let page = read_page(&out, &table, &catalog).unwrap();
     assert_eq!(page.count, Some(2));

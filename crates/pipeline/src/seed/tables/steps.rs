@@ -3,7 +3,9 @@
 //! Source: plugins.md 3. Not here: what their rows must be (`registration`).
 
 use super::{Builder, Seeded};
-use crate::define::columns::{boolean, choice, column, integer, lookup, memo, state, status, text};
+use crate::define::columns::{
+    boolean, choice, column, date_time, integer, lookup, memo, state, status, text,
+};
 use model::{ColumnKind, DeleteAction, LookupKind, Ownership, TableDefinition};
 
 /// Base64 of the largest component, and the longest configuration.
@@ -13,7 +15,16 @@ const LIST_UNITS_MAX: u32 = 100_000;
 
 /// In the order of their numbers.
 pub(super) fn tables() -> Vec<TableDefinition> {
-    vec![assembly(), plugin_type(), endpoint(), secure_config(), step(), image()]
+    vec![
+        assembly(),
+        plugin_type(),
+        endpoint(),
+        secure_config(),
+        step(),
+        image(),
+        trace_log(),
+        statistic(),
+    ]
 }
 
 /// Their relationships, but for those of the system columns.
@@ -90,7 +101,89 @@ pub(super) const RELATIONSHIPS: &[Seeded] = &[
         "sdkmessageprocessingstepid",
         DeleteAction::Cascade,
     ),
+    (
+        "SdkMessageProcessingStep_AsyncOperations",
+        "sdkmessageprocessingstep",
+        "asyncoperation",
+        "owningextensionid",
+        "owningextensionid",
+        DeleteAction::Cascade,
+    ),
+    (
+        "plugintype_plugintypestatistic",
+        "plugintype",
+        "plugintypestatistic",
+        "plugintypeid",
+        "plugintypeid",
+        DeleteAction::Cascade,
+    ),
 ];
+
+/// What runs have traced. Source: plugins.md 5.4.
+fn trace_log() -> TableDefinition {
+    let modes = [(0, "Synchronous"), (1, "Asynchronous")];
+    let kinds = [(0, "Unknown"), (1, "Plug-in"), (2, "Workflow Activity")];
+    let mut table = Builder::new(
+        "PluginTraceLog",
+        "plugintracelogs",
+        4619,
+        Ownership::None,
+        "Plug-in Trace Log",
+    )
+    .name("TypeName", "Type Name", 1_024)
+    .with("MessageName", "Message Name", text(1_024))
+    .with("PrimaryEntity", "Primary Entity", text(1_000))
+    .with("Mode", "Mode", choice(&modes))
+    .with("OperationType", "Operation Type", choice(&kinds))
+    .with("Depth", "Depth", integer())
+    .with("CorrelationId", "Correlation Id", ColumnKind::Guid)
+    .with("RequestId", "Request Id", ColumnKind::Guid)
+    .with("PluginStepId", "Plugin Step Id", ColumnKind::Guid)
+    .with("PersistenceKey", "Persistence Key", ColumnKind::Guid)
+    .with("MessageBlock", "Message Block", memo(10_240))
+    .with("ExceptionDetails", "Exception Details", memo(1_048_576))
+    .with("Configuration", "Configuration", memo(CONTENT_UNITS_MAX))
+    .with("SecureConfiguration", "Secure Configuration", memo(CONTENT_UNITS_MAX))
+    .with("Profile", "Profile", memo(CONTENT_UNITS_MAX))
+    .with("PerformanceConstructorStartTime", "Constructor Start Time", date_time())
+    .with("PerformanceConstructorDuration", "Constructor Duration", integer())
+    .with("PerformanceExecutionStartTime", "Execution Start Time", date_time())
+    .with("PerformanceExecutionDuration", "Execution Duration", integer())
+    .with("IsSystemCreated", "System Created", boolean(false))
+    .with("OrganizationId", "Organization Id", ColumnKind::Guid)
+    .done();
+    table.change_tracking = false;
+    table
+}
+
+/// How often types ran, and how it went. Source: plugins.md 5.5.
+fn statistic() -> TableDefinition {
+    let mut table = Builder::new(
+        "PluginTypeStatistic",
+        "plugintypestatistics",
+        4603,
+        Ownership::None,
+        "Plug-in Type Statistic",
+    )
+    .with_lookup("PluginTypeId", "Plugin Type", &[("plugintype", "plugintypeid")])
+    .with("ExecuteCount", "Execution Count", integer())
+    .with("FailureCount", "Failure Count", integer())
+    .with("FailurePercent", "Failure Percent", integer())
+    .with("AverageExecuteTimeInMilliseconds", "Average Execution Time", integer())
+    .with("CrashCount", "Crash Count", integer())
+    .with("CrashPercent", "Crash Percent", integer())
+    .with("CrashContributionPercent", "Crash Contribution", integer())
+    .with("TerminateCpuContributionPercent", "CPU Terminations", integer())
+    .with("TerminateMemoryContributionPercent", "Memory Terminations", integer())
+    .with("TerminateHandlesContributionPercent", "Handles Terminations", integer())
+    .with("TerminateOtherContributionPercent", "Other Terminations", integer())
+    .with("Sheaf_ExecuteMilliseconds", "Execution Time", ColumnKind::BigInt)
+    .with("Sheaf_TimeCount", "Runs that took too long", integer())
+    .with("Sheaf_MemoryCount", "Runs that wanted too much memory", integer())
+    .done();
+    table.change_tracking = false;
+    table
+}
 
 fn assembly() -> TableDefinition {
     let isolation = [(1, "None"), (2, "Sandbox"), (3, "External")];

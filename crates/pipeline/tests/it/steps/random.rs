@@ -5,11 +5,15 @@
 
 use super::world::{CRATE, New, World};
 use model::{MessageName, Target, TargetKey, Uuid, Value};
-use pipeline::step::Stage;
-use pipeline::step::plan::{Form, StagePlan};
+use pipeline::JobEnd;
+use pipeline::step::plan::{Form, Run, StagePlan};
+use pipeline::step::{Mode, Stage};
 use std::collections::BTreeMap;
 
 const MESSAGES_PER_CASE: usize = 10;
+
+/// One run: stage, step, and the record if there is one.
+type Ran = (i32, Uuid, Option<usize>);
 
 /// A small generator: the tests need no good one, only the same one.
 struct Random(u64);
@@ -40,8 +44,9 @@ async fn what_the_plan_says_is_what_runs() {
     let mut random = Random(number("SHEAF_SEED", 42).max(1));
     for case in 0..number("SHEAF_CASES", 24) {
         let steps = register(&world, &mut random).await;
+        let mut queued = 0;
         for _ in 0..MESSAGES_PER_CASE {
-            one_message(&world, &mut random, &steps, case).await;
+            queued = one_message(&world, &mut random, (&steps, queued), case).await;
         }
         let targets = steps.keys().map(|step| {
             world.house.target_of("sdkmessageprocessingstep", TargetKey::Id(*step), &[])
@@ -57,11 +62,13 @@ async fn what_the_plan_says_is_what_runs() {
 async fn register(world: &World, random: &mut Random) -> BTreeMap<Uuid, New<'static>> {
     let mut steps = BTreeMap::new();
     for _ in 0..random.below(9) {
+        let stage = random.of(&[10, 20, 40]);
         let new = New {
             handler: random.of(&["a", "b", "c"]),
             message: random.of(&NAMES),
             table: random.of(&[Some(CRATE), Some(CRATE), None]),
-            stage: random.of(&[10, 20, 40]),
+            stage,
+            mode: if stage == 40 { random.of(&[0, 1]) } else { 0 },
             rank: i32::try_from(random.below(4)).expect("small"),
             filter: random.of(&FILTERS),
         };
@@ -85,9 +92,9 @@ async fn register(world: &World, random: &mut Random) -> BTreeMap<Uuid, New<'sta
 async fn one_message(
     world: &World,
     random: &mut Random,
-    steps: &BTreeMap<Uuid, New<'static>>,
+    (steps, queued): (&BTreeMap<Uuid, New<'static>>, usize),
     case: u64,
-) {
+) -> usize {
     use MessageName as M;
     let name = random.of(&[M::Create, M::CreateMultiple, M::Update, M::UpdateMultiple, M::Delete]);
     let count = if name.is_bulk() { 1 + random.below(4) } else { 1 };
@@ -110,8 +117,13 @@ async fn one_message(
     let context = world.house.context();
     let plans = world.house.pipeline.explain(&context, name, &table, count).await.expect("a plan");
     world.write(name, targets).await.expect("the message is fine");
-    let ran: Vec<(i32, Uuid, Option<usize>)> =
+    let mut ran: Vec<Ran> =
         world.seen().iter().map(|seen| (seen.stage, seen.step, seen.record)).collect();
+    // Asynchronous runs are made behind the message, each from what its job keeps.
+    let queued = run_jobs(world, queued).await;
+    let jobs = world.seen();
+    assert!(jobs.iter().all(|seen| seen.call.frame.mode == Mode::Asynchronous));
+    ran.extend(jobs.iter().map(|seen| (seen.stage, seen.step, seen.record)));
     let planned: Vec<_> = planned(&plans[0])
         .into_iter()
         .filter(|(stage, step, record)| is_due(&steps[step], *stage, *record, &columns))
@@ -119,6 +131,19 @@ async fn one_message(
     assert_eq!(ran, planned, "case {case}: {name} {count} {steps:?}");
     counts(&ran, steps, (name, count), &columns);
     printed(&plans[0]);
+    queued
+}
+
+/// Runs the jobs behind the first so many, in the order in which they were queued; answers how many there are.
+async fn run_jobs(world: &World, known: usize) -> usize {
+    let jobs = world.house.rows("asyncoperation", &["sheaf_run"]).await;
+    for job in &jobs[known..] {
+        let Value::Text(data) = &job[0] else { panic!("a job keeps its run") };
+        let run = world.house.pipeline.run_job(&world.house.context(), data, 0).await;
+        let end = run.expect("it is run").end;
+        assert!(matches!(end, JobEnd::Succeeded { deleted: false }), "{end:?}");
+    }
+    jobs.len()
 }
 
 /// Makes the rows exist, or not, without steps: each in a service call that bypasses them.
@@ -140,17 +165,18 @@ async fn prepare(world: &World, ids: &[Uuid], gone: bool) {
         }
     }
     let mut context = world.house.context();
-    context.course.bypass = pipeline::Bypass { synchronous: true, ..pipeline::Bypass::default() };
+    context.course.bypass =
+        pipeline::Bypass { synchronous: true, asynchronous: true, ..pipeline::Bypass::default() };
     if !writes.is_empty() {
         let message = pipeline::Message::WriteAll(writes);
         world.house.pipeline.run(&context, message).await.expect("rows are made ready");
     }
 }
 
-fn planned(plan: &StagePlan) -> Vec<(i32, Uuid, Option<usize>)> {
-    let of =
-        |stage: Stage| plan.runs(stage).map(move |run| (stage.number(), run.step.id, run.record));
-    Stage::ALL.into_iter().flat_map(of).collect()
+fn planned(plan: &StagePlan) -> Vec<Ran> {
+    let ran = |run: Run<'_>| (run.stage.number(), run.step.id, run.record);
+    let waited = Stage::ALL.into_iter().flat_map(|stage| plan.runs(stage));
+    waited.chain(plan.jobs()).map(ran).collect()
 }
 
 /// Whether a step runs, by the contract's words and not by the plan's code.
@@ -167,7 +193,7 @@ fn is_due(step: &New<'_>, _stage: i32, record: Option<usize>, columns: &[&str]) 
 
 /// Each single step ran once for each target, each bulk step once, in the order of ranks.
 fn counts(
-    ran: &[(i32, Uuid, Option<usize>)],
+    ran: &[Ran],
     steps: &BTreeMap<Uuid, New<'static>>,
     (name, count): (MessageName, usize),
     columns: &[&str],
@@ -191,6 +217,8 @@ fn counts(
         let (first, second) = (&steps[&pair[0].1], &steps[&pair[1].1]);
         let same =
             pair[0].0 == pair[1].0 && first.message == second.message && pair[0].2 == pair[1].2;
+        let same = same && first.mode == second.mode;
+        assert!(first.mode <= second.mode || pair[0].0 < pair[1].0, "jobs behind all others");
         assert!(!same || first.rank <= second.rank, "ranks in order");
     }
 }
@@ -199,9 +227,10 @@ fn counts(
 fn printed(plan: &StagePlan) {
     let text = plan.to_string();
     let names = text.lines().filter(|line| line.starts_with("    ")).count();
-    let steps: usize = plan.turns.iter().map(|turn| turn.steps.len()).sum();
+    let turns = || plan.turns.iter().chain(&plan.queued);
+    let steps: usize = turns().map(|turn| turn.steps.len()).sum();
     assert_eq!(names, steps, "{text}");
-    let forms = plan.turns.iter().map(|turn| turn.form);
+    let forms = turns().map(|turn| turn.form);
     assert_eq!(
         text.matches("  once with").count(),
         forms.filter(|form| *form == Form::All).count()

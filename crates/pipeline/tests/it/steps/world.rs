@@ -84,6 +84,8 @@ pub(crate) struct New<'a> {
     pub(crate) message: &'a str,
     pub(crate) table: Option<&'a str>,
     pub(crate) stage: i32,
+    /// 1 for an asynchronous step.
+    pub(crate) mode: i32,
     pub(crate) rank: i32,
     pub(crate) filter: &'a str,
 }
@@ -94,7 +96,7 @@ const TYPES: [&str; 12] =
     ["a", "b", "c", "d", "e", "f", "writes", "refuses", "looks", "tags", "nests", "crashes"];
 
 pub(crate) fn on<'a>(handler: &'a str, message: &'a str, stage: i32) -> New<'a> {
-    New { handler, message, table: Some(CRATE), stage, rank: 1, filter: "" }
+    New { handler, message, table: Some(CRATE), stage, mode: 0, rank: 1, filter: "" }
 }
 
 impl<'a> New<'a> {
@@ -153,7 +155,7 @@ impl World {
             ("name", Value::text(new.handler)),
             ("sdkmessageid", self.to("sdkmessage", message)),
             ("stage", Value::Integer(new.stage)),
-            ("mode", Value::Integer(0)),
+            ("mode", Value::Integer(new.mode)),
             ("rank", Value::Integer(new.rank)),
             ("eventhandler", self.to("plugintype", type_id(new.handler))),
             ("filteringattributes", Value::text(new.filter)),

@@ -386,6 +386,42 @@ pub async fn pages_look_ahead_only_when_asked<H: Harness>() {
     assert_eq!(world.page(&query).await, Page { count: Some(10), ..Page::default() });
 }
 
+pub async fn pages_in_parts_are_those_that_are_read_whole<H: Harness>() {
+    let (_harness, world) = World::open::<H>().await;
+    let labels: Vec<Value> = (0..1_101).map(|number| text(&format!("{:03}", number % 7))).collect();
+    let cells: Vec<[(&str, Value); 1]> =
+        labels.iter().map(|label| [("ship_label", label.clone())]).collect();
+    let rows: Vec<(Uuid, &[(&str, Value)])> =
+        (1..).map(id).zip(cells.iter().map(|cells| &cells[..])).collect();
+    world.insert(TABLE, &rows).await;
+    let mut query = world.query(TABLE);
+    query.order.insert(0, Order { column: column(&world, "ship_label"), descending: true });
+    query.paging.look_ahead = true;
+    let width = query.columns.len();
+    for (size, count_max) in
+        [(1, None), (250, Some(2_000)), (251, None), (1_000, Some(9)), (1_101, None), (5_000, None)]
+    {
+        query.paging.size = size;
+        query.count_max = count_max;
+        let whole = world.page(&query).await;
+        let mut cells = Vec::new();
+        let take = &mut |part: &[Value]| {
+            assert!(!part.is_empty() && part.len().is_multiple_of(width), "whole rows");
+            cells.extend_from_slice(part);
+        };
+        let page = world.store.read_in_parts(&query, take).await.expect("a page");
+        assert!(page.cells.is_empty());
+        assert_eq!(Page { cells, ..page }, whole, "{size} rows");
+    }
+    query.filter = Some(Filter::Compare {
+        column: column(&world, "ship_label"),
+        compare: Compare::Equal,
+        value: text("x"),
+    });
+    let page = world.store.read_in_parts(&query, &mut |_| panic!("no rows")).await;
+    assert_eq!(page.expect("a page").rows, 0);
+}
+
 pub async fn counts_stop_at_their_cap<H: Harness>() {
     let (_harness, world) = tied::<H>().await;
     let mut query = world.query(TABLE);

@@ -1,0 +1,70 @@
+//! Pauses, ramps and settings that are given.
+
+use super::*;
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+#[expect(clippy::disallowed_methods, reason = "an arbitrary instant to count from")]
+fn start() -> Instant {
+    Instant::now()
+}
+
+#[test]
+fn the_width_is_the_users_number_then_the_hint_then_five() {
+    let width = |width, hint| Controller::new(width, hint, Setting::Auto, SIZE_MAX).width(start());
+    assert_eq!(width(Setting::Fixed(7), Some(20)), 7);
+    assert_eq!(width(Setting::Auto, Some(20)), 20);
+    assert_eq!(width(Setting::Auto, None), 5);
+    assert_eq!(width(Setting::Fixed(900), None), 52);
+    assert_eq!(width(Setting::Fixed(0), None), 1);
+}
+
+#[test]
+fn a_throttle_pauses_everybody_and_no_burst_follows() {
+    let start = start();
+    let mut control = Controller::new(Setting::Fixed(8), None, Setting::Auto, SIZE_MAX);
+    control.throttled(start, Some(seconds(10)), Limit::Requests);
+    control.throttled(start + seconds(1), Some(seconds(20)), Limit::Requests);
+    control.throttled(start + seconds(1), Some(seconds(2)), Limit::Requests);
+    assert_eq!(control.width(start + seconds(20)), 0);
+    let widths: Vec<_> = (0..6).map(|step| control.width(start + seconds(21 + 2 * step))).collect();
+    assert_eq!(widths, [4, 5, 6, 7, 8, 8]);
+}
+
+#[test]
+fn too_many_at_once_lowers_the_ceiling_for_good() {
+    let start = start();
+    let mut control = Controller::new(Setting::Fixed(4), None, Setting::Auto, SIZE_MAX);
+    control.throttled(start, Some(seconds(1)), Limit::Concurrency);
+    assert_eq!(control.width(start + seconds(100)), 3);
+}
+
+#[test]
+fn a_throttle_without_a_number_waits_half_a_minute() {
+    let start = start();
+    let mut control = Controller::new(Setting::Fixed(2), None, Setting::Auto, SIZE_MAX);
+    control.throttled(start, None, Limit::Unsaid);
+    assert_eq!(control.width(start + seconds(29)), 0);
+    assert_eq!(control.width(start + seconds(30)), 1);
+}
+
+#[test]
+fn a_size_that_is_given_is_kept_and_bounded_by_the_table() {
+    let given = Controller::new(Setting::Auto, None, Setting::Fixed(50), SIZE_MAX);
+    assert_eq!(given.size(), 50);
+    let elastic = Controller::new(Setting::Auto, None, Setting::Fixed(500), SIZE_MAX_ELASTIC);
+    assert_eq!(elastic.size(), 100);
+    let learned = Controller::new(Setting::Auto, None, Setting::Auto, SIZE_MAX_ELASTIC);
+    assert_eq!(learned.size(), 100);
+}
+
+#[test]
+fn what_was_too_large_bounds_the_size() {
+    let mut control = Controller::new(Setting::Auto, None, Setting::Fixed(800), SIZE_MAX);
+    control.was_too_much(800);
+    assert_eq!(control.size(), 400);
+    control.was_too_much(400);
+    assert_eq!(control.size(), 200);
+}
