@@ -5,12 +5,16 @@
 
 mod moving;
 mod plugin;
+mod reading;
+mod removing;
 
 pub(crate) use moving::{CallArgs, CareArgs, Keep, Run, RunAgain, RunCommand, RunList, RunNamed};
 pub(crate) use plugin::{
     At, Mode, Plugin, PluginCommand, PluginExplain, PluginList, PluginPush, PluginStep,
     PluginStepAdd, PluginStepCommand, PluginTrace,
 };
+pub(crate) use reading::Get;
+pub(crate) use removing::Remove;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use client::controller::Setting;
@@ -41,7 +45,7 @@ pub(crate) enum Command {
     /// Loads rows from CSV or NDJSON into a table.
     Set(Box<Set>),
     /// Reads rows of a table as CSV or NDJSON.
-    Get(Get),
+    Get(Box<Get>),
     /// Deletes rows of a table.
     Remove(Box<Remove>),
     /// Goes on with runs that were kept with `--run`, and shows them.
@@ -253,90 +257,6 @@ pub(crate) struct Set {
     /// Leaves out columns that the table does not have, with a warning for each
     #[arg(long)]
     pub(crate) ignore_unknown_columns: bool,
-    /// Format of the input; by default the file's extension tells, or its first byte
-    #[arg(long, value_enum)]
-    pub(crate) format: Option<Format>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Get {
-    /// Table: logical name, the same without its prefix, entity set or display name
-    pub(crate) table: String,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-    /// Output file; `-` is standard output
-    #[arg(short, long, default_value = "-", value_name = "FILE")]
-    pub(crate) output: PathBuf,
-    /// Format of the output; by default the file's extension tells, and CSV without one
-    #[arg(long, value_enum)]
-    pub(crate) format: Option<Format>,
-    /// Columns, in this order; by default all but system columns
-    #[arg(short, long, value_delimiter = ',', value_name = "a,b")]
-    pub(crate) columns: Vec<String>,
-    /// Which rows, as an OData `$filter`: `revenue gt 1000 and startswith(name,'A')`
-    #[arg(long, value_name = "EXPR")]
-    pub(crate) filter: Option<String>,
-    /// Columns to sort by; a trailing `-` descends
-    #[arg(long, value_delimiter = ',', value_name = "a-,b", allow_hyphen_values = true)]
-    pub(crate) sort: Vec<String>,
-    /// At most so many rows
-    #[arg(long, value_name = "N")]
-    pub(crate) top: Option<u64>,
-    /// Rows in a page
-    #[arg(long, default_value_t = 5_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5_000))]
-    pub(crate) page_size: u32,
-    /// System columns, too: owner, dates, version and the like
-    #[arg(long)]
-    pub(crate) system_columns: bool,
-    /// Headers: as-loaded gives the headers and texts of the file that the table was made from;
-    /// logical gives logical names, the primary key first. By default as-loaded for CSV of tables
-    /// that users made, else logical
-    #[arg(long, value_enum)]
-    pub(crate) headers: Option<Headers>,
-    /// Progress on standard error: auto is a bar on a terminal and nothing elsewhere
-    #[arg(long, value_enum, default_value_t = Progress::Auto)]
-    pub(crate) progress: Progress,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Remove {
-    /// Table: logical name, the same without its prefix, entity set or display name
-    pub(crate) table: String,
-    /// CSV or NDJSON with the column `Id` or the primary key, for elastic tables also `partitionid`,
-    /// or lines that are ids; `-` is standard input
-    #[arg(value_name = "FILE", required_unless_present = "filter", conflicts_with = "filter")]
-    pub(crate) file: Option<PathBuf>,
-    /// Deletes every row that an OData `$filter` names
-    #[arg(long, value_name = "EXPR")]
-    pub(crate) filter: Option<String>,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-    /// A row that does not exist is no failure
-    #[arg(long)]
-    pub(crate) if_exists: bool,
-    /// Does not ask
-    #[arg(short, long)]
-    pub(crate) yes: bool,
-    /// Rows in a message: 1 to 1000 (1 sends single requests), or auto (learned, from 100 on)
-    #[arg(short, long, default_value = "auto", value_name = "N|auto", value_parser = setting)]
-    pub(crate) batch_size: Setting,
-    #[command(flatten)]
-    pub(crate) pace: Pace,
-    #[command(flatten)]
-    pub(crate) care: CareArgs,
-    #[command(flatten)]
-    pub(crate) call: CallArgs,
-    #[command(flatten)]
-    pub(crate) keep: Keep,
-    /// Reads and checks everything, and deletes nothing
-    #[arg(short = 'n', long)]
-    pub(crate) what_if: bool,
-    /// Writes rows that could not be deleted to FILE, with the reasons
-    #[arg(long, value_name = "FILE")]
-    pub(crate) rejects: Option<PathBuf>,
-    /// Writes everything known about failed rows to FILE, as NDJSON
-    #[arg(long, value_name = "FILE")]
-    pub(crate) errors: Option<PathBuf>,
     /// Format of the input; by default the file's extension tells, or its first byte
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
@@ -639,8 +559,15 @@ mod tests {
             "sheaf set contact - --upsert --match-on a,b -b 1 -j auto --retries 3 --initial-retry-delay 0.5",
             "sheaf set contact a.ndjson --rejects r --errors e --empty-as clear --null NULL --ignore a,b --ignore-unknown-columns --progress json",
             "sheaf get contact -o - --format ndjson --columns a,b --filter x --sort a-,b --top 5 --page-size 10 --system-columns --headers as-loaded",
+            "sheaf get contact --filter {\"a\":1} --filter b --exclude c --exclude d --exclude-or --active-only --count",
+            "sheaf get contact --id 11111111-2222-3333-4444-555555555555 --exclude-id 11111111-2222-3333-4444-555555555555 --name a --name b --count-also",
+            "sheaf get contact -c a:raw,b:display --where x --record-count",
+            "sheaf get contact --exclude-columns a,b --lookup-names",
+            "sheaf get --fetch q.xml --page-size 7 --top 9",
+            "sheaf get contact a.csv --match-on a,b --match-on c --allow-multiple-matches --retrieval-batch-size 1",
             "sheaf remove contact a.csv --if-exists --yes -j 8",
             "sheaf remove contact --filter x -b 100 -n",
+            "sheaf remove contact a.csv --match-on a,b --match-on c --allow-multiple-matches --retrieval-batch-size 1",
             "sheaf set contact a.csv --run nightly --journal d --max-errors 5% --bisect-limit 3 --no-fallback --keep-going --max-throttle-wait 60",
             "sheaf set contact a.csv --what-if --fail-fast --caller-id 11111111-2222-3333-4444-555555555555 --bypass custom-sync,custom-async --bypass-step 11111111-2222-3333-4444-555555555555 --bypass-flows --tag t --duplicate-detection",
             "sheaf set contact a.csv --match-on a,b --match-on c --allow-multiple-matches --no-update --no-create --no-update-columns d,e --retrieval-batch-size 1 --pass-thru",
@@ -700,8 +627,16 @@ mod tests {
             "sheaf set contact a.csv --max-errors 0",
             "sheaf set contact a.csv --max-errors 101%",
             "sheaf set contact a.csv --caller-id me",
+            "sheaf get",
+            "sheaf get contact --fetch q.xml --filter x",
+            "sheaf get contact --id me",
+            "sheaf get contact a.csv --filter x",
+            "sheaf get contact --match-on a",
+            "sheaf get contact --count --output a.csv",
             "sheaf remove contact",
             "sheaf remove contact a.csv --filter x",
+            "sheaf remove contact --filter x --match-on a",
+            "sheaf remove contact a.csv --allow-multiple-matches",
             "sheaf serve --data d --store postgres://x",
             "sheaf serve --node=",
             "sheaf serve --tls cert.pem",

@@ -1,43 +1,101 @@
 //! `sheaf get`.
 
-use crate::args::Get;
+use crate::args::{Get, Usage};
 use crate::connection;
 use crate::output;
 use crate::progress::{Progress, Total};
-use crate::set::seconds;
+use crate::set::{self, seconds};
 use crate::signal::Stop;
 use anyhow::Context;
-use client::get::{Error, Query, Reading};
+use client::filter::Wanted;
+use client::get::{Error, Matching, Query, Reading};
 use client::source::Format;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+/// Failed rows that are printed; the rest is counted.
+const PRINTED_MAX: u64 = 20;
 
 pub(crate) async fn get(args: Get) -> anyhow::Result<u8> {
     let service = connection::service(&args.connection)?;
-    let is_stdout = args.output.as_os_str() == "-";
     let format = args.format.map(Format::from);
     let format = format.or_else(|| Format::of_path(&args.output)).unwrap_or(Format::Csv);
-    let query = Query {
-        table: args.table,
-        columns: args.columns,
+    let query = query(&args)?;
+    let reading = Reading::prepare(&service, &query, format).await.map_err(usage)?;
+    if args.count {
+        let count = reading.count().await.map_err(usage)?;
+        output::line(&count.to_string());
+        return Ok(0);
+    }
+    if args.count_also {
+        let count = reading.count().await.map_err(usage)?;
+        output::note(&format!("get: {} rows are there", output::grouped(count)));
+    }
+    match &args.file {
+        Some(file) => matched(&args, reading, file, format).await,
+        None => all(&args, reading, query.top, format).await,
+    }
+}
+
+fn query(args: &Get) -> anyhow::Result<Query> {
+    let fetch = args.fetch.as_ref().map(|fetch| match fetch.trim_start().starts_with('<') {
+        true => Ok(fetch.clone()),
+        false => std::fs::read_to_string(fetch)
+            .with_context(|| format!("cannot read the FetchXML `{fetch}`")),
+    });
+    Ok(Query {
+        table: args.table.clone().unwrap_or_default(),
+        columns: args.columns.clone(),
+        exclude_columns: args.exclude_columns.clone(),
         system_columns: args.system_columns,
-        filter: args.filter,
-        sort: args.sort,
+        lookup_names: args.lookup_names,
+        wanted: Wanted {
+            filters: args.filter.clone(),
+            excludes: args.exclude.clone(),
+            exclude_or: args.exclude_or,
+            ids: args.id.clone(),
+            exclude_ids: args.exclude_id.clone(),
+            names: args.name.clone(),
+            active_only: args.active_only,
+        },
+        fetch: fetch.transpose()?,
+        sort: args.sort.clone(),
         top: args.top,
         page_size: args.page_size,
         headers: args.headers.map(Into::into),
-    };
-    let reading = Reading::prepare(&service, &query, format).await?;
-    // Only now: a name that does not exist must not cost a file that does.
-    let out: Box<dyn Write + Send> = if is_stdout {
-        Box::new(std::io::stdout())
-    } else {
-        let file = File::create(&args.output)
-            .with_context(|| format!("cannot write `{}`", args.output.display()))?;
-        Box::new(file)
-    };
+    })
+}
+
+/// What was asked cannot be: a wrong call.
+fn usage(error: Error) -> anyhow::Error {
+    match error {
+        Error::Wish(_) | Error::Match(_) | Error::NoColumn { .. } | Error::Headers(_) => {
+            Usage(error.to_string()).into()
+        }
+        error => error.into(),
+    }
+}
+
+/// Only now: a name that does not exist must not cost a file that does.
+fn open(path: &Path) -> anyhow::Result<Box<dyn Write + Send>> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(std::io::stdout()));
+    }
+    let file = File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
+    Ok(Box::new(file))
+}
+
+fn is_read_enough(args: &Get, error: &Error) -> bool {
+    // Whoever read the output has seen enough.
+    args.output.as_os_str() == "-"
+        && matches!(error, Error::Write(err) if err.kind() == ErrorKind::BrokenPipe)
+}
+
+async fn all(args: &Get, reading: Reading, top: Option<u64>, format: Format) -> anyhow::Result<u8> {
+    let out = open(&args.output)?;
     let stop = Stop::listen();
-    let total = query.top.map_or(Total::Unknown, Total::Rows);
+    let total = top.map_or(Total::Unknown, Total::Rows);
     let mut progress = Progress::new(args.progress, total);
     let fetched = reading
         .write(out, format, Some(stop.receiver.clone()), &mut |rows| {
@@ -46,8 +104,7 @@ pub(crate) async fn get(args: Get) -> anyhow::Result<u8> {
         .await;
     progress.finish();
     let fetched = match fetched {
-        // Whoever read the output has seen enough.
-        Err(Error::Write(err)) if is_stdout && err.kind() == ErrorKind::BrokenPipe => return Ok(0),
+        Err(err) if is_read_enough(args, &err) => return Ok(0),
         fetched => fetched?,
     };
     let took = progress.took();
@@ -59,4 +116,51 @@ pub(crate) async fn get(args: Get) -> anyhow::Result<u8> {
         seconds(took)
     ));
     Ok(if fetched.interrupted { 5 } else { 0 })
+}
+
+/// The records that the rows of a file name.
+async fn matched(args: &Get, reading: Reading, file: &Path, format: Format) -> anyhow::Result<u8> {
+    let output = Some(args.output.as_path()).filter(|path| path.as_os_str() != "-");
+    connection::refuse_same(file, output, "--output")?;
+    let (bytes, input) = connection::open(file, None)?;
+    let matching = Matching {
+        match_on: args.match_on.iter().map(|list| set::names(list)).collect(),
+        allow_multiple: args.allow_multiple_matches,
+        retrieval_size: usize::from(args.retrieval_batch_size),
+        format: input,
+    };
+    let out = open(&args.output)?;
+    let stop = Stop::listen();
+    let progress = Progress::new(args.progress, Total::Unknown);
+    let (mut printed, name) = (0, file.display());
+    let mut failed = |line: u64, problem: &client::problem::Problem| {
+        printed += 1;
+        if printed <= PRINTED_MAX {
+            progress.note(&format!("{name}:{line}: {problem}"));
+        }
+    };
+    let matched = reading
+        .write_matched(&matching, bytes, out, format, Some(stop.receiver.clone()), &mut failed)
+        .await;
+    let matched = match matched {
+        Err(err) if is_read_enough(args, &err) => return Ok(0),
+        matched => matched.map_err(usage)?,
+    };
+    if printed > PRINTED_MAX {
+        output::note(&format!("and {} more", output::grouped(printed - PRINTED_MAX)));
+    }
+    let mark = if matched.interrupted { ", interrupted" } else { "" };
+    output::note(&format!(
+        "get: {} rows: {} records, {} absent, {} failed in {}{mark}",
+        output::grouped(matched.rows),
+        output::grouped(matched.records),
+        output::grouped(matched.absent),
+        output::grouped(matched.failed),
+        seconds(progress.took())
+    ));
+    Ok(match (matched.interrupted, matched.failed) {
+        (true, _) => 5,
+        (false, 0) => 0,
+        (false, _) => 1,
+    })
 }

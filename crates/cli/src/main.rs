@@ -80,7 +80,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Serve(args) => serve(args).await,
         Command::Demo(args) => demo(args).await,
         Command::Set(args) => set::set_with(*args, None).await,
-        Command::Get(args) => get::get(args).await,
+        Command::Get(args) => get::get(*args).await,
         Command::Remove(args) => remove::remove_with(*args, None).await,
         Command::Run(args) => run::run(args).await,
         Command::Table(args) => table::table(args).await,
@@ -148,14 +148,29 @@ fn exit_code_of(err: &anyhow::Error) -> u8 {
         }
         match cause.downcast_ref() {
             Some(get::Error::Service(err)) => return of_service(err),
-            Some(get::Error::NoColumn { .. }) => return USAGE,
-            Some(get::Error::Page(_) | get::Error::Write(_) | get::Error::Writer(_)) | None => {}
+            Some(get::Error::Source(err)) => return of_source(err),
+            Some(
+                get::Error::NoColumn { .. }
+                | get::Error::Wish(_)
+                | get::Error::Match(_)
+                | get::Error::Headers(_),
+            ) => return USAGE,
+            Some(
+                get::Error::TooMany(_)
+                | get::Error::Page(_)
+                | get::Error::Write(_)
+                | get::Error::Writer(_),
+            )
+            | None => {}
         }
         match cause.downcast_ref() {
             Some(remove::Error::Service(err)) => return of_service(err),
             Some(remove::Error::Source(err)) => return of_source(err),
-            Some(remove::Error::NoIdColumn(_)) => return USAGE,
+            Some(
+                remove::Error::NoIdColumn(_) | remove::Error::Match(_) | remove::Error::Headers(_),
+            ) => return USAGE,
             Some(remove::Error::Get(get::Error::Service(err))) => return of_service(err),
+            Some(remove::Error::Get(get::Error::Wish(_))) => return USAGE,
             Some(remove::Error::Get(_) | remove::Error::Report(_) | remove::Error::Reader(_))
             | None => {}
         }

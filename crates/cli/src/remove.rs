@@ -34,6 +34,9 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
     let options = Options {
         table: args.table,
         if_exists: args.if_exists,
+        match_on: args.match_on.iter().map(|list| set::names(list)).collect(),
+        allow_multiple: args.allow_multiple_matches,
+        retrieval_size: usize::from(args.retrieval_batch_size),
         pace: Pace {
             size: args.batch_size,
             width: args.pace.width,
@@ -64,6 +67,10 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
     let removed = removed?;
     let verb = if args.what_if { "remove would be" } else { "remove" };
     let mut code = watch.finish(verb, &removed.summary);
+    if let Some(err) = removed.look_error {
+        output::note(&format!("sheaf: stopped: {:#}", anyhow::Error::from(err)));
+        code = 7;
+    }
     set::note_errors(removed.input_error, removed.report_error, &mut code);
     if let Some(going) = &going {
         going.say_how_to_go_on(code, &removed.summary.counts);

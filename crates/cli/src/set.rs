@@ -121,7 +121,7 @@ fn options(args: Set, going: Option<&Going>, seed: Seed) -> Options {
     }
 }
 
-fn names(list: &str) -> Vec<String> {
+pub(crate) fn names(list: &str) -> Vec<String> {
     list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 

@@ -18,7 +18,7 @@ const LISTED_MAX: usize = 2_000;
 /// Bytes of one filter: an address in a `$batch` may have 65,536 characters.
 const FILTER_BYTES_MAX: usize = 20_000;
 /// Longer addresses travel in a `$batch`.
-const ADDRESS_BYTES_MAX: usize = 8_000;
+pub(crate) const ADDRESS_BYTES_MAX: usize = 8_000;
 /// Longer texts are compared one by one.
 const LISTED_TEXT_MAX: usize = 400;
 
@@ -211,7 +211,7 @@ impl Question<'_> {
 
 const BOUNDARY: &str = "batch_question";
 
-fn in_batch(request: &Request) -> Request {
+pub(crate) fn in_batch(request: &Request) -> Request {
     let target = format!("/api/data/v9.2/{}", request.path);
     let mut headers: Vec<(&str, &str)> = vec![("Accept", "application/json")];
     headers.extend(request.headers.iter().map(|(name, value)| (*name, value.as_str())));
@@ -226,7 +226,7 @@ fn in_batch(request: &Request) -> Request {
     Request::post("$batch", body).with_header("Content-Type", batch::content_type(BOUNDARY))
 }
 
-fn out_of_batch(response: &Response) -> Result<bytes::Bytes, String> {
+pub(crate) fn out_of_batch(response: &Response) -> Result<bytes::Bytes, String> {
     let kind = response.header("content-type").ok_or("it has no content type")?;
     let parts = batch::read_response(kind, &response.body).map_err(|err| err.to_string())?;
     let answer = parts.iter().flat_map(Part::items).next().ok_or("it holds nothing")?;

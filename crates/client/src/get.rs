@@ -1,21 +1,33 @@
 //! Rows out of a table: page by page into a file or stream.
 //!
-//! In: a [`Query`]. Out: CSV or NDJSON that `set` accepts again.
-//! Not here: query languages; `$filter` text is passed through.
+//! In: a [`Query`]. Out: CSV or NDJSON that `set` accepts again, or how many rows there are.
+//! Not here: what filters mean (`filter`), which columns are shown (`columns`), texts (`output`), the
+//! pages of FetchXML (`fetch`), rows that name records (`matched`).
 //! Invariant: no more than two pages are in memory; a page is written before the next but one is asked
 //! for.
 
-use crate::form::Form;
-use crate::infer::NOT_LOADED;
+mod columns;
+mod fetch;
+mod matched;
+mod output;
+
+pub use columns::is_system;
+pub use matched::{Matched, Matching};
+
+use crate::ask;
+use crate::filter::{self, Wanted};
 use crate::mapping;
+use crate::problem::Problem;
 use crate::service::{self, Described, Service, escaped};
-use crate::source::Format;
+use crate::source::{self, Format};
 use crate::transport::{Request, Response};
-use model::{Catalog, ColumnIndex, ColumnKind, Table, Value};
+use columns::Shown;
+use fetch::Fetch;
+use model::{Catalog, Table};
+use output::{Record, Row};
 use std::io::Write;
 use std::sync::Arc;
 use tokio::sync::watch;
-use wire::record::ReadRecord;
 
 /// The most rows that a service gives in one page.
 pub const PAGE_ROWS_MAX: u32 = 5_000;
@@ -23,14 +35,21 @@ pub const PAGE_ROWS_MAX: u32 = 5_000;
 /// What to read.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
-    /// The table, by any of its names.
+    /// The table, by any of its names; with FetchXML that of the query where empty.
     pub table: String,
-    /// The columns, by any of their names; none means all but system columns.
+    /// The columns, by any of their names, with `:display` for the text that people read; none means
+    /// all but system columns.
     pub columns: Vec<String>,
+    /// Columns that are left out; they do not count where columns are named.
+    pub exclude_columns: Vec<String>,
     /// System columns, too.
     pub system_columns: bool,
-    /// An OData `$filter`.
-    pub filter: Option<String>,
+    /// Names of records instead of their ids.
+    pub lookup_names: bool,
+    /// Which records.
+    pub wanted: Wanted,
+    /// FetchXML instead of columns, filters and order.
+    pub fetch: Option<String>,
     /// Columns to sort by; a trailing `-` descends.
     pub sort: Vec<String>,
     /// At most so many rows.
@@ -64,6 +83,21 @@ pub enum Error {
         /// As given.
         name: String,
     },
+    /// What was asked cannot be.
+    #[error("{0}")]
+    Wish(String),
+    /// What rows are to be matched on.
+    #[error("{0}")]
+    Match(Problem),
+    /// More rows than the service counts.
+    #[error("there are more than {0} rows, which is as far as the service counts")]
+    TooMany(u64),
+    /// The rows that name records.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// Their headers.
+    #[error(transparent)]
+    Headers(#[from] mapping::HeaderError),
     /// A page that cannot be read.
     #[error("a page of the answer cannot be read")]
     Page(#[from] wire::Error),
@@ -92,50 +126,86 @@ pub struct Reading {
     described: Described,
     columns: Vec<Shown>,
     first: Request,
+    /// The query, where its pages are asked for by number and cookie.
+    fetch: Option<Fetch>,
+    /// The text of `$filter`.
+    filter: Option<String>,
+    page_size: u32,
     top: Option<u64>,
-}
-
-#[derive(Clone, Debug)]
-struct Shown {
-    index: ColumnIndex,
-    header: String,
-    form: Form,
-    /// A lookup's table must stand beside its id, as the column may point to several.
-    with_table: bool,
-    /// It is the primary key.
-    is_key: bool,
-    /// Its text is JSON as it is: numbers and booleans.
-    is_bare: bool,
 }
 
 impl Reading {
     /// Checks names and prepares the first request.
     pub async fn prepare(service: &Service, query: &Query, format: Format) -> Result<Self, Error> {
+        let fetch = query.fetch.as_deref().map(Fetch::read).transpose().map_err(Error::Wish)?;
+        let name = match &fetch {
+            Some(fetch) => {
+                refuse_beside_fetch(query)?;
+                fetch.table.clone()
+            }
+            None => query.table.clone(),
+        };
         let described = service
-            .describe(&query.table, |table, index| {
-                let named =
-                    || query.columns.iter().any(|name| mapping::find(table, name) == Some(index));
-                query.system_columns || !is_system(table, index) || named()
+            .describe(&name, |table, index| {
+                let named = || {
+                    let filters = query.wanted.filters.iter().chain(&query.wanted.excludes);
+                    filters
+                        .into_iter()
+                        .any(|text| text.contains(&*table.column(index).logical_name))
+                        || query.columns.iter().any(|name| {
+                            mapping::find(table, columns::suffix(table, name).0) == Some(index)
+                        })
+                };
+                query.system_columns || fetch.is_some() || !is_system(table, index) || named()
             })
             .await?;
         let table = &described.table;
-        let columns = columns(table, query, format)?;
-        let select: Vec<&str> = columns.iter().map(|shown| table.value_name(shown.index)).collect();
-        let mut options = vec![format!("$select={}", select.join(","))];
-        if let Some(filter) = &query.filter {
-            options.push(format!("$filter={}", escaped(filter)));
+        if fetch.is_some() && !query.table.is_empty() {
+            let other = service.resolve(&query.table).await?;
+            if *other != *table.logical_name {
+                let text = format!("the query reads table `{}`, not `{other}`", table.logical_name);
+                return Err(Error::Wish(text));
+            }
         }
-        if !query.sort.is_empty() {
-            options.push(format!("$orderby={}", escaped(&order(table, &query.sort)?)));
-        }
+        Self::of(service, described, query, fetch, format)
+    }
+
+    /// The same, of a table that is known.
+    fn of(
+        service: &Service,
+        described: Described,
+        query: &Query,
+        fetch: Option<Fetch>,
+        format: Format,
+    ) -> Result<Self, Error> {
+        let table = &described.table;
         let page_size = query.page_size.clamp(1, PAGE_ROWS_MAX);
-        // `$top` ends paging on some services; a longer read is cut by counting.
-        if let Some(top) = query.top.filter(|top| *top <= u64::from(page_size)) {
-            options.push(format!("$top={top}"));
+        let filter = filter::text(&query.wanted, table, &described.catalog).map_err(Error::Wish)?;
+        let (columns, path) = match &fetch {
+            Some(fetch) => {
+                let columns = columns::of_fetch(table, fetch)?;
+                (columns, fetch.path(&table.entity_set_name, fetch.first_page(), None, page_size))
+            }
+            None => {
+                let columns = columns::of_query(table, query, format)?;
+                let path = path(table, query, &columns, filter.as_deref(), page_size)?;
+                (columns, path)
+            }
+        };
+        let mut annotations = vec![wire::record::LOOKUP_TABLE];
+        if columns.iter().any(Shown::is_formatted) {
+            annotations.push(wire::record::FORMATTED_VALUE);
         }
-        let path = format!("{}?{}", table.entity_set_name, options.join("&"));
-        let first = Request::get(path).with_header("Prefer", preference(page_size));
-        Ok(Self { service: service.clone(), columns, first, top: query.top, described })
+        if fetch.is_some() {
+            annotations.extend([wire::record::PAGING_COOKIE, wire::record::MORE_RECORDS]);
+        }
+        let preference = format!(
+            "odata.maxpagesize={page_size},odata.include-annotations=\"{}\"",
+            annotations.join(",")
+        );
+        let first = Request::get(path).with_header("Prefer", preference);
+        let (service, top) = (service.clone(), query.top);
+        Ok(Self { service, described, columns, first, fetch, filter, page_size, top })
     }
 
     /// The table that is read.
@@ -143,12 +213,53 @@ impl Reading {
         &self.described.table
     }
 
+    /// How many rows there are: counted by the service, none of them is read.
+    pub async fn count(&self) -> Result<u64, Error> {
+        let doing = "to count rows";
+        let set = &self.described.table.entity_set_name;
+        let unreadable = |why: &str| {
+            let (doing, why) = (doing.to_owned(), why.to_owned());
+            Error::Service(service::Error::Unreadable { doing, why })
+        };
+        let answer = |response: Response| -> Result<serde_json::Value, Error> {
+            serde_json::from_slice(&response.body).map_err(|err| unreadable(&err.to_string()))
+        };
+        let count = match &self.fetch {
+            Some(fetch) => {
+                let path = fetch.counting_path(set).map_err(Error::Wish)?;
+                let request = Request::get(path)
+                    .with_header("Prefer", "odata.include-annotations=\"*\"".to_owned());
+                let json = answer(ask(&self.service, request).await?)?;
+                let member = |name: &str| json.get(format!("@{name}"));
+                if member(wire::record::TOTAL_COUNT_EXCEEDED) == Some(&true.into()) {
+                    let most = member(wire::record::TOTAL_COUNT).and_then(|count| count.as_u64());
+                    return Err(Error::TooMany(most.unwrap_or(u64::from(PAGE_ROWS_MAX))));
+                }
+                member(wire::record::TOTAL_COUNT).and_then(serde_json::Value::as_u64)
+            }
+            None => {
+                let filter = self.filter.as_ref().map(|filter| format!("filter({filter})/"));
+                let apply = format!("{}aggregate($count as rows)", filter.unwrap_or_default());
+                let request = Request::get(format!("{set}?$apply={}", escaped(&apply)));
+                let json = answer(ask(&self.service, request).await?)?;
+                // Nothing to count is no group at all.
+                match json.get("value").and_then(serde_json::Value::as_array) {
+                    Some(groups) if groups.is_empty() => Some(0),
+                    Some(groups) => groups[0].get("rows").and_then(serde_json::Value::as_u64),
+                    None => None,
+                }
+            }
+        };
+        let count = count.ok_or_else(|| unreadable("it holds no count"))?;
+        Ok(self.top.map_or(count, |top| count.min(top)))
+    }
+
     /// Reads every page and hands each to `sink`, which runs beside the next request.
     async fn pages<S>(
         self,
         stop: Option<watch::Receiver<bool>>,
         mut sink: S,
-        write: impl Fn(&mut S, &[Shown], &Arc<Catalog>, &[ReadRecord]) -> std::io::Result<()>
+        write: impl Fn(&mut S, &[Shown], &Arc<Catalog>, &[Record]) -> std::io::Result<()>
         + Clone
         + Send
         + 'static,
@@ -157,27 +268,38 @@ impl Reading {
     where
         S: Send + 'static,
     {
-        let Self { service, described, columns, first, top } = self;
+        let Self { service, described, columns, first, fetch, page_size, top, .. } = self;
         let (columns, headers) = (Arc::new(columns), first.headers.clone());
         let mut fetched = Fetched { rows: 0, pages: 0, interrupted: false };
         let mut left = top.unwrap_or(u64::MAX);
         let mut response = ask(&service, first).await?;
         loop {
-            let (table, catalog) = (described.table.clone(), described.catalog.clone());
+            let (described_too, shown) = (described.clone(), columns.clone());
+            let is_fetch = fetch.is_some();
             let parsed = tokio::task::spawn_blocking(move || {
-                wire::record::read_page(&response.body, &table, &catalog)
+                let page = output::read_page(&response.body, &described_too, &shown)?;
+                let cookie = is_fetch.then(|| fetch::cookie(&response.body)).flatten();
+                Ok::<_, wire::Error>((page, cookie))
             });
-            let mut page = parsed.await??;
+            let (mut page, cookie) = parsed.await??;
             page.records.truncate(usize::try_from(left).unwrap_or(usize::MAX));
             let rows = page.records.len() as u64;
             left -= rows;
             fetched.interrupted = stop.as_ref().is_some_and(|stop| *stop.borrow());
-            let next = page.next_link.filter(|_| left > 0 && !fetched.interrupted);
+            let next = match &fetch {
+                Some(fetch) => cookie.filter(|_| !fetch.is_one_page()).map(|cookie| {
+                    let set = &described.table.entity_set_name;
+                    fetch.path(set, cookie.page, cookie.inner.as_deref(), page_size)
+                }),
+                None => page.next_link,
+            };
+            let next = next.filter(|_| left > 0 && !fetched.interrupted);
             let next = next.map(|link| Request { headers: headers.clone(), ..Request::get(link) });
             let (write, columns, catalog) =
                 (write.clone(), columns.clone(), described.catalog.clone());
+            let records = page.records;
             let written = tokio::task::spawn_blocking(move || {
-                let result = write(&mut sink, &columns, &catalog, &page.records);
+                let result = write(&mut sink, &columns, &catalog, &records);
                 (sink, result)
             });
             let following = async {
@@ -208,22 +330,12 @@ impl Reading {
         stop: Option<watch::Receiver<bool>>,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<Fetched, Error> {
-        match format {
-            Format::Csv => {
-                let mut writer = csv::Writer::from_writer(out);
-                let headers = self.columns.iter().map(|shown| &shown.header);
-                writer.write_record(headers).map_err(medium_error)?;
-                let (mut writer, fetched) = self.pages(stop, writer, write_csv, progress).await?;
-                writer.flush()?;
-                Ok(fetched)
-            }
-            Format::Ndjson => {
-                let out = std::io::BufWriter::new(out);
-                let (mut out, fetched) = self.pages(stop, out, write_ndjson, progress).await?;
-                out.flush()?;
-                Ok(fetched)
-            }
-        }
+        let out = output::Writer::new(out, format, &self.columns)?;
+        let write = |out: &mut output::Writer<W>,
+                     columns: &[Shown],
+                     catalog: &Arc<Catalog>,
+                     records: &[Record]| out.write(columns, catalog, records);
+        Ok(self.pages(stop, out, write, progress).await?.1)
     }
 
     /// Calls `take` with the texts of every row, in the order of the columns.
@@ -233,235 +345,74 @@ impl Reading {
         take: impl Fn(&mut T, &[String]) + Clone + Send + 'static,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<(T, Fetched), Error> {
-        let write = move |state: &mut T,
-                          columns: &[Shown],
-                          catalog: &Arc<Catalog>,
-                          records: &[ReadRecord]| {
-            let mut row = Row::new(columns);
-            for record in records {
-                row.fill(columns, catalog, record);
-                take(state, &row.texts);
-            }
-            Ok(())
-        };
+        let write =
+            move |state: &mut T, columns: &[Shown], catalog: &Arc<Catalog>, records: &[Record]| {
+                let mut row = Row::new(columns);
+                for record in records {
+                    row.fill(columns, catalog, record);
+                    take(state, &row.texts);
+                }
+                Ok(())
+            };
         self.pages(None, state, write, progress).await
     }
 }
 
+fn refuse_beside_fetch(query: &Query) -> Result<(), Error> {
+    let is_more = !query.columns.is_empty()
+        || !query.exclude_columns.is_empty()
+        || query.system_columns
+        || query.lookup_names
+        || filter::is_any(&query.wanted)
+        || !query.sort.is_empty();
+    match is_more {
+        true => {
+            let text = "FetchXML says itself which columns and rows are read, and in which order";
+            Err(Error::Wish(text.to_owned()))
+        }
+        false => Ok(()),
+    }
+}
+
+/// The address of the first page.
+fn path(
+    table: &Table,
+    query: &Query,
+    columns: &[Shown],
+    filter: Option<&str>,
+    page_size: u32,
+) -> Result<String, Error> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in columns.iter().filter_map(|shown| shown.selected(table)) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let mut options = vec![format!("$select={}", names.join(","))];
+    if let Some(filter) = filter {
+        options.push(format!("$filter={}", escaped(filter)));
+    }
+    if !query.sort.is_empty() {
+        options.push(format!("$orderby={}", escaped(&columns::order(table, &query.sort)?)));
+    }
+    // `$top` ends paging on some services; a longer read is cut by counting.
+    if let Some(top) = query.top.filter(|top| *top <= u64::from(page_size)) {
+        options.push(format!("$top={top}"));
+    }
+    Ok(format!("{}?{}", table.entity_set_name, options.join("&")))
+}
+
+/// A page; addresses that are too long travel in a `$batch`.
 async fn ask(service: &Service, request: Request) -> Result<Response, service::Error> {
-    service.ask(request, "a page of rows").await
-}
-
-fn preference(page_size: u32) -> String {
-    format!(
-        "odata.maxpagesize={page_size},odata.include-annotations=\"{}\"",
-        wire::record::LOOKUP_TABLE
-    )
-}
-
-/// Columns that are there in every table and that nobody loads.
-pub fn is_system(table: &Table, index: ColumnIndex) -> bool {
-    const NAMES: [&str; 22] = [
-        "createdon",
-        "modifiedon",
-        "createdby",
-        "modifiedby",
-        "createdonbehalfby",
-        "modifiedonbehalfby",
-        "overriddencreatedon",
-        "importsequencenumber",
-        "timezoneruleversionnumber",
-        "utcconversiontimezonecode",
-        "versionnumber",
-        "ownerid",
-        "owninguser",
-        "owningteam",
-        "owningbusinessunit",
-        "owneridtype",
-        "owneridname",
-        "organizationid",
-        "transactioncurrencyid",
-        "exchangerate",
-        "statecode",
-        "statuscode",
-    ];
-    let column = table.column(index);
-    NAMES.contains(&&*column.logical_name)
-        || matches!(column.computed, Some(model::Computed::Nothing))
-}
-
-fn columns(table: &Table, query: &Query, format: Format) -> Result<Vec<Shown>, Error> {
-    let headers = query.headers.unwrap_or(if table.is_custom && format == Format::Csv {
-        Headers::AsLoaded
-    } else {
-        Headers::Logical
-    });
-    let indexes: Vec<ColumnIndex> = if query.columns.is_empty() {
-        let key = (headers == Headers::Logical).then_some(table.primary_key);
-        let others = table.indexed_columns().filter(|(index, column)| {
-            *index != table.primary_key
-                && column.valid_for_read
-                && (query.system_columns || !is_system(table, *index))
-                && match headers {
-                    Headers::AsLoaded => {
-                        column.description.shown() != Some(NOT_LOADED)
-                            && (column.is_custom || !table.is_custom || query.system_columns)
-                    }
-                    Headers::Logical => true,
-                }
-        });
-        key.into_iter().chain(others.map(|(index, _)| index)).collect()
-    } else {
-        let find = |name: &String| {
-            mapping::find(table, name).ok_or_else(|| Error::NoColumn {
-                table: table.logical_name.clone(),
-                name: name.clone(),
-            })
-        };
-        query.columns.iter().map(find).collect::<Result<_, _>>()?
-    };
-    let shown = |index: ColumnIndex| {
-        let column = table.column(index);
-        let display = column.display_name.shown().filter(|_| column.is_custom);
-        let header = match (headers, display) {
-            (Headers::AsLoaded, Some(display)) => display,
-            _ => &*column.logical_name,
-        };
-        let form = match headers {
-            Headers::AsLoaded => Form::of(column),
-            Headers::Logical => Form::Plain,
-        };
-        let with_table =
-            matches!(&column.kind, ColumnKind::Lookup { targets, .. } if targets.len() > 1);
-        let is_bare = form == Form::Plain
-            && matches!(
-                column.kind,
-                ColumnKind::Integer { .. }
-                    | ColumnKind::BigInt
-                    | ColumnKind::Decimal { .. }
-                    | ColumnKind::Double { .. }
-                    | ColumnKind::Money { .. }
-                    | ColumnKind::Boolean { .. }
-                    | ColumnKind::Choice { .. }
-                    | ColumnKind::State { .. }
-                    | ColumnKind::Status { .. }
-            );
-        let is_key = index == table.primary_key;
-        Shown { index, header: header.to_owned(), form, with_table, is_key, is_bare }
-    };
-    Ok(indexes.into_iter().map(shown).collect())
-}
-
-fn order(table: &Table, sort: &[String]) -> Result<String, Error> {
-    let mut parts = Vec::with_capacity(sort.len());
-    for name in sort {
-        let (name, direction) = match name.strip_suffix('-') {
-            Some(name) => (name, " desc"),
-            None => (name.as_str(), ""),
-        };
-        let index = mapping::find(table, name).ok_or_else(|| Error::NoColumn {
-            table: table.logical_name.clone(),
-            name: name.to_owned(),
-        })?;
-        parts.push(format!("{}{direction}", table.value_name(index)));
+    let doing = "a page of rows";
+    if request.path.len() <= ask::ADDRESS_BYTES_MAX || request.path.contains("://") {
+        return service.ask(request, doing).await;
     }
-    Ok(parts.join(","))
+    let mut response = service.ask(ask::in_batch(&request), doing).await?;
+    response.body = ask::out_of_batch(&response)
+        .map_err(|why| service::Error::Unreadable { doing: doing.to_owned(), why })?;
+    Ok(response)
 }
 
-/// The texts of a row; re-used.
-struct Row {
-    texts: Vec<String>,
-    is_null: Vec<bool>,
-    /// From the place of a column in the table to its place in the output.
-    places: Vec<Option<usize>>,
-}
-
-impl Row {
-    fn new(columns: &[Shown]) -> Self {
-        let most = columns.iter().map(|shown| usize::from(shown.index.0) + 1).max().unwrap_or(0);
-        let mut places = vec![None; most];
-        for (place, shown) in columns.iter().enumerate() {
-            places[usize::from(shown.index.0)] = Some(place);
-        }
-        let texts = vec![String::new(); columns.len()];
-        Self { is_null: vec![true; texts.len()], texts, places }
-    }
-
-    /// `columns` must be those that the row was made for.
-    fn fill(&mut self, columns: &[Shown], catalog: &Catalog, record: &ReadRecord) {
-        self.texts.iter_mut().for_each(String::clear);
-        self.is_null.fill(true);
-        for cell in &record.cells {
-            let Some(Some(place)) = self.places.get(usize::from(cell.column.0)) else { continue };
-            let text = &mut self.texts[*place];
-            self.is_null[*place] = cell.value.is_null();
-            match &cell.value {
-                Value::Lookup(lookup) if columns[*place].with_table => {
-                    let table = catalog.table_by_id(lookup.table);
-                    let table = table.map_or("", |table| &*table.logical_name);
-                    text.push_str(&format!("TableName={table};Id={}", lookup.id));
-                }
-                value => columns[*place].form.write(text, value),
-            }
-        }
-        // The primary key stands beside the cells; it is the only column that can be missing there.
-        if let Some(id) = record.id
-            && let Some(place) = columns.iter().position(|shown| shown.is_key)
-        {
-            self.is_null[place] = false;
-            self.texts[place] = id.to_string();
-        }
-    }
-}
-
-fn write_csv<W: Write>(
-    writer: &mut csv::Writer<W>,
-    columns: &[Shown],
-    catalog: &Arc<Catalog>,
-    records: &[ReadRecord],
-) -> std::io::Result<()> {
-    let mut row = Row::new(columns);
-    for record in records {
-        row.fill(columns, catalog, record);
-        writer.write_record(&row.texts).map_err(medium_error)?;
-    }
-    writer.flush()
-}
-
-/// The medium's own error, with its kind.
-fn medium_error(err: csv::Error) -> std::io::Error {
-    match err.into_kind() {
-        csv::ErrorKind::Io(err) => err,
-        other => std::io::Error::other(format!("{other:?}")),
-    }
-}
-
-fn write_ndjson<W: Write>(
-    out: &mut W,
-    columns: &[Shown],
-    catalog: &Arc<Catalog>,
-    records: &[ReadRecord],
-) -> std::io::Result<()> {
-    let mut row = Row::new(columns);
-    let names: Vec<String> = columns
-        .iter()
-        .map(|shown| serde_json::Value::from(shown.header.as_str()).to_string())
-        .collect();
-    for record in records {
-        row.fill(columns, catalog, record);
-        for (place, shown) in columns.iter().enumerate() {
-            out.write_all(if place == 0 { b"{" } else { b"," })?;
-            out.write_all(names[place].as_bytes())?;
-            out.write_all(b":")?;
-            if row.is_null[place] {
-                out.write_all(b"null")?;
-            } else if shown.is_bare {
-                out.write_all(row.texts[place].as_bytes())?;
-            } else {
-                serde_json::to_writer(&mut *out, &row.texts[place])?;
-            }
-        }
-        out.write_all(b"}\n")?;
-    }
-    out.flush()
-}
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,7 @@ pub mod encode;
 pub mod ids;
 pub mod lookup;
 pub mod mapping;
+pub mod matching;
 pub mod source;
 
 pub mod bisect;
@@ -35,6 +36,7 @@ pub mod transport;
 pub mod verdict;
 
 mod definition;
+pub mod filter;
 pub mod form;
 pub mod infer;
 pub mod registration;

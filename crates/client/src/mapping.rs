@@ -10,7 +10,7 @@ use model::{Catalog, Cell, ColumnIndex, Table, Value};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -101,6 +101,8 @@ pub struct Mapper {
     meanings: HashMap<String, Meaning>,
     /// Members that the table does not have, to be told once each.
     left_out: Vec<String>,
+    /// Only these columns are data, whether they can be written or not.
+    only: Option<HashSet<ColumnIndex>>,
 }
 
 /// A row as the table sees it.
@@ -126,7 +128,14 @@ impl Mapper {
             converters,
             meanings: HashMap::new(),
             left_out: Vec::new(),
+            only: None,
         }
+    }
+
+    /// Rows only name records: by their key and by these columns.
+    pub fn naming(mut self, columns: impl IntoIterator<Item = ColumnIndex>) -> Self {
+        self.only = Some(columns.into_iter().collect());
+        self
     }
 
     /// For rows under headers (CSV).
@@ -203,8 +212,13 @@ impl Mapper {
             return Meaning::Nothing;
         }
         match find(&self.table, name) {
+            None if self.only.is_some() => Meaning::Nothing,
             None => Meaning::Unknown,
             Some(index) if index == self.table.primary_key => Meaning::Id,
+            Some(index) if let Some(only) = &self.only => match only.contains(&index) {
+                true => Meaning::Column(index),
+                false => Meaning::Nothing,
+            },
             Some(index) => {
                 let column = self.table.column(index);
                 // The service ignores what nobody may write; so the bytes can be saved.

@@ -3,13 +3,19 @@
 //! `DeleteMultiple` where the table has it, else `$batch`, or one DELETE for each at batch size 1. The ids of a filter are all read before the first record
 //! is deleted (16 bytes each, and the partition), so that pages do not shift underneath. A record of an
 //! elastic table is named by its id and, where it has one, its partition.
-//! Not here: matching by other columns, deleting by a job of the service.
+//! Rows without ids are matched by other columns, many with one question (`matched`).
+//! Not here: deleting by a job of the service.
 //! Invariant: nothing is deleted that the input or the filter does not name.
 
+mod matched;
+
 use crate::controller::Setting;
+use crate::filter::Wanted;
 use crate::get::{self, Query, Reading};
 use crate::ids::Seed;
 use crate::journal::log::Log;
+use crate::mapping;
+use crate::matching::Finder;
 use crate::problem::{Class, Problem, shortened};
 use crate::report::{self, Errors, Rejects};
 use crate::rows::{Block, Entry, Operation, Sent, Span};
@@ -18,6 +24,7 @@ use crate::sender::{self, BLOCKS_MAX, Event, Settings, Summary};
 use crate::service::{self, Described, Service};
 use crate::set::{self, Call, Care, Pace};
 use crate::source::{self, Format, Line, Source};
+use futures_util::future::{BoxFuture, Either, select};
 use model::partition::{self, PARTITION};
 use model::{Table, TableKind};
 use serde_json::Value as Json;
@@ -33,6 +40,12 @@ pub struct Options {
     pub table: String,
     /// A record that does not exist is no failure.
     pub if_exists: bool,
+    /// Columns that rows are matched by; the first list that finds something counts.
+    pub match_on: Vec<Vec<String>>,
+    /// Every record that a row matches is deleted.
+    pub allow_multiple: bool,
+    /// Records that are asked for at once.
+    pub retrieval_size: usize,
     /// How much at once, and how often.
     pub pace: Pace,
     /// Where rejected rows go.
@@ -63,6 +76,12 @@ pub enum Error {
     /// Reading the ids that a filter names.
     #[error(transparent)]
     Get(#[from] get::Error),
+    /// What rows are to be matched on.
+    #[error("{0}")]
+    Match(Problem),
+    /// The headers.
+    #[error(transparent)]
+    Headers(#[from] mapping::HeaderError),
     /// A report file.
     #[error(transparent)]
     Report(#[from] report::Error),
@@ -81,6 +100,8 @@ pub struct Removed {
     pub summary: Summary,
     /// Why the input was not read to its end.
     pub input_error: Option<source::Error>,
+    /// Why records could not be looked for; rows behind that were not sent.
+    pub look_error: Option<service::Error>,
     /// Why a report file is not whole.
     pub report_error: Option<report::Error>,
 }
@@ -109,7 +130,7 @@ pub async fn records_of_filter(
     let query = Query {
         table: described.table.logical_name.to_string(),
         columns,
-        filter: Some(filter.to_owned()),
+        wanted: Wanted { filters: vec![filter.to_owned()], ..Wanted::default() },
         page_size: get::PAGE_ROWS_MAX,
         ..Query::default()
     };
@@ -147,23 +168,27 @@ pub async fn remove(
     observe: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<Removed, Error> {
     let hint = service.width_hint().await?;
-    let described = service.describe(&options.table, |_, _| false).await?;
-    let (format, headers, ids) = open(input, &described).await?;
-    let goes_on = options.selection.is_some();
-    let rejects = options
-        .rejects
-        .as_ref()
-        .map(|path| Rejects::create(path, format, &headers, goes_on))
-        .transpose()?;
-    let table = &described.table.logical_name;
-    let errors =
-        options.errors.as_ref().map(|path| Errors::create(path, table, format, &headers, goes_on));
-    let (mut rejects, mut errors) = (rejects, errors.transpose()?);
-    let mut report_error = None;
+    let lists = &options.match_on;
+    let described = service
+        .describe(&options.table, |table, index| {
+            lists.iter().flatten().any(|name| mapping::find(table, name) == Some(index))
+        })
+        .await?;
+    let (format, headers, from) = source_of(service, &described, options, input).await?;
+    let mut reports = Reports::create(options, &described, format, &headers)?;
     let (sender, blocks) = mpsc::channel(BLOCKS_MAX);
     let of_table = described.table.clone();
     let selection = options.selection.clone();
-    let reader = tokio::task::spawn_blocking(move || ids.pump(&sender, of_table, selection));
+    let (reader, looking): (_, BoxFuture<'_, _>) = match from {
+        From::Ids(ids) => {
+            let pump = move || ids.pump(&sender, of_table, selection);
+            (tokio::task::spawn_blocking(pump), Box::pin(async { Ok(()) }))
+        }
+        From::Rows(rows) => {
+            let (reader, finding) = rows.start();
+            (reader, Box::pin(finding.run(of_table, options.if_exists, sender)))
+        }
+    };
     let has_bulk = match options.pace.size {
         Setting::Fixed(1) => [false; Operation::ALL.len()],
         _ => service.bulk_messages(&described.table).await?,
@@ -172,31 +197,114 @@ pub async fn remove(
         set::settings(&described, options.pace, options.care, has_bulk, hint, options.seed);
     let settings = Settings { what_if: options.what_if, ..settings };
     let route = set::route(&described, options.if_exists, &options.call);
-    let mut summary = {
+    let (mut summary, looked) = {
         let mut watched = |event: Event<'_>| {
-            if let Event::Ended { row, problem: Some(problem), attempts, is_partial, .. } = &event {
-                let one = rejects.as_mut().map(|file| file.add(row, problem));
-                let other =
-                    errors.as_mut().map(|file| file.add(row, problem, *attempts, *is_partial));
-                for written in [one, other].into_iter().flatten() {
-                    if let Err(err) = written {
-                        report_error.get_or_insert(err);
-                    }
-                }
-            }
+            reports.take(&event);
             observe(event);
         };
-        sender::run(service.transport(), &route, settings, blocks, stop, log, &mut watched).await
+        let transport = service.transport();
+        let sending = sender::run(transport, &route, settings, blocks, stop, log, &mut watched);
+        match select(std::pin::pin!(sending), looking).await {
+            // It was stopped: nobody looks any more.
+            Either::Left((summary, _)) => (summary, Ok(())),
+            Either::Right((looked, sending)) => (sending.await, looked),
+        }
     };
     if let Some(selection) = &options.selection {
         summary.counts.include(&selection.earlier());
     }
-    let read = match summary.halt {
-        Some(_) if !reader.is_finished() => Ok(()),
-        _ => reader.await?,
+    let is_cut = summary.halt.is_some() || looked.is_err();
+    let read = match is_cut && !reader.is_finished() {
+        true => Ok(()),
+        false => reader.await?,
     };
-    let finished = rejects.and_then(|file| file.finish().err());
-    Ok(Removed { summary, input_error: read.err(), report_error: report_error.or(finished) })
+    Ok(Removed {
+        summary,
+        input_error: read.err(),
+        look_error: looked.err(),
+        report_error: reports.finish(),
+    })
+}
+
+/// Where the records of blocks come from.
+enum From {
+    Ids(Box<Ids>),
+    Rows(Box<matched::Rows>),
+}
+
+/// Opens the input, as far as its headers.
+async fn source_of(
+    service: &Service,
+    described: &Described,
+    options: &Options,
+    input: Input,
+) -> Result<(Format, Vec<String>, From), Error> {
+    match input {
+        Input::Rows { bytes, format } if !options.match_on.is_empty() => {
+            let finder = Finder::new(
+                service,
+                described,
+                &options.match_on,
+                options.retrieval_size,
+                options.allow_multiple,
+                options.call.headers.clone(),
+            )
+            .map_err(Error::Match)?;
+            let selection = options.selection.clone();
+            let (headers, rows) =
+                matched::open(finder, described, bytes, format, selection).await?;
+            Ok((format, headers, From::Rows(Box::new(rows))))
+        }
+        input => {
+            let (format, headers, ids) = open(input, described).await?;
+            Ok((format, headers, From::Ids(Box::new(ids))))
+        }
+    }
+}
+
+/// The report files.
+struct Reports {
+    rejects: Option<Rejects>,
+    errors: Option<Errors>,
+    failed: Option<report::Error>,
+}
+
+impl Reports {
+    fn create(
+        options: &Options,
+        described: &Described,
+        format: Format,
+        headers: &[String],
+    ) -> Result<Self, report::Error> {
+        let goes_on = options.selection.is_some();
+        let table = &described.table.logical_name;
+        let rejects = |path: &PathBuf| Rejects::create(path, format, headers, goes_on);
+        let errors = |path: &PathBuf| Errors::create(path, table, format, headers, goes_on);
+        Ok(Self {
+            rejects: options.rejects.as_ref().map(rejects).transpose()?,
+            errors: options.errors.as_ref().map(errors).transpose()?,
+            failed: None,
+        })
+    }
+
+    fn take(&mut self, event: &Event<'_>) {
+        let Event::Ended { row, problem: Some(problem), attempts, is_partial, .. } = event else {
+            return;
+        };
+        let rejects = self.rejects.as_mut().map(|file| file.add(row, problem));
+        let errors =
+            self.errors.as_mut().map(|file| file.add(row, problem, *attempts, *is_partial));
+        for written in [rejects, errors].into_iter().flatten() {
+            if let Err(err) = written {
+                self.failed.get_or_insert(err);
+            }
+        }
+    }
+
+    fn finish(self) -> Option<report::Error> {
+        let finished = self.rejects.and_then(|file| file.finish().err());
+        self.failed.or(finished)
+    }
 }
 
 /// Ids on their way to blocks.

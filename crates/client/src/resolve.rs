@@ -6,16 +6,17 @@
 //! Invariant: a row that may mean the record of an earlier row waits until that one has ended; no
 //! request is made for a single row where one for many will do.
 
-use crate::ask::{self, Question, key_text};
+use crate::ask::{Question, key_text};
 use crate::decide::{Mode, Policy, Stored};
 use crate::encode::{self, Decision, Draft, Encoder};
 use crate::journal::Outcome;
 use crate::lookup::{Lookups, Missing};
+use crate::matching::{self, Match, values_of};
 use crate::problem::{Class, Problem};
 use crate::rows::Block;
 use crate::service::{self, Described, Service};
-use model::{Cell, ColumnIndex, Uuid, Value, partition};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use model::{Cell, ColumnIndex, Value};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::{Notify, mpsc};
@@ -318,7 +319,7 @@ impl<'a> Resolver<'a> {
                 item.decided = Some(vec![(reason, Vec::new())]);
                 continue;
             }
-            let partition = self.partition_of(&item.draft.cells);
+            let partition = matching::partition_of(&self.described.table, &item.draft.cells);
             match self.policy.without_looking(&item.draft, partition.as_deref()) {
                 Some(decision) => {
                     let cells = match decision {
@@ -353,34 +354,21 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
-    fn partition_of(&self, cells: &[Cell]) -> Option<Box<str>> {
-        let column = partition::column(&self.described.table)?;
-        cells.iter().find(|cell| cell.column == column).and_then(|cell| match &cell.value {
-            Value::Text(text) => Some(text.clone()),
-            _ => None,
-        })
-    }
-
-    /// The records that are there for the rows at these places: by key, then list by list.
+    /// The records that are there for the rows at these places.
     async fn find(
         &self,
         items: &[Item],
         places: &[usize],
     ) -> Result<HashMap<usize, Vec<Stored>>, service::Error> {
-        let mut found: HashMap<usize, Vec<Stored>> = HashMap::new();
-        if places.is_empty() {
-            return Ok(found);
-        }
         let table = &self.described.table;
-        let draft = |place: &usize| items.get(*place).map(|item| &item.draft);
+        let drafts: Vec<&Draft> =
+            places.iter().filter_map(|place| items.get(*place)).map(|item| &item.draft).collect();
         let mut select: BTreeSet<ColumnIndex> = BTreeSet::new();
         if self.policy.compares() {
-            let cells = places.iter().filter_map(draft).flat_map(|draft| &draft.cells);
+            let cells = drafts.iter().flat_map(|draft| &draft.cells);
             let readable = cells.filter(|cell| table.column(cell.column).valid_for_read);
             select.extend(readable.map(|cell| cell.column));
         }
-        select.extend(self.policy.match_on.iter().flatten());
-        select.extend(partition::column(table));
         let select: Vec<ColumnIndex> = select.into_iter().collect();
         let question = Question {
             service: self.service,
@@ -388,59 +376,16 @@ impl<'a> Resolver<'a> {
             catalog: &self.described.catalog,
             headers: &self.headers,
         };
-        let ids: BTreeSet<Uuid> =
-            places.iter().filter_map(draft).filter_map(|draft| draft.id).collect();
-        let ids: Vec<Vec<Value>> = ids.into_iter().map(|id| vec![Value::Guid(id)]).collect();
-        let mut by_id: HashMap<Uuid, Vec<Stored>> = HashMap::new();
-        for filter in ask::filters(table, &[table.primary_key], &ids, self.rows_max) {
-            for record in question.records(&select, &filter).await? {
-                let stored = self.stored(record);
-                by_id.entry(stored.id).or_default().push(stored);
-            }
-        }
-        for place in places {
-            let Some(draft) = draft(place) else { continue };
-            let partition = self.partition_of(&draft.cells);
-            let hits = draft.id.and_then(|id| by_id.get(&id)).into_iter().flatten();
-            let hits: Vec<Stored> = hits
-                .filter(|stored| {
-                    partition::column(table).is_none() || stored.partition == partition
-                })
-                .cloned()
-                .collect();
-            if !hits.is_empty() {
-                found.insert(*place, hits);
-            }
-        }
-        for list in &self.policy.match_on {
-            let mut keys: BTreeMap<String, (Vec<Value>, Vec<usize>)> = BTreeMap::new();
-            for place in places.iter().filter(|place| !found.contains_key(*place)) {
-                if let Some(values) = draft(place).and_then(|draft| values_of(draft, list)) {
-                    let entry = keys.entry(key_text(&values));
-                    entry.or_insert_with(|| (values, Vec::new())).1.push(*place);
-                }
-            }
-            let values: Vec<Vec<Value>> = keys.values().map(|(values, _)| values.clone()).collect();
-            for filter in ask::filters(table, list, &values, self.rows_max) {
-                for record in question.records(&select, &filter).await? {
-                    let stored = self.stored(record);
-                    let null = Value::Null;
-                    let of = |column: &ColumnIndex| {
-                        let cell = stored.cells.iter().find(|cell| cell.column == *column);
-                        cell.map_or(&null, |cell| &cell.value)
-                    };
-                    let key = key_text(list.iter().map(of));
-                    for place in keys.get(&key).into_iter().flat_map(|(_, places)| places) {
-                        found.entry(*place).or_default().push(stored.clone());
-                    }
-                }
-            }
-        }
-        Ok(found)
+        let matching = Match { question, lists: &self.policy.match_on, rows_max: self.rows_max };
+        let found = matching.find(&drafts, &select).await?;
+        let stored = found.into_iter().map(|records| {
+            records.into_iter().map(|record| self.stored(record)).collect::<Vec<_>>()
+        });
+        Ok(places.iter().copied().zip(stored).collect())
     }
 
     fn stored(&self, record: ReadRecord) -> Stored {
-        let partition = self.partition_of(&record.cells);
+        let partition = matching::partition_of(&self.described.table, &record.cells);
         Stored { id: record.id.unwrap_or_default(), partition, cells: record.cells }
     }
 
@@ -495,11 +440,6 @@ fn hold(blocked: &mut HashMap<u64, u64>, marks: &[u64], ordinal: u64) {
         let first = blocked.entry(*mark).or_insert(ordinal);
         *first = ordinal.min(*first);
     }
-}
-
-/// The values of a match list, when the row gives all of them.
-fn values_of(draft: &Draft, list: &[ColumnIndex]) -> Option<Vec<Value>> {
-    list.iter().map(|column| draft.value(*column).cloned()).collect()
 }
 
 fn hash(value: &impl Hash) -> u64 {

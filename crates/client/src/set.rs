@@ -10,6 +10,7 @@ use crate::ids::Seed;
 use crate::journal::log::Log;
 use crate::lookup::{self, Lookups};
 use crate::mapping::{self, HeaderError, Mapper, Meaning, Rules};
+use crate::matching;
 use crate::problem::{Class, Problem};
 use crate::report::{self, Errors, PassThru, PassTo, Rejects};
 use crate::request::Route;
@@ -20,7 +21,7 @@ use crate::sender::{self, BLOCKS_MAX, BODY_BYTES_MAX, ErrorsMax, Event, Settings
 use crate::service::{self, Described, Service};
 use crate::source::{self, Format, Source};
 use futures_util::future::{Either, select};
-use model::{ColumnIndex, ColumnKind, Table, TableKind};
+use model::{Table, TableKind};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -102,20 +103,10 @@ impl Wish {
             }
             (false, false, _) => Mode::Look,
         };
-        let match_on: Vec<Vec<ColumnIndex>> = match mode {
-            Mode::Look => {
-                let list = |names: &Vec<String>| names.iter().map(find).collect();
-                self.match_on.iter().map(list).collect::<Result<_, _>>()?
-            }
+        let match_on = match mode {
+            Mode::Look => matching::lists(table, &self.match_on)?,
             Mode::CreateOnly | Mode::Upsert(_) => Vec::new(),
         };
-        for index in match_on.iter().flatten() {
-            let column = table.column(*index);
-            if !column.valid_for_read || matches!(column.kind, ColumnKind::MultiChoice { .. }) {
-                let text = format!("rows cannot be matched on column `{}`", column.logical_name);
-                return Err(Problem::new(Class::Usage, text));
-            }
-        }
         Ok(Policy {
             mode,
             match_on,

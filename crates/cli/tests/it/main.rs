@@ -4,5 +4,7 @@ mod home;
 mod parity;
 #[cfg(feature = "plugins")]
 mod plugin;
+mod reading;
+mod removing;
 mod runs;
 mod script;

@@ -1,0 +1,113 @@
+//! What `sheaf get` takes.
+
+use super::{Connection, Format, Headers, Progress};
+use clap::Args;
+use model::Uuid;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// Table: logical name, the same without its prefix, entity set or display name
+    #[arg(required_unless_present = "fetch")]
+    pub(crate) table: Option<String>,
+    /// CSV or NDJSON whose rows name the records that are read, by `Id` or the primary key or by
+    /// --match-on; `-` is standard input
+    #[arg(
+        value_name = "FILE",
+        conflicts_with_all = ["filter", "exclude", "id", "exclude_id", "name", "active_only", "top"]
+    )]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Output file; `-` is standard output
+    #[arg(short, long, default_value = "-", value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Format of the output; by default the file's extension tells, and CSV without one
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Columns, in this order; by default all but system columns. `NAME:display` gives the
+    /// text that people read, `NAME:raw` the value
+    #[arg(short, long, value_delimiter = ',', value_name = "a,b:display")]
+    pub(crate) columns: Vec<String>,
+    /// Columns that are left out; it does not count beside --columns
+    #[arg(long, value_delimiter = ',', value_name = "a,b")]
+    pub(crate) exclude_columns: Vec<String>,
+    /// System columns, too: owner, dates, version and the like; it does not count beside --columns
+    #[arg(long)]
+    pub(crate) system_columns: bool,
+    /// Names of the records that lookups point to, instead of their ids
+    #[arg(long)]
+    pub(crate) lookup_names: bool,
+    /// Which rows: a JSON object, whose members must all hold, or an OData `$filter`; several are
+    /// alternatives. `{"city":"Bonn"}`, `{"city":["Bonn","Ulm"]}`, `{"city":null}`,
+    /// `{"revenue":{"operator":"gt","value":5}}`, `{"name:Like":"A%"}`, and the groups `and`, `or`,
+    /// `not`, `xor`, each with a list of objects
+    #[arg(long, visible_alias = "where", value_name = "JSON|EXPR")]
+    pub(crate) filter: Vec<String>,
+    /// Which rows not, in the same forms; a row that fulfils one of several is left out
+    #[arg(long, value_name = "JSON|EXPR")]
+    pub(crate) exclude: Vec<String>,
+    /// Only rows that fulfil every --exclude are left out
+    #[arg(long, requires = "exclude")]
+    pub(crate) exclude_or: bool,
+    /// Primary keys, several times if wished
+    #[arg(long, value_name = "GUID", value_delimiter = ',')]
+    pub(crate) id: Vec<Uuid>,
+    /// Primary keys that are left out
+    #[arg(long, value_name = "GUID", value_delimiter = ',')]
+    pub(crate) exclude_id: Vec<Uuid>,
+    /// Values of the column that names records, several times if wished
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) name: Vec<String>,
+    /// Only active rows, unless a filter speaks of the state itself
+    #[arg(long)]
+    pub(crate) active_only: bool,
+    /// A query of FetchXML, or a file with one; it says itself which columns and rows, in which order
+    #[arg(
+        long,
+        value_name = "FILE|XML",
+        conflicts_with_all = [
+            "file", "columns", "exclude_columns", "system_columns", "lookup_names",
+            "filter", "exclude", "id", "exclude_id", "name", "active_only", "sort", "headers",
+        ]
+    )]
+    pub(crate) fetch: Option<String>,
+    /// Columns to sort by; a trailing `-` descends
+    #[arg(long, value_delimiter = ',', value_name = "a-,b", allow_hyphen_values = true)]
+    pub(crate) sort: Vec<String>,
+    /// At most so many rows
+    #[arg(long, value_name = "N")]
+    pub(crate) top: Option<u64>,
+    /// Rows in a page
+    #[arg(long, default_value_t = 5_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub(crate) page_size: u32,
+    /// Prints how many rows there are, and reads none: the service counts them
+    #[arg(long, visible_alias = "record-count", conflicts_with_all = ["output", "count_also", "file"])]
+    pub(crate) count: bool,
+    /// Says on standard error how many rows there are before they are read
+    #[arg(long, visible_alias = "verbose-record-count", conflicts_with = "file")]
+    pub(crate) count_also: bool,
+    /// Columns that the rows of FILE are matched by, in several lists if wished: the first that finds
+    /// something counts. A row's primary key goes before them
+    #[arg(long, value_name = "a,b", requires = "file")]
+    pub(crate) match_on: Vec<String>,
+    /// Reads every record that a row of FILE matches, instead of failing a row that matches several
+    #[arg(long, requires = "file")]
+    pub(crate) allow_multiple_matches: bool,
+    /// Records that are looked for with one question; 1 asks for each alone
+    #[arg(
+        long,
+        default_value_t = 500,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=2_000)
+    )]
+    pub(crate) retrieval_batch_size: u16,
+    /// Headers: as-loaded gives the headers and texts of the file that the table was made from;
+    /// logical gives logical names, the primary key first. By default as-loaded for CSV of tables
+    /// that users made, else logical
+    #[arg(long, value_enum)]
+    pub(crate) headers: Option<Headers>,
+    /// Progress on standard error: auto is a bar on a terminal and nothing elsewhere
+    #[arg(long, value_enum, default_value_t = Progress::Auto)]
+    pub(crate) progress: Progress,
+}

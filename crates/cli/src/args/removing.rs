@@ -1,0 +1,65 @@
+//! What `sheaf remove` takes.
+
+use super::{CallArgs, CareArgs, Connection, Format, Keep, Pace, setting};
+use clap::Args;
+use client::controller::Setting;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    /// Table: logical name, the same without its prefix, entity set or display name
+    pub(crate) table: String,
+    /// CSV or NDJSON with the column `Id` or the primary key, for elastic tables also `partitionid`,
+    /// or lines that are ids, or rows that are matched by --match-on; `-` is standard input
+    #[arg(value_name = "FILE", required_unless_present = "filter", conflicts_with = "filter")]
+    pub(crate) file: Option<PathBuf>,
+    /// Deletes every row that an OData `$filter` names
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) filter: Option<String>,
+    /// Columns that rows are matched by, in several lists if wished: the first that finds something
+    /// counts. A row's primary key goes before them
+    #[arg(long, value_name = "a,b", conflicts_with = "filter")]
+    pub(crate) match_on: Vec<String>,
+    /// Deletes every record that a row matches, instead of failing a row that matches several
+    #[arg(long, requires = "match_on")]
+    pub(crate) allow_multiple_matches: bool,
+    /// Records that are looked for with one question; 1 asks for each alone
+    #[arg(
+        long,
+        default_value_t = 500,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=2_000)
+    )]
+    pub(crate) retrieval_batch_size: u16,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// A row that does not exist is no failure
+    #[arg(long)]
+    pub(crate) if_exists: bool,
+    /// Does not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Rows in a message: 1 to 1000 (1 sends single requests), or auto (learned, from 100 on)
+    #[arg(short, long, default_value = "auto", value_name = "N|auto", value_parser = setting)]
+    pub(crate) batch_size: Setting,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
+    #[command(flatten)]
+    pub(crate) care: CareArgs,
+    #[command(flatten)]
+    pub(crate) call: CallArgs,
+    #[command(flatten)]
+    pub(crate) keep: Keep,
+    /// Reads and checks everything, and deletes nothing
+    #[arg(short = 'n', long)]
+    pub(crate) what_if: bool,
+    /// Writes rows that could not be deleted to FILE, with the reasons
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
+    /// Writes everything known about failed rows to FILE, as NDJSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) errors: Option<PathBuf>,
+    /// Format of the input; by default the file's extension tells, or its first byte
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+}
