@@ -1,0 +1,98 @@
+//! What the exit code of a call that failed as a whole says.
+//!
+//! Not here: the codes of runs whose rows failed (`output`).
+
+use crate::USAGE;
+use crate::args;
+use client::{get, infer, registration, remove, service, set, source};
+
+/// A wrong call is 2, a refused caller 3, anything else that fails the run as a whole 7.
+pub(crate) fn code_of(err: &anyhow::Error) -> u8 {
+    for cause in err.chain() {
+        if let Some(err) = cause.downcast_ref() {
+            return of_run(err);
+        }
+        if cause.is::<args::Usage>() || cause.is::<infer::Error>() {
+            return USAGE;
+        }
+        if let Some(err) = cause.downcast_ref() {
+            return of_service(err);
+        }
+        if let Some(err) = cause.downcast_ref() {
+            return of_source(err);
+        }
+        match cause.downcast_ref() {
+            Some(registration::Error::Service(err)) => return of_service(err),
+            Some(
+                registration::Error::Missing { .. }
+                | registration::Error::Several { .. }
+                | registration::Error::Orphans(_),
+            ) => return USAGE,
+            None => {}
+        }
+        match cause.downcast_ref() {
+            Some(set::Error::Service(err)) => return of_service(err),
+            Some(set::Error::Source(err)) => return of_source(err),
+            Some(set::Error::Headers(_) | set::Error::Wish(_)) => return USAGE,
+            Some(set::Error::Report(_) | set::Error::Reader(_)) | None => {}
+        }
+        match cause.downcast_ref() {
+            Some(get::Error::Service(err)) => return of_service(err),
+            Some(get::Error::Source(err)) => return of_source(err),
+            Some(
+                get::Error::NoColumn { .. }
+                | get::Error::Wish(_)
+                | get::Error::Match(_)
+                | get::Error::Headers(_),
+            ) => return USAGE,
+            Some(
+                get::Error::TooMany(_)
+                | get::Error::Page(_)
+                | get::Error::Write(_)
+                | get::Error::Writer(_),
+            )
+            | None => {}
+        }
+        match cause.downcast_ref() {
+            Some(remove::Error::Service(err)) => return of_service(err),
+            Some(remove::Error::Source(err)) => return of_source(err),
+            Some(
+                remove::Error::NoIdColumn(_) | remove::Error::Match(_) | remove::Error::Headers(_),
+            ) => return USAGE,
+            Some(remove::Error::Get(get::Error::Service(err))) => return of_service(err),
+            Some(remove::Error::Get(get::Error::Wish(_))) => return USAGE,
+            Some(remove::Error::Get(_) | remove::Error::Report(_) | remove::Error::Reader(_))
+            | None => {}
+        }
+    }
+    7
+}
+
+fn of_service(err: &service::Error) -> u8 {
+    match err {
+        service::Error::NoTable { .. } => USAGE,
+        service::Error::Refused { problem, .. } => match problem.class {
+            client::problem::Class::Access => 3,
+            _ => 1,
+        },
+        service::Error::Unreachable(_) | service::Error::Unreadable { .. } => 7,
+    }
+}
+
+fn of_source(err: &source::Error) -> u8 {
+    match err {
+        source::Error::Open { .. }
+        | source::Error::NoHeaders
+        | source::Error::RepeatedHeader(_) => USAGE,
+        source::Error::Read { .. } => 7,
+    }
+}
+
+fn of_run(err: &client::run::Error) -> u8 {
+    use client::run::Error;
+    match err {
+        Error::BadName(_) | Error::Exists(_) | Error::Missing(_) | Error::Busy(_) => USAGE,
+        Error::Changed { .. } => USAGE,
+        Error::File { .. } | Error::Unreadable { .. } => 7,
+    }
+}
