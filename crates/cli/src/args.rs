@@ -4,11 +4,13 @@
 //! refused by name.
 
 mod moving;
+mod parallel;
 mod plugin;
 mod reading;
 mod removing;
 
 pub(crate) use moving::{CallArgs, CareArgs, Keep, Run, RunAgain, RunCommand, RunList, RunNamed};
+pub(crate) use parallel::Parallel;
 pub(crate) use plugin::{
     At, Mode, Plugin, PluginCommand, PluginExplain, PluginList, PluginPush, PluginStep,
     PluginStepAdd, PluginStepCommand, PluginTrace,
@@ -48,6 +50,8 @@ pub(crate) enum Command {
     Get(Box<Get>),
     /// Deletes rows of a table.
     Remove(Box<Remove>),
+    /// Gives rows to a command, chunk by chunk, several at a time.
+    Parallel(Box<Parallel>),
     /// Goes on with runs that were kept with `--run`, and shows them.
     Run(Run),
     /// Creates, lists and shows tables.
@@ -174,7 +178,7 @@ pub(crate) struct Set {
     /// Table: logical name, the same without its prefix, entity set or display name
     pub(crate) table: String,
     /// CSV or NDJSON file; `-` is standard input
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", default_value = "-")]
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) connection: Connection,

@@ -13,6 +13,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The service that the arguments name.
 pub(crate) fn service(connection: &Connection) -> anyhow::Result<Service> {
+    Ok(Service::new(Arc::new(http(connection)?)))
+}
+
+/// The way to it.
+pub(crate) fn http(connection: &Connection) -> anyhow::Result<Http> {
     let authorities = connection.ca.as_ref().map(|file| {
         std::fs::read(file).map_err(|err| Usage(format!("`--ca {}`: {err}", file.display())))
     });
@@ -21,8 +26,7 @@ pub(crate) fn service(connection: &Connection) -> anyhow::Result<Service> {
         credential: credential(connection)?,
         authorities: authorities.transpose()?,
     };
-    let http = Http::new(&address).map_err(|err| Usage(err.to_string()))?;
-    Ok(Service::new(Arc::new(http)))
+    Ok(Http::new(&address).map_err(|err| Usage(err.to_string()))?)
 }
 
 fn credential(connection: &Connection) -> Result<Credential, Usage> {

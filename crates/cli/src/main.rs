@@ -12,6 +12,7 @@ mod demo;
 mod exit;
 mod get;
 mod output;
+mod parallel;
 mod plugin;
 mod progress;
 mod remove;
@@ -83,6 +84,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Set(args) => set::set_with(*args, None).await,
         Command::Get(args) => get::get(*args).await,
         Command::Remove(args) => remove::remove_with(*args, None).await,
+        Command::Parallel(args) => parallel::parallel(*args).await,
         Command::Run(args) => run::run(args).await,
         Command::Table(args) => table::table(args).await,
         Command::Plugin(args) => plugin::plugin(args).await,

@@ -14,6 +14,7 @@ use client::report::PassTo;
 use client::rows::Row;
 use client::sender::{Event, Halt, Summary};
 use client::set::{Options, Pace, Wish};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
     connection::refuse_same(&args.file, args.errors.as_deref(), "--errors")?;
     if args.rejects.is_some() && args.rejects == args.errors {
         return Err(Usage("`--rejects` and `--errors` name the same file".to_owned()).into());
+    }
+    if args.file.as_os_str() == "-" && std::io::stdin().is_terminal() {
+        return Err(Usage("give a FILE, or rows on standard input".to_owned()).into());
     }
     let service = connection::service(&args.connection)?;
     let (bytes, format) = connection::open(&args.file, args.format.map(Into::into))?;

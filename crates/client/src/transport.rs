@@ -181,6 +181,20 @@ impl Http {
         &self.root
     }
 
+    /// The caller's present token, asked for or renewed where it must be; none where none is needed.
+    ///
+    /// Errors: [`Error::Unsent`] where the issuer refuses, too.
+    pub async fn token(&self) -> Result<Option<String>, Error> {
+        self.tokens.bearer(&self.client, None).await.map_err(|none| match none {
+            NoToken::Unreachable(error) => error,
+            NoToken::Refused(response) => Error::Unsent(format!(
+                "the issuer of tokens answered {}: {}",
+                response.status,
+                String::from_utf8_lossy(&response.body)
+            )),
+        })
+    }
+
     /// The token goes to the service only, whatever absolute URL an answer named.
     fn url_of(&self, path: &str) -> Result<String, Error> {
         if !path.contains("://") {
