@@ -173,6 +173,19 @@ pub(crate) struct Pace {
     pub(crate) progress: Progress,
 }
 
+/// How records are looked for.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Look {
+    /// Records that are looked for with one question; 1 asks for each alone
+    #[arg(
+        long,
+        default_value_t = 500,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=2_000)
+    )]
+    pub(crate) retrieval_batch_size: u16,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Set {
     /// Table: logical name, the same without its prefix, entity set or display name
@@ -217,14 +230,8 @@ pub(crate) struct Set {
     /// What a lookup's text that names several records does: fails the row, or means the newest
     #[arg(long, value_enum, default_value_t = LookupAmbiguous::Fail)]
     pub(crate) lookup_ambiguous: LookupAmbiguous,
-    /// Records that are looked at with one question; 1 asks for each alone
-    #[arg(
-        long,
-        default_value_t = 500,
-        value_name = "N",
-        value_parser = clap::value_parser!(u16).range(1..=2_000)
-    )]
-    pub(crate) retrieval_batch_size: u16,
+    #[command(flatten)]
+    pub(crate) look: Look,
     /// Writes a JSON object for every row that ended well to standard output, with its id and outcome
     #[arg(long)]
     pub(crate) pass_thru: bool,

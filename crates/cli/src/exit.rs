@@ -36,22 +36,8 @@ pub(crate) fn code_of(err: &anyhow::Error) -> u8 {
             Some(set::Error::Headers(_) | set::Error::Wish(_)) => return USAGE,
             Some(set::Error::Report(_) | set::Error::Reader(_)) | None => {}
         }
-        match cause.downcast_ref() {
-            Some(get::Error::Service(err)) => return of_service(err),
-            Some(get::Error::Source(err)) => return of_source(err),
-            Some(
-                get::Error::NoColumn { .. }
-                | get::Error::Wish(_)
-                | get::Error::Match(_)
-                | get::Error::Headers(_),
-            ) => return USAGE,
-            Some(
-                get::Error::TooMany(_)
-                | get::Error::Page(_)
-                | get::Error::Write(_)
-                | get::Error::Writer(_),
-            )
-            | None => {}
+        if let Some(code) = cause.downcast_ref().and_then(of_get) {
+            return code;
         }
         match cause.downcast_ref() {
             Some(remove::Error::Service(err)) => return of_service(err),
@@ -59,13 +45,31 @@ pub(crate) fn code_of(err: &anyhow::Error) -> u8 {
             Some(
                 remove::Error::NoIdColumn(_) | remove::Error::Match(_) | remove::Error::Headers(_),
             ) => return USAGE,
-            Some(remove::Error::Get(get::Error::Service(err))) => return of_service(err),
-            Some(remove::Error::Get(get::Error::Wish(_))) => return USAGE,
-            Some(remove::Error::Get(_) | remove::Error::Report(_) | remove::Error::Reader(_))
-            | None => {}
+            Some(remove::Error::Get(err)) => {
+                if let Some(code) = of_get(err) {
+                    return code;
+                }
+            }
+            Some(remove::Error::Report(_) | remove::Error::Reader(_)) | None => {}
         }
     }
     7
+}
+
+/// None where its cause tells.
+fn of_get(err: &get::Error) -> Option<u8> {
+    match err {
+        get::Error::Service(err) => Some(of_service(err)),
+        get::Error::Source(err) => Some(of_source(err)),
+        get::Error::NoColumn { .. }
+        | get::Error::Wish(_)
+        | get::Error::Match(_)
+        | get::Error::Headers(_) => Some(USAGE),
+        get::Error::TooMany(_)
+        | get::Error::Page(_)
+        | get::Error::Write(_)
+        | get::Error::Writer(_) => None,
+    }
 }
 
 fn of_service(err: &service::Error) -> u8 {

@@ -22,14 +22,14 @@ pub(crate) async fn get(args: Get) -> anyhow::Result<u8> {
     let format = args.format.map(Format::from);
     let format = format.or_else(|| Format::of_path(&args.output)).unwrap_or(Format::Csv);
     let query = query(&args)?;
-    let reading = Reading::prepare(&service, &query, format).await.map_err(usage)?;
+    let reading = Reading::prepare(&service, &query, format).await?;
     if args.count {
-        let count = reading.count().await.map_err(usage)?;
+        let count = reading.count().await?;
         output::line(&count.to_string());
         return Ok(0);
     }
     if args.count_also {
-        let count = reading.count().await.map_err(usage)?;
+        let count = reading.count().await?;
         output::note(&format!("get: {} rows are there", output::grouped(count)));
     }
     match &args.file {
@@ -42,7 +42,7 @@ fn query(args: &Get) -> anyhow::Result<Query> {
     let fetch = args.fetch.as_ref().map(|fetch| match fetch.trim_start().starts_with('<') {
         true => Ok(fetch.clone()),
         false => std::fs::read_to_string(fetch)
-            .with_context(|| format!("cannot read the FetchXML `{fetch}`")),
+            .map_err(|err| Usage(format!("`--fetch {fetch}` is no FetchXML and no file: {err}"))),
     });
     Ok(Query {
         table: args.table.clone().unwrap_or_default(),
@@ -65,16 +65,6 @@ fn query(args: &Get) -> anyhow::Result<Query> {
         page_size: args.page_size,
         headers: args.headers.map(Into::into),
     })
-}
-
-/// What was asked cannot be: a wrong call.
-fn usage(error: Error) -> anyhow::Error {
-    match error {
-        Error::Wish(_) | Error::Match(_) | Error::NoColumn { .. } | Error::Headers(_) => {
-            Usage(error.to_string()).into()
-        }
-        error => error.into(),
-    }
 }
 
 /// Only now: a name that does not exist must not cost a file that does.
@@ -126,7 +116,7 @@ async fn matched(args: &Get, reading: Reading, file: &Path, format: Format) -> a
     let matching = Matching {
         match_on: args.match_on.iter().map(|list| set::names(list)).collect(),
         allow_multiple: args.allow_multiple_matches,
-        retrieval_size: usize::from(args.retrieval_batch_size),
+        retrieval_size: usize::from(args.look.retrieval_batch_size),
         format: input,
     };
     let out = open(&args.output)?;
@@ -144,7 +134,7 @@ async fn matched(args: &Get, reading: Reading, file: &Path, format: Format) -> a
         .await;
     let matched = match matched {
         Err(err) if is_read_enough(args, &err) => return Ok(0),
-        matched => matched.map_err(usage)?,
+        matched => matched?,
     };
     if printed > PRINTED_MAX {
         output::note(&format!("and {} more", output::grouped(printed - PRINTED_MAX)));

@@ -36,7 +36,7 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
         if_exists: args.if_exists,
         match_on: args.match_on.iter().map(|list| set::names(list)).collect(),
         allow_multiple: args.allow_multiple_matches,
-        retrieval_size: usize::from(args.retrieval_batch_size),
+        retrieval_size: usize::from(args.look.retrieval_batch_size),
         pace: Pace {
             size: args.batch_size,
             width: args.pace.width,

@@ -101,7 +101,7 @@ fn options(args: Set, going: Option<&Going>, seed: Seed) -> Options {
             missing_is_null: args.lookup_missing == LookupMissing::Null,
             newest: args.lookup_ambiguous == LookupAmbiguous::Newest,
         },
-        retrieval_size: usize::from(args.retrieval_batch_size),
+        retrieval_size: usize::from(args.look.retrieval_batch_size),
         rules: Rules {
             empty_as: args.empty_as.into(),
             null: args.null,

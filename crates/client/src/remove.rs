@@ -17,7 +17,7 @@ use crate::journal::log::Log;
 use crate::mapping;
 use crate::matching::Finder;
 use crate::problem::{Class, Problem, shortened};
-use crate::report::{self, Errors, Rejects};
+use crate::report::{self, Reports};
 use crate::rows::{Block, Entry, Operation, Sent, Span};
 use crate::run::{Selection, Take};
 use crate::sender::{self, BLOCKS_MAX, Event, Settings, Summary};
@@ -175,7 +175,17 @@ pub async fn remove(
         })
         .await?;
     let (format, headers, from) = source_of(service, &described, options, input).await?;
-    let mut reports = Reports::create(options, &described, format, &headers)?;
+    let mut reports = Reports::create(
+        report::Wanted {
+            rejects: options.rejects.as_deref(),
+            errors: options.errors.as_deref(),
+            pass: None,
+            goes_on: options.selection.is_some(),
+        },
+        &described.table.logical_name,
+        format,
+        &headers,
+    )?;
     let (sender, blocks) = mpsc::channel(BLOCKS_MAX);
     let of_table = described.table.clone();
     let selection = options.selection.clone();
@@ -259,51 +269,6 @@ async fn source_of(
             let (format, headers, ids) = open(input, described).await?;
             Ok((format, headers, From::Ids(Box::new(ids))))
         }
-    }
-}
-
-/// The report files.
-struct Reports {
-    rejects: Option<Rejects>,
-    errors: Option<Errors>,
-    failed: Option<report::Error>,
-}
-
-impl Reports {
-    fn create(
-        options: &Options,
-        described: &Described,
-        format: Format,
-        headers: &[String],
-    ) -> Result<Self, report::Error> {
-        let goes_on = options.selection.is_some();
-        let table = &described.table.logical_name;
-        let rejects = |path: &PathBuf| Rejects::create(path, format, headers, goes_on);
-        let errors = |path: &PathBuf| Errors::create(path, table, format, headers, goes_on);
-        Ok(Self {
-            rejects: options.rejects.as_ref().map(rejects).transpose()?,
-            errors: options.errors.as_ref().map(errors).transpose()?,
-            failed: None,
-        })
-    }
-
-    fn take(&mut self, event: &Event<'_>) {
-        let Event::Ended { row, problem: Some(problem), attempts, is_partial, .. } = event else {
-            return;
-        };
-        let rejects = self.rejects.as_mut().map(|file| file.add(row, problem));
-        let errors =
-            self.errors.as_mut().map(|file| file.add(row, problem, *attempts, *is_partial));
-        for written in [rejects, errors].into_iter().flatten() {
-            if let Err(err) = written {
-                self.failed.get_or_insert(err);
-            }
-        }
-    }
-
-    fn finish(self) -> Option<report::Error> {
-        let finished = self.rejects.and_then(|file| file.finish().err());
-        self.failed.or(finished)
     }
 }
 

@@ -4,6 +4,10 @@
 //! Not here: printing (`cli`).
 //! Invariant: every failed row stands once in each file, with its own code and text.
 
+mod files;
+
+pub(crate) use files::{Reports, Wanted};
+
 use crate::journal::Outcome;
 use crate::mapping::REPORT_COLUMNS;
 use crate::problem::{Class, Problem};

@@ -12,7 +12,7 @@ use crate::lookup::{self, Lookups};
 use crate::mapping::{self, HeaderError, Mapper, Meaning, Rules};
 use crate::matching;
 use crate::problem::{Class, Problem};
-use crate::report::{self, Errors, PassThru, PassTo, Rejects};
+use crate::report::{self, PassTo, Reports};
 use crate::request::Route;
 use crate::resolve::{Resolver, Underway};
 use crate::rows::Operation;
@@ -294,7 +294,7 @@ pub async fn set(
         options.call.headers.clone(),
     )
     .map_err(Error::Wish)?;
-    let mut reports = Reports::create(options, &table.logical_name, format, &headers)?;
+    let mut reports = Reports::create(files(options), &table.logical_name, format, &headers)?;
     let encoder = Encoder::new(table.clone(), described.catalog.clone(), options.seed);
     let drafter = Drafter::new(mapper, options.selection.clone());
     let has_bulk = match options.pace.size {
@@ -427,55 +427,12 @@ fn read(
     (read, drafter.mapper().left_out().to_vec())
 }
 
-/// The report files of a run.
-struct Reports {
-    rejects: Option<Rejects>,
-    errors: Option<Errors>,
-    pass: Option<PassThru>,
-    failed: Option<report::Error>,
-}
-
-impl Reports {
-    fn create(
-        options: &Options,
-        table: &str,
-        format: Format,
-        headers: &[String],
-    ) -> Result<Self, report::Error> {
-        let goes_on = options.selection.is_some();
-        let rejects = |path: &PathBuf| Rejects::create(path, format, headers, goes_on);
-        let errors = |path: &PathBuf| Errors::create(path, table, format, headers, goes_on);
-        Ok(Self {
-            rejects: options.rejects.as_ref().map(rejects).transpose()?,
-            errors: options.errors.as_ref().map(errors).transpose()?,
-            pass: options.pass_thru.clone().map(|to| PassThru::new(to, format, headers)),
-            failed: None,
-        })
-    }
-
-    fn take(&mut self, event: &Event<'_>) {
-        let Event::Ended { row, outcome, problem, attempts, is_partial } = event else { return };
-        let Some(problem) = problem else {
-            if let Some(pass) = &mut self.pass
-                && let Err(err) = pass.add(row, *outcome)
-            {
-                self.failed.get_or_insert(err);
-            }
-            return;
-        };
-        let rejects = self.rejects.as_mut().map(|file| file.add(row, problem));
-        let errors =
-            self.errors.as_mut().map(|file| file.add(row, problem, *attempts, *is_partial));
-        for written in [rejects, errors].into_iter().flatten() {
-            if let Err(err) = written {
-                self.failed.get_or_insert(err);
-            }
-        }
-    }
-
-    fn finish(self) -> Option<report::Error> {
-        let finished = self.rejects.and_then(|file| file.finish().err());
-        self.failed.or(finished)
+fn files(options: &Options) -> report::Wanted<'_> {
+    report::Wanted {
+        rejects: options.rejects.as_deref(),
+        errors: options.errors.as_deref(),
+        pass: options.pass_thru.clone(),
+        goes_on: options.selection.is_some(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What `sheaf get` takes.
 
-use super::{Connection, Format, Headers, Progress};
+use super::{Connection, Format, Headers, Look, Progress};
 use clap::Args;
 use model::Uuid;
 use std::path::PathBuf;
@@ -94,14 +94,8 @@ pub(crate) struct Get {
     /// Reads every record that a row of FILE matches, instead of failing a row that matches several
     #[arg(long, requires = "file")]
     pub(crate) allow_multiple_matches: bool,
-    /// Records that are looked for with one question; 1 asks for each alone
-    #[arg(
-        long,
-        default_value_t = 500,
-        value_name = "N",
-        value_parser = clap::value_parser!(u16).range(1..=2_000)
-    )]
-    pub(crate) retrieval_batch_size: u16,
+    #[command(flatten)]
+    pub(crate) look: Look,
     /// Headers: as-loaded gives the headers and texts of the file that the table was made from;
     /// logical gives logical names, the primary key first. By default as-loaded for CSV of tables
     /// that users made, else logical

@@ -1,6 +1,6 @@
 //! What `sheaf remove` takes.
 
-use super::{CallArgs, CareArgs, Connection, Format, Keep, Pace, setting};
+use super::{CallArgs, CareArgs, Connection, Format, Keep, Look, Pace, setting};
 use clap::Args;
 use client::controller::Setting;
 use std::path::PathBuf;
@@ -23,14 +23,8 @@ pub(crate) struct Remove {
     /// Deletes every record that a row matches, instead of failing a row that matches several
     #[arg(long, requires = "match_on")]
     pub(crate) allow_multiple_matches: bool,
-    /// Records that are looked for with one question; 1 asks for each alone
-    #[arg(
-        long,
-        default_value_t = 500,
-        value_name = "N",
-        value_parser = clap::value_parser!(u16).range(1..=2_000)
-    )]
-    pub(crate) retrieval_batch_size: u16,
+    #[command(flatten)]
+    pub(crate) look: Look,
     #[command(flatten)]
     pub(crate) connection: Connection,
     /// A row that does not exist is no failure

@@ -1,0 +1,64 @@
+//! All files that a run leaves behind, filled from the sender's events.
+//!
+//! Not here: how each is written (the parent). Invariant: the first one that cannot be written is told at the end; the
+//! run goes on.
+
+use super::{Error, Errors, PassThru, PassTo, Rejects};
+use crate::sender::Event;
+use crate::source::Format;
+use std::path::Path;
+
+/// Which files are wanted.
+pub(crate) struct Wanted<'a> {
+    pub(crate) rejects: Option<&'a Path>,
+    pub(crate) errors: Option<&'a Path>,
+    pub(crate) pass: Option<PassTo>,
+    /// What an earlier run wrote into them stays.
+    pub(crate) goes_on: bool,
+}
+
+/// The files.
+pub(crate) struct Reports {
+    rejects: Option<Rejects>,
+    errors: Option<Errors>,
+    pass: Option<PassThru>,
+    failed: Option<Error>,
+}
+
+impl Reports {
+    pub(crate) fn create(
+        wanted: Wanted<'_>,
+        table: &str,
+        format: Format,
+        headers: &[String],
+    ) -> Result<Self, Error> {
+        let Wanted { rejects, errors, pass, goes_on } = wanted;
+        let create = |path| Rejects::create(path, format, headers, goes_on);
+        let rejects = rejects.map(create).transpose()?;
+        let create = |path| Errors::create(path, table, format, headers, goes_on);
+        let errors = errors.map(create).transpose()?;
+        let pass = pass.map(|to| PassThru::new(to, format, headers));
+        Ok(Self { rejects, errors, pass, failed: None })
+    }
+
+    pub(crate) fn take(&mut self, event: &Event<'_>) {
+        let Event::Ended { row, outcome, problem, attempts, is_partial } = event else { return };
+        let written = match problem {
+            None => [self.pass.as_mut().map(|pass| pass.add(row, *outcome)), None],
+            Some(problem) => [
+                self.rejects.as_mut().map(|file| file.add(row, problem)),
+                self.errors.as_mut().map(|file| file.add(row, problem, *attempts, *is_partial)),
+            ],
+        };
+        for written in written.into_iter().flatten() {
+            if let Err(err) = written {
+                self.failed.get_or_insert(err);
+            }
+        }
+    }
+
+    pub(crate) fn finish(self) -> Option<Error> {
+        let finished = self.rejects.and_then(|file| file.finish().err());
+        self.failed.or(finished)
+    }
+}
