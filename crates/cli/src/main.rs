@@ -11,6 +11,7 @@ mod connection;
 mod demo;
 mod exit;
 mod get;
+mod manual;
 mod output;
 mod parallel;
 mod plugin;
@@ -21,6 +22,7 @@ mod run;
 mod serve;
 mod set;
 mod signal;
+mod stats;
 mod table;
 #[cfg(feature = "serve")]
 mod user;
@@ -89,5 +91,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Table(args) => table::table(args).await,
         Command::Plugin(args) => plugin::plugin(args).await,
         Command::User(args) => user(args).await,
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     }
 }

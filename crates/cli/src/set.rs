@@ -6,6 +6,7 @@ use crate::output;
 use crate::progress::Progress;
 use crate::run::{self, Going};
 use crate::signal::Stop;
+use crate::stats::Counting;
 use client::ids::Seed;
 use client::journal::Outcome;
 use client::mapping::Rules;
@@ -31,7 +32,8 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
     if args.file.as_os_str() == "-" && std::io::stdin().is_terminal() {
         return Err(Usage("give a FILE, or rows on standard input".to_owned()).into());
     }
-    let service = connection::service(&args.connection)?;
+    connection::refuse_same(&args.file, args.pace.stats.as_deref(), "--stats")?;
+    let (service, mut counting) = Counting::begin(&args.connection, args.pace.stats.as_deref())?;
     let Input { bytes, format, total } = connection::open(&args.file, args.format.map(Into::into))?;
     let seed = connection::seed();
     let going = match going {
@@ -50,7 +52,10 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
         format,
         Some(stop.receiver.clone()),
         log.as_mut(),
-        &mut |event| watch.take(&event),
+        &mut |event| {
+            counting.take(&event);
+            watch.take(&event);
+        },
     )
     .await;
     watch.progress.finish();
@@ -63,6 +68,8 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
     }
     let verb = if what_if { "set would be" } else { "set" };
     let mut code = watch.finish(verb, &loaded.summary);
+    counting.end(&loaded.summary);
+    counting.tell("set", watch.progress.took())?;
     if let Some(err) = loaded.look_error {
         output::note(&format!("sheaf: stopped: {:#}", anyhow::Error::from(err)));
         code = 7;

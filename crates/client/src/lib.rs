@@ -32,6 +32,7 @@ pub mod request;
 pub mod resolve;
 pub mod retry;
 pub mod sender;
+pub mod stats;
 pub mod token;
 pub mod transport;
 pub mod verdict;

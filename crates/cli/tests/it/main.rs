@@ -2,6 +2,7 @@
 
 mod formats;
 mod home;
+mod manual;
 mod parallel;
 mod parity;
 #[cfg(feature = "plugins")]
