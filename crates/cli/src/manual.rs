@@ -4,7 +4,7 @@ use crate::args::{Completions, Man, Sheaf, Shell};
 use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::shells;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 /// Writes completions.
 pub(crate) fn completions(args: &Completions) -> anyhow::Result<u8> {
@@ -19,8 +19,7 @@ pub(crate) fn completions(args: &Completions) -> anyhow::Result<u8> {
             clap_complete::generate(shells::PowerShell, &mut command, name, &mut text);
         }
     }
-    std::io::stdout().write_all(&text).context("cannot write the completions")?;
-    Ok(0)
+    print(&text)
 }
 
 /// Writes pages of the manual.
@@ -34,9 +33,17 @@ pub(crate) fn man(args: &Man) -> anyhow::Result<u8> {
         }
         None => {
             let mut text = Vec::new();
-            let written = clap_mangen::Man::new(command).render(&mut text);
-            written.and_then(|()| std::io::stdout().write_all(&text)).context("cannot write")?;
+            clap_mangen::Man::new(command).render(&mut text).context("cannot write the page")?;
+            return print(&text);
         }
     }
     Ok(0)
+}
+
+fn print(text: &[u8]) -> anyhow::Result<u8> {
+    match std::io::stdout().write_all(text) {
+        // Whoever read the output has seen enough.
+        Err(err) if err.kind() != ErrorKind::BrokenPipe => Err(err).context("cannot write"),
+        _ => Ok(0),
+    }
 }

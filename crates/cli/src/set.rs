@@ -214,6 +214,15 @@ impl Watch {
             seconds(took),
             summary.requests
         ));
+        if summary.identities.len() > 1 {
+            for used in &summary.identities {
+                let requests = output::grouped(used.requests);
+                output::note(&format!(
+                    "  as `{}`: {requests} requests, {} throttled",
+                    used.name, used.throttles
+                ));
+            }
+        }
         report::exit_code(summary)
     }
 }

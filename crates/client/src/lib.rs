@@ -27,6 +27,7 @@ pub mod bisect;
 pub mod controller;
 pub mod journal;
 pub mod planner;
+pub mod pool;
 pub mod report;
 pub mod request;
 pub mod resolve;

@@ -115,12 +115,24 @@ impl<T> Meter<T> {
 #[async_trait]
 impl<T: Transport> Transport for Meter<T> {
     async fn send(&self, request: Request) -> Result<Response, Error> {
+        self.send_as(0, request).await
+    }
+
+    fn identities(&self) -> usize {
+        self.inner.identities()
+    }
+
+    async fn send_as(&self, identity: usize, request: Request) -> Result<Response, Error> {
         let kind = kind_of(&request);
         let bytes = (request.path.len() + request.body.len()) as u64;
         let started = Instant::now();
-        let answer = self.inner.send(request).await;
+        let answer = self.inner.send_as(identity, request).await;
         self.figures.add(kind, bytes, started, &answer);
         answer
+    }
+
+    fn name(&self, identity: usize) -> &str {
+        self.inner.name(identity)
     }
 }
 

@@ -40,6 +40,17 @@ pub struct Status {
     pub paused: Option<Duration>,
 }
 
+/// What an identity did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// What the user calls it; empty where there is one alone.
+    pub name: String,
+    /// Requests sent as it.
+    pub requests: u64,
+    /// How many of them were throttled.
+    pub throttles: u64,
+}
+
 /// Why a run stopped early.
 #[derive(Clone, Debug)]
 pub enum Halt {
@@ -70,4 +81,6 @@ pub struct Summary {
     pub splits: u64,
     /// Messages of which so much was bad that their rest travelled in a `$batch`.
     pub detours: u64,
+    /// What each identity did.
+    pub identities: Vec<Used>,
 }
