@@ -3,6 +3,7 @@
 //! Not here: who decides that it runs, and what becomes of the answer.
 //! Invariant: images and targets are aligned: the i-th entry of an image is that of the i-th target.
 
+use super::size::Counted;
 use super::{Mode, Seat, Stage, Step};
 use model::{Cell, ColumnIndex, Fault, KeyValue, MessageName, Table, Timestamp, Uuid, Value};
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub struct StepCall {
     pub remaining: Duration,
     /// The place that the message from outside has taken, also for what its steps have sent.
     pub seat: Option<Seat>,
+    /// Its size, once that was asked for.
+    pub counted: Counted,
 }
 
 impl StepCall {
