@@ -181,7 +181,7 @@ impl<'a, S: Sheet> Writer<'a, S> {
 
     /// Adds a record, whose cells begin at `first`, and moves that behind them.
     fn row(&mut self, columns: &mut Columns<'_>, sheet: &mut S, record: &Record, first: &mut u32) {
-        for cell in &record.cells {
+        for cell in record.cells.iter() {
             sheet.cell(self.cell(columns, cell.column, &cell.value));
         }
         for (alias, value) in &record.aliased {
