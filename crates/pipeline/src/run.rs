@@ -437,6 +437,11 @@ impl Pipeline {
         self.ids.take(count, now)
     }
 
+    /// Chances for values that nobody should guess or meet twice.
+    pub(crate) fn chances(&self, count: usize) -> Vec<u64> {
+        self.ids.chances(count)
+    }
+
     /// Runs writes as one set of operations: all of them, or none.
     ///
     /// Errors: a fault that names its write: the first one that fails, and of it the lowest failing
@@ -488,6 +493,9 @@ impl Pipeline {
             if !refused.is_empty() {
                 break;
             }
+        }
+        if refused.is_empty() {
+            Box::pin(self.number(context, &mut planned)).await?;
         }
         let set = self.guarded(context, access.as_ref(), &named, planned).await?;
         let told = Told::of(access.as_ref(), &context.catalog, &set);
