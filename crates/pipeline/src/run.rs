@@ -4,6 +4,7 @@
 //! Invariant: a message reaches the store as one value; nothing here loops over rows around I/O.
 
 mod elastic;
+mod links;
 
 use crate::available::{self, Unavailable};
 use crate::define;
@@ -382,7 +383,12 @@ impl Pipeline {
         Read { name, query }: Read,
         partition: Option<&str>,
     ) -> Result<Reply, Error> {
-        let wanted = (name == model::MessageName::Retrieve).then(|| existence(&query)).flatten();
+        let is_one = name == model::MessageName::Retrieve;
+        if is_one && query.table.kind == TableKind::Elastic && !query.joins.is_empty() {
+            let page = self.read_linked(context, access, &query, partition).await?;
+            return Ok(Reply::Page(page));
+        }
+        let wanted = is_one.then(|| existence(&query)).flatten();
         let (query, is_cut) = self.readable(context, access, query, Unreadable::Refused).await?;
         let reply = self.answer(context, &query, partition).await?;
         let is_empty = matches!(&reply, Reply::Page(page) if page.rows == 0);
