@@ -122,6 +122,7 @@ impl Sender<'_> {
             halt: self.halt,
             requests: self.requests,
             in_flight_most: self.in_flight_most,
+            identities: self.used,
         }
     }
 }

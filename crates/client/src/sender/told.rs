@@ -40,6 +40,17 @@ pub struct Status {
     pub paused: Option<Duration>,
 }
 
+/// What an identity did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// What the user calls it; empty where there is one alone.
+    pub name: String,
+    /// Requests sent as it.
+    pub requests: u64,
+    /// How many of them were throttled.
+    pub throttles: u64,
+}
+
 /// Why a run stopped early.
 #[derive(Clone, Debug)]
 pub enum Halt {
@@ -66,4 +77,6 @@ pub struct Summary {
     pub requests: u64,
     /// Most requests in flight at a time.
     pub in_flight_most: usize,
+    /// What each identity did.
+    pub identities: Vec<Used>,
 }
