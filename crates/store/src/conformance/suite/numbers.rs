@@ -103,7 +103,7 @@ pub async fn a_counter_is_restarted_with_any_number<H: Harness>() {
 pub async fn a_counter_outlives_its_pattern_and_goes_with_its_column<H: Harness>() {
     let (_harness, mut world) = world_with_counters::<H>().await;
     take(&world, LABEL, 5).await;
-    let (table, column) = place(&world, LABEL);
+    let (table, _) = place(&world, LABEL);
     for pattern in [None, Some("A{SEQNUM:2}".into())] {
         let mut changed = counted(&world, LABEL, 1_000);
         changed.settings.auto_number = pattern;
