@@ -36,6 +36,8 @@ impl Guest for Unruly {
             ctx.configuration.split_once(' ').unwrap_or((&ctx.configuration, ""));
         match what {
             "idle" => Ok(nothing()),
+            "mark" => Ok(mark(&ctx, argument)),
+            "pick" => pick(&ctx, argument),
             "runs" => Ok(shared("runs", Value::Integer(run.cast_signed()))),
             "loop" => loop {
                 black_box(run);
@@ -116,6 +118,34 @@ fn shared(name: &str, value: Value) -> ContextChanges {
     changes.data.names.push(name.to_owned());
     changes.shared_variables.push(ParameterChange { name: 0, value: Some(value) });
     changes
+}
+
+/// Sets a column of every target.
+fn mark(ctx: &ExecutionContext, column: &str) -> ContextChanges {
+    let mut changes = nothing();
+    changes.data.names.push(column.to_owned());
+    changes.data.arena = b"marked".to_vec();
+    let text = || Some(Value::Text(Span { at: 0, len: 6 }));
+    let rows = ctx.data.batches[ctx.targets as usize].rows.len() as u32;
+    changes.targets = (0..rows).map(|row| CellChange { row, column: 0, value: text() }).collect();
+    changes
+}
+
+/// Refuses targets with this text in some column, and traces how many targets there are.
+fn pick(ctx: &ExecutionContext, word: &str) -> Result<ContextChanges, PluginError> {
+    let targets = &ctx.data.batches[ctx.targets as usize];
+    trace(&format!("{} of {} {}", ctx.message_name, targets.rows.len(), ctx.primary_entity_name));
+    let is_word = |cell: &Cell| match cell.value {
+        Value::Text(span) => {
+            let (from, to) = (span.at as usize, (span.at + span.len) as usize);
+            ctx.data.arena.get(from..to) == Some(word.as_bytes())
+        }
+        _ => false,
+    };
+    match targets.cells.iter().any(is_word) {
+        true => Err(refuse(&format!("no {word}"))),
+        false => Ok(nothing()),
+    }
 }
 
 fn refuse(text: &str) -> PluginError {
