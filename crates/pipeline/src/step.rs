@@ -21,6 +21,7 @@ pub use call::{
 pub use cells::Cells;
 pub use course::Course;
 pub use service::{As, CallOptions, QueryText, Records, Service, ServiceReply, ServiceRequest};
+pub use size::Counted;
 
 use async_trait::async_trait;
 use model::{MessageName, TableId, Uuid};

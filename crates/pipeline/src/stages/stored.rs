@@ -5,7 +5,7 @@
 //! Not here: the rows of jobs (`queue`). Invariant: what is read back is what was written, under one catalog.
 
 use crate::step::{
-    Frame, Image, Mode, Operand, Parameter, ParameterValue, Record, Step, StepCall, Users,
+    Counted, Frame, Image, Mode, Operand, Parameter, ParameterValue, Record, Step, StepCall, Users,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -225,6 +225,7 @@ impl Stored {
             now: Timestamp(text.now),
             remaining,
             seat: None,
+            counted: Counted::default(),
         })
     }
 }

@@ -3,8 +3,8 @@
 //! Not here: who decides that it runs, and what becomes of the answer.
 //! Invariant: images and targets are aligned: the i-th entry of an image is that of the i-th target.
 
-use super::Cells;
-use super::{Mode, Seat, Stage, Step};
+use super::size::Counted;
+use super::{Cells, Mode, Seat, Stage, Step};
 use model::{ColumnIndex, Fault, KeyValue, MessageName, Table, Timestamp, Uuid, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +38,8 @@ pub struct StepCall {
     pub remaining: Duration,
     /// The place that the message from outside has taken, also for what its steps have sent.
     pub seat: Option<Seat>,
+    /// Its size, once that was asked for.
+    pub counted: Counted,
 }
 
 impl StepCall {
