@@ -8,11 +8,14 @@
 use crate::message::Write;
 use crate::run::{Error, Pipeline};
 use crate::seed;
-use model::{Catalog, Fault, MessageName, Table, TableKind, TargetKey, Timestamp, Uuid, code};
-use query::{BoundQuery, Paging};
-use std::collections::{BTreeMap, HashSet};
+use model::{
+    Catalog, ColumnIndex, Fault, MessageName, Table, TableKind, TargetKey, Timestamp, Uuid, Value,
+    code,
+};
+use query::{BoundQuery, ColumnRef, Paging};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use store::writes::{Delete, DeleteRow, WriteOp};
+use store::writes::{Delete, DeleteRow, InsertRow, Update, UpdateRow, WriteOp};
 use store::{RowKey, WriteSet};
 
 /// Messages that can be made unavailable: those that write.
@@ -29,6 +32,9 @@ const MESSAGES: [MessageName; 8] = [
 
 /// How often the rows are compared anew when another node writes them, too.
 const ROUNDS_MAX: usize = 4;
+
+/// The column that says whether steps can be registered.
+const STEPS: &str = "iscustomprocessingstepallowed";
 
 /// Rows of `sdkmessagefilter` that one query reads.
 const ROWS_PER_QUERY: u32 = 5_000;
@@ -167,7 +173,8 @@ impl Pipeline {
             let why = "the store has no table `sdkmessagefilter`".to_owned();
             return Err(store::Error::Schema { why });
         };
-        let present = self.ids_of(catalog, filter).await?;
+        let Some(steps) = filter.index_of(STEPS) else { return Ok(()) };
+        let present = self.present(catalog, filter, steps).await?;
         let taken: HashSet<Uuid> =
             unavailable.iter().map(|(table, name)| seed::filter_id(name.as_str(), table)).collect();
         let tables: Vec<_> =
@@ -175,9 +182,23 @@ impl Pipeline {
         let organization = self.organization();
         let mut all = seed::rows::filters(filter, message.id, &tables, organization, now);
         let WriteOp::Insert(missing) = &mut all else { return Ok(()) };
-        missing.rows.retain(|row| !present.contains(&row.id) && !taken.contains(&row.id));
+        // An older release may have said something else about steps.
+        let cell = |row: &InsertRow| row.cells.iter().find(|cell| cell.column == steps).cloned();
+        let other = |row: &&InsertRow| match (present.get(&row.id), cell(row)) {
+            (Some(said), Some(cell)) => *said != cell.value && !taken.contains(&row.id),
+            _ => false,
+        };
+        let change = |row: &InsertRow| UpdateRow {
+            key: RowKey::Id(row.id),
+            cells: cell(row).into_iter().collect(),
+            binds: Vec::new(),
+            expected_version: None,
+        };
+        let changed: Vec<UpdateRow> = missing.rows.iter().filter(other).map(change).collect();
+        missing.rows.retain(|row| !present.contains_key(&row.id) && !taken.contains(&row.id));
         let removed: Vec<DeleteRow> = present
-            .intersection(&taken)
+            .keys()
+            .filter(|id| taken.contains(id))
             .map(|id| DeleteRow { key: RowKey::Id(*id), expected_version: None })
             .collect();
         let mut ops = Vec::new();
@@ -187,6 +208,10 @@ impl Pipeline {
         if !missing.rows.is_empty() {
             ops.push(all);
         }
+        if !changed.is_empty() {
+            let constants = Vec::new();
+            ops.push(WriteOp::Update(Update { table: filter.clone(), constants, rows: changed }));
+        }
         if ops.is_empty() {
             return Ok(());
         }
@@ -195,25 +220,29 @@ impl Pipeline {
         self.store().apply(writes).await.map(drop)
     }
 
-    /// The ids of all rows of a table.
-    async fn ids_of(
+    /// The ids of all rows of a table, and what a column says in each.
+    async fn present(
         &self,
         catalog: &Arc<Catalog>,
         table: &Arc<Table>,
-    ) -> Result<HashSet<Uuid>, store::Error> {
-        let mut ids = HashSet::new();
+        column: ColumnIndex,
+    ) -> Result<HashMap<Uuid, Value>, store::Error> {
+        let mut found = HashMap::new();
         let mut query = BoundQuery {
+            columns: [table.primary_key, column].map(ColumnRef::root).to_vec(),
             paging: Paging { size: ROWS_PER_QUERY, after: None, skip: 0, look_ahead: true },
             ..BoundQuery::by_key(catalog, table)
         };
         // A page after the other: there is no bound on the number of tables.
         loop {
             let page = self.store().read(&query).await?;
-            query.paging.after = page.cells.last().map(|last| vec![last.clone()]);
-            ids.extend(page.cells.iter().filter_map(model::Value::as_id));
+            let rows = || page.rows(query.columns.len());
+            let after = rows().last().map(|last| vec![last[0].clone()]);
+            found.extend(rows().filter_map(|row| Some((row[0].as_id()?, row[1].clone()))));
             if !page.more {
-                return Ok(ids);
+                return Ok(found);
             }
+            query.paging.after = after;
         }
     }
 }

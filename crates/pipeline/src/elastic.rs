@@ -274,16 +274,8 @@ impl Drafts {
             }
         }
         if is_upsert(self.name) && !repeats.is_empty() {
-            let text =
-                "Duplicate records with the same key values were found in the 'Targets' parameter.";
-            let failures = repeats.iter().map(|(index, _)| Failure {
-                index: *index,
-                column: None,
-                id: self.targets[*index].id,
-                code: code::INVALID_ARGUMENT,
-                message: text.to_owned(),
-            });
-            return Err(fault::of_failures(self.name, failures.collect()));
+            let named = repeats.iter().map(|(index, _)| (*index, self.targets[*index].id));
+            return Err(named_twice(self.name, named));
         }
         for (index, first) in repeats {
             self.targets[index].fate = Fate::SameAs(first);
@@ -503,8 +495,27 @@ impl Drafts {
     }
 }
 
+/// The fault of an upsert some of whose targets name the record of an earlier one.
+pub(crate) fn named_twice(
+    name: MessageName,
+    repeats: impl IntoIterator<Item = (usize, Option<Uuid>)>,
+) -> Fault {
+    let text = "Duplicate records with the same key values were found in the 'Targets' parameter.";
+    let failure = |(index, id)| Failure {
+        index,
+        column: None,
+        id,
+        code: code::INVALID_ARGUMENT,
+        message: text.to_owned(),
+    };
+    fault::of_failures(name, repeats.into_iter().map(failure).collect())
+}
+
 /// The outcome of a later target that names the record of an earlier one: it made nothing.
-fn repeated(first: Result<RowOutcome, Failure>, index: usize) -> Result<RowOutcome, Failure> {
+pub(crate) fn repeated(
+    first: Result<RowOutcome, Failure>,
+    index: usize,
+) -> Result<RowOutcome, Failure> {
     match first {
         Ok(outcome) => Ok(RowOutcome { created: false, ..outcome }),
         Err(failure) => Err(Failure { index, ..failure }),

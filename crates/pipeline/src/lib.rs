@@ -49,7 +49,7 @@ pub use credential::{Credential, CredentialKind, Looked};
 pub use define::next_option_value;
 pub use follow::REMEMBERED_SECONDS;
 pub use identity::{ADMINISTRATOR, Claims, User, Wanted};
-pub use message::{Condition, Definition, DeletedRows, Message, Read, Reply, Walk, Write};
+pub use message::{Condition, Definition, DeletedRows, Message, Partly, Read, Reply, Walk, Write};
 pub use number::seed as number_seed;
 pub use rights::{Impersonated, Need};
 pub use run::{Context, Error, Organization, Pipeline, Stores};

@@ -2,11 +2,12 @@
 
 use crate::share::RightsChange;
 use model::{
-    Column, ColumnIndex, Failure, GlobalChoice, KeyIndex, ManyToMany, MessageName, NewColumn,
-    NewGlobalChoice, NewKey, NewLookup, NewManyToMany, NewRelationship, NewTable, OneToMany,
-    OptionChange, OptionsOf, Table, TableDefinition, Target, Uuid,
+    Column, ColumnIndex, Failure, Fault, GlobalChoice, KeyIndex, ManyToMany, MessageName,
+    NewColumn, NewGlobalChoice, NewKey, NewLookup, NewManyToMany, NewRelationship, NewTable,
+    OneToMany, OptionChange, OptionsOf, Table, TableDefinition, Target, Uuid,
 };
 use query::{BoundQuery, Filter, Page};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use store::elastic::{ElasticKey, Walked};
 use store::{Deleted, RowOutcome};
@@ -182,6 +183,17 @@ pub enum Definition {
     DropChoice(Uuid),
 }
 
+/// What became of the targets of a bulk message on an elastic table of which some failed.
+#[derive(Clone, Debug, Default)]
+pub struct Partly {
+    /// One outcome per target, in order.
+    pub outcomes: Vec<Result<RowOutcome, Failure>>,
+    /// The failed targets whose rows were written all the same: a step behind the write has failed.
+    pub written: BTreeSet<usize>,
+    /// What a step for all of them has said, where it has failed behind the write.
+    pub said: Option<Box<Fault>>,
+}
+
 /// What a message answers.
 #[derive(Clone, Debug)]
 pub enum Reply {
@@ -189,9 +201,8 @@ pub enum Reply {
     ///
     /// Of several writes: those of the first, then those of the next.
     Written(Vec<RowOutcome>),
-    /// Some targets of a bulk message on an elastic table were not written; the others were. One
-    /// outcome per target, in order.
-    Partly(Vec<Result<RowOutcome, Failure>>),
+    /// Some targets of a bulk message on an elastic table failed; the others did not.
+    Partly(Partly),
     /// The version up to which every read that begins from now on sees all changes.
     Followed(i64),
     /// Deleted rows, ascending by version.

@@ -15,7 +15,7 @@ use crate::rights::load;
 use crate::run::{Error, Pipeline, not_about_rows};
 use crate::step::plan::{self, StepTable};
 use crate::step::{Assembly, Endpoint, Handler, Mode, PluginType, Stage, Step, StepImage};
-use model::{Catalog, Fault, LookupValue, MessageName, TableDefinition, Uuid, Value};
+use model::{Catalog, Fault, LookupValue, MessageName, TableDefinition, TableKind, Uuid, Value};
 use query::{ColumnRef, Compare, Filter};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -34,18 +34,32 @@ pub(crate) fn is_registration(logical_name: &str) -> bool {
     TABLES.contains(&logical_name)
 }
 
-/// Messages that steps can be registered for.
-const MESSAGES: [MessageName; 5] = [
+/// Messages that steps can be registered for, on some tables at least.
+const MESSAGES: [MessageName; 8] = [
     MessageName::Create,
     MessageName::Update,
+    MessageName::Upsert,
     MessageName::Delete,
     MessageName::CreateMultiple,
     MessageName::UpdateMultiple,
+    MessageName::UpsertMultiple,
+    MessageName::DeleteMultiple,
 ];
+
+/// Whether a message is an event of its own on tables of a kind (plugins.md 3.1.5).
+fn is_event(message: MessageName, kind: TableKind) -> bool {
+    use MessageName as M;
+    match message {
+        M::Create | M::Update | M::Delete | M::CreateMultiple | M::UpdateMultiple => true,
+        M::Upsert | M::UpsertMultiple | M::DeleteMultiple => kind == TableKind::Elastic,
+        M::Associate | M::Disassociate | M::Retrieve | M::RetrieveMultiple => false,
+    }
+}
 
 /// Whether steps can be registered for a message of a table.
 pub(crate) fn takes_steps(message: &str, table: &TableDefinition) -> bool {
-    MESSAGES.iter().any(|name| name.as_str() == message) && plan::takes_steps(table)
+    let mut known = MESSAGES.into_iter().filter(|name| name.as_str() == message);
+    known.any(|name| is_event(name, table.kind)) && plan::takes_steps(table)
 }
 
 /// The steps that were read last, and the version of the definitions that they were read at.

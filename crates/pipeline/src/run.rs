@@ -264,7 +264,7 @@ impl Pipeline {
                 self.steer(context, &access, message).await
             }
             Message::Write(message) if message.table.kind == TableKind::Elastic => {
-                self.write_elastic(context, &access, message).await
+                self.write_elastic_with_steps(context, &access, message).await
             }
             Message::Write(message) => {
                 match self

@@ -3,13 +3,14 @@
 //! In: a message whose events steps wait for. Out: its reply, or a fault, and then nothing of it is kept.
 //! In reading order: this file (the stages of one message), `scene` (its records as steps see and change
 //! them, pure), `turn` (one run of one step), `resolve` (what records are meant), `images` (rows as they
-//! were and are), `calls` (what a running step sends).
+//! were and are), `calls` (what a running step sends), `elastic` (the stages of a message on an elastic table).
 //! Not here: which steps run ([`crate::step::plan`]), the write itself ([`crate::run`]).
 //! Source: plugins.md 1, 2. Invariant: a message without steps never comes here; what is written goes
 //! through [`Pipeline::write`], with and without steps.
 
 mod calls;
 mod change;
+mod elastic;
 mod images;
 mod queue;
 mod resolve;
@@ -52,7 +53,8 @@ impl Pipeline {
     }
 
     /// The plan of a message of so many targets on a table: which steps would run, in which order. A
-    /// message that is an Upsert is planned as what it would be for a new and for an existing record.
+    /// message that is an Upsert on a standard table is planned as what it would be for a new and for an
+    /// existing record.
     pub async fn explain(
         &self,
         context: &Context,
@@ -61,13 +63,7 @@ impl Pipeline {
         targets: usize,
     ) -> Result<Vec<StagePlan>, Error> {
         let steps = self.step_table(&context.catalog).await?;
-        let names: &[MessageName] = match name {
-            MessageName::Upsert => &[MessageName::Create, MessageName::Update],
-            MessageName::UpsertMultiple => {
-                &[MessageName::CreateMultiple, MessageName::UpdateMultiple]
-            }
-            _ => &[name],
-        };
+        let names = plan::events_of(name, table.kind);
         let plan = |message: &MessageName| {
             let event = plan::Event { message: *message, records: (0..targets).collect() };
             plan::plan(*message, table, vec![event], &steps, &context.course.bypass)
@@ -88,6 +84,25 @@ impl Pipeline {
         if !messages.iter().any(concerns) {
             return self.write(context, messages, authority).await;
         }
+        let staged = self.staged(context, access, &steps, authority).await;
+        let done = match <[Write; 1]>::try_from(messages) {
+            Ok([message]) => Box::pin(staged.one(context, message)).await.map(Reply::Written),
+            Err(messages) => Box::pin(staged.several(context, messages)).await,
+        };
+        if context.course.within.is_none() {
+            self.keep_traces(context, &staged.log).await;
+        }
+        done
+    }
+
+    /// What the messages of one call share.
+    async fn staged<'a>(
+        &'a self,
+        context: &Context,
+        access: &'a Access,
+        steps: &'a StepTable,
+        authority: Authority,
+    ) -> Staged<'a> {
         let over_at = match &context.course.within {
             Some(within) => within.over_at,
             None => clock() + self.step_time_max(),
@@ -102,24 +117,7 @@ impl Pipeline {
             Some(within) => within.correlation,
             None => self.new_ids(1, context.now)[0],
         };
-        let staged = Staged {
-            pipeline: self,
-            access,
-            authority,
-            steps: &steps,
-            over_at,
-            seat,
-            log,
-            correlation,
-        };
-        let done = match <[Write; 1]>::try_from(messages) {
-            Ok([message]) => Box::pin(staged.one(context, message)).await.map(Reply::Written),
-            Err(messages) => Box::pin(staged.several(context, messages)).await,
-        };
-        if context.course.within.is_none() {
-            self.keep_traces(context, &staged.log).await;
-        }
-        done
+        Staged { pipeline: self, access, authority, steps, over_at, seat, log, correlation }
     }
 
     /// Whether anything here runs steps. Where nothing does, jobs of steps are left to other nodes.

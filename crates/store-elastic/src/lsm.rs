@@ -16,13 +16,13 @@ use crate::error::engine;
 use async_trait::async_trait;
 use committer::{Committer, Job};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
-use model::{Table, TableId, Timestamp};
+use model::{Catalog, Table, TableId, Timestamp, Value};
 use query::{BoundQuery, Page};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use store::elastic::{ElasticOutcome, ElasticStore, ElasticWalk, ElasticWrite, Walked};
+use store::elastic::{ElasticKey, ElasticOutcome, ElasticStore, ElasticWalk, ElasticWrite, Walked};
 use store::{Error, Result};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -205,6 +205,21 @@ impl ElasticStore for LsmStore {
         self.look(query.table.id, now, move |scope, is_wanted| match scope {
             Some(scope) => scope.page(&query, partition.as_deref(), is_wanted),
             None => Ok(store::elastic_page::PageBuilder::new(&query).finish()),
+        })
+        .await
+    }
+
+    async fn rows(
+        &self,
+        catalog: &Arc<Catalog>,
+        table: &Arc<Table>,
+        keys: &[ElasticKey],
+        now: Timestamp,
+    ) -> Result<Vec<Option<Vec<Value>>>> {
+        let (catalog, table, keys) = (catalog.clone(), table.clone(), keys.to_vec());
+        self.look(table.id, now, move |scope, is_wanted| match scope {
+            Some(scope) => scope.rows(&catalog, &table, &keys, is_wanted),
+            None => Ok(vec![None; keys.len()]),
         })
         .await
     }

@@ -17,11 +17,11 @@ mod write;
 use async_trait::async_trait;
 use connection::{Connection, Connections};
 use error::{Error, engine};
-use model::{Table, TableId, Timestamp};
+use model::{Catalog, Table, TableId, Timestamp, Value};
 use query::{BoundQuery, Page};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use store::elastic::{ElasticOutcome, ElasticStore, ElasticWalk, ElasticWrite, Walked};
+use store::elastic::{ElasticKey, ElasticOutcome, ElasticStore, ElasticWalk, ElasticWrite, Walked};
 use store::elastic_page::PageBuilder;
 use store::elastic_rows::VersionClock;
 use store::{Error as StoreError, Result};
@@ -147,6 +147,33 @@ impl ElasticStore for PostgresElasticStore {
                 Err(Error::NoTable(_)) => {
                     connection.forget_statements();
                     return Ok(PageBuilder::new(query).finish());
+                }
+                Err(Error::Again(_)) => connection.forget_statements(),
+                Err(error) => return Err(error.give_up(DOING)),
+            }
+        }
+        Err(StoreError::Busy)
+    }
+
+    async fn rows(
+        &self,
+        catalog: &Arc<Catalog>,
+        table: &Arc<Table>,
+        keys: &[ElasticKey],
+        now: Timestamp,
+    ) -> Result<Vec<Option<Vec<Value>>>> {
+        const DOING: &str = "reading elastic rows by their keys";
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        for _ in 0..ATTEMPTS_MAX {
+            let taken = self.connections.take().await;
+            let mut connection = taken.map_err(|error| error.give_up(DOING))?;
+            match read::rows(&mut connection, (catalog, table), keys, now).await {
+                Ok(rows) => return Ok(rows),
+                Err(Error::NoTable(_)) => {
+                    connection.forget_statements();
+                    return Ok(vec![None; keys.len()]);
                 }
                 Err(Error::Again(_)) => connection.forget_statements(),
                 Err(error) => return Err(error.give_up(DOING)),

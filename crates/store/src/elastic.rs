@@ -47,6 +47,19 @@ pub trait ElasticStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Page>;
 
+    /// Reads the rows with these keys, from one state of the table: one answer per key, in order, and none
+    /// where no row is there. The same key may stand there twice.
+    ///
+    /// Shape: a row has one value per column of the table, computed ones included.
+    /// Cost: what these rows cost, whatever lies beside them, and no call of the engine for each of them.
+    async fn rows(
+        &self,
+        catalog: &Arc<Catalog>,
+        table: &Arc<Table>,
+        keys: &[ElasticKey],
+        now: Timestamp,
+    ) -> Result<Vec<Option<Vec<Value>>>>;
+
     /// Looks at the next rows of a table, in all partitions, and answers the keys of those that match.
     ///
     /// The order is the engine's own, and stays as it is while rows come and go: who goes on behind

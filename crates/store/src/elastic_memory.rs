@@ -13,7 +13,7 @@ use crate::elastic::{
 };
 use crate::elastic_rows::out_of_reach;
 use async_trait::async_trait;
-use model::{Cell, Table, TableId, Timestamp, Uuid, Value};
+use model::{Catalog, Cell, Table, TableId, Timestamp, Uuid, Value};
 use query::{BoundQuery, ColumnRef, Page, Paging};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -80,6 +80,22 @@ impl ElasticStore for MemoryElasticStore {
                 && !is_over(row.expires_at, now)
         });
         Ok(page(query, rows.map(|(_, row)| &*row.values)))
+    }
+
+    async fn rows(
+        &self,
+        catalog: &Arc<Catalog>,
+        table: &Arc<Table>,
+        keys: &[ElasticKey],
+        now: Timestamp,
+    ) -> Result<Vec<Option<Vec<Value>>>> {
+        let state = self.lock();
+        let row = |key: &ElasticKey| {
+            let row = state.rows.get(&(table.id, key.partition.clone(), key.id))?;
+            let is_there = !is_over(row.expires_at, now);
+            is_there.then(|| query::evaluate::complete(catalog, table, &row.values))
+        };
+        Ok(keys.iter().map(row).collect())
     }
 
     async fn walk(&self, walk: &ElasticWalk, now: Timestamp) -> Result<Walked> {

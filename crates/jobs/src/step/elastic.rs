@@ -283,7 +283,7 @@ impl At<'_> {
             Err(failure) => Outcome::Failed(failure),
         };
         match self.pipeline.run(&self.context, Message::Write(message)).await {
-            Ok(Reply::Partly(outcomes)) => Ok(outcomes.into_iter().map(outcome).collect()),
+            Ok(Reply::Partly(partly)) => Ok(partly.outcomes.into_iter().map(outcome).collect()),
             Ok(_) => Ok(vec![Outcome::Deleted; places.len()]),
             Err(pipeline::Error::Fault(fault)) if !is_passing(fault.code) => {
                 Ok(vec![Outcome::Failed(whole(*fault)); places.len()])

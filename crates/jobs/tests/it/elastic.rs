@@ -14,7 +14,7 @@ use store::MemoryElasticStore;
 use store::elastic::{ElasticOutcome, ElasticStore, ElasticWalk, ElasticWrite, Walked};
 
 /// Deletes every ping whose source is `old`.
-const OLD_PINGS: &str = r#"[{"EntityName":"ship_ping","Criteria":{"FilterOperator":"And","Conditions":[{"AttributeName":"ship_source","Operator":"Equal","Values":[{"Value":"old","Type":"System.String"}]}]}}]"#;
+pub(crate) const OLD_PINGS: &str = r#"[{"EntityName":"ship_ping","Criteria":{"FilterOperator":"And","Conditions":[{"AttributeName":"ship_source","Operator":"Equal","Values":[{"Value":"old","Type":"System.String"}]}]}}]"#;
 /// Steps that claim a job and begin its run.
 const STEPS_BEFORE_WORK: usize = 2;
 
@@ -22,7 +22,13 @@ async fn with_pings() -> House {
     pings_in(House::open().await).await
 }
 
-async fn pings_in(house: House) -> House {
+/// Makes the table of these tests.
+pub(crate) async fn pings_in(house: House) -> House {
+    define(&house).await;
+    house
+}
+
+pub(crate) async fn define(house: &House) {
     let table = NewTable {
         schema_name: "ship_Ping".into(),
         entity_set_name: None,
@@ -48,7 +54,6 @@ async fn pings_in(house: House) -> House {
     };
     let define = Message::Define(Definition::CreateTables(vec![table]));
     house.run(define).await.expect("an elastic table");
-    house
 }
 
 /// A ping by number; every third has no partition, and pairs of the others share an id.
@@ -78,7 +83,7 @@ fn number_to_id(number: u128) -> u128 {
     (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
 }
 
-async fn make(house: &House, numbers: std::ops::Range<u128>, source: &str) {
+pub(crate) async fn make(house: &House, numbers: std::ops::Range<u128>, source: &str) {
     let targets = numbers.map(|number| target(house, number, Some(source))).collect();
     house.write(MessageName::CreateMultiple, "ship_ping", targets).await.expect("plain rows");
 }
@@ -299,6 +304,16 @@ impl ElasticStore for Counting {
     ) -> store::Result<Page> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         self.rows.read(query, partition, now).await
+    }
+
+    async fn rows(
+        &self,
+        catalog: &Arc<model::Catalog>,
+        table: &Arc<Table>,
+        keys: &[pipeline::ElasticKey],
+        now: Timestamp,
+    ) -> store::Result<Vec<Option<Vec<Value>>>> {
+        self.rows.rows(catalog, table, keys, now).await
     }
 
     async fn walk(&self, walk: &ElasticWalk, now: Timestamp) -> store::Result<Walked> {

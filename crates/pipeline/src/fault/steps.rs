@@ -212,6 +212,13 @@ pub(crate) fn step_changes_id(table: &Table) -> Fault {
     Fault::new(code::INVALID_ARGUMENT, text)
 }
 
+/// A step puts a record into another partition.
+pub(crate) fn step_changes_partition(table: &Table) -> Fault {
+    let text =
+        format!("A step cannot change the partition of a record of `{}`.", table.logical_name);
+    Fault::new(code::INVALID_ARGUMENT, text)
+}
+
 /// A step gives a column a value of another kind.
 pub(crate) fn step_gives_other_kind(table: &Table, column: &Column) -> Fault {
     let text = format!(

@@ -4,10 +4,9 @@
 //! Source: plugins.md 3.2 to 3.7. Invariant: what a rule adds follows from the rows alone.
 
 use super::check::bytes;
-use super::{ASSEMBLY, ENDPOINT, IMAGE, MESSAGES, STEP, TYPE, id_in, names};
+use super::{ASSEMBLY, ENDPOINT, IMAGE, MESSAGES, STEP, TYPE, id_in, names, takes_steps};
 use crate::fault::{content, registration, registration_as};
 use crate::seed;
-use crate::step::plan::takes_steps;
 use crate::step::{Endpoint, HandlerKind, OfferedType, Stage, StepRunner};
 use model::{Catalog, Fault, LookupValue, MessageName, Table, Uuid, Value, code};
 use sha2::{Digest as _, Sha256};
@@ -236,11 +235,18 @@ impl World<'_> {
             return Ok((known, None));
         };
         let table = self.filters.get(&filter).and_then(|name| self.catalog.table(name));
-        let table = table.ok_or_else(|| registration("there is no such message filter"))?;
+        let Some(table) = table else {
+            // A message without a filter on the table, named as if it had one.
+            let of = |table: &Arc<Table>| seed::filter_id(name, &table.logical_name) == filter;
+            return Err(match self.catalog.tables().iter().any(of) {
+                true => not_allowed(),
+                false => registration("there is no such message filter"),
+            });
+        };
         if seed::filter_id(name, &table.logical_name) != filter {
             return Err(registration("the message filter is one of another message"));
         }
-        match takes_steps(table) {
+        match takes_steps(name, table) {
             true => Ok((known, Some(table))),
             false => Err(not_allowed()),
         }
@@ -319,7 +325,7 @@ impl World<'_> {
         let property = match self.about(of)?.0 {
             MessageName::Create => "Id",
             MessageName::CreateMultiple => "Ids",
-            MessageName::UpdateMultiple => "Targets",
+            MessageName::UpdateMultiple | MessageName::DeleteMultiple => "Targets",
             _ => "Target",
         };
         default(values, "messagepropertyname", Value::text(property));
@@ -337,8 +343,13 @@ impl World<'_> {
         };
         let (before, after) =
             kinds(image).ok_or_else(|| registration("`imagetype` must be 0, 1 or 2"))?;
+        if matches!(message, MessageName::Upsert | MessageName::UpsertMultiple) {
+            let text = format!("Message '{message}' does not support image registration.");
+            return Err(registration_as(code::IMAGE_NOT_SUPPORTED, text));
+        }
         let has_none_before = matches!(message, MessageName::Create | MessageName::CreateMultiple);
-        if (has_none_before && before) || (message == MessageName::Delete && after) {
+        let has_none_after = matches!(message, MessageName::Delete | MessageName::DeleteMultiple);
+        if (has_none_before && before) || (has_none_after && after) {
             let text = format!("Message {message} does not support this image type.");
             return Err(registration_as(code::IMAGE_TYPE_NOT_SUPPORTED, text));
         }

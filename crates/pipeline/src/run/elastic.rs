@@ -8,15 +8,16 @@ use super::{Context, Error, Pipeline, not_about_rows};
 use crate::available;
 use crate::elastic::{self, Found, Wanted, bind_key};
 use crate::fault;
-use crate::message::{Definition, Reply, Walk, Write};
+use crate::message::{Definition, Partly, Reply, Walk, Write};
 use crate::privilege::Action;
 use crate::rights::{Access, Shares, Unreadable, guard};
 use crate::write;
-use model::{Bind, Fault, LookupValue, Table, TableKind, Uuid, Value, partition};
+use model::{Bind, Failure, Fault, LookupValue, Table, TableKind, Uuid, Value, partition};
 use query::{BoundQuery, ColumnRef, Compare, Filter, Paging};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use store::RowOutcome;
 use store::alternate;
 use store::elastic::{ElasticKey, ElasticOutcome, ElasticStore, ElasticWalk};
 
@@ -50,8 +51,19 @@ impl Pipeline {
         self.elastic.as_deref().ok_or_else(|| fault::no_elastic_store().into())
     }
 
+    /// Reads the records with these keys, one answer per key: all values of its row.
+    pub(crate) async fn elastic_rows(
+        &self,
+        context: &Context,
+        table: &Arc<Table>,
+        keys: &[ElasticKey],
+    ) -> Result<Vec<Option<Vec<Value>>>, Error> {
+        let rows = self.elastic_store()?.rows(&context.catalog, table, keys, context.now).await;
+        rows.map_err(not_about_rows)
+    }
+
     /// Writes the targets, each for itself.
-    pub(super) async fn write_elastic(
+    pub(crate) async fn write_elastic(
         &self,
         context: &Context,
         access: &Access,
@@ -59,7 +71,26 @@ impl Pipeline {
     ) -> Result<Reply, Error> {
         available::refuse(&self.unavailable, &message)?;
         guard::privileges(access, &context.catalog, &message)?;
-        let (name, table) = (message.name, Arc::clone(&message.table));
+        let name = message.name;
+        let outcomes = self.write_elastic_targets(context, access, message).await?;
+        if outcomes.iter().all(Result::is_ok) {
+            return Ok(Reply::Written(outcomes.into_iter().flatten().collect()));
+        }
+        if name.is_bulk() {
+            return Ok(Reply::Partly(Partly { outcomes, ..Partly::default() }));
+        }
+        let failures = outcomes.into_iter().filter_map(Result::err).collect();
+        Err(fault::of_failures(name, failures).into())
+    }
+
+    /// The same for a caller who may send the message; one outcome per target.
+    pub(crate) async fn write_elastic_targets(
+        &self,
+        context: &Context,
+        access: &Access,
+        message: Write,
+    ) -> Result<Vec<Result<RowOutcome, Failure>>, Error> {
+        let table = Arc::clone(&message.table);
         let store = self.elastic_store()?;
         let named = write::named_principals(&message);
         let principals = self.principals(context, &named).await?;
@@ -80,15 +111,7 @@ impl Pipeline {
         if let Some(version) = versions.max() {
             self.elastic_version.fetch_max(version, Ordering::AcqRel);
         }
-        let outcomes = drafts.outcomes(access, &context.catalog, &written);
-        if outcomes.iter().all(Result::is_ok) {
-            return Ok(Reply::Written(outcomes.into_iter().flatten().collect()));
-        }
-        if name.is_bulk() {
-            return Ok(Reply::Partly(outcomes));
-        }
-        let failures = outcomes.into_iter().filter_map(Result::err).collect();
-        Err(fault::of_failures(name, failures).into())
+        Ok(drafts.outcomes(access, &context.catalog, &written))
     }
 
     /// Gives writes the limits of their caller. Nothing is asked where it reaches everything.

@@ -67,6 +67,7 @@ fn available(table: &TableDefinition) -> &'static [&'static str] {
             "Delete",
             "Retrieve",
             "RetrieveMultiple",
+            "Upsert",
             "UpsertMultiple",
             "DeleteMultiple",
         ],

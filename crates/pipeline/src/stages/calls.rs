@@ -4,7 +4,7 @@
 //! Source: plugins.md 1.3, 1.6, 6.2, 6.7.5. Invariant: when the run has ended, nothing more is executed.
 
 use crate::fault;
-use crate::message::{Message, Read, Reply};
+use crate::message::{Message, Partly, Read, Reply};
 use crate::privilege;
 use crate::rights::Unreadable;
 use crate::run::{Context, Error, Pipeline};
@@ -146,9 +146,9 @@ impl Sender {
             ServiceRequest::Write(write) => {
                 match Box::pin(pipeline.run(&context, Message::Write(write))).await? {
                     Reply::Written(outcomes) => Ok(ServiceReply::Written(outcomes)),
-                    Reply::Partly(outcomes) => {
+                    Reply::Partly(Partly { outcomes, said, .. }) => {
                         let failures = outcomes.into_iter().filter_map(Result::err).collect();
-                        Err(Fault::of_targets(failures).into())
+                        Err(said.map_or_else(|| Fault::of_targets(failures), |said| *said).into())
                     }
                     _ => unreachable!("a write answers outcomes"),
                 }

@@ -11,7 +11,7 @@ use crate::step::plan::Run;
 use crate::step::{
     CellChange, Parameter, ParameterChange, ParameterValue, Stage, StepAnswer, StepFault,
 };
-use model::{Catalog, Column, ColumnKind, Fault, Table, Uuid, Value};
+use model::{Catalog, Column, ColumnKind, Fault, Table, Uuid, Value, partition};
 
 /// Why an answer is not taken.
 pub(super) enum NotTaken {
@@ -138,6 +138,14 @@ fn check(
         return match is_same || is_new {
             true => Ok(()),
             false => Err(NotTaken::Refused(fault::step_changes_id(table))),
+        };
+    }
+    // The partition is a part of the record's name.
+    if Some(change.column) == partition::column(table) {
+        let is_same = change.value.as_ref() == live.record.get(change.column);
+        return match is_same {
+            true => Ok(()),
+            false => Err(NotTaken::Refused(fault::step_changes_partition(table))),
         };
     }
     match &change.value {

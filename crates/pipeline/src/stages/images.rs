@@ -8,7 +8,7 @@ use super::scene::Scene;
 use crate::run::{Context, Error, Pipeline};
 use crate::step::plan::Run;
 use crate::step::{Image, Record, Stage, StepImage};
-use model::{Cell, ColumnIndex, MessageName, Table, Uuid, Value};
+use model::{Cell, ColumnIndex, MessageName, Table, TableKind, Uuid, Value};
 use query::{BoundQuery, ColumnRef};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use std::sync::Arc;
 /// Ids that one query names at most.
 const IDS_PER_QUERY: usize = 5_000;
 
-type Rows = Arc<HashMap<Uuid, Record>>;
+/// By the place of its record: the row, if it is there.
+pub(super) type Rows = Arc<[Option<Record>]>;
 
 impl Pipeline {
     /// The images that a run gets: before, after.
@@ -89,6 +90,9 @@ impl Pipeline {
         scene: &Scene,
         wants: impl Fn(&StepImage) -> bool,
     ) -> Result<Rows, Error> {
+        if scene.table.kind == TableKind::Elastic {
+            return self.elastic_rows_of(context, scene, wants).await;
+        }
         let table = &scene.table;
         let names = scene.plan.image_columns(wants).unwrap_or_default();
         let is_wanted =
@@ -108,11 +112,13 @@ impl Pipeline {
                 found.insert(id, record(table, &columns, id, row));
             }
         }
-        Ok(Arc::new(found))
+        let row = |live: &super::scene::Live| live.record.id.and_then(|id| found.get(&id).cloned());
+        Ok(scene.records.iter().map(row).collect())
     }
 }
 
-fn record(table: &Table, columns: &[ColumnIndex], id: Uuid, row: &[Value]) -> Record {
+/// A stored row; `row` begins with what is none of the columns.
+pub(super) fn record(table: &Table, columns: &[ColumnIndex], id: Uuid, row: &[Value]) -> Record {
     let cells = columns.iter().zip(&row[1..]).filter(|(_, value)| !value.is_null());
     let cells = cells.map(|(column, value)| Cell { column: *column, value: value.clone() });
     let key = Cell { column: table.primary_key, value: Value::Guid(id) };
@@ -123,7 +129,7 @@ fn record(table: &Table, columns: &[ColumnIndex], id: Uuid, row: &[Value]) -> Re
 fn project(
     scene: &Scene,
     run: &Run<'_>,
-    rows: &HashMap<Uuid, Record>,
+    rows: &[Option<Record>],
     wants: impl Fn(&StepImage) -> bool,
 ) -> Vec<Image> {
     let table = &scene.table;
@@ -136,7 +142,7 @@ fn project(
                 || image.columns.contains(&column.logical_name)
         };
         let one = |record: &usize| {
-            let row = rows.get(&scene.records[*record].record.id?)?;
+            let row = rows.get(*record)?.as_ref()?;
             if image.columns.is_empty() {
                 return Some(row.clone());
             }

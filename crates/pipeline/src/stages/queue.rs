@@ -66,6 +66,9 @@ impl Staged<'_> {
         let table = job::table(&context.catalog, job::JOB)?;
         let (mut targets, mut regarding) = (Vec::new(), Vec::new());
         for run in plan.jobs() {
+            if scene.is_left_out(&run) {
+                continue;
+            }
             // Images are read once for all of them.
             if let Some(call) = self.pipeline.prepare(context, scene, &run).await? {
                 let id = self.pipeline.new_ids(1, context.now)[0];

@@ -5,16 +5,18 @@
 //! Not here: checks inside the transaction, which are the store's.
 //! Source: plugins.md 1.1.3, 2.5, 2.6.
 
+use super::elastic;
 use crate::elastic::{Found, Wanted, bind_key};
 use crate::message::{Condition, Write};
 use crate::run::{Context, Error, Pipeline};
 use crate::step::plan::{self, Bypass, Event, StagePlan, StepTable};
 use model::{
-    Bind, Cell, ColumnIndex, KeyValue, LookupValue, MessageName, Table, Target, TargetKey, Uuid,
-    Value,
+    Bind, Cell, ColumnIndex, KeyValue, LookupValue, MessageName, Table, TableKind, Target,
+    TargetKey, Uuid, Value, partition,
 };
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use store::elastic::ElasticKey;
 
 /// The records of a message.
 pub(super) struct Resolved {
@@ -88,15 +90,67 @@ impl Pipeline {
     }
 }
 
+impl Pipeline {
+    /// Finds the records that a message on an elastic table names: by id and partition, whether they are there
+    /// or not. Lookups by alternate key become ids where that finds something. The message keeps no targets.
+    ///
+    /// Errors: an upsert names a record twice; no step runs then (plugins.md 2.6.2).
+    pub(super) async fn resolve_elastic(
+        &self,
+        context: &Context,
+        message: &mut Write,
+    ) -> Result<Resolved, Error> {
+        let Write { name, table, targets, .. } = message;
+        let mut wanted = Wanted::default();
+        let mut seen = BTreeSet::new();
+        for one in targets.iter().flat_map(|target| &target.binds) {
+            if bind_key(one).is_some_and(|key| seen.insert(key)) {
+                wanted.binds.push(one.clone());
+            }
+        }
+        let found = match wanted.binds.is_empty() {
+            true => Found::default(),
+            false => self.existing(context, &wanted).await?,
+        };
+        let mut records: Vec<Target> = std::mem::take(targets);
+        for record in &mut records {
+            bind(record, &found);
+        }
+        let (mut kept, mut target_of, mut record_of) = (Vec::new(), Vec::new(), Vec::new());
+        let mut known: HashMap<ElasticKey, usize> = HashMap::new();
+        let mut repeats = Vec::new();
+        for (target, record) in records.into_iter().enumerate() {
+            let key = match name {
+                MessageName::Create | MessageName::CreateMultiple => None,
+                _ => elastic::key_of_target(table, &record),
+            };
+            let place = key.map_or(kept.len(), |key| *known.entry(key).or_insert(kept.len()));
+            record_of.push(place);
+            if place == kept.len() {
+                kept.push(record);
+                target_of.push(target);
+            } else {
+                repeats.push((target, partition::parts(table, &record.key).map(|(id, _)| id)));
+            }
+        }
+        if is_upsert(*name) && !repeats.is_empty() {
+            return Err(crate::elastic::named_twice(*name, repeats).into());
+        }
+        let events = vec![Event { message: *name, records: (0..kept.len()).collect() }];
+        Ok(Resolved { records: kept, target_of, record_of, events })
+    }
+}
+
 fn is_upsert(name: MessageName) -> bool {
     matches!(name, MessageName::Upsert | MessageName::UpsertMultiple)
 }
 
-/// Whether no step would run, whatever records are found. What an upsert raises depends on them.
+/// Whether no step would run, whatever records are found. What an upsert on a standard table raises depends on
+/// them.
 pub(super) fn plans_nothing(message: &Write, steps: &StepTable, bypass: &Bypass) -> bool {
     let event = Event { message: message.name, records: vec![0] };
-    !is_upsert(message.name)
-        && plan::plan(message.name, &message.table, vec![event], steps, bypass).is_empty()
+    let depends = is_upsert(message.name) && message.table.kind == TableKind::Standard;
+    !depends && plan::plan(message.name, &message.table, vec![event], steps, bypass).is_empty()
 }
 
 /// What must be looked for.

@@ -5,6 +5,8 @@
 //! Not here: running anything (`turn`), what a change may be (`change`).
 //! Invariant: records keep their number and order from the first stage to the last.
 
+use super::elastic;
+use super::images::Rows;
 use super::resolve::Resolved;
 use crate::message::{Condition, Write};
 use crate::rights::guard;
@@ -17,7 +19,8 @@ use crate::step::{
 use crate::trace::Log;
 use crate::write::{insert_constants, update_constants};
 use model::{
-    Cell, ColumnIndex, Failure, MessageName, Table, Target, TargetKey, Timestamp, Uuid, Value,
+    Cell, ColumnIndex, Failure, MessageName, Table, TableKind, Target, TargetKey, Timestamp, Uuid,
+    Value,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -60,20 +63,24 @@ pub(super) struct Scene {
     /// The contexts around this message.
     parents: Vec<Arc<Frame>>,
     /// Rows as they were: outside the transaction, or in it.
-    pub(super) before: Option<(bool, Arc<HashMap<Uuid, Record>>)>,
+    pub(super) before: Option<(bool, Rows)>,
     /// Rows as they are after the write.
-    pub(super) after: Option<Arc<HashMap<Uuid, Record>>>,
+    pub(super) after: Option<Rows>,
+    /// Some record has failed: what comes later is about the others (elastic tables alone).
+    pub(super) has_failed: bool,
 }
 
 /// One record.
 pub(super) struct Live {
     pub(super) record: Record,
     /// What came with it besides its columns.
-    target: Target,
+    pub(super) target: Target,
     /// Columns that the service has added and no step has changed, where they are the record's own: not to be
     /// written as the caller's. Those that records have in common are not written anyway.
     added: Vec<ColumnIndex>,
-    outcome: Option<RowOutcome>,
+    pub(super) outcome: Option<RowOutcome>,
+    /// Why it has failed, while others have not.
+    pub(super) failed: Option<Failure>,
 }
 
 /// Two collections of shared variables, and further output parameters, of one form.
@@ -102,7 +109,7 @@ impl Scene {
         let is_delete = matches!(message.name, MessageName::Delete | MessageName::DeleteMultiple);
         let live = |target: Target| {
             let (record, target) = record_of(&table, target, is_delete);
-            Live { record, target, added: Vec::new(), outcome: None }
+            Live { record, target, added: Vec::new(), outcome: None, failed: None }
         };
         let records: Vec<Live> = resolved.records.into_iter().map(live).collect();
         Self {
@@ -139,6 +146,7 @@ impl Scene {
             parents: within.map(|within: &Within| within.parents.clone()).unwrap_or_default(),
             before: None,
             after: None,
+            has_failed: false,
         }
     }
 
@@ -146,8 +154,24 @@ impl Scene {
     pub(super) fn records_of(&self, run: &Run<'_>) -> Vec<usize> {
         match run.record {
             Some(record) => vec![record],
+            None if self.has_failed => self.left(run.event),
             None => self.plan.events[run.event].records.clone(),
         }
+    }
+
+    /// The records of an event that have not failed.
+    fn left(&self, event: usize) -> Vec<usize> {
+        let records = self.plan.events[event].records.iter().copied();
+        records.filter(|record| self.records[*record].failed.is_none()).collect()
+    }
+
+    /// Whether a run has no record any more.
+    pub(super) fn is_left_out(&self, run: &Run<'_>) -> bool {
+        self.has_failed
+            && match run.record {
+                Some(record) => self.records[record].failed.is_some(),
+                None => self.left(run.event).is_empty(),
+            }
     }
 
     /// What targets of a message are.
@@ -314,7 +338,12 @@ impl Scene {
                 None => Parameter { name: IDS.into(), value: ParameterValue::Ids(ids) },
             });
         }
-        output.extend(self.shared(run).output.iter().cloned());
+        output.extend(self.upserted(run));
+        // What a step has put there stands in the place of it.
+        for other in self.shared(run).output.clone() {
+            output.retain(|one| one.name != other.name);
+            output.push(other);
+        }
         output
     }
 
@@ -417,6 +446,11 @@ impl Scene {
         self.target_of[record]
     }
 
+    /// Per target: its record.
+    pub(super) fn record_of(&self) -> &[usize] {
+        &self.record_of
+    }
+
     /// An outcome per target, in order. A target that names a record again has made nothing.
     pub(super) fn outcomes(&self) -> Vec<RowOutcome> {
         let outcome = |(target, record): (usize, &usize)| {
@@ -447,7 +481,7 @@ pub(super) const IDS: &str = "Ids";
 
 impl Live {
     /// What is to be written of it now, of these columns.
-    fn target(&self, primary_key: ColumnIndex, cells: Cells) -> Target {
+    pub(super) fn target(&self, primary_key: ColumnIndex, cells: Cells) -> Target {
         let mut cells = cells.into_own();
         if let Some(place) = cells.iter().rposition(|cell| cell.column == primary_key) {
             cells.remove(place);
@@ -459,9 +493,9 @@ impl Live {
         let binds = self.target.binds.iter();
         let binds = binds.filter(|bind| cells.iter().all(|cell| cell.column != bind.column));
         Target {
-            key: match self.record.id {
-                Some(id) => TargetKey::Id(id),
-                None => self.target.key.clone(),
+            key: match (&self.target.key, self.record.id) {
+                (TargetKey::None | TargetKey::Id(_), Some(id)) => TargetKey::Id(id),
+                (key, _) => key.clone(),
             },
             binds: binds.cloned().collect(),
             cells,
@@ -511,6 +545,9 @@ impl Live {
 
 /// A target as steps see it, and what came with it besides its columns.
 fn record_of(table: &Table, mut target: Target, is_delete: bool) -> (Record, Target) {
+    if table.kind == TableKind::Elastic {
+        return elastic::record_of(table, target, is_delete);
+    }
     let (id, key) = match &target.key {
         TargetKey::Id(id) => (Some(*id), None),
         TargetKey::Alternate(key) => (None, Some(key.clone())),

@@ -55,23 +55,27 @@ impl StepTable {
         if self.is_empty() || !takes_steps(table) {
             return false;
         }
-        let events: &[MessageName] = match message {
-            MessageName::Upsert => &[MessageName::Create, MessageName::Update],
-            MessageName::UpsertMultiple => {
-                &[MessageName::CreateMultiple, MessageName::UpdateMultiple]
-            }
-            _ => &[message],
-        };
-        let forms = events.iter().flat_map(|event| forms(*event, table.kind));
+        let events = events_of(message, table.kind);
+        let forms = events.into_iter().flat_map(|event| forms(event, table.kind));
         forms.into_iter().any(|(form, _)| self.steps(form, table.id).next().is_some())
+    }
+}
+
+/// The events that a message may raise. On a standard table an Upsert is no event of its own, on an elastic one
+/// it is, and raises no other (plugins.md 2.5).
+pub(crate) fn events_of(message: MessageName, kind: TableKind) -> Vec<MessageName> {
+    use MessageName as M;
+    match (message, kind) {
+        (M::Upsert, TableKind::Standard) => vec![M::Create, M::Update],
+        (M::UpsertMultiple, TableKind::Standard) => vec![M::CreateMultiple, M::UpdateMultiple],
+        _ => vec![message],
     }
 }
 
 /// Whether steps may be registered for a table at all. Rows of the others are written in transactions of
 /// their own kind: they say who may do what, or which steps there are.
 pub(crate) fn takes_steps(table: &TableDefinition) -> bool {
-    table.kind == TableKind::Standard
-        && !table.is_intersect
+    !table.is_intersect
         && !crate::seed::writable(table).is_kept()
         && !crate::rights::is_about_rights(table)
         && !crate::registration::is_registration(&table.logical_name)
@@ -306,17 +310,30 @@ impl fmt::Display for StagePlan {
         }
         for stage in Stage::ALL {
             if self.has(stage) {
-                let place = match stage {
-                    Stage::PreValidation => "before the transaction",
-                    Stage::PreOperation => "in the transaction, before the write",
-                    Stage::PostOperation => "in the transaction, after the write",
+                let place = match (self.table.kind, stage) {
+                    (TableKind::Standard, Stage::PreValidation) => "before the transaction",
+                    (TableKind::Standard, Stage::PreOperation) => {
+                        "in the transaction, before the write"
+                    }
+                    (TableKind::Standard, Stage::PostOperation) => {
+                        "in the transaction, after the write"
+                    }
+                    (TableKind::Elastic, Stage::PreValidation) => "before rights are looked at",
+                    (TableKind::Elastic, Stage::PreOperation) => "before the write",
+                    (TableKind::Elastic, Stage::PostOperation) => {
+                        "after the write, which stays written"
+                    }
                 };
                 writeln!(f, "{stage}, {place}:")?;
                 self.list(f, self.turns.iter().filter(|turn| turn.stage == stage))?;
             }
         }
         if !self.queued.is_empty() {
-            writeln!(f, "after the commit, as jobs:")?;
+            let behind = match self.table.kind {
+                TableKind::Standard => "the commit",
+                TableKind::Elastic => "the write",
+            };
+            writeln!(f, "after {behind}, as jobs:")?;
             self.list(f, self.queued.iter())?;
         }
         Ok(())

@@ -96,9 +96,10 @@ async fn a_bulk_message_answers_one_outcome_per_target() {
     ];
     let name = MessageName::CreateMultiple;
     let message = Write { name, table, targets, condition: Condition::Any };
-    let Ok(Reply::Partly(outcomes)) = house.run(Message::Write(message)).await else {
+    let Ok(Reply::Partly(partly)) = house.run(Message::Write(message)).await else {
         panic!("two targets fail")
     };
+    let outcomes = partly.outcomes;
     assert_eq!(outcomes[0], Ok(RowOutcome { id: Uuid::from_u128(1), created: true }));
     let failed = |place: usize| outcomes[place].clone().expect_err("it fails");
     assert_eq!((failed(1).index, failed(1).code), (1, code::STRING_LENGTH_TOO_LONG));

@@ -3,6 +3,7 @@
 //! Numbers in names of comments are those of plugins.md 7.
 
 mod codes;
+mod elastic;
 mod random;
 mod registration;
 mod traces;

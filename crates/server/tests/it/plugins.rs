@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use server::Options;
 use std::sync::OnceLock;
 
+mod elastic;
 mod unruly;
 
 /// A service whose compiled components are kept for all tests.
@@ -78,16 +79,21 @@ impl House {
 
     /// Registers a step for contacts.
     async fn step(&self, of_type: &str, step: &Step<'_>) -> String {
+        self.step_on(("contact", 0), of_type, step).await
+    }
+
+    /// Registers a step for a table, in a mode.
+    async fn step_on(&self, (table, mode): (&str, i32), of_type: &str, step: &Step<'_>) -> String {
         let Step { message, stage, configuration, .. } = step;
         let path = format!("sdkmessages?$select=sdkmessageid&$filter=name eq '{message}'");
         let message_id = self.one(&path, "sdkmessageid").await;
         let path = format!(
             "sdkmessagefilters?$select=sdkmessagefilterid&$filter=sdkmessageid/name eq '{message}' \
-             and primaryobjecttypecode eq 'contact'"
+             and primaryobjecttypecode eq '{table}'"
         );
         let filter = self.one(&path, "sdkmessagefilterid").await;
         let row = json!({
-            "name": format!("{}: {message} of contact", step.of_type), "stage": stage, "mode": 0,
+            "name": format!("{}: {message} of {table}", step.of_type), "stage": stage, "mode": mode,
             "rank": 1, "supporteddeployment": 0, "asyncautodelete": false,
             "configuration": configuration,
             "eventhandler_plugintype@odata.bind": format!("/plugintypes({of_type})"),

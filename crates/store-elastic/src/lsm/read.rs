@@ -1,5 +1,5 @@
-//! Reads a page from a snapshot: some rows of a partition, a partition, or everything; or the next rows
-//! of a walk, in the order of the keys.
+//! Reads a page from a snapshot: some rows of a partition, a partition, or everything; or the rows with
+//! some keys; or the next rows of a walk, in the order of the keys.
 //!
 //! Not here: filters, order, paging (`store::elastic_page`); which rows a query can be about
 //! (`crate::scope`).
@@ -11,7 +11,8 @@ use crate::error::{engine, malformed};
 use crate::key::{id_of, partition_prefix, parts_of, row_key};
 use crate::scope::{first_id, ids_asked_for, is_by_id};
 use fjall::{Iter, Keyspace, Readable, Snapshot};
-use model::{Timestamp, Uuid};
+use model::{Catalog, Table, Timestamp, Uuid, Value};
+use query::evaluate::complete;
 use query::{BoundQuery, Page};
 use std::ops::Bound;
 use store::elastic::{ElasticKey, ElasticWalk, Walked};
@@ -64,6 +65,30 @@ impl Scope<'_> {
         self.scan(rows, &columns, page, in_order, is_wanted)
     }
 
+    /// The rows with these keys.
+    pub(super) fn rows(
+        &self,
+        catalog: &Catalog,
+        table: &Table,
+        keys: &[ElasticKey],
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<Vec<Option<Vec<Value>>>> {
+        let columns = Columns::of(table);
+        let mut rows = Vec::with_capacity(keys.len());
+        for (place, key) in keys.iter().enumerate() {
+            if place % ROWS_PER_LOOK == ROWS_PER_LOOK - 1 && !is_wanted() {
+                return Err(given_up());
+            }
+            let bytes = self.snapshot.get(self.keyspace, row_key(key)).map_err(engine(DOING))?;
+            let row = match &bytes {
+                Some(bytes) => self.there(&columns, key.id, bytes)?,
+                None => None,
+            };
+            rows.push(row.map(|row| complete(catalog, table, &row)));
+        }
+        Ok(rows)
+    }
+
     /// The next rows of a walk.
     pub(super) fn walk(&self, walk: &ElasticWalk) -> Result<Walked> {
         let columns = Columns::of(&walk.table);
@@ -97,8 +122,7 @@ impl Scope<'_> {
                 break;
             }
             if place % ROWS_PER_LOOK == ROWS_PER_LOOK - 1 && !is_wanted() {
-                let source = "nobody waits for the page any more".into();
-                return Err(Error::Engine { doing: DOING, source });
+                return Err(given_up());
             }
             let (key, bytes) = row.into_inner().map_err(engine(DOING))?;
             let id = id_of(&key).ok_or_else(|| malformed("a row's key is too short"))?;
@@ -114,10 +138,22 @@ impl Scope<'_> {
         bytes: &[u8],
         page: &mut PageBuilder<'_>,
     ) -> Result<()> {
-        let stored = StoredRow::read(bytes)?;
-        if stored.is_there(self.now) {
-            page.push(&decode(columns, id, stored.version, stored.body)?);
+        if let Some(row) = self.there(columns, id, bytes)? {
+            page.push(&row);
         }
         Ok(())
     }
+
+    /// The values of a stored row, unless its time is over.
+    fn there(&self, columns: &Columns<'_>, id: Uuid, bytes: &[u8]) -> Result<Option<Vec<Value>>> {
+        let stored = StoredRow::read(bytes)?;
+        match stored.is_there(self.now) {
+            true => decode(columns, id, stored.version, stored.body).map(Some),
+            false => Ok(None),
+        }
+    }
+}
+
+fn given_up() -> Error {
+    Error::Engine { doing: DOING, source: "nobody waits for the rows any more".into() }
 }

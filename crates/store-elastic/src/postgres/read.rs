@@ -13,8 +13,10 @@ use crate::error::malformed;
 use crate::key::{escape, unescape};
 use crate::scope::{first_id, ids_asked_for, is_by_id};
 use futures_util::{TryStreamExt, pin_mut};
-use model::{Timestamp, Uuid};
+use model::{Catalog, Table, Timestamp, Uuid, Value};
+use query::evaluate::complete;
 use query::{BoundQuery, Page};
+use std::borrow::Cow;
 use store::elastic::{ElasticKey, ElasticWalk, Walked};
 use store::elastic_page::{PageBuilder, WalkBuilder};
 use tokio_postgres::types::ToSql;
@@ -59,6 +61,34 @@ pub(super) async fn page(
         reader.stream(connection, &statement, &[&now.0, &partition]).await?;
     }
     Ok(reader.page.finish())
+}
+
+/// The rows with these keys: one statement for all of them.
+pub(super) async fn rows(
+    connection: &mut Connection,
+    (catalog, table): (&Catalog, &Table),
+    keys: &[ElasticKey],
+    now: Timestamp,
+) -> Result<Vec<Option<Vec<Value>>>, Error> {
+    let columns = Columns::of(table);
+    let partitions: Vec<Cow<'_, str>> = keys.iter().map(|key| escape(&key.partition)).collect();
+    let ids: Vec<Uuid> = keys.iter().map(|key| key.id).collect();
+    let statement = connection.prepared(&statements::by_keys(table.id)).await?;
+    let params: [&(dyn ToSql + Sync); 3] = [&now.0, &partitions, &ids];
+    let found = connection.client.query(&statement, &params).await;
+    let mut rows = vec![None; keys.len()];
+    for row in found.map_err(|error| Error::of(DOING, error))? {
+        let read = || -> Result<(i64, Uuid, i64, &[u8]), tokio_postgres::Error> {
+            Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
+        };
+        let (place, id, version, body) = read().map_err(|error| engine(DOING, error))?;
+        // Places are counted from one.
+        let place = usize::try_from(place).ok().and_then(|place| place.checked_sub(1));
+        if let Some(slot) = place.and_then(|place| rows.get_mut(place)) {
+            *slot = Some(complete(catalog, table, &decode(&columns, id, version, body)?));
+        }
+    }
+    Ok(rows)
 }
 
 /// The next rows of a walk.

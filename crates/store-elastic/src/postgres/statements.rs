@@ -54,6 +54,17 @@ pub(super) fn look_up(table: TableId) -> String {
     )
 }
 
+/// `$2` partitions, `$3` ids: the rows that are there at `$1`, each with its place in the lists.
+pub(super) fn by_keys(table: TableId) -> String {
+    format!(
+        "SELECT k.place, e.id, e.version, e.body \
+         FROM unnest($2::text[], $3::uuid[]) WITH ORDINALITY AS k (partitionid, id, place) \
+         JOIN {} e ON e.partitionid = k.partitionid AND e.id = k.id \
+         WHERE e.expires_at IS NULL OR e.expires_at > $1::int8",
+        name(table)
+    )
+}
+
 /// New rows, over rows whose time is over at `$6`; answers those that were written.
 pub(super) fn insert(table: TableId) -> String {
     format!(

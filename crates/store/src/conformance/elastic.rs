@@ -71,6 +71,7 @@ macro_rules! elastic_store_suite {
                 a_row_without_partition_lies_under_the_text_of_its_id
                 partitions_are_told_apart_by_every_byte
                 a_row_stays_in_its_partition
+                rows_are_read_by_their_keys_over_partitions
             }
             ttl {
                 a_row_is_gone_in_the_second_in_which_its_time_is_over

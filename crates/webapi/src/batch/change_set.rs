@@ -229,8 +229,8 @@ impl Batch<'_> {
         };
         match self.api.pipeline.run(context, message).await {
             Ok(Reply::Written(outcomes)) => Ok(outcomes),
-            Ok(Reply::Partly(outcomes)) => {
-                let problem = fault::partly(name, outcomes);
+            Ok(Reply::Partly(partly)) => {
+                let problem = fault::partly(name, partly);
                 Err(Failed { place: place_of(None), stop: problem.into() })
             }
             Ok(

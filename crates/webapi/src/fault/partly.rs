@@ -5,7 +5,7 @@
 use super::Problem;
 use http::StatusCode;
 use model::{Failure, Fault, MessageName, Uuid, code};
-use pipeline::RowOutcome;
+use pipeline::Partly;
 use serde::Serialize;
 
 /// `{"RequestIndex":0,"Id":"…","StatusCode":201}`
@@ -22,28 +22,37 @@ struct Detail {
 /// The entry of the error's details that holds the list.
 const DETAILS: &str = "Plugin.BulkApiErrorDetails";
 
-/// 400 with the status of each target.
-pub(crate) fn partly(name: MessageName, outcomes: Vec<Result<RowOutcome, Failure>>) -> Problem {
+/// 400 with the status of each target; with the words of a step, where one has refused all of them behind the
+/// write.
+pub(crate) fn partly(name: MessageName, partly: Partly) -> Problem {
+    let Partly { outcomes, written, said } = partly;
     let details: Vec<Detail> = outcomes
         .iter()
         .enumerate()
         .map(|(index, outcome)| {
             let (id, status) = match outcome {
                 Ok(outcome) => (Some(outcome.id), status_of_success(name, outcome.created)),
+                // Its row is written: no status that asks for it to be sent again (plugins.md 2.8.5).
+                Err(failure) if written.contains(&index) => (failure.id, StatusCode::BAD_REQUEST),
                 Err(failure) => (failure.id, status_of_failure(failure)),
             };
             let id = id.as_ref().map(Uuid::to_string);
             Detail { index, id, status: status.as_u16() }
         })
         .collect();
-    let text = format!(
-        "One or more operations of the {name} request failed. See error details for the status of \
-         each record."
-    );
     let list = serde_json::to_string(&details).expect("texts and numbers always serialise");
-    let mut fault = Fault::new(code::STORE_ERROR, text).with_detail(DETAILS, list);
+    let of_all = || {
+        let text = format!(
+            "One or more operations of the {name} request failed. See error details for the status \
+             of each record."
+        );
+        Fault::new(code::STORE_ERROR, text)
+    };
+    let status = said.as_deref().map_or(StatusCode::BAD_REQUEST, super::status_of);
+    let fault = said.map_or_else(of_all, |said| *said);
+    let mut fault = fault.with_detail(DETAILS, list);
     fault.failures = outcomes.into_iter().filter_map(Result::err).collect();
-    let mut problem = Problem::of(StatusCode::BAD_REQUEST, fault);
+    let mut problem = Problem::of(status, fault);
     problem.blames_one = false;
     problem
 }

@@ -12,8 +12,8 @@ use crate::response;
 use crate::route::Address;
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use model::{Failure, MessageName, Table, TableKind, Target, TargetKey};
-use pipeline::{Condition, Context, Message, Reply, RowOutcome, Write};
+use model::{MessageName, Table, TableKind, Target, TargetKey};
+use pipeline::{Condition, Context, Message, Partly, Reply, RowOutcome, Write};
 use query::odata;
 use std::sync::Arc;
 use wire::etag::ETag;
@@ -170,7 +170,7 @@ impl Prepared {
                 let own = outcomes.get(first..first + count).unwrap_or_default();
                 return Ok(shown.answer(attempt, &table, own).await);
             }
-            Reply::Partly(outcomes) => return Err(shown.partly(attempt, name, &table, outcomes)),
+            Reply::Partly(partly) => return Err(shown.partly(attempt, name, &table, partly)),
             Reply::Written(_)
             | Reply::Followed(_)
             | Reply::Deleted(_)
@@ -204,9 +204,9 @@ impl Shown {
         attempt: &Attempt<'_>,
         name: MessageName,
         table: &Table,
-        outcomes: Vec<Result<RowOutcome, Failure>>,
+        partly: Partly,
     ) -> Stop {
-        let mut problem = fault::partly(name, outcomes);
+        let mut problem = fault::partly(name, partly);
         problem.session = partition::session(attempt, table).filter(|_| self.tells_session());
         problem.into()
     }

@@ -27,8 +27,7 @@ pub struct About<'a> {
 /// Does what the configuration says.
 pub fn run(about: &About<'_>) -> Result<ContextChanges, PluginError> {
     let run = RUNS.fetch_add(1, Ordering::Relaxed) + 1;
-    let (what, argument) =
-        about.configuration.split_once(' ').unwrap_or((about.configuration, ""));
+    let (what, argument) = about.configuration.split_once(' ').unwrap_or((about.configuration, ""));
     match what {
         "idle" => Ok(nothing()),
         "runs" => Ok(shared("runs", Value::Integer(run.cast_signed()))),
@@ -76,10 +75,8 @@ pub fn run(about: &About<'_>) -> Result<ContextChanges, PluginError> {
         }
         "system" => {
             let options = service::Options { caller: service::Caller::System, ..user() };
-            let page = service::retrieve_multiple(
-                &service::Query::Odata("contacts".to_owned()),
-                &options,
-            );
+            let page =
+                service::retrieve_multiple(&service::Query::Odata("contacts".to_owned()), &options);
             page.map(|_| nothing()).map_err(PluginError::Fault)
         }
         "no-rows" => {

@@ -4,6 +4,7 @@
 
 mod deeds;
 mod echo;
+mod sober;
 
 use plugin_sdk::bindings::exports::sheaf::plugin::lean_handler::{Guest, LeanContext, PluginType};
 
@@ -30,6 +31,9 @@ impl Guest for Unruly {
         match ctx.configuration.as_str() {
             "echo" => plugin_sdk::dispatch(ctx, &[(deeds::TYPES[0], echo::echo)]),
             "greedy" => echo::greedy(),
+            configuration if sober::knows(configuration) => {
+                plugin_sdk::dispatch(ctx, &[(deeds::TYPES[0], sober::run)])
+            }
             configuration => deeds::run(&deeds::About {
                 configuration,
                 depth: ctx.depth,

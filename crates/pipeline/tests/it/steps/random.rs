@@ -3,11 +3,12 @@
 //! `SHEAF_CASES` is the number of registrations (24 by default; 1,000 make 10,000 messages), `SHEAF_SEED`
 //! another seed.
 
+use super::elastic::{PING, ping};
 use super::world::{CRATE, New, World};
 use model::{MessageName, Target, TargetKey, Uuid, Value};
-use pipeline::JobEnd;
 use pipeline::step::plan::{Form, Run, StagePlan};
 use pipeline::step::{Mode, Stage};
+use pipeline::{Definition, JobEnd};
 use std::collections::BTreeMap;
 
 const MESSAGES_PER_CASE: usize = 10;
@@ -35,18 +36,87 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-const NAMES: [&str; 5] = ["Create", "CreateMultiple", "Update", "UpdateMultiple", "Delete"];
-const FILTERS: [&str; 3] = ["", "ship_label", "ship_weight,ship_price"];
+/// A table, and what random steps and messages may say about it.
+#[derive(Clone, Copy)]
+struct Ground {
+    table: &'static str,
+    key: &'static str,
+    /// Messages that steps are registered for.
+    names: &'static [&'static str],
+    /// Messages that are sent.
+    sent: &'static [MessageName],
+    filters: [&'static str; 3],
+    /// Columns that a target names, one of them or none.
+    text: &'static str,
+    number: &'static str,
+}
+
+const STANDARD: Ground = Ground {
+    table: CRATE,
+    key: "ship_crateid",
+    names: &["Create", "CreateMultiple", "Update", "UpdateMultiple", "Delete"],
+    sent: &[
+        MessageName::Create,
+        MessageName::CreateMultiple,
+        MessageName::Update,
+        MessageName::UpdateMultiple,
+        MessageName::Delete,
+    ],
+    filters: ["", "ship_label", "ship_weight,ship_price"],
+    text: "ship_label",
+    number: "ship_weight",
+};
+
+/// Here every event has two forms, and an upsert is one of them.
+const ELASTIC: Ground = Ground {
+    table: PING,
+    key: "ship_pingid",
+    names: &[
+        "Create",
+        "CreateMultiple",
+        "Update",
+        "UpdateMultiple",
+        "Upsert",
+        "UpsertMultiple",
+        "Delete",
+        "DeleteMultiple",
+    ],
+    sent: &[
+        MessageName::Create,
+        MessageName::CreateMultiple,
+        MessageName::Update,
+        MessageName::UpdateMultiple,
+        MessageName::Upsert,
+        MessageName::UpsertMultiple,
+        MessageName::Delete,
+        MessageName::DeleteMultiple,
+    ],
+    filters: ["", "ship_source", "ship_value,partitionid"],
+    text: "ship_source",
+    number: "ship_value",
+};
 
 #[tokio::test]
 async fn what_the_plan_says_is_what_runs() {
     let world = World::open().await;
+    what_the_plan_says_runs_on(&world, STANDARD).await;
+}
+
+#[tokio::test]
+async fn what_the_plan_says_is_what_runs_on_an_elastic_table() {
+    let world = World::open().await;
+    world.house.define(Definition::CreateTables(vec![ping()])).await.expect("an elastic table");
+    what_the_plan_says_runs_on(&world, ELASTIC).await;
+}
+
+async fn what_the_plan_says_runs_on(world: &World, ground: Ground) {
     let mut random = Random(number("SHEAF_SEED", 42).max(1));
     for case in 0..number("SHEAF_CASES", 24) {
-        let steps = register(&world, &mut random).await;
+        let steps = register(world, &mut random, ground).await;
         let mut queued = 0;
         for _ in 0..MESSAGES_PER_CASE {
-            queued = one_message(&world, &mut random, (&steps, queued), case).await;
+            let known = (&steps, queued);
+            queued = one_message(world, &mut random, (ground, case), known).await;
         }
         let targets = steps.keys().map(|step| {
             world.house.target_of("sdkmessageprocessingstep", TargetKey::Id(*step), &[])
@@ -59,18 +129,22 @@ async fn what_the_plan_says_is_what_runs() {
 }
 
 /// Registers up to eight steps at once.
-async fn register(world: &World, random: &mut Random) -> BTreeMap<Uuid, New<'static>> {
+async fn register(
+    world: &World,
+    random: &mut Random,
+    ground: Ground,
+) -> BTreeMap<Uuid, New<'static>> {
     let mut steps = BTreeMap::new();
     for _ in 0..random.below(9) {
         let stage = random.of(&[10, 20, 40]);
         let new = New {
             handler: random.of(&["a", "b", "c"]),
-            message: random.of(&NAMES),
-            table: random.of(&[Some(CRATE), Some(CRATE), None]),
+            message: random.of(ground.names),
+            table: random.of(&[Some(ground.table), Some(ground.table), None]),
             stage,
             mode: if stage == 40 { random.of(&[0, 1]) } else { 0 },
             rank: i32::try_from(random.below(4)).expect("small"),
-            filter: random.of(&FILTERS),
+            filter: random.of(&ground.filters),
         };
         steps.insert(Uuid::from_u128(1_000 + random.below(1_000_000) as u128), new);
     }
@@ -92,31 +166,31 @@ async fn register(world: &World, random: &mut Random) -> BTreeMap<Uuid, New<'sta
 async fn one_message(
     world: &World,
     random: &mut Random,
+    (ground, case): (Ground, u64),
     (steps, queued): (&BTreeMap<Uuid, New<'static>>, usize),
-    case: u64,
 ) -> usize {
     use MessageName as M;
-    let name = random.of(&[M::Create, M::CreateMultiple, M::Update, M::UpdateMultiple, M::Delete]);
+    let name = random.of(ground.sent);
     let count = if name.is_bulk() { 1 + random.below(4) } else { 1 };
     let ids: Vec<Uuid> = (0..count).map(|place| Uuid::from_u128(place as u128 + 1)).collect();
     let mut columns: Vec<&str> = Vec::new();
     let mut targets = Vec::new();
     for row in &ids {
         let cells: &[(&str, Value)] = match random.below(3) {
-            0 => &[("ship_label", Value::Null)],
-            1 => &[("ship_weight", Value::Integer(5))],
+            0 => &[(ground.text, Value::Null)],
+            1 => &[(ground.number, Value::Integer(5))],
             _ => &[],
         };
         columns.push(cells.first().map_or("", |cell| cell.0));
-        let cells = if name == M::Delete { &[] } else { cells };
-        targets.push(world.house.target(TargetKey::Id(*row), cells));
+        let cells = if matches!(name, M::Delete | M::DeleteMultiple) { &[] } else { cells };
+        targets.push(world.house.target_of(ground.table, TargetKey::Id(*row), cells));
     }
-    prepare(world, &ids, matches!(name, M::Create | M::CreateMultiple)).await;
+    prepare(world, ground, &ids, matches!(name, M::Create | M::CreateMultiple)).await;
     world.seen();
-    let table = world.house.table(CRATE);
+    let table = world.house.table(ground.table);
     let context = world.house.context();
     let plans = world.house.pipeline.explain(&context, name, &table, count).await.expect("a plan");
-    world.write(name, targets).await.expect("the message is fine");
+    world.house.write(name, ground.table, targets).await.expect("the message is fine");
     let mut ran: Vec<Ran> =
         world.seen().iter().map(|seen| (seen.stage, seen.step, seen.record)).collect();
     // Asynchronous runs are made behind the message, each from what its job keeps.
@@ -147,14 +221,14 @@ async fn run_jobs(world: &World, known: usize) -> usize {
 }
 
 /// Makes the rows exist, or not, without steps: each in a service call that bypasses them.
-async fn prepare(world: &World, ids: &[Uuid], gone: bool) {
-    let there = world.house.rows(CRATE, &["ship_crateid"]).await;
+async fn prepare(world: &World, ground: Ground, ids: &[Uuid], gone: bool) {
+    let there = world.house.rows(ground.table, &[ground.key]).await;
     let there: Vec<Uuid> = there.iter().filter_map(|row| row[0].as_id()).collect();
     let mut writes = Vec::new();
     let write = |name, row: &Uuid| pipeline::Write {
         name,
-        table: world.house.table(CRATE),
-        targets: vec![world.house.target(TargetKey::Id(*row), &[])],
+        table: world.house.table(ground.table),
+        targets: vec![world.house.target_of(ground.table, TargetKey::Id(*row), &[])],
         condition: pipeline::Condition::Any,
     };
     for row in ids {
@@ -167,8 +241,8 @@ async fn prepare(world: &World, ids: &[Uuid], gone: bool) {
     let mut context = world.house.context();
     context.course.bypass =
         pipeline::Bypass { synchronous: true, asynchronous: true, ..pipeline::Bypass::default() };
-    if !writes.is_empty() {
-        let message = pipeline::Message::WriteAll(writes);
+    for write in writes {
+        let message = pipeline::Message::Write(write);
         world.house.pipeline.run(&context, message).await.expect("rows are made ready");
     }
 }

@@ -41,7 +41,9 @@ async fn messages_and_tables_that_take_no_steps_are_refused() {
         ("Create", "role", code::STEP_NOT_ALLOWED),
         ("Create", "sdkmessageprocessingstep", code::STEP_NOT_ALLOWED),
         ("Retrieve", CRATE, code::STEP_NOT_ALLOWED),
+        ("Upsert", CRATE, code::STEP_NOT_ALLOWED),
         ("UpsertMultiple", CRATE, code::STEP_NOT_ALLOWED),
+        ("DeleteMultiple", CRATE, code::STEP_NOT_ALLOWED),
     ];
     for (message, table, code) in cases {
         let new = New { table: Some(table), ..on("a", message, 20) };

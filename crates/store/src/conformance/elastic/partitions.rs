@@ -1,10 +1,10 @@
 //! Partitions: half of a row's identity.
 
 use super::ElasticHarness;
-use super::world::{Became, World, delete, text};
+use super::world::{Became, Place, World, delete, text};
 use crate::conformance::fixture::id;
-use crate::elastic::ElasticReason;
-use model::Value;
+use crate::elastic::{ElasticKey, ElasticReason};
+use model::{LookupValue, TableId, Value};
 
 pub async fn the_same_id_in_two_partitions_is_two_rows<H: ElasticHarness>() {
     let (_harness, world) = World::open::<H>().await;
@@ -82,6 +82,52 @@ pub async fn partitions_are_told_apart_by_every_byte<H: ElasticHarness>() {
     }
     assert!(world.rows(&world.query(), Some("nobody")).await.is_empty());
     assert!(world.rows(&world.query(), Some("")).await.is_empty());
+}
+
+pub async fn rows_are_read_by_their_keys_over_partitions<H: ElasticHarness>() {
+    let (_harness, world) = World::open::<H>().await;
+    let places = [(id(1), Some("p")), (id(1), Some("q\0")), (id(2), None), (id(3), Some("p"))];
+    let keys = |places: &[Place<'_>]| -> Vec<ElasticKey> {
+        places.iter().map(|(id, partition)| ElasticKey::new(*id, *partition)).collect()
+    };
+    let read = async |world: &World, places: &[Place<'_>]| {
+        let table = world.table();
+        let rows = world.store.rows(&world.catalog, &table, &keys(places), world.now).await;
+        rows.expect("they are read")
+    };
+    assert_eq!(read(&world, &places).await, vec![None; 4], "nothing is there yet");
+    let owner = Value::Lookup(LookupValue { table: TableId(1), id: id(9) });
+    for (number, place) in places.into_iter().take(3).enumerate() {
+        let cells = [
+            ("ship_label", text(&format!("row {number}"))),
+            ("ownerid", owner.clone()),
+            ("ttlinseconds", Value::Integer(if number == 1 { 10 } else { 100 })),
+        ];
+        world.check(vec![world.insert(place, &cells)], &[Became::Made]).await;
+    }
+    // In the order of the keys, one that is twice among them twice.
+    let asked = [places[2], places[3], places[0], places[1], places[0], (id(1), Some("r"))];
+    let rows = read(&world, &asked).await;
+    for (row, place) in rows.iter().zip(asked) {
+        assert_eq!(*row, world.row(place).await, "{place:?}");
+    }
+    let there: Vec<bool> = rows.iter().map(Option::is_some).collect();
+    assert_eq!(there, [true, false, true, true, true, false]);
+    let owning = usize::from(world.column("owninguser").0);
+    assert_eq!(rows[0].as_ref().map(|row| &row[owning]), Some(&owner), "computed columns, too");
+    let rows = read(&world.later(10), &places).await;
+    let there: Vec<bool> = rows.iter().map(Option::is_some).collect();
+    assert_eq!(there, [true, false, true, false], "the time of one is over");
+    assert_eq!(read(&world, &[]).await, Vec::<Option<Vec<Value>>>::new());
+    // Many keys of many partitions.
+    let names: Vec<String> = (0..2_500).map(|number| format!("n{number}")).collect();
+    let writes = names.iter().map(|name| world.insert((id(5), Some(name)), &[]));
+    world.write(writes.collect()).await;
+    let many: Vec<Place<'_>> = names.iter().rev().map(|name| (id(5), Some(&**name))).collect();
+    let partition = usize::from(world.column("partitionid").0);
+    let found =
+        read(&world, &many).await.into_iter().map(|row| row.map(|row| row[partition].clone()));
+    assert!(found.eq(names.iter().rev().map(|name| Some(text(name)))));
 }
 
 pub async fn a_row_stays_in_its_partition<H: ElasticHarness>() {
