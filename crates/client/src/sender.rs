@@ -18,7 +18,7 @@ mod told;
 pub use settings::{BISECT_LIMIT, ErrorsMax, Settings};
 pub use told::{Event, Halt, Status, Summary};
 
-use crate::controller::{Controller, Setting, Ticket};
+use crate::controller::{Controller, Ticket};
 use crate::ids::Dice;
 use crate::journal::log::Log;
 use crate::journal::{Counts, Outcome};
@@ -104,7 +104,7 @@ pub async fn run(
 }
 
 /// Waits for the signal; for ever when there is none or nobody is left to give it.
-async fn stopped(stop: &mut Option<watch::Receiver<bool>>) {
+pub(crate) async fn stopped(stop: &mut Option<watch::Receiver<bool>>) {
     if let Some(signal) = stop
         && signal.wait_for(|stop| *stop).await.is_ok()
     {
@@ -202,6 +202,7 @@ struct Sender<'a> {
     halt: Option<Halt>,
     halted_at: Option<Instant>,
     requests: u64,
+    throttles: u64,
     in_flight_most: usize,
     serial: u64,
 }
@@ -236,6 +237,7 @@ impl<'a> Sender<'a> {
             halt: None,
             halted_at: None,
             requests: 0,
+            throttles: 0,
             in_flight_most: 0,
             serial: 0,
         }
@@ -247,8 +249,7 @@ impl<'a> Sender<'a> {
 
     /// How rows of an operation travel.
     fn way(&self, operation: Operation, rows: usize) -> Way {
-        let is_alone = self.settings.size == Setting::Fixed(1);
-        match self.settings.has_bulk[operation as usize] && !is_alone {
+        match self.settings.has_bulk[operation as usize] {
             true => Way::Bulk,
             false if rows > 1 => Way::Batch,
             false => Way::Single,

@@ -1,5 +1,6 @@
 //! The program as users call it, against real services.
 
+mod bench;
 mod home;
 mod parallel;
 mod parity;

@@ -75,6 +75,9 @@ impl Sender<'_> {
                 let refused = Refused { problem, failing, alike };
                 self.rejected(piece, way, refused);
             }
+            Verdict::Unavailable(problem) if self.settings.no_fallback => {
+                self.end_all(&piece, Outcome::Failed, Some(&problem));
+            }
             Verdict::Unavailable(_) => {
                 self.settings.has_bulk[piece.operation as usize] = false;
                 self.queue(piece);
@@ -94,6 +97,7 @@ impl Sender<'_> {
         problem: Problem,
     ) -> bool {
         let now = Instant::now();
+        self.throttles += 1;
         self.control.throttled(now.into_std(), after, limit);
         let since = *self.throttled_since.get_or_insert(now);
         let until = self.control.paused_until().map_or(now, Instant::from_std);

@@ -1,5 +1,6 @@
 //! What a run says: of each row, of where it stands, of its end.
 
+use crate::controller::Point;
 use crate::journal::{Counts, Outcome};
 use crate::problem::Problem;
 use crate::rows::Row;
@@ -66,4 +67,8 @@ pub struct Summary {
     pub requests: u64,
     /// Most requests in flight at a time.
     pub in_flight_most: usize,
+    /// How often the service asked to slow down.
+    pub throttles: u64,
+    /// What width and size were last known to be best, or were given.
+    pub point: Point,
 }
