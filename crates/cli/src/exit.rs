@@ -88,7 +88,7 @@ fn of_bench(err: &bench::Error) -> u8 {
 
 fn of_service(err: &service::Error) -> u8 {
     match err {
-        service::Error::NoTable { .. } => USAGE,
+        service::Error::NoTable { .. } | service::Error::Strangers { .. } => USAGE,
         service::Error::Refused { problem, .. } => match problem.class {
             client::problem::Class::Access => 3,
             _ => 1,

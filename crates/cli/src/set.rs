@@ -1,9 +1,9 @@
 //! `sheaf set`.
 
 use crate::args::{LookupAmbiguous, LookupMissing, Set, Usage};
-use crate::connection;
+use crate::connection::{self, Input};
 use crate::output;
-use crate::progress::{Counted, Progress, Total};
+use crate::progress::Progress;
 use crate::run::{self, Going};
 use crate::signal::Stop;
 use client::ids::Seed;
@@ -32,7 +32,7 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
         return Err(Usage("give a FILE, or rows on standard input".to_owned()).into());
     }
     let service = connection::service(&args.connection)?;
-    let (bytes, format) = connection::open(&args.file, args.format.map(Into::into))?;
+    let Input { bytes, format, total } = connection::open(&args.file, args.format.map(Into::into))?;
     let seed = connection::seed();
     let going = match going {
         None if !args.what_if => run::begin(&args.keep, &args.table, &args.file, seed)?,
@@ -41,17 +41,12 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
     let (file, progress, what_if) = (args.file.clone(), args.pace.progress, args.what_if);
     let options = options(args, going.as_ref(), seed);
     let mut log = going.as_ref().map(Going::log).transpose()?;
-    let (bytes, read) = Counted::new(bytes);
-    let total = match std::fs::metadata(&file) {
-        Ok(file) if file.is_file() => Total::Bytes(file.len(), read),
-        _ => Total::Unknown,
-    };
     let stop = Stop::listen();
     let mut watch = Watch::new(&file, Progress::new(progress, total));
     let loaded = client::set::set(
         &service,
         &options,
-        Box::new(bytes),
+        bytes,
         format,
         Some(stop.receiver.clone()),
         log.as_mut(),
@@ -212,6 +207,15 @@ impl Watch {
             seconds(took),
             summary.requests
         ));
+        if summary.identities.len() > 1 {
+            for used in &summary.identities {
+                let requests = output::grouped(used.requests);
+                output::note(&format!(
+                    "  as `{}`: {requests} requests, {} throttled",
+                    used.name, used.throttles
+                ));
+            }
+        }
         report::exit_code(summary)
     }
 }

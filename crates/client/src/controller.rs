@@ -7,9 +7,11 @@
 //! Invariant: 1 ≤ width ≤ its bound; 1 ≤ size ≤ its bound; nothing is sent before a pause ends.
 
 mod climb;
+mod pool;
 
 use climb::{Climb, Free};
 pub use climb::{Point, Ticket};
+pub use pool::{Pool, Shares};
 
 use std::time::{Duration, Instant};
 
@@ -114,6 +116,11 @@ impl Controller {
     /// How many rows a new message carries.
     pub fn size(&self) -> usize {
         self.climb.point().size
+    }
+
+    /// How many requests are in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
     }
 
     /// When to look at [`Controller::width`] again though nothing happened.

@@ -13,6 +13,7 @@ pub mod run;
 
 pub mod ask;
 pub mod compare;
+pub mod compression;
 pub mod convert;
 pub mod decide;
 pub mod encode;
@@ -26,6 +27,7 @@ pub mod bisect;
 pub mod controller;
 pub mod journal;
 pub mod planner;
+pub mod pool;
 pub mod report;
 pub mod request;
 pub mod resolve;

@@ -5,7 +5,7 @@
 //! Not here: what an answer means (`verdict`), the waiting rules (`retry`), how much at once
 //! (`controller`), what travels together (`planner`). This is the rim: it reads the clock and awaits.
 //! Invariant: every row that was taken up ends exactly once; memory does not grow with the input; with
-//! a journal, nothing leaves before the journal says so.
+//! a journal, nothing leaves before the journal says so; the pause of one identity holds no other.
 
 mod batch;
 mod ending;
@@ -16,9 +16,9 @@ mod settle;
 mod told;
 
 pub use settings::{BISECT_LIMIT, ErrorsMax, Settings};
-pub use told::{Event, Halt, Status, Summary};
+pub use told::{Event, Halt, Status, Summary, Used};
 
-use crate::controller::{Controller, Ticket};
+use crate::controller::{Pool, Shares, Ticket};
 use crate::ids::Dice;
 use crate::journal::log::Log;
 use crate::journal::{Counts, Outcome};
@@ -123,6 +123,8 @@ struct Piece {
     attempts: u32,
     /// How many rows of the message that this is a part of turned out bad.
     bad: Arc<AtomicU32>,
+    /// Who sent it last.
+    identity: usize,
 }
 
 /// How rows travel.
@@ -181,7 +183,8 @@ struct Sender<'a> {
     settings: Settings,
     log: Option<&'a mut Log>,
     observe: &'a mut (dyn FnMut(Event<'_>) + Send),
-    control: Controller,
+    pool: Pool,
+    used: Vec<Used>,
     planner: Planner,
     counts: Counts,
     dice: Dice,
@@ -202,7 +205,6 @@ struct Sender<'a> {
     halt: Option<Halt>,
     halted_at: Option<Instant>,
     requests: u64,
-    throttles: u64,
     in_flight_most: usize,
     serial: u64,
 }
@@ -214,8 +216,16 @@ impl<'a> Sender<'a> {
         log: Option<&'a mut Log>,
         observe: &'a mut (dyn FnMut(Event<'_>) + Send),
     ) -> Self {
-        let control =
-            Controller::new(settings.width, settings.width_hint, settings.size, settings.size_max);
+        let identities = transport.identities();
+        let pool = Pool::new(Shares {
+            identities,
+            width: settings.width,
+            hint: settings.width_hint,
+            size: settings.size,
+            size_max: settings.size_max,
+        });
+        let name = |identity| Used { name: transport.name(identity).to_owned(), ..Used::default() };
+        let used = (0..identities).map(name).collect();
         Self {
             transport,
             route,
@@ -223,7 +233,8 @@ impl<'a> Sender<'a> {
             log,
             observe,
             throttled_since: None,
-            control,
+            pool,
+            used,
             planner: Planner::default(),
             counts: Counts::default(),
             dice: Dice::new(settings.random),
@@ -237,14 +248,13 @@ impl<'a> Sender<'a> {
             halt: None,
             halted_at: None,
             requests: 0,
-            throttles: 0,
             in_flight_most: 0,
             serial: 0,
         }
     }
 
     fn bounds(&self) -> Bounds {
-        Bounds { rows_max: self.control.size(), bytes_max: self.settings.bytes_max }
+        Bounds { rows_max: self.pool.size(), bytes_max: self.settings.bytes_max }
     }
 
     /// How rows of an operation travel.
@@ -272,7 +282,7 @@ impl<'a> Sender<'a> {
 
     /// Reading stops when twice as many messages wait as may be in flight.
     fn has_room(&self) -> bool {
-        self.waiting() < (2 * self.control.width_ceiling() * self.bounds().rows_max).max(2)
+        self.waiting() < (2 * self.pool.width_ceiling() * self.bounds().rows_max).max(2)
     }
 
     fn take_in(&mut self, block: Block) {
@@ -317,9 +327,9 @@ impl<'a> Sender<'a> {
             return Some(since + GRACE);
         }
         let delayed = self.delayed.keys().chain(self.later.keys()).map(|(at, _)| *at).min();
-        let paused = self.control.next_change().map(Instant::from_std);
+        let paused = self.pool.next_change(now.into_std()).map(Instant::from_std);
         let linger = match self.open_since {
-            Some(since) if input_open && in_flight < self.control.width_ceiling() => {
+            Some(since) if input_open && in_flight < self.pool.width_ceiling() => {
                 Some(since + LINGER)
             }
             _ => None,
@@ -329,7 +339,7 @@ impl<'a> Sender<'a> {
 
     fn tell_status(&mut self, in_flight: usize) {
         let now = Instant::now().into_std();
-        let paused = self.control.paused_until().map(|until| until.saturating_duration_since(now));
+        let paused = self.pool.paused_until(now).map(|until| until.saturating_duration_since(now));
         let status = Status {
             counts: self.counts,
             in_flight,
@@ -358,6 +368,7 @@ impl Piece {
             is_lost: false,
             attempts: 0,
             bad: Arc::default(),
+            identity: 0,
         }
     }
 }

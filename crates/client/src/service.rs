@@ -56,6 +56,14 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// Identities of one run do not call the same service.
+    #[error("`{one}` and `{other}` reach different organizations: rows of one run go to one alone")]
+    Strangers {
+        /// An identity.
+        one: String,
+        /// Another one.
+        other: String,
+    },
     /// No table of this name.
     #[error("there is no table `{name}`{}", hint(similar))]
     NoTable {
@@ -103,6 +111,17 @@ pub struct Described {
     pub catalog: Arc<Catalog>,
 }
 
+/// Whom the service takes its caller for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Id of the user.
+    pub user: String,
+    /// Id of the organization.
+    pub organization: String,
+    /// How many requests at once the service recommends.
+    pub width_hint: Option<usize>,
+}
+
 /// A service.
 #[derive(Clone)]
 pub struct Service {
@@ -124,10 +143,23 @@ impl Service {
     ///
     /// Errors: any answer that is not a success.
     pub async fn ask(&self, request: Request, doing: &str) -> Result<Response, Error> {
+        self.ask_as(None, request, doing).await
+    }
+
+    /// The same as one of several identities.
+    async fn ask_as(
+        &self,
+        identity: Option<usize>,
+        request: Request,
+        doing: &str,
+    ) -> Result<Response, Error> {
         let sent = Sent { operation: Operation::Upsert, rows: 1, is_bulk: false };
         let mut attempt = 1;
         loop {
-            let answer = self.transport.send(request.clone()).await;
+            let answer = match identity {
+                None => self.transport.send(request.clone()).await,
+                Some(identity) => self.transport.send_as(identity, request.clone()).await,
+            };
             let wait = match verdict::judge(sent, &answer) {
                 Verdict::SlowDown { after, .. } => Some(after.unwrap_or(controller::PAUSE_UNSAID)),
                 // A service that is not there is said at once.
@@ -156,10 +188,35 @@ impl Service {
         }
     }
 
-    /// How many requests at once the service recommends; also tells whether it is there at all.
+    /// How many requests at once the service recommends; also tells whether it is there at all, and
+    /// whether it lets every identity in.
     pub async fn width_hint(&self) -> Result<Option<usize>, Error> {
-        let response = self.ask(Request::get("WhoAmI"), "to say who calls").await?;
-        Ok(response.header(wire::headers::DOP_HINT).and_then(|hint| hint.trim().parse().ok()))
+        let first = self.who(0).await?;
+        for identity in 1..self.transport.identities() {
+            let other = self.who(identity).await?;
+            if other.organization != first.organization {
+                return Err(Error::Strangers {
+                    one: self.transport.name(0).to_owned(),
+                    other: self.transport.name(identity).to_owned(),
+                });
+            }
+        }
+        Ok(first.width_hint)
+    }
+
+    /// Whom the service takes an identity for.
+    pub async fn who(&self, identity: usize) -> Result<Caller, Error> {
+        let name = self.transport.name(identity);
+        let doing = match name {
+            "" => "to say who calls".to_owned(),
+            name => format!("to say who `{name}` is"),
+        };
+        let response = self.ask_as(Some(identity), Request::get("WhoAmI"), &doing).await?;
+        let hint = response.header(wire::headers::DOP_HINT);
+        let width_hint = hint.and_then(|hint| hint.trim().parse().ok());
+        let who: Json = serde_json::from_slice(&response.body).unwrap_or_default();
+        let text = |name: &str| who.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
+        Ok(Caller { user: text("UserId"), organization: text("OrganizationId"), width_hint })
     }
 
     /// Every table.

@@ -107,6 +107,22 @@ pub trait Transport: Send + Sync {
     ///
     /// Errors: only when there is no complete answer; any HTTP status is an answer.
     async fn send(&self, request: Request) -> Result<Response, Error>;
+
+    /// How many identities it sends as, each with limits of its own.
+    fn identities(&self) -> usize {
+        1
+    }
+
+    /// Sends as one of them; those are counted from 0.
+    async fn send_as(&self, identity: usize, request: Request) -> Result<Response, Error> {
+        debug_assert_eq!(identity, 0, "there is one alone");
+        self.send(request).await
+    }
+
+    /// What the user calls one of them.
+    fn name(&self, _identity: usize) -> &str {
+        ""
+    }
 }
 
 /// HTTP/1.1 with kept-alive connections, without cookies.

@@ -337,7 +337,7 @@ impl Cell {
             seconds: course.took.as_secs_f64(),
             rows_per_second: course.rate(),
             requests: course.summary.requests,
-            throttles: course.summary.throttles,
+            throttles: course.summary.throttles(),
         });
         if self.problem.is_none() {
             self.problem = course.problem.as_ref().map(ToString::to_string);

@@ -219,7 +219,7 @@ impl Plan<'_> {
             failed: course.failed,
             rows_per_second: course.rate(),
             requests: course.summary.requests,
-            throttles: course.summary.throttles,
+            throttles: course.summary.throttles(),
         };
         Ok((!is_stopped).then_some(round))
     }

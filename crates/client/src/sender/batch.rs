@@ -46,7 +46,11 @@ impl Sender<'_> {
         };
         let mut rows = std::mem::take(&mut piece.rows);
         let unanswered = rows.split_off(answers.len().min(rows.len()));
-        self.control.went_well(ticket, rows.len(), tokio::time::Instant::now() - sent);
+        self.pool.of(piece.identity).went_well(
+            ticket,
+            rows.len(),
+            tokio::time::Instant::now() - sent,
+        );
         self.land_parts(&piece, &rows, answers);
         if !unanswered.is_empty() {
             self.queue_like(Piece { rows: unanswered, ..piece.fresh() }, Way::Batch);

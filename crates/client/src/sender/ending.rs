@@ -122,8 +122,8 @@ impl Sender<'_> {
             halt: self.halt,
             requests: self.requests,
             in_flight_most: self.in_flight_most,
-            throttles: self.throttles,
-            point: self.control.base(),
+            point: self.pool.base(),
+            identities: self.used,
         }
     }
 }

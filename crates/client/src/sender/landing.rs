@@ -19,7 +19,7 @@ use tokio::time::Instant;
 impl Sender<'_> {
     pub(super) fn land(&mut self, serial: u64, answer: &Answer) {
         let flight = self.flying.remove(&serial).expect("an answer belongs to a request in flight");
-        self.control.landed(flight.ticket);
+        self.pool.of(flight.piece.identity).landed(flight.ticket);
         match flight.asks {
             Asks::Write if flight.way == Way::Batch => self.land_batch(flight, answer),
             Asks::Write => self.land_write(flight, answer),
@@ -38,7 +38,11 @@ impl Sender<'_> {
             }
             Verdict::Partly(failing) => {
                 self.throttled_since = None;
-                self.control.went_well(ticket, piece.rows.len(), Instant::now() - sent);
+                self.pool.of(piece.identity).went_well(
+                    ticket,
+                    piece.rows.len(),
+                    Instant::now() - sent,
+                );
                 self.partly(piece, way, failing);
             }
             verdict => self.failed(piece, way, verdict),
@@ -48,7 +52,7 @@ impl Sender<'_> {
     fn went_well(&mut self, piece: &Piece, ticket: Ticket, sent: Instant) {
         self.alike = None;
         self.throttled_since = None;
-        self.control.went_well(ticket, piece.rows.len(), Instant::now() - sent);
+        self.pool.of(piece.identity).went_well(ticket, piece.rows.len(), Instant::now() - sent);
     }
 
     /// What is done about a message that did not go well.
@@ -60,7 +64,7 @@ impl Sender<'_> {
             Verdict::Done | Verdict::Partly(_) => unreachable!("the callers take these"),
             Verdict::Halve(problem) | Verdict::TooBig(problem) => self.halve(piece, way, problem),
             Verdict::SlowDown { after, limit, problem } => {
-                if self.slow_down(after, limit, problem) {
+                if self.slow_down(piece.identity, after, limit, problem) {
                     self.ready.push_front(Flight::write(piece, way));
                 } else {
                     self.leave(&piece);
@@ -89,18 +93,19 @@ impl Sender<'_> {
         }
     }
 
-    /// Everybody pauses; false when it has gone on for too long.
+    /// An identity pauses; false when everybody does and it has gone on for too long.
     pub(super) fn slow_down(
         &mut self,
+        identity: usize,
         after: Option<Duration>,
         limit: Limit,
         problem: Problem,
     ) -> bool {
         let now = Instant::now();
-        self.throttles += 1;
-        self.control.throttled(now.into_std(), after, limit);
+        self.used[identity].throttles += 1;
+        self.pool.of(identity).throttled(now.into_std(), after, limit);
         let since = *self.throttled_since.get_or_insert(now);
-        let until = self.control.paused_until().map_or(now, Instant::from_std);
+        let until = self.pool.paused_until(now.into_std()).map_or(now, Instant::from_std);
         let is_too_long = self.settings.throttle_max.is_some_and(|most| until > since + most);
         if is_too_long {
             self.stop_early(Halt::Unreachable(problem));
@@ -153,7 +158,7 @@ impl Sender<'_> {
         }
         match why {
             Transient::Deadlock | Transient::SetUp | Transient::ConcurrentResult => {
-                self.control.narrow(Instant::now().into_std());
+                self.pool.of(piece.identity).narrow(Instant::now().into_std());
                 piece.history = History::default();
                 let refused = Refused { problem, failing: Vec::new(), alike: false };
                 self.refused(piece, way, refused);
@@ -184,7 +189,7 @@ impl Sender<'_> {
             let refused = Refused { problem, failing: Vec::new(), alike: false };
             return self.rejected(piece, way, refused);
         }
-        self.control.was_too_much(piece.rows.len());
+        self.pool.was_too_much(piece.rows.len());
         self.split(piece, way, |rows| rows / 2);
     }
 
@@ -325,6 +330,7 @@ impl Piece {
             is_lost: self.is_lost,
             attempts: self.attempts,
             bad: Arc::clone(&self.bad),
+            identity: self.identity,
         }
     }
 }

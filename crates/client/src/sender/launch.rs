@@ -17,8 +17,8 @@ impl<'a> Sender<'a> {
     /// Sends what may be sent now.
     pub(super) fn launch(&mut self, now: Instant, input_open: bool, flights: &mut Flights<'a>) {
         self.wake(now);
-        let width = self.control.width(now.into_std());
-        while flights.len() < width {
+        self.pool.look(now.into_std());
+        while let Some(identity) = self.pool.pick() {
             if !self.prepare(now, input_open && self.has_room()) {
                 break;
             }
@@ -31,7 +31,7 @@ impl<'a> Sender<'a> {
                 self.ready.push_front(flight);
                 break;
             }
-            flights.push(self.send(flight, now));
+            flights.push(self.send(flight, identity, now));
             self.in_flight_most = self.in_flight_most.max(flights.len());
         }
     }
@@ -107,11 +107,14 @@ impl<'a> Sender<'a> {
     pub(super) fn send(
         &mut self,
         mut flight: Flight,
+        identity: usize,
         now: Instant,
     ) -> BoxFuture<'a, (u64, Answer)> {
         let piece = &mut flight.piece;
         let first = piece.rows.first().expect("a piece has at least one row");
+        piece.identity = identity;
         self.requests += 1;
+        self.used[identity].requests += 1;
         self.serial += 1;
         let request = match (&flight.asks, flight.way) {
             (Asks::Exists(_), _) => request::exists(self.route, first),
@@ -139,10 +142,10 @@ impl<'a> Sender<'a> {
         }
         flight.sent = now;
         let rows = if matches!(flight.asks, Asks::Write) { flight.piece.rows.len() } else { 0 };
-        flight.ticket = self.control.launched(now.into_std(), rows);
+        flight.ticket = self.pool.of(identity).launched(now.into_std(), rows);
         let (serial, transport) = (self.serial, self.transport);
         self.flying.insert(serial, flight);
-        Box::pin(async move { (serial, transport.send(request).await) })
+        Box::pin(async move { (serial, transport.send_as(identity, request).await) })
     }
 
     /// Moves what has become due to where it can be sent.

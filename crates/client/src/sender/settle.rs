@@ -69,7 +69,7 @@ impl Sender<'_> {
         let sent = Sent { operation: Operation::Update, rows: 1, is_bulk: false };
         match verdict::judge(sent, answer) {
             Verdict::SlowDown { after, limit, problem } => {
-                if self.slow_down(after, limit, problem) {
+                if self.slow_down(piece.identity, after, limit, problem) {
                     self.ready.push_front(Flight { asks, ..Flight::write(piece, way) });
                 } else {
                     self.leave(&Piece { is_lost: true, ..piece });

@@ -41,6 +41,17 @@ pub struct Status {
     pub paused: Option<Duration>,
 }
 
+/// What an identity did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// What the user calls it; empty where there is one alone.
+    pub name: String,
+    /// Requests sent as it.
+    pub requests: u64,
+    /// How many of them were throttled.
+    pub throttles: u64,
+}
+
 /// Why a run stopped early.
 #[derive(Clone, Debug)]
 pub enum Halt {
@@ -67,8 +78,15 @@ pub struct Summary {
     pub requests: u64,
     /// Most requests in flight at a time.
     pub in_flight_most: usize,
-    /// How often the service asked to slow down.
-    pub throttles: u64,
-    /// What width and size were last known to be best, or were given.
+    /// What width and size were last known to be best, or were given: the widths of all identities together.
     pub point: Point,
+    /// What each identity did.
+    pub identities: Vec<Used>,
+}
+
+impl Summary {
+    /// How often the service asked to slow down, whoever called.
+    pub fn throttles(&self) -> u64 {
+        self.identities.iter().map(|used| used.throttles).sum()
+    }
 }

@@ -136,6 +136,7 @@ async fn run_with(
         0,
         "a record was in flight twice"
     );
+    assert_eq!(ran.service.state.lock().expect("state").impatient, 0, "a pause was not kept");
     ran
 }
 
@@ -245,6 +246,63 @@ fn a_throttle_pauses_everybody_for_as_long_as_it_says_and_costs_no_row() {
     let state = ran.service.state.lock().expect("state");
     assert!(state.arrivals[1] >= 30_050, "{:?}", state.arrivals);
     assert_eq!(state.requests, 5);
+}
+
+#[test]
+fn a_throttle_pauses_its_identity_and_no_other() {
+    let (identities, throttles) = (3, vec![0, 30, 0]);
+    let script = Script { identities, throttles, ..Script::default() };
+    let ran = run(&creates(6_000), script, settings(10, 6));
+    assert_eq!(ran.count(Outcome::Created), 6_000);
+    let state = ran.service.state.lock().expect("state");
+    // 601 requests of 50 ms, four at a time, are over before the pause is.
+    assert!(
+        state.arrivals.last().is_some_and(|last| *last < 10_000),
+        "{:?}",
+        state.arrivals.last()
+    );
+    let counts: Vec<_> = state.callers.iter().map(|caller| caller.arrivals.len()).collect();
+    assert!(counts[1] == 2 && counts[0] > 250 && counts[2] > 250, "{counts:?}");
+    let said = &ran.summary.identities;
+    assert_eq!(said.iter().map(|used| used.throttles).collect::<Vec<_>>(), [0, 1, 0]);
+    let requests = said.iter().map(|used| used.requests);
+    assert!(requests.eq(counts.iter().map(|count| *count as u64)));
+    let most: Vec<_> = state.callers.iter().map(|caller| caller.in_flight_most).collect();
+    assert_eq!((most, state.in_flight_most), (vec![2, 2, 2], 6), "each has its share");
+}
+
+#[test]
+fn an_identity_comes_back_after_its_pause_without_a_burst() {
+    let script = Script { identities: 2, throttles: vec![5, 0], ..Script::default() };
+    let ran = run(&creates(20_000), script, settings(10, 8));
+    let state = ran.service.state.lock().expect("state");
+    let of_first = &state.callers[0].arrivals;
+    let behind: Vec<u64> = of_first.iter().copied().filter(|at| *at > 5_000).collect();
+    // Half of its share at first, one more every two seconds.
+    let at_once = behind.iter().filter(|at| **at < behind[0] + 50).count();
+    assert_eq!(at_once, 2, "{behind:?}");
+    let later = behind.iter().filter(|at| (9_200..9_250).contains(*at)).count();
+    assert!(later > 2, "{later}");
+}
+
+#[test]
+fn fewer_slots_than_identities_leave_some_identities_out() {
+    let script = Script { identities: 5, ..Script::default() };
+    let ran = run(&creates(500), script, settings(10, 3));
+    assert_eq!((ran.count(Outcome::Created), ran.summary.in_flight_most), (500, 3));
+}
+
+#[test]
+fn throttling_ends_a_run_only_where_it_stops_everybody() {
+    let wait = |throttles: Vec<u64>| {
+        let script = Script { identities: 2, throttles, ..Script::default() };
+        let most = Some(Duration::from_secs(60));
+        run(&creates(400), script, Settings { throttle_max: most, ..settings(10, 2) })
+    };
+    let one = wait(vec![600, 0]);
+    assert!(one.summary.halt.is_none() && one.count(Outcome::Created) == 400);
+    let both = wait(vec![600, 700]);
+    assert!(matches!(both.summary.halt, Some(Halt::Unreachable(_))), "{:?}", both.summary.halt);
 }
 
 #[test]

@@ -61,6 +61,10 @@ pub(crate) struct Script {
     /// A `$batch` is answered no further than this.
     pub(crate) parts_max: usize,
     pub(crate) took: Duration,
+    /// How many identities call.
+    pub(crate) identities: usize,
+    /// For so many seconds the first request of an identity throttles it.
+    pub(crate) throttles: Vec<u64>,
 }
 
 /// Numbers drawn from a seed (the public-domain splitmix64).
@@ -102,6 +106,8 @@ impl Default for Script {
             faults: None,
             parts_max: usize::MAX,
             took: Duration::from_millis(50),
+            identities: 1,
+            throttles: Vec::new(),
         }
     }
 }
@@ -127,6 +133,43 @@ pub(crate) struct State {
     pub(crate) overlaps: usize,
     /// When requests arrived, in milliseconds since the start.
     pub(crate) arrivals: Vec<u64>,
+    /// By identity: requests in flight, the most at a time, when they arrived, and until when it was told to wait.
+    pub(crate) callers: Vec<Caller>,
+    /// Requests of an identity that had been told to wait.
+    pub(crate) impatient: usize,
+}
+
+/// What the service sees of one identity.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Caller {
+    in_flight: usize,
+    pub(crate) in_flight_most: usize,
+    pub(crate) arrivals: Vec<u64>,
+    /// Between these: what leaves in the instant in which the answer comes cannot know of it.
+    paused: (u64, u64),
+}
+
+impl State {
+    fn arrived(&mut self, identity: usize, now: u64) {
+        let caller = &mut self.callers[identity];
+        caller.arrivals.push(now);
+        caller.in_flight += 1;
+        caller.in_flight_most = caller.in_flight_most.max(caller.in_flight);
+        if (caller.paused.0 + 1..caller.paused.1).contains(&now) {
+            self.impatient += 1;
+        }
+    }
+
+    fn left(&mut self, identity: usize, now: u64, fate: Fate) {
+        let caller = &mut self.callers[identity];
+        caller.in_flight -= 1;
+        let wait = match fate {
+            Fate::Throttled(seconds) => seconds,
+            Fate::Crowded => 1,
+            _ => return,
+        };
+        caller.paused = (now, caller.paused.1.max(now + wait * 1_000));
+    }
 }
 
 pub(crate) struct Simulated {
@@ -152,7 +195,8 @@ struct Refusal {
 impl Simulated {
     pub(crate) fn new(script: Script) -> Self {
         let chance = script.faults.as_ref().map(|(_, chance)| chance.clone());
-        let state = Mutex::new(State { chance, ..State::default() });
+        let callers = vec![Caller::default(); script.identities];
+        let state = Mutex::new(State { chance, callers, ..State::default() });
         Self { script, state, started: tokio::time::Instant::now() }
     }
 
@@ -162,6 +206,8 @@ impl Simulated {
         let mut state = self.state.lock().expect("no test panics while it holds the state");
         state.in_flight = 0;
         state.busy.clear();
+        // The next one starts without knowing of a pause.
+        state.callers.iter_mut().for_each(|caller| *caller = Caller::default());
         if is_well {
             state.chance = None;
         }
@@ -379,6 +425,14 @@ fn error(status: u16, code: &str, message: &str, annotations: &[(&str, &str)]) -
 #[async_trait]
 impl Transport for Simulated {
     async fn send(&self, request: Request) -> Result<Response, Error> {
+        self.send_as(0, request).await
+    }
+
+    fn identities(&self) -> usize {
+        self.script.identities
+    }
+
+    async fn send_as(&self, identity: usize, request: Request) -> Result<Response, Error> {
         // The ids in the text, wherever they stand.
         let text = String::from_utf8_lossy(&request.body);
         let ids = text.split("\"thingid\":\"").skip(1).filter_map(|rest| rest.split('"').next());
@@ -392,7 +446,12 @@ impl Transport for Simulated {
                 .as_mut()
                 .and_then(|chance| (chance.below(100) < share).then(|| chance.fate()));
             let scripted = self.script.fates.get(state.requests).copied();
-            let fate = scripted.or(drawn).unwrap_or(Fate::Normal);
+            let first = match state.callers[identity].arrivals.is_empty() {
+                true => self.script.throttles.get(identity).filter(|seconds| **seconds > 0),
+                false => None,
+            };
+            let throttled = first.map(|seconds| Fate::Throttled(*seconds));
+            let fate = throttled.or(scripted).or(drawn).unwrap_or(Fate::Normal);
             // Half of the requests are carried out as soon as they arrive.
             is_early = state.chance.as_mut().is_some_and(|chance| chance.below(2) == 0);
             let arrived = u64::try_from(self.started.elapsed().as_millis()).expect("a short test");
@@ -400,6 +459,7 @@ impl Transport for Simulated {
             state.requests += 1;
             state.in_flight += 1;
             state.in_flight_most = state.in_flight_most.max(state.in_flight);
+            state.arrived(identity, arrived);
             for id in &named {
                 if !state.busy.insert(id.clone()) {
                     state.overlaps += 1;
@@ -438,6 +498,8 @@ impl Transport for Simulated {
         };
         let mut state = self.state.lock().expect("no test panics while it holds the state");
         state.in_flight -= 1;
+        let now = u64::try_from(self.started.elapsed().as_millis()).expect("a short test");
+        state.left(identity, now, fate);
         for id in &named {
             state.busy.remove(id);
         }

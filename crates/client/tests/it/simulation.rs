@@ -93,6 +93,9 @@ fn history(seed: u64) -> History {
     // then one of a missing record.
     let torn = if kind != 4 && chance.below(4) == 0 { chance.below(200) } else { 0 };
     let (size, width) = (1 + chance.below(60), 1 + chance.below(5));
+    let pools = [1, 1, 2, 3];
+    let identities = pools[usize::try_from(chance.below(4)).expect("small")];
+    let script = Script { identities, ..script };
     History {
         rows,
         before,
@@ -289,6 +292,7 @@ async fn play(seed: u64) {
     let service = Simulated::new(Script {
         faults: history.script.faults.clone(),
         fates: Vec::new(),
+        throttles: Vec::new(),
         ..history.script
     });
     for id in &history.before {
@@ -313,7 +317,9 @@ async fn play(seed: u64) {
 
 fn check(seed: u64, history: &History, service: &Simulated, past: &Past) {
     let state = service.state.lock().expect("no panics");
-    let most = if history.is_learned { WIDTH_MAX } else { history.width };
+    let identities = history.script.identities;
+    let most = if history.is_learned { identities * WIDTH_MAX } else { history.width };
+    assert_eq!(state.impatient, 0, "seed {seed}: a pause was not kept");
     assert!(state.in_flight_most <= most, "seed {seed}: too many in flight");
     assert_eq!(state.overlaps, 0, "seed {seed}: a record was in flight twice");
     let counts = past.counts(|_| true);

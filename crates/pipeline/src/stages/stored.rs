@@ -339,6 +339,7 @@ impl RecordText {
             let values = values.collect::<Result<_>>()?;
             key = u16::try_from(place).ok().map(|place| KeyValue { key: KeyIndex(place), values });
         }
+        let cells = cells.into();
         Ok(Record { id: self.id.map(|id| id.0), key, cells, aliased, version: self.version })
     }
 }

@@ -42,7 +42,8 @@ struct Count<'a> {
     slots: u64,
     arena: usize,
     names: HashSet<&'a str>,
-    tables: HashSet<TableId>,
+    /// Tables that lookups lead to: few.
+    tables: Vec<TableId>,
 }
 
 impl<'a> Count<'a> {
@@ -92,7 +93,8 @@ impl<'a> Count<'a> {
             Value::Choices(choices) if !choices.is_empty() => {
                 self.arena = self.arena.next_multiple_of(4) + choices.len() * 4;
             }
-            Value::Lookup(lookup) if self.tables.insert(lookup.table) => {
+            Value::Lookup(lookup) if !self.tables.contains(&lookup.table) => {
+                self.tables.push(lookup.table);
                 let table = self.catalog.and_then(|catalog| catalog.table_by_id(lookup.table));
                 self.names.insert(table.map_or("", |table| &table.logical_name));
             }

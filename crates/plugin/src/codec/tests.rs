@@ -150,7 +150,7 @@ fn record() -> impl Strategy<Value = Record> {
             if let Some(id) = id {
                 cells.push(Cell { column: ColumnIndex(0), value: Value::Guid(id) });
             }
-            Record { id, key: None, cells, aliased: Vec::new(), version }
+            Record { id, key: None, cells: cells.into(), aliased: Vec::new(), version }
         },
     )
 }

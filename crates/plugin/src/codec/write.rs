@@ -152,7 +152,7 @@ impl<'a> Writer<'a> {
     ) -> Row {
         let first = count(cells.len());
         cells.reserve(record.cells.len() + record.aliased.len());
-        for cell in &record.cells {
+        for cell in record.cells.iter() {
             let column = names.of(self, table, cell.column);
             let value = self.value(Some(&table.column(cell.column).kind), &cell.value);
             cells.push(Cell { column, value });
