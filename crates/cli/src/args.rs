@@ -3,12 +3,14 @@
 //! Not here: what the options do. Invariant: an option that is not honoured does not exist, or is
 //! refused by name.
 
+mod bench;
 mod moving;
 mod parallel;
 mod plugin;
 mod reading;
 mod removing;
 
+pub(crate) use bench::{Bench, BenchCommand, BenchMethods, BenchRows, BenchTune};
 pub(crate) use moving::{CallArgs, CareArgs, Keep, Run, RunAgain, RunCommand, RunList, RunNamed};
 pub(crate) use parallel::Parallel;
 pub(crate) use plugin::{
@@ -54,6 +56,8 @@ pub(crate) enum Command {
     Parallel(Box<Parallel>),
     /// Goes on with runs that were kept with `--run`, and shows them.
     Run(Run),
+    /// Measures how fast a service takes rows, and which way of sending is the quickest there.
+    Bench(Box<Bench>),
     /// Creates, lists and shows tables.
     Table(Table),
     /// Puts plug-ins into a service, registers their steps, and shows what runs.

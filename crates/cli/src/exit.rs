@@ -4,7 +4,7 @@
 
 use crate::USAGE;
 use crate::args;
-use client::{get, infer, registration, remove, service, set, source};
+use client::{bench, get, infer, registration, remove, service, set, source};
 
 /// A wrong call is 2, a refused caller 3, anything else that fails the run as a whole 7.
 pub(crate) fn code_of(err: &anyhow::Error) -> u8 {
@@ -39,6 +39,9 @@ pub(crate) fn code_of(err: &anyhow::Error) -> u8 {
         if let Some(code) = cause.downcast_ref().and_then(of_get) {
             return code;
         }
+        if let Some(code) = cause.downcast_ref().map(of_bench) {
+            return code;
+        }
         match cause.downcast_ref() {
             Some(remove::Error::Service(err)) => return of_service(err),
             Some(remove::Error::Source(err)) => return of_source(err),
@@ -69,6 +72,17 @@ fn of_get(err: &get::Error) -> Option<u8> {
         | get::Error::Page(_)
         | get::Error::Write(_)
         | get::Error::Writer(_) => None,
+    }
+}
+
+/// Rows that are left are a failure of the whole, whatever came before.
+fn of_bench(err: &bench::Error) -> u8 {
+    match err {
+        bench::Error::Service(err) => of_service(err),
+        bench::Error::Wish(_) => USAGE,
+        bench::Error::Refused(problem) if problem.class == client::problem::Class::Access => 3,
+        bench::Error::Refused(_) | bench::Error::Unreachable(_) => 1,
+        bench::Error::Left { .. } => 7,
     }
 }
 

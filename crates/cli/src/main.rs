@@ -6,6 +6,7 @@
 #[cfg(not(feature = "serve"))]
 mod absent;
 mod args;
+mod bench;
 mod connection;
 #[cfg(feature = "serve")]
 mod demo;
@@ -88,6 +89,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Remove(args) => remove::remove_with(*args, None).await,
         Command::Parallel(args) => parallel::parallel(*args).await,
         Command::Run(args) => run::run(args).await,
+        Command::Bench(args) => bench::bench(*args).await,
         Command::Table(args) => table::table(args).await,
         Command::Plugin(args) => plugin::plugin(args).await,
         Command::User(args) => user(args).await,

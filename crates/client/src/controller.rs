@@ -108,6 +108,11 @@ impl Controller {
         self.climb.point().width
     }
 
+    /// The best point known; what is tried now may be another.
+    pub fn base(&self) -> Point {
+        self.climb.base()
+    }
+
     /// How many rows a new message carries.
     pub fn size(&self) -> usize {
         self.climb.point().size

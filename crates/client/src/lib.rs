@@ -45,6 +45,7 @@ pub mod infer;
 pub mod registration;
 pub mod service;
 
+pub mod bench;
 pub mod get;
 pub mod parallel;
 pub mod remove;

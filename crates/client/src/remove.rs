@@ -411,7 +411,7 @@ fn record_of_json(line: &[u8], names: &[String]) -> Result<Record, Problem> {
 }
 
 /// A record as a member of the targets of `DeleteMultiple`.
-fn write_body(out: &mut Vec<u8>, table: &Table, id: Uuid, partition: Option<&str>) {
+pub(crate) fn write_body(out: &mut Vec<u8>, table: &Table, id: Uuid, partition: Option<&str>) {
     let mut body = serde_json::json!({
         "@odata.type": format!("Microsoft.Dynamics.CRM.{}", table.logical_name),
         table.primary_key_name(): id.to_string(),

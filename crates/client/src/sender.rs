@@ -18,7 +18,7 @@ mod told;
 pub use settings::{BISECT_LIMIT, ErrorsMax, Settings};
 pub use told::{Event, Halt, Status, Summary, Used};
 
-use crate::controller::{Pool, Setting, Shares, Ticket};
+use crate::controller::{Pool, Shares, Ticket};
 use crate::ids::Dice;
 use crate::journal::log::Log;
 use crate::journal::{Counts, Outcome};
@@ -108,7 +108,7 @@ pub async fn run(
 }
 
 /// Waits for the signal; for ever when there is none or nobody is left to give it.
-async fn stopped(stop: &mut Option<watch::Receiver<bool>>) {
+pub(crate) async fn stopped(stop: &mut Option<watch::Receiver<bool>>) {
     if let Some(signal) = stop
         && signal.wait_for(|stop| *stop).await.is_ok()
     {
@@ -267,8 +267,7 @@ impl<'a> Sender<'a> {
 
     /// How rows of an operation travel.
     fn way(&self, operation: Operation, rows: usize) -> Way {
-        let is_alone = self.settings.size == Setting::Fixed(1);
-        match self.settings.has_bulk[operation as usize] && !is_alone {
+        match self.settings.has_bulk[operation as usize] {
             true => Way::Bulk,
             false if rows > 1 => Way::Batch,
             false => Way::Single,

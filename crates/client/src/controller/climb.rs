@@ -236,6 +236,11 @@ impl Climb {
         }
     }
 
+    /// The best point known.
+    pub(super) fn base(&self) -> Point {
+        self.base
+    }
+
     fn is_free(&self) -> bool {
         self.free.width || self.free.size
     }

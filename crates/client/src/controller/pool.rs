@@ -6,7 +6,7 @@
 //! Not here: tokens and names (`pool`), sending (`sender`).
 //! Invariant: an identity that pauses is never picked, and never keeps another from being picked.
 
-use super::{Controller, Setting};
+use super::{Controller, Point, Setting};
 use std::time::Instant;
 
 /// What a pool starts with.
@@ -93,6 +93,12 @@ impl Pool {
     /// The width that is aimed at for all together, pauses or not.
     pub fn width_ceiling(&self) -> usize {
         self.controls.iter().map(Controller::width_ceiling).sum()
+    }
+
+    /// The best widths known, together, and the best size; what is tried now may be another.
+    pub fn base(&self) -> Point {
+        let width = self.controls.iter().map(|control| control.base().width).sum();
+        Point { width, size: self.controls[0].base().size }
     }
 
     /// How many rows a new message carries.

@@ -124,6 +124,7 @@ impl Sender<'_> {
             in_flight_most: self.in_flight_most,
             splits: self.splits,
             detours: self.detours,
+            point: self.pool.base(),
             identities: self.used,
         }
     }

@@ -79,6 +79,9 @@ impl Sender<'_> {
                 let refused = Refused { problem, failing, alike };
                 self.rejected(piece, way, refused);
             }
+            Verdict::Unavailable(problem) if self.settings.no_fallback => {
+                self.end_all(&piece, Outcome::Failed, Some(&problem));
+            }
             Verdict::Unavailable(_) => {
                 self.settings.has_bulk[piece.operation as usize] = false;
                 self.queue(piece);

@@ -24,7 +24,8 @@ pub struct Settings {
     pub initial_retry_delay: Duration,
     /// For jitter.
     pub random: u64,
-    /// Which bulk messages the table has, by [`Operation`]; the others travel in `$batch`.
+    /// Which bulk messages are used, by [`Operation`]. Other rows travel in `$batch`, and alone where a
+    /// message carries one row.
     pub has_bulk: [bool; Operation::ALL.len()],
     /// After so many bad rows in one message its other rows travel in `$batch`.
     pub bisect_limit: u32,

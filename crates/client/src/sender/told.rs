@@ -1,5 +1,6 @@
 //! What a run says: of each row, of where it stands, of its end.
 
+use crate::controller::Point;
 use crate::journal::{Counts, Outcome};
 use crate::problem::Problem;
 use crate::rows::Row;
@@ -81,6 +82,15 @@ pub struct Summary {
     pub splits: u64,
     /// Messages of which so much was bad that their rest travelled in a `$batch`.
     pub detours: u64,
+    /// What width and size were last known to be best, or were given: the widths of all identities together.
+    pub point: Point,
     /// What each identity did.
     pub identities: Vec<Used>,
+}
+
+impl Summary {
+    /// How often the service asked to slow down, whoever called.
+    pub fn throttles(&self) -> u64 {
+        self.identities.iter().map(|used| used.throttles).sum()
+    }
 }

@@ -44,8 +44,17 @@ async fn requests_are_counted_by_kind_and_status_with_their_times() {
     counts.add(Outcome::Created, 8);
     counts.add(Outcome::NotAttempted, 2);
     let (halt, requests, in_flight_most, splits, detours) = (None, 5, 3, 4, 1);
-    let identities = Vec::new();
-    stats.end(&Summary { counts, halt, requests, in_flight_most, splits, detours, identities });
+    let point = crate::controller::Point { width: 3, size: 2 };
+    stats.end(&Summary {
+        counts,
+        halt,
+        requests,
+        in_flight_most,
+        splits,
+        detours,
+        point,
+        identities: Vec::new(),
+    });
     let json = stats.json("set", Duration::from_secs(2));
     let check =
         |pointer: &str, want: Json| assert_eq!(json.pointer(pointer), Some(&want), "{pointer}");

@@ -174,7 +174,9 @@ fn no_rows_need_no_request() {
 
 #[test]
 fn single_requests_are_sent_at_size_one_and_where_bulk_messages_are_missing() {
-    let ran = run(&creates(5), Script::default(), settings(1, 2));
+    let script = Script { has_bulk: false, ..Script::default() };
+    let alone = Settings { has_bulk: [false; Operation::ALL.len()], ..settings(1, 2) };
+    let ran = run(&creates(5), script, alone);
     assert_eq!((ran.count(Outcome::Created), ran.summary.requests), (5, 5));
     let script = Script { has_bulk: false, ..Script::default() };
     let ran = run(&creates(25), script, settings(10, 1));

@@ -1,5 +1,6 @@
 //! The client against a simulated service, on a virtual clock.
 
+mod bench;
 mod coverage;
 mod laws;
 mod learning;
