@@ -63,7 +63,7 @@ impl Given {
         let cells = &self.batch(place)?.cells;
         let first = row.first as usize * SLOT;
         let cells = cells.get(first..first + row.count as usize * SLOT)?.as_chunks::<SLOT>().0;
-        let found = cells.iter().find(|slot| self.name(u32_at(*slot, 0)) == column)?;
+        let found = cells.iter().find(|slot| self.name(u32_at(slot, 0)) == column)?;
         Some(cell(found))
     }
 

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 /// Accounts with cells of many kinds, and one with none.
 fn accounts(catalog: &Catalog) -> Vec<Record> {
-    let table = catalog.table("account").unwrap();
-    let holder = catalog.table("contact").unwrap();
+    let table = catalog.table("account").expect("as the test has it");
+    let holder = catalog.table("contact").expect("as the test has it");
     let lookup = Value::Lookup(LookupValue { table: holder.id, id: id(u128::MAX / 3) });
     let money = Value::Decimal(Decimal::from_i128_with_scale(-123_456_789_012_345_678, 4));
     let first = record(
@@ -51,7 +51,8 @@ async fn every_cell_comes_back_as_it_was_handed_over() {
         let step = step(&component, "unruly", "echo");
         let message = MessageName::UpdateMultiple;
         let call = call(&catalog, &step, message, "account", targets.clone());
-        let mut got = host.run(call, Fake::new(&component)).await.answer.unwrap().targets;
+        let mut got =
+            host.run(call, Fake::new(&component)).await.answer.expect("as the test has it").targets;
         got.sort_by_key(|change| (change.target, change.column.0));
         assert_eq!(got, want);
     }
@@ -66,7 +67,7 @@ async fn images_parameters_and_contexts_around_come_with_the_targets() {
     let mut call = call(&catalog, &step, MessageName::UpdateMultiple, "contact", targets);
     let before = Record { id: Some(id(0xb)), ..contact(&catalog, "Before") };
     call.pre_images = vec![Image { alias: "before".into(), rows: vec![None, Some(before)] }];
-    let contacts = catalog.table("contact").unwrap().clone();
+    let contacts = catalog.table("contact").expect("as the test has it").clone();
     let records = ParameterValue::Records(contacts, vec![contact(&catalog, "Inside")]);
     let values = [
         ("ids", ParameterValue::Ids(vec![id(1), id(2)])),
@@ -82,7 +83,7 @@ async fn images_parameters_and_contexts_around_come_with_the_targets() {
     let shared = Parameter { name: "tag".into(), value: ParameterValue::One(Value::text("up")) };
     call.parents = vec![Arc::new(Frame { stage: 30, shared: vec![shared], ..call.frame.clone() })];
     let ran = host.run(call, Fake::new(&component)).await;
-    let answer = ran.answer.unwrap();
+    let answer = ran.answer.expect("as the test has it");
     assert_eq!(&*ran.trace[0], "UpdateMultiple of contact at Other(30)");
     let value = |changes: &[ParameterChange], name: &str| {
         changes.iter().find(|change| &*change.name == name).and_then(|change| change.value.clone())
@@ -102,7 +103,7 @@ async fn images_parameters_and_contexts_around_come_with_the_targets() {
 async fn the_hand_over_is_given_once_in_each_run() {
     let (host, catalog) = (host(Settings::default()), catalog().await);
     let component = guests::unruly();
-    let seat = host.enter(std::time::Duration::from_secs(60)).await.unwrap();
+    let seat = host.enter(std::time::Duration::from_secs(60)).await.expect("as the test has it");
     let step = step(&component, "unruly", "greedy");
     let targets = vec![contact(&catalog, "A")];
     let mut call = call(&catalog, &step, MessageName::Create, "contact", targets);

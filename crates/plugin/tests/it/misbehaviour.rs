@@ -52,7 +52,7 @@ fn small() -> Settings {
 async fn a_guest_that_does_nothing_changes_nothing(unruly: &Arc<[u8]>) {
     let (host, catalog) = (host(small()), catalog().await);
     let ran = run_told(&host, &catalog, unruly, "idle").await;
-    assert_eq!(ran.answer.unwrap(), StepAnswer::default());
+    assert_eq!(ran.answer.expect("as the test has it"), StepAnswer::default());
 }
 
 async fn panics_bad_addresses_and_deep_stacks_are_crashes(unruly: &Arc<[u8]>) {
@@ -103,7 +103,7 @@ async fn changes_that_do_not_hold_together_are_a_crash_and_none_of_them_counts(u
     assert_eq!(fault.failures[0].column.as_deref(), Some("lastname"));
     // Without the bad one, the good change counts.
     let ran = run_told(&host, &catalog, unruly, "garbage none").await;
-    assert_eq!(ran.answer.unwrap().targets[0].value, Some(Value::text("ab")));
+    assert_eq!(ran.answer.expect("as the test has it").targets[0].value, Some(Value::text("ab")));
 }
 
 async fn calls_with_lists_that_do_not_hold_together_are_faults_for_the_guest(unruly: &Arc<[u8]>) {
@@ -171,7 +171,7 @@ async fn only_a_trusted_assembly_acts_as_the_system(unruly: &Arc<[u8]>) {
         let ran = host.run(call, service.clone()).await;
         let Err(StepFault::PassedOn(fault)) = ran.answer else { panic!("{:?}", ran.answer) };
         assert_eq!(fault.code, code::PRIVILEGE_DENIED);
-        assert_eq!(service.asked.lock().unwrap().len(), asked);
+        assert_eq!(service.asked.lock().expect("as the test has it").len(), asked);
     }
 }
 
@@ -180,10 +180,10 @@ async fn a_call_reaches_the_service_as_a_message_of_typed_targets(unruly: &Arc<[
     let step = step(unruly, "unruly", "call Nested");
     let call = call(&catalog, &step, MessageName::Create, "contact", Vec::new());
     let service = Fake::new(unruly);
-    let answer = host.run(call, service.clone()).await.answer.unwrap();
+    let answer = host.run(call, service.clone()).await.answer.expect("as the test has it");
     let created = ParameterValue::One(Value::Guid(Uuid::from_u128(0xc0)));
     assert_eq!(answer.shared[0].value, Some(created));
-    let asked = service.asked.lock().unwrap();
+    let asked = service.asked.lock().expect("as the test has it");
     let (ServiceRequest::Write(write), _) = &asked[0] else { panic!("{asked:?}") };
     assert_eq!((write.name, &*write.table.logical_name), (MessageName::Create, "contact"));
     assert_eq!(write.targets[0].cells[0].value, Value::text("Nested"));
@@ -197,7 +197,7 @@ async fn the_same_run_gets_the_same_seed(unruly: &Arc<[u8]>) {
     other.record = Some(1);
     let mut seeds = Vec::new();
     for call in [first.clone(), first, other] {
-        let answer = host.run(call, Fake::new(unruly)).await.answer.unwrap();
+        let answer = host.run(call, Fake::new(unruly)).await.answer.expect("as the test has it");
         seeds.push(answer.shared[0].value.clone());
     }
     assert_eq!(seeds[0], seeds[1]);

@@ -102,10 +102,8 @@ fn codes(partly: &Partly) -> Vec<Option<model::ErrorCode>> {
     partly.outcomes.iter().map(|one| one.as_ref().err().map(|failure| failure.code)).collect()
 }
 
-// 36, 37, 40, 41, 47, 50: the two forms of all four events, stage by stage, whichever was sent.
-#[tokio::test]
-async fn both_forms_of_every_event_run() {
-    let world = open().await;
+/// A step of each form, event and stage.
+async fn register_all(world: &World) {
     let messages = ["Create", "Update", "Upsert", "Delete"];
     let mut number = 0;
     for message in messages {
@@ -122,6 +120,13 @@ async fn both_forms_of_every_event_run() {
             world.register(number, on(handler, message, stage)).await;
         }
     }
+}
+
+// 36, 37, 40, 41, 47, 50: the two forms of all four events, stage by stage, whichever was sent.
+#[tokio::test]
+async fn both_forms_of_every_event_run() {
+    let world = open().await;
+    register_all(&world).await;
     let mut trace = String::new();
     for name in [
         MessageName::CreateMultiple,
@@ -130,14 +135,12 @@ async fn both_forms_of_every_event_run() {
         MessageName::DeleteMultiple,
     ] {
         world.written(name, world.pings(&["x", "y"])).await;
-        trace.push_str(&world.trace());
-        trace.push_str("\n\n");
+        trace += &format!("{}\n\n", world.trace());
     }
     for name in [MessageName::Create, MessageName::Update, MessageName::Upsert, MessageName::Delete]
     {
         world.written(name, world.pings(&["x"])).await;
-        trace.push_str(&world.trace());
-        trace.push_str("\n\n");
+        trace += &format!("{}\n\n", world.trace());
     }
     expect_test::expect![[r#"
         10 CreateMultiple a all 2
