@@ -6,6 +6,7 @@
 #[cfg(not(feature = "serve"))]
 mod absent;
 mod args;
+mod auth;
 mod connection;
 #[cfg(feature = "serve")]
 mod demo;
@@ -88,6 +89,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Run(args) => run::run(args).await,
         Command::Table(args) => table::table(args).await,
         Command::Plugin(args) => plugin::plugin(args).await,
+        Command::Auth(args) => auth::auth(args).await,
         Command::User(args) => user(args).await,
     }
 }

@@ -31,11 +31,12 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
     if args.file.as_os_str() == "-" && std::io::stdin().is_terminal() {
         return Err(Usage("give a FILE, or rows on standard input".to_owned()).into());
     }
-    let service = connection::service(&args.connection)?;
+    let service = connection::pool(&args.connection, args.pace.width)?;
+    let callers = connection::unnamed_profiles(&args.connection)?;
     let (bytes, format) = connection::open(&args.file, args.format.map(Into::into))?;
     let seed = connection::seed();
     let going = match going {
-        None if !args.what_if => run::begin(&args.keep, &args.table, &args.file, seed)?,
+        None if !args.what_if => run::begin(&args.keep, &args.table, &args.file, seed, &callers)?,
         going => going,
     };
     let (file, progress, what_if) = (args.file.clone(), args.pace.progress, args.what_if);
