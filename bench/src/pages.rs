@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use testkit::http::Exchange;
+use testkit::http::Pieces;
 use uuid::Uuid;
 
 use crate::bare_read::{Page, Reader, column_behind, column_of};
@@ -20,6 +20,8 @@ use crate::{Arguments, Engine};
 const PAGE_ROWS: usize = 5_000;
 /// Pages of one round.
 const PAGES: usize = 10;
+/// Where the link to the next page stands, from the end.
+const TAIL_BYTES: usize = 4_096;
 const CLIENTS: usize = 4;
 
 const COLUMNS: [&str; 10] = [
@@ -122,15 +124,14 @@ async fn page(
 async fn read(place: &Place, names: &Names, pages: usize) -> Result<Taken> {
     let prefer = format!("odata.maxpagesize={PAGE_ROWS}");
     let headers = [("Accept", "application/json"), ("Prefer", &*prefer)];
-    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let mut url = format!("{}{}?$select={}", place.service.api(), names.set, COLUMNS.join(","));
-    let mut answers: Vec<Exchange> = Vec::with_capacity(pages);
+    let mut answers: Vec<Pieces> = Vec::with_capacity(pages);
     let cpu = place.cpu()?;
     let started = Instant::now();
     for _ in 0..pages {
-        let answer = place.api.exchange("GET", &url, &headers, "").await?;
-        ensure!(answer.status == 200, "{url}: {:?}", answer.body);
-        url = next_link(&answer.body).context("there is a page behind every page")?;
+        let answer = place.api.pieces(&url, &headers).await?;
+        ensure!(answer.status == 200, "{url}: {:?}", answer.tail(TAIL_BYTES));
+        url = next_link(&answer.tail(TAIL_BYTES)).context("there is a page behind every page")?;
         answers.push(answer);
     }
     let wall = started.elapsed();
@@ -140,10 +141,10 @@ async fn read(place: &Place, names: &Names, pages: usize) -> Result<Taken> {
 }
 
 /// Every page is full, and no record comes twice.
-fn check(answers: &[Exchange]) -> Result<()> {
+fn check(answers: &[Pieces]) -> Result<()> {
     let mut last = Uuid::nil();
     for answer in answers {
-        let page: serde_json::Value = serde_json::from_slice(&answer.body)?;
+        let page: serde_json::Value = serde_json::from_slice(&answer.body.concat())?;
         let records = page["value"].as_array().context("a page has records")?;
         ensure!(records.len() == PAGE_ROWS, "a page has {} records", records.len());
         for record in records {
@@ -160,10 +161,8 @@ fn check(answers: &[Exchange]) -> Result<()> {
 }
 
 /// The link to the next page, which stands at the end.
-fn next_link(body: &[u8]) -> Option<String> {
+fn next_link(tail: &[u8]) -> Option<String> {
     const NAME: &[u8] = b"\"@odata.nextLink\":";
-    let from = body.len().saturating_sub(4_096);
-    let tail = body.get(from..)?;
     let place = tail.windows(NAME.len()).rposition(|window| window == NAME)?;
     let text = tail.get(place + NAME.len()..)?;
     let mut values = serde_json::Deserializer::from_slice(text).into_iter::<String>();

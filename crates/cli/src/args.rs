@@ -46,9 +46,9 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Shows the service and the client at work, in a temporary directory.
     Demo(Demo),
-    /// Loads rows from CSV or NDJSON into a table.
+    /// Loads rows from CSV, NDJSON or JSON into a table.
     Set(Box<Set>),
-    /// Reads rows of a table as CSV or NDJSON.
+    /// Reads rows of a table as CSV, NDJSON or JSON.
     Get(Box<Get>),
     /// Deletes rows of a table.
     Remove(Box<Remove>),
@@ -202,7 +202,7 @@ pub(crate) struct Look {
 pub(crate) struct Set {
     /// Table: logical name, the same without its prefix, entity set or display name
     pub(crate) table: String,
-    /// CSV or NDJSON file; `-` is standard input
+    /// CSV, NDJSON or JSON file, compressed where its name ends in .gz or .zst; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-")]
     pub(crate) file: PathBuf,
     #[command(flatten)]
@@ -280,7 +280,7 @@ pub(crate) struct Set {
     /// Leaves out columns that the table does not have, with a warning for each
     #[arg(long)]
     pub(crate) ignore_unknown_columns: bool,
-    /// Format of the input; by default the file's extension tells, or its first byte
+    /// Format of the input; by default the file's extension tells (beneath .gz and .zst), or its first byte
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
 }
@@ -305,7 +305,7 @@ pub(crate) enum TableCommand {
 pub(crate) struct TableCreate {
     /// Name; without a prefix it gets one
     pub(crate) name: String,
-    /// CSV file to fit; all of it is read, none of it is loaded
+    /// CSV file to fit, perhaps compressed; all of it is read, none of it is loaded
     #[arg(long, value_name = "FILE.csv")]
     pub(crate) from: PathBuf,
     /// Makes an elastic table
@@ -498,6 +498,7 @@ impl From<Empty> for EmptyAs {
 pub(crate) enum Format {
     Csv,
     Ndjson,
+    Json,
 }
 
 impl From<Format> for client::source::Format {
@@ -505,6 +506,7 @@ impl From<Format> for client::source::Format {
         match format {
             Format::Csv => Self::Csv,
             Format::Ndjson => Self::Ndjson,
+            Format::Json => Self::Json,
         }
     }
 }

@@ -1,9 +1,12 @@
-//! The way to the service, the seed of a run, and inputs by their names.
+//! The way to the service, the seed of a run, and inputs and outputs by their names.
 //!
 //! Who calls is said by flags, else by variables, else by the profile that `sheaf auth use` chose. A profile is a whole: nothing of
 //! it is mixed with what other flags say.
 
 use crate::args::{Connection, Usage};
+use crate::progress::{Counted, Total};
+use anyhow::Context;
+use client::compression::{self, Sink};
 use client::controller::Setting;
 use client::ids::Seed;
 use client::pool::{Identity, Pool};
@@ -347,13 +350,35 @@ pub(crate) fn seed() -> Seed {
     Seed { started_ms, random }
 }
 
-/// Opens an input and finds out how it is written.
-pub(crate) fn open(path: &Path, format: Option<Format>) -> Result<(Bytes, Format), source::Error> {
-    let bytes = source::open(path)?;
-    match format.or_else(|| Format::of_path(path)) {
-        Some(format) => Ok((bytes, format)),
-        None => source::sniff(bytes).map(|(format, bytes)| (bytes, format)),
+/// An input that is open.
+pub(crate) struct Input {
+    pub(crate) bytes: Bytes,
+    pub(crate) format: Format,
+    /// Where its end is, as the file has it: a compressed one gives more bytes than it has.
+    pub(crate) total: Total,
+}
+
+/// Opens an input, unpacks it and finds out how it is written.
+pub(crate) fn open(path: &Path, format: Option<Format>) -> Result<Input, source::Error> {
+    let (bytes, read) = Counted::new(source::open_packed(path)?);
+    let total = match std::fs::metadata(path) {
+        Ok(file) if file.is_file() => Total::Bytes(file.len(), read),
+        _ => Total::Unknown,
+    };
+    let bytes = compression::unpacked(Box::new(bytes), path)?;
+    let (format, bytes) = match format.or_else(|| Format::of_path(path)) {
+        Some(format) => (format, bytes),
+        None => source::sniff(bytes)?,
+    };
+    Ok(Input { bytes, format, total })
+}
+
+/// Opens an output, compressed where its name says so; `-` is standard output.
+pub(crate) fn create(path: &Path) -> anyhow::Result<Sink> {
+    if path.as_os_str() == "-" {
+        return Ok(Sink::plain(Box::new(std::io::stdout())));
     }
+    Sink::create(path).with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 /// Refuses to overwrite what is read.

@@ -1,17 +1,15 @@
 //! `sheaf get`.
 
 use crate::args::{Get, Usage};
-use crate::connection;
+use crate::connection::{self, Input};
 use crate::output;
 use crate::progress::{Progress, Total};
 use crate::set::{self, seconds};
 use crate::signal::Stop;
-use anyhow::Context;
 use client::filter::Wanted;
 use client::get::{Error, Matching, Query, Reading};
 use client::source::Format;
-use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// Failed rows that are printed; the rest is counted.
@@ -67,15 +65,6 @@ fn query(args: &Get) -> anyhow::Result<Query> {
     })
 }
 
-/// Only now: a name that does not exist must not cost a file that does.
-fn open(path: &Path) -> anyhow::Result<Box<dyn Write + Send>> {
-    if path.as_os_str() == "-" {
-        return Ok(Box::new(std::io::stdout()));
-    }
-    let file = File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
-    Ok(Box::new(file))
-}
-
 fn is_read_enough(args: &Get, error: &Error) -> bool {
     // Whoever read the output has seen enough.
     args.output.as_os_str() == "-"
@@ -83,7 +72,8 @@ fn is_read_enough(args: &Get, error: &Error) -> bool {
 }
 
 async fn all(args: &Get, reading: Reading, top: Option<u64>, format: Format) -> anyhow::Result<u8> {
-    let out = open(&args.output)?;
+    // Only now: a name that does not exist must not cost a file that does.
+    let out = connection::create(&args.output)?;
     let stop = Stop::listen();
     let total = top.map_or(Total::Unknown, Total::Rows);
     let mut progress = Progress::new(args.progress, total);
@@ -112,14 +102,14 @@ async fn all(args: &Get, reading: Reading, top: Option<u64>, format: Format) -> 
 async fn matched(args: &Get, reading: Reading, file: &Path, format: Format) -> anyhow::Result<u8> {
     let output = Some(args.output.as_path()).filter(|path| path.as_os_str() != "-");
     connection::refuse_same(file, output, "--output")?;
-    let (bytes, input) = connection::open(file, None)?;
+    let Input { bytes, format: input, .. } = connection::open(file, None)?;
     let matching = Matching {
         match_on: args.match_on.iter().map(|list| set::names(list)).collect(),
         allow_multiple: args.allow_multiple_matches,
         retrieval_size: usize::from(args.look.retrieval_batch_size),
         format: input,
     };
-    let out = open(&args.output)?;
+    let out = connection::create(&args.output)?;
     let stop = Stop::listen();
     let progress = Progress::new(args.progress, Total::Unknown);
     let (mut printed, name) = (0, file.display());

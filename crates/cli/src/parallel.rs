@@ -15,10 +15,10 @@ use crate::output;
 use crate::signal::Stop;
 use anyhow::Context;
 use callers::Callers;
+use client::compression::Sink;
 use client::parallel::{Chunk, Settings, Summary};
 use futures_util::{FutureExt, StreamExt};
 use input::Input;
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -116,7 +116,7 @@ async fn what_if(
 /// What becomes of chunks, as it is said and kept.
 struct Report {
     rejects: Option<PathBuf>,
-    open: Option<File>,
+    open: Option<Sink>,
     chunk_size: u64,
     /// Why rows of failed chunks could not be kept.
     broken: Option<anyhow::Error>,
@@ -165,14 +165,14 @@ impl Report {
         let failed = |path: &Path| format!("cannot write `{}`", path.display());
         let file = match &mut self.open {
             Some(file) => file,
-            none => none.insert(File::create(path).with_context(|| failed(path))?),
+            none => none.insert(connection::create(path)?),
         };
         file.write_all(&step::lines(&chunk.items)).with_context(|| failed(path))
     }
 
     /// Says how it ended.
     fn end(
-        self,
+        mut self,
         input: Input,
         summary: &Summary,
         interrupted: bool,
@@ -183,6 +183,10 @@ impl Report {
         }
         if let Some(broken) = self.broken {
             return Err(broken);
+        }
+        let has_kept = self.open.is_some();
+        if let Some(file) = self.open.take() {
+            file.finish().context("cannot write the file of `--rejects`")?;
         }
         let chunks = summary.well + summary.failed + summary.not_attempted;
         let mark = if interrupted { ", interrupted" } else { "" };
@@ -196,7 +200,7 @@ impl Report {
             output::grouped(summary.not_attempted),
             crate::set::seconds(started.elapsed())
         ));
-        if self.rejects.is_some() && self.open.is_some() {
+        if has_kept {
             output::note("the rows of failed chunks are kept (--rejects)");
         }
         if interrupted {

@@ -3,7 +3,7 @@
 use crate::args::{Remove, Usage};
 use crate::connection;
 use crate::output;
-use crate::progress::{Counted, Progress, Total};
+use crate::progress::{Progress, Total};
 use crate::run::{self, Going};
 use crate::set::{self, Watch};
 use crate::signal::Stop;
@@ -87,13 +87,9 @@ async fn input(args: &Remove, service: &Service) -> anyhow::Result<(Input, Total
         (Some(file), _) => {
             connection::refuse_same(file, args.rejects.as_deref(), "--rejects")?;
             connection::refuse_same(file, args.errors.as_deref(), "--errors")?;
-            let (bytes, format) = connection::open(file, args.format.map(Into::into))?;
-            let (bytes, read) = Counted::new(bytes);
-            let total = match std::fs::metadata(file) {
-                Ok(file) if file.is_file() => Total::Bytes(file.len(), read),
-                _ => Total::Unknown,
-            };
-            (Input::Rows { bytes: Box::new(bytes), format }, total, None)
+            let opened = connection::open(file, args.format.map(Into::into))?;
+            let connection::Input { bytes, format, total } = opened;
+            (Input::Rows { bytes, format }, total, None)
         }
         (None, filter) => {
             let filter = filter.as_deref().unwrap_or_default();

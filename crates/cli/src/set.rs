@@ -1,9 +1,9 @@
 //! `sheaf set`.
 
 use crate::args::{LookupAmbiguous, LookupMissing, Set, Usage};
-use crate::connection;
+use crate::connection::{self, Input};
 use crate::output;
-use crate::progress::{Counted, Progress, Total};
+use crate::progress::Progress;
 use crate::run::{self, Going};
 use crate::signal::Stop;
 use client::ids::Seed;
@@ -33,7 +33,7 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
     }
     let service = connection::pool(&args.connection, args.pace.width)?;
     let callers = connection::unnamed_profiles(&args.connection)?;
-    let (bytes, format) = connection::open(&args.file, args.format.map(Into::into))?;
+    let Input { bytes, format, total } = connection::open(&args.file, args.format.map(Into::into))?;
     let seed = connection::seed();
     let going = match going {
         None if !args.what_if => run::begin(&args.keep, &args.table, &args.file, seed, &callers)?,
@@ -42,17 +42,12 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
     let (file, progress, what_if) = (args.file.clone(), args.pace.progress, args.what_if);
     let options = options(args, going.as_ref(), seed);
     let mut log = going.as_ref().map(Going::log).transpose()?;
-    let (bytes, read) = Counted::new(bytes);
-    let total = match std::fs::metadata(&file) {
-        Ok(file) if file.is_file() => Total::Bytes(file.len(), read),
-        _ => Total::Unknown,
-    };
     let stop = Stop::listen();
     let mut watch = Watch::new(&file, Progress::new(progress, total));
     let loaded = client::set::set(
         &service,
         &options,
-        Box::new(bytes),
+        bytes,
         format,
         Some(stop.receiver.clone()),
         log.as_mut(),

@@ -1,6 +1,6 @@
 //! Rows out of a table: page by page into a file or stream.
 //!
-//! In: a [`Query`]. Out: CSV or NDJSON that `set` accepts again, or how many rows there are.
+//! In: a [`Query`]. Out: CSV, NDJSON or JSON that `set` accepts again, or how many rows there are.
 //! Not here: what filters mean (`filter`), which columns are shown (`columns`), texts (`output`), the
 //! pages of FetchXML (`fetch`), rows that name records (`matched`).
 //! Invariant: no more than two pages are in memory; a page is written before the next but one is asked
@@ -15,6 +15,7 @@ pub use columns::is_system;
 pub use matched::{Matched, Matching};
 
 use crate::ask;
+use crate::compression::Sink;
 use crate::filter::{self, Wanted};
 use crate::mapping;
 use crate::problem::Problem;
@@ -25,7 +26,6 @@ use columns::Shown;
 use fetch::Fetch;
 use model::{Catalog, Table};
 use output::{Record, Row};
-use std::io::Write;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -322,20 +322,22 @@ impl Reading {
         }
     }
 
-    /// Writes everything as CSV or NDJSON.
-    pub async fn write<W: Write + Send + 'static>(
+    /// Writes everything.
+    pub async fn write(
         self,
-        out: W,
+        out: Sink,
         format: Format,
         stop: Option<watch::Receiver<bool>>,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<Fetched, Error> {
         let out = output::Writer::new(out, format, &self.columns)?;
-        let write = |out: &mut output::Writer<W>,
+        let write = |out: &mut output::Writer,
                      columns: &[Shown],
                      catalog: &Arc<Catalog>,
                      records: &[Record]| out.write(columns, catalog, records);
-        Ok(self.pages(stop, out, write, progress).await?.1)
+        let (out, fetched) = self.pages(stop, out, write, progress).await?;
+        tokio::task::spawn_blocking(move || out.finish()).await??;
+        Ok(fetched)
     }
 
     /// Calls `take` with the texts of every row, in the order of the columns.

@@ -13,6 +13,7 @@ pub mod run;
 
 pub mod ask;
 pub mod compare;
+pub mod compression;
 pub mod convert;
 pub mod decide;
 pub mod encode;

@@ -275,7 +275,7 @@ async fn source_of(
 /// Ids on their way to blocks.
 enum Ids {
     Csv { source: source::Csv, place: usize, partition: Option<usize>, first: Option<String> },
-    Ndjson { source: source::Ndjson, names: [String; 2] },
+    Objects { source: source::Objects, names: [String; 2] },
     Known(Vec<Record>),
 }
 
@@ -292,9 +292,9 @@ async fn open(input: Input, described: &Described) -> Result<(Format, Vec<String
     };
     let source = tokio::task::spawn_blocking(move || Source::new(bytes, format)).await??;
     match source {
-        Source::Ndjson(source) => {
+        Source::Objects(source) => {
             let names = ["Id".to_owned(), key.to_owned()];
-            Ok((format, Vec::new(), Ids::Ndjson { source, names }))
+            Ok((format, Vec::new(), Ids::Objects { source, names }))
         }
         Source::Csv(source) => {
             let headers = source.headers().to_vec();
@@ -355,11 +355,11 @@ impl Ids {
                     }
                 }
             }
-            Self::Ndjson { mut source, names } => {
+            Self::Objects { mut source, names } => {
                 while let Some((line, text)) = source.next()? {
                     let (raw, record) = match text {
                         Line::TooLong => {
-                            let text = "the line is too long";
+                            let text = "the row is too long";
                             (Span::default(), Err(Problem::new(Class::Input, text)))
                         }
                         Line::Text(text) => {

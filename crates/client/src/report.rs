@@ -8,16 +8,16 @@ mod files;
 
 pub(crate) use files::{Reports, Wanted};
 
+use crate::compression::Sink;
 use crate::journal::Outcome;
 use crate::mapping::REPORT_COLUMNS;
 use crate::problem::{Class, Problem};
 use crate::rows::Row;
 use crate::sender::{Halt, Summary};
-use crate::source::{Format, kept_fields};
+use crate::source::{Format, kept_fields, put_on_one_line};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,8 +39,8 @@ pub struct Rejects {
 }
 
 enum Output {
-    Csv(Box<csv::Writer<File>>),
-    Ndjson(BufWriter<File>),
+    Csv(Box<csv::Writer<Sink>>),
+    Lines(BufWriter<Sink>),
 }
 
 impl Rejects {
@@ -57,7 +57,8 @@ impl Rejects {
         let kept: Vec<bool> =
             headers.iter().map(|name| !REPORT_COLUMNS.contains(&name.as_str())).collect();
         let out = match format {
-            Format::Ndjson => Output::Ndjson(BufWriter::new(file)),
+            // What is killed leaves an array without an end; objects one after another are JSON input, too.
+            Format::Ndjson | Format::Json => Output::Lines(BufWriter::new(file)),
             Format::Csv => {
                 let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
                 let names = headers.iter().zip(&kept).filter(|(_, kept)| **kept);
@@ -99,7 +100,7 @@ impl Rejects {
                 let written = writer.write_record(data.into_iter().chain(reasons));
                 written.map_err(Into::into).and_then(|()| writer.flush())
             }
-            Output::Ndjson(writer) => {
+            Output::Lines(writer) => {
                 let mut text = Vec::new();
                 with_reasons(&mut text, row.raw(), problem, &code, row.entry().line);
                 writer.write_all(&text).and_then(|()| writer.flush())
@@ -110,22 +111,20 @@ impl Rejects {
 
     /// Ends the file.
     pub fn finish(self) -> Result<(), Error> {
-        let flushed = match self.out {
-            Output::Csv(mut writer) => writer.flush(),
-            Output::Ndjson(mut writer) => writer.flush(),
+        let sink = match self.out {
+            Output::Csv(writer) => writer.into_inner().map_err(|err| err.into_error()),
+            Output::Lines(writer) => writer.into_inner().map_err(|err| err.into_error()),
         };
-        flushed.map_err(|source| Error { path: self.path, source })
+        sink.and_then(Sink::finish).map_err(|source| Error { path: self.path, source })
     }
 }
 
 /// A new file, or one to add to where a run goes on.
-fn open(path: &Path, goes_on: bool) -> std::io::Result<(File, bool)> {
-    if !goes_on {
-        return File::create(path).map(|file| (file, true));
+fn open(path: &Path, goes_on: bool) -> std::io::Result<(Sink, bool)> {
+    match goes_on {
+        false => Sink::create(path).map(|sink| (sink, true)),
+        true => Sink::append(path),
     }
-    let file = File::options().create(true).append(true).open(path)?;
-    let is_new = file.metadata()?.len() == 0;
-    Ok((file, is_new))
 }
 
 /// The row's object with the reasons as further members; of an unreadable row its text. Values stay
@@ -139,6 +138,7 @@ fn with_reasons(out: &mut Vec<u8>, raw: &[u8], problem: &Problem, code: &str, li
         [raw_json(&problem.message), raw_json(code), raw_json(&line), raw_json(&problem.column)];
     members.extend(REPORT_COLUMNS.map(str::to_owned).into_iter().zip(reasons));
     serde_json::to_writer(&mut *out, &members).expect("texts and numbers are JSON");
+    put_on_one_line(out);
     out.push(b'\n');
 }
 
@@ -168,7 +168,7 @@ struct ErrorRecord<'a> {
 /// One JSON object per failed row, with everything that is known.
 pub struct Errors {
     path: PathBuf,
-    out: BufWriter<File>,
+    out: BufWriter<Sink>,
     table: Box<str>,
     headers: Vec<String>,
     format: Format,
@@ -211,7 +211,7 @@ impl Errors {
                     self.headers.iter().map(String::as_str).zip(fields).collect();
                 raw_json(&named)
             }
-            Format::Ndjson => serde_json::from_slice(row.raw())
+            Format::Ndjson | Format::Json => serde_json::from_slice(row.raw())
                 .unwrap_or_else(|_| raw_json(&String::from_utf8_lossy(row.raw()))),
         };
         let record = ErrorRecord {
@@ -230,10 +230,19 @@ impl Errors {
             partial: is_partial,
             row: input,
         };
-        let record = raw_json(&record);
-        writeln!(self.out, "{record}")
+        let mut record = serde_json::to_vec(&record).expect("texts and numbers are JSON");
+        put_on_one_line(&mut record);
+        record.push(b'\n');
+        let written = self.out.write_all(&record);
+        written
             .and_then(|()| self.out.flush())
             .map_err(|source| Error { path: self.path.clone(), source })
+    }
+
+    /// Ends the file.
+    pub fn finish(self) -> Result<(), Error> {
+        let sink = self.out.into_inner().map_err(|err| err.into_error());
+        sink.and_then(Sink::finish).map_err(|source| Error { path: self.path, source })
     }
 }
 
@@ -285,7 +294,7 @@ impl PassThru {
                 let named = self.headers.iter().zip(fields);
                 named.map(|(name, field)| (name.clone(), raw_json(&field))).collect()
             }
-            Format::Ndjson => serde_json::from_slice(row.raw()).unwrap_or_default(),
+            Format::Ndjson | Format::Json => serde_json::from_slice(row.raw()).unwrap_or_default(),
         };
         members.retain(|name, _| !name.eq_ignore_ascii_case("id"));
         if let Some(id) = id {
@@ -293,6 +302,7 @@ impl PassThru {
         }
         members.insert(OUTCOME.to_owned(), raw_json(outcome.as_str()));
         let mut text = serde_json::to_vec(&members).expect("texts and numbers are JSON");
+        put_on_one_line(&mut text);
         text.push(b'\n');
         let mut out = self.to.0.lock().unwrap_or_else(PoisonError::into_inner);
         out.write_all(&text)

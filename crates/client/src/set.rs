@@ -278,10 +278,7 @@ pub async fn set(
 ) -> Result<Loaded, Error> {
     let hint = service.width_hint().await?;
     let source = open(bytes, format).await?;
-    let headers = match &source {
-        Source::Csv(csv) => csv.headers().to_vec(),
-        Source::Ndjson(_) => Vec::new(),
-    };
+    let headers = source.headers().unwrap_or_default().to_vec();
     let described = describe(service, &options.table, &source).await?;
     let table = described.table.clone();
     let mapper = mapper(&described, options, &source)?;
@@ -359,9 +356,9 @@ pub async fn set(
 fn mapper(described: &Described, options: &Options, source: &Source) -> Result<Mapper, Error> {
     let Described { table, catalog } = described.clone();
     let mapper = Mapper::new(table, catalog, options.rules.clone());
-    Ok(match source {
-        Source::Csv(csv) => mapper.with_headers(csv.headers())?,
-        Source::Ndjson(_) => mapper,
+    Ok(match source.headers() {
+        Some(headers) => mapper.with_headers(headers)?,
+        None => mapper,
     })
 }
 
@@ -399,13 +396,10 @@ async fn open(bytes: source::Bytes, format: Format) -> Result<Source, Error> {
     Ok(opened.map_err(Error::Reader)??)
 }
 
-/// The definition, with the tables of those lookups that the headers name. An NDJSON input may name
+/// The definition, with the tables of those lookups that the headers name. An input of objects may name
 /// any of them that a caller may write.
 async fn describe(service: &Service, name: &str, source: &Source) -> Result<Described, Error> {
-    let headers = match source {
-        Source::Csv(csv) => Some(csv.headers().to_vec()),
-        Source::Ndjson(_) => None,
-    };
+    let headers = source.headers().map(<[String]>::to_vec);
     let described = service
         .describe(name, |table, index| match &headers {
             Some(headers) => {

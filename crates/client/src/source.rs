@@ -1,9 +1,14 @@
-//! Where rows come from: CSV and NDJSON, from a file or a stream, one row at a time.
+//! Where rows come from: CSV, NDJSON and JSON, from a file or a stream, one row at a time.
 //!
-//! Not here: what rows mean (`mapping`, `encode`).
+//! Not here: what rows mean (`mapping`, `encode`), unpacking (`compression`).
 //! Invariant: memory does not grow with the input; every row knows its line; a row that cannot be
 //! read is a row with a problem, and only the medium's own failure ends the reading.
 
+mod json;
+
+pub use json::Json;
+
+use crate::compression;
 use crate::encode::{Draft, Drafter};
 use crate::problem::{Class, Problem};
 use crate::rows::Block;
@@ -21,15 +26,19 @@ pub enum Format {
     Csv,
     /// One JSON object per line.
     Ndjson,
+    /// A JSON array of objects. Read, it may also be objects one after another.
+    Json,
 }
 
 impl Format {
-    /// The format that a file name tells.
+    /// The format that a file name tells, beneath a compression.
     pub fn of_path(path: &Path) -> Option<Self> {
+        let path = compression::plain_name(path);
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
         match extension.as_str() {
             "csv" => Some(Self::Csv),
             "ndjson" | "jsonl" => Some(Self::Ndjson),
+            "json" => Some(Self::Json),
             _ => None,
         }
     }
@@ -65,8 +74,13 @@ pub enum Error {
 /// The bytes of an input.
 pub type Bytes = Box<dyn Read + Send>;
 
-/// Opens a file; `-` is standard input.
+/// Opens a file and unpacks it; `-` is standard input.
 pub fn open(path: &Path) -> Result<Bytes, Error> {
+    compression::unpacked(open_packed(path)?, path)
+}
+
+/// Opens a file as it is; `-` is standard input.
+pub fn open_packed(path: &Path) -> Result<Bytes, Error> {
     if path.as_os_str() == "-" {
         return Ok(Box::new(std::io::stdin()));
     }
@@ -76,12 +90,16 @@ pub fn open(path: &Path) -> Result<Bytes, Error> {
     }
 }
 
-/// Looks at the first byte of a stream: `{` begins NDJSON, anything else CSV.
+/// Looks at the first byte of a stream: `{` begins NDJSON, `[` JSON, anything else CSV.
 pub fn sniff(bytes: Bytes) -> Result<(Format, Bytes), Error> {
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, bytes);
     let start = reader.fill_buf().map_err(|err| Error::Read { line: 0, why: err.to_string() })?;
     let first = start.iter().find(|byte| !byte.is_ascii_whitespace());
-    let format = if first == Some(&b'{') { Format::Ndjson } else { Format::Csv };
+    let format = match first {
+        Some(b'{') => Format::Ndjson,
+        Some(b'[') => Format::Json,
+        _ => Format::Csv,
+    };
     Ok((format, Box::new(reader)))
 }
 
@@ -184,7 +202,7 @@ pub struct Ndjson {
     buffer: Vec<u8>,
 }
 
-/// A line of an NDJSON input.
+/// A line of an NDJSON input, or a value of a JSON input.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line<'a> {
     /// Its bytes, without the line's end.
@@ -229,12 +247,31 @@ impl Ndjson {
     }
 }
 
+/// An input of objects.
+pub enum Objects {
+    /// One a line.
+    Ndjson(Ndjson),
+    /// In an array, or one after another.
+    Json(Json),
+}
+
+impl Objects {
+    /// The next one with the line on which it starts.
+    #[expect(clippy::should_implement_trait, reason = "the text is lent, which an iterator cannot")]
+    pub fn next(&mut self) -> Result<Option<(u64, Line<'_>)>, Error> {
+        match self {
+            Self::Ndjson(input) => input.next(),
+            Self::Json(input) => input.next(),
+        }
+    }
+}
+
 /// Either input.
 pub enum Source {
-    /// CSV.
+    /// Rows below headers.
     Csv(Csv),
-    /// NDJSON.
-    Ndjson(Ndjson),
+    /// Rows that name their columns themselves.
+    Objects(Objects),
 }
 
 impl Source {
@@ -242,8 +279,17 @@ impl Source {
     pub fn new(bytes: Bytes, format: Format) -> Result<Self, Error> {
         Ok(match format {
             Format::Csv => Self::Csv(Csv::new(bytes)?),
-            Format::Ndjson => Self::Ndjson(Ndjson::new(bytes)),
+            Format::Ndjson => Self::Objects(Objects::Ndjson(Ndjson::new(bytes))),
+            Format::Json => Self::Objects(Objects::Json(Json::new(bytes))),
         })
+    }
+
+    /// The header line, where there is one.
+    pub fn headers(&self) -> Option<&[String]> {
+        match self {
+            Self::Csv(csv) => Some(csv.headers()),
+            Self::Objects(_) => None,
+        }
     }
 
     /// Reads every row and hands on drafts, some at a time, until the input or the wish for more ends.
@@ -262,10 +308,10 @@ impl Source {
                     Ok(None) => Err(None),
                     Err(err) => Err(Some(err)),
                 },
-                Self::Ndjson(input) => match input.next() {
+                Self::Objects(input) => match input.next() {
                     Ok(Some((line, Line::Text(text)))) => Ok(drafter.json(line, text)),
                     Ok(Some((line, Line::TooLong))) => {
-                        let text = format!("the line is longer than {LINE_BYTES_MAX} bytes");
+                        let text = format!("the row is longer than {LINE_BYTES_MAX} bytes");
                         Ok(drafter.unreadable(line, Problem::new(Class::Input, text)))
                     }
                     Ok(None) => Err(None),
@@ -294,6 +340,13 @@ impl Source {
                 }
             }
         }
+    }
+}
+
+/// Puts a JSON value on one line: in a valid one, line ends stand only between its parts.
+pub fn put_on_one_line(json: &mut [u8]) {
+    for byte in json.iter_mut().filter(|byte| matches!(byte, b'\r' | b'\n')) {
+        *byte = b' ';
     }
 }
 

@@ -246,16 +246,20 @@ impl Staged<'_> {
     }
 
     /// One message with its steps.
-    async fn one(&self, context: &Context, message: Write) -> Result<Vec<RowOutcome>, Error> {
+    async fn one(&self, context: &Context, mut message: Write) -> Result<Vec<RowOutcome>, Error> {
         let pipeline = self.pipeline;
         available::refuse(&pipeline.unavailable, &message)?;
         write::refuse_by_table(&message, self.authority)?;
-        let resolved = match pipeline.resolve(context, &message).await? {
+        let bypass = &context.course.bypass;
+        if resolve::plans_nothing(&message, self.steps, bypass) {
+            return self.plainly(context, message).await.map_err(alone);
+        }
+        let resolved = match pipeline.resolve(context, &mut message).await? {
             resolve::Resolution::Good(resolved) => resolved,
             // Some target is refused whatever steps do: the store says which, and keeps nothing.
             resolve::Resolution::Refused => return self.refused(context, message).await,
         };
-        let plan = resolved.plan(&message, self.steps, &context.course.bypass);
+        let plan = resolved.plan(&message, self.steps, bypass);
         if plan.is_empty() {
             return self.plainly(context, message).await.map_err(alone);
         }
@@ -271,8 +275,10 @@ impl Staged<'_> {
         scene.seat = self.seat().await?;
         let ran = scene.plan.has(Stage::PreValidation);
         self.stage(context, &mut scene, Stage::PreValidation).await?;
-        for write in scene.writes() {
-            guard::privileges(self.access, &context.catalog, &write).map_err(alone_fault)?;
+        for (event, of) in scene.plan.events.iter().enumerate() {
+            let (what, asked) = ((of.message, &*scene.table), scene.asked(event));
+            let checked = guard::privileges_of(self.access, &context.catalog, what, asked);
+            checked.map_err(alone_fault)?;
         }
         let own = match context.course.transaction() {
             Some(_) => None,
@@ -298,7 +304,8 @@ impl Staged<'_> {
 
     /// The main operation: what steps have made of the targets goes the way of every write.
     async fn main(&self, context: &Context, scene: &mut Scene) -> Result<(), Error> {
-        for (event, write) in scene.writes().into_iter().enumerate() {
+        for event in 0..scene.plan.events.len() {
+            let write = scene.write(event);
             let written = self.plainly(context, write).await;
             let written = written.map_err(|error| scene.placed(event, settled(alone(error), true)));
             scene.written(event, written?);

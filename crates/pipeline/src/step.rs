@@ -1,13 +1,14 @@
 //! Steps: custom code that runs between the stages of a message, and the door to whoever runs it.
 //!
 //! In reading order: this file (a registered step and the door [`StepRunner`]), `call` (what a run gets and
-//! gives back), `service` (what a running step may ask of the service), `plan` (which steps run, and in which
+//! gives back), `cells` (of its records), `service` (what a running step may ask of the service), `plan` (which steps run, and in which
 //! order), `course` (how a message came about), `size` (of what a run gets).
 //! Not here: how components and webhooks are run (another crate, behind the door).
 //! Invariant: everything that crosses the door is typed and bound to one catalog; there are no bytes of any
 //! encoding in it but a component's own.
 
 mod call;
+mod cells;
 pub(crate) mod course;
 pub mod plan;
 mod service;
@@ -17,8 +18,10 @@ pub use call::{
     CellChange, Frame, Image, Operand, OperationStatus, Parameter, ParameterChange, ParameterValue,
     Ran, Record, StepAnswer, StepCall, StepFault, Users,
 };
+pub use cells::Cells;
 pub use course::Course;
 pub use service::{As, CallOptions, QueryText, Records, Service, ServiceReply, ServiceRequest};
+pub use size::Counted;
 
 use async_trait::async_trait;
 use model::{MessageName, TableId, Uuid};

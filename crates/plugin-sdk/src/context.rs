@@ -1,14 +1,19 @@
 //! What one run gets, and what it changes.
 //!
+//! Targets, images and parameters are taken from the host when the first of them is read; a run that reads none costs
+//! no more for a thousand targets than for one.
 //! Changes are collected and handed back when the function returns: all of them where it answers `Ok`, none where it
 //! answers an error.
 
+use crate::bindings::exports::sheaf::plugin::lean_handler::LeanContext;
+use crate::bindings::sheaf::plugin::hand_over::PackedImage;
 use crate::bindings::sheaf::plugin::types as flat;
-use crate::lists::{self, id_of};
+use crate::given::Given;
+use crate::lists::{self, Lists, id_of};
 use crate::service::Service;
-use crate::target::{Image, Target};
+use crate::target::{Image, Row, Target};
 use crate::value::{Guid, Value};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 
 /// When a step runs.
@@ -67,7 +72,8 @@ pub struct Parent {
 
 /// What one run gets. Whatever it sets is written after the function has answered `Ok`.
 pub struct Context {
-    pub(crate) raw: flat::ExecutionContext,
+    pub(crate) raw: LeanContext,
+    given: OnceCell<Given>,
     pub(crate) changes: RefCell<Changes>,
 }
 
@@ -82,8 +88,12 @@ pub(crate) struct Changes {
 
 impl Context {
     #[doc(hidden)]
-    pub fn new(raw: flat::ExecutionContext) -> Self {
-        Self { raw, changes: RefCell::default() }
+    pub fn new(raw: LeanContext) -> Self {
+        Self { raw, given: OnceCell::new(), changes: RefCell::default() }
+    }
+
+    fn given(&self) -> &Given {
+        self.given.get_or_init(Given::take)
     }
 
     /// The message that the step is registered for.
@@ -201,7 +211,12 @@ impl Context {
 
     /// How many targets there are: one for a single message.
     pub fn len(&self) -> usize {
-        self.batch().map_or(0, |batch| batch.rows.len())
+        match self.raw.form {
+            flat::TargetForm::None => 0,
+            flat::TargetForm::Entity | flat::TargetForm::EntityReference => {
+                self.raw.target_count as usize
+            }
+        }
     }
 
     /// Whether there is no target.
@@ -211,54 +226,46 @@ impl Context {
 
     /// The targets, in order. A target that is only referred to (of Delete) has an id and no columns.
     pub fn targets(&self) -> impl ExactSizeIterator<Item = Target<'_>> {
-        let batch = self.batch();
-        let count = batch.map_or(0, |batch| batch.rows.len());
-        (0..count)
-            .map(move |index| Target::new(self, batch.expect("a batch with rows is there"), index))
+        (0..self.len()).map(move |index| self.target(index).expect("each target has a row"))
     }
 
     /// One target by its place, from 0.
     pub fn target(&self, index: usize) -> Option<Target<'_>> {
-        let batch = self.batch()?;
-        (index < batch.rows.len()).then(|| Target::new(self, batch, index))
-    }
-
-    fn batch(&self) -> Option<&flat::Batch> {
-        match self.raw.form {
-            flat::TargetForm::None => None,
-            flat::TargetForm::Entity | flat::TargetForm::EntityReference => {
-                self.raw.data.batches.get(self.raw.targets as usize)
-            }
+        if index >= self.len() {
+            return None;
         }
+        let given = self.given();
+        Some(Target::new(self, Row::of(given, given.targets(), index)?, index))
     }
 
     /// The pre-image of a target: its row as it was before, if it was there.
     pub fn pre_image(&self, index: usize, alias: &str) -> Option<Image<'_>> {
-        self.image(&self.raw.pre_images, index, alias)
+        self.image(self.given().pre_images(), index, alias)
     }
 
     /// The post-image of a target: its row as it is afterwards.
     pub fn post_image(&self, index: usize, alias: &str) -> Option<Image<'_>> {
-        self.image(&self.raw.post_images, index, alias)
+        self.image(self.given().post_images(), index, alias)
     }
 
     fn image<'a>(
         &'a self,
-        images: &'a [flat::Image],
+        images: &'a [PackedImage],
         index: usize,
         alias: &str,
     ) -> Option<Image<'a>> {
-        let data = &self.raw.data;
-        let image = images.iter().find(|image| lists::name(data, image.alias) == alias)?;
-        let is_present = image.present.get(index).copied().unwrap_or(false);
-        let batch = data.batches.get(image.batch as usize)?;
-        is_present.then(|| Image::new(data, batch, index))
+        let given = self.given();
+        let image = images.iter().find(|image| given.name(image.alias) == alias)?;
+        if image.present.get(index).copied().unwrap_or(0) == 0 {
+            return None;
+        }
+        Row::of(given, image.batch, index).map(Image::new)
     }
 
     /// An input parameter other than the targets, as it is now.
     pub fn input(&self, name: &str) -> Option<Value> {
         let changes = self.changes.borrow();
-        self.parameter(&changes.input, &self.raw.input_parameters, name)
+        self.parameter(&changes.input, Given::input, name)
     }
 
     /// Sets an input parameter.
@@ -269,7 +276,7 @@ impl Context {
     /// An output parameter (there are some at [`Stage::PostOperation`] only), as it is now.
     pub fn output(&self, name: &str) -> Option<Value> {
         let changes = self.changes.borrow();
-        self.parameter(&changes.output, &self.raw.output_parameters, name)
+        self.parameter(&changes.output, Given::output, name)
     }
 
     /// Sets an output parameter.
@@ -280,7 +287,7 @@ impl Context {
     /// A shared variable, as it is now.
     pub fn shared(&self, name: &str) -> Option<Value> {
         let changes = self.changes.borrow();
-        self.parameter(&changes.shared, &self.raw.shared_variables, name)
+        self.parameter(&changes.shared, Given::shared, name)
     }
 
     /// Sets a shared variable, for later steps of the message.
@@ -296,22 +303,22 @@ impl Context {
     fn parameter(
         &self,
         changed: &BTreeMap<String, Option<Value>>,
-        parameters: &[flat::Parameter],
+        parameters: fn(&Given) -> &[flat::Parameter],
         name: &str,
     ) -> Option<Value> {
         if let Some(changed) = changed.get(name) {
             return changed.clone();
         }
-        let data = &self.raw.data;
-        let found = parameters.iter().find(|found| lists::name(data, found.name) == name)?;
-        Some(lists::value(data, &found.value))
+        let given = self.given();
+        let found = parameters(given).iter().find(|found| given.name(found.name) == name)?;
+        Some(lists::value(given, &found.value))
     }
 
     /// The contexts around this one, the nearest first.
     pub fn parents(&self) -> Vec<Parent> {
-        let data = &self.raw.data;
-        let name = |place| lists::name(data, place).to_owned();
-        let parents = self.raw.parents.iter().map(|frame| Parent {
+        let given = self.given();
+        let name = |place| given.name(place).to_owned();
+        let parents = given.parents().iter().map(|frame| Parent {
             message: name(frame.message_name),
             table: name(frame.primary_entity_name),
             primary_id: id_of(frame.primary_entity_id),
@@ -322,7 +329,7 @@ impl Context {
             shared: frame
                 .shared_variables
                 .iter()
-                .map(|shared| (name(shared.name), lists::value(data, &shared.value)))
+                .map(|shared| (name(shared.name), lists::value(given, &shared.value)))
                 .collect(),
         });
         parents.collect()
@@ -371,6 +378,7 @@ impl Context {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bindings::sheaf::plugin::hand_over;
     use crate::lists::Writer;
     use crate::value::{Decimal, Lookup, Record};
 
@@ -381,12 +389,12 @@ mod tests {
         let batch = data.batch(targets);
         let tag =
             flat::Parameter { name: data.name("tag"), value: data.value(&Value::from("import")) };
-        let image = flat::Image {
+        let image = PackedImage {
             alias: data.name("before"),
             batch,
-            present: targets.iter().map(|target| !target.id.is_zero()).collect(),
+            present: targets.iter().map(|target| u8::from(!target.id.is_zero())).collect(),
         };
-        Context::new(flat::ExecutionContext {
+        let context = Context::new(LeanContext {
             type_name: String::new(),
             configuration: String::new(),
             secure_configuration: String::new(),
@@ -418,8 +426,15 @@ mod tests {
             now: 0,
             random_seed: 0,
             remaining_ms: 0,
-            data: data.finish(),
             form: flat::TargetForm::Entity,
+            target_count: u32::try_from(targets.len()).unwrap(),
+            hand_over_bytes: 0,
+        });
+        let flat::Payload { names, arena, batches } = data.finish();
+        let given = Given::of(hand_over::Given {
+            names,
+            arena,
+            batches: batches.iter().map(packed).collect(),
             targets: batch,
             input_parameters: Vec::new(),
             output_parameters: Vec::new(),
@@ -427,7 +442,60 @@ mod tests {
             pre_images: vec![image],
             post_images: Vec::new(),
             parents: Vec::new(),
-        })
+        });
+        assert!(context.given.set(given).is_ok());
+        context
+    }
+
+    /// A batch as the layout in the world has it, put together from its numbers.
+    fn packed(batch: &flat::Batch) -> hand_over::PackedBatch {
+        let slot = |parts: &[(usize, &[u8])]| {
+            let mut slot = [0; 48];
+            for (at, part) in parts {
+                slot[*at..at + part.len()].copy_from_slice(part);
+            }
+            slot
+        };
+        let rows = batch.rows.iter().map(|row| {
+            slot(&[
+                (0, &row.id.hi.to_le_bytes()),
+                (8, &row.id.lo.to_le_bytes()),
+                (16, &row.first.to_le_bytes()),
+                (20, &row.count.to_le_bytes()),
+                (24, &row.first_key.to_le_bytes()),
+                (28, &row.key_count.to_le_bytes()),
+                (32, &row.row_version.to_le_bytes()),
+            ])
+        });
+        let cells = batch.cells.iter().map(|cell| {
+            let (case, held): (u8, Vec<u8>) = match cell.value {
+                flat::Value::Null => (0, vec![]),
+                flat::Value::Integer(number) => (2, number.to_le_bytes().to_vec()),
+                flat::Value::Money(number) => {
+                    let halves = [number.hi.to_le_bytes(), number.lo.to_le_bytes()];
+                    (6, [halves.as_flattened(), &[number.scale]].concat())
+                }
+                flat::Value::Text(span) => {
+                    (7, [span.at.to_le_bytes(), span.len.to_le_bytes()].concat())
+                }
+                flat::Value::Choices(span) => {
+                    (11, [span.at.to_le_bytes(), span.len.to_le_bytes()].concat())
+                }
+                flat::Value::Lookup(to) => {
+                    let table = u64::from(to.table).to_le_bytes();
+                    let halves = [table, to.id.hi.to_le_bytes(), to.id.lo.to_le_bytes()];
+                    let name = [to.name.at.to_le_bytes(), to.name.len.to_le_bytes()];
+                    (12, [halves.as_flattened(), name.as_flattened()].concat())
+                }
+                other => panic!("the records here have no {other:?}"),
+            };
+            slot(&[(0, &cell.column.to_le_bytes()), (8, &[case]), (16, &held)])
+        });
+        hand_over::PackedBatch {
+            table: batch.table,
+            rows: rows.flatten().collect(),
+            cells: cells.flatten().collect(),
+        }
     }
 
     fn records() -> Vec<Record> {
@@ -496,7 +564,7 @@ mod tests {
         let ids = Value::Records(vec![Record::of("", Guid(1)), Record::of("", Guid(2))]);
         let record = Record::new("crate").with("ids", ids);
         let payload = lists::payload_of(std::slice::from_ref(&record));
-        assert_eq!(lists::name(&payload, payload.batches[0].table), "crate");
+        assert_eq!(payload.name(payload.batches[0].table), "crate");
         assert_eq!(lists::records(&payload, 0), [record]);
     }
 }

@@ -28,7 +28,8 @@
 //!
 //! Build it with `cargo build --target wasm32-unknown-unknown` as a `cdylib`; `sheaf plugin push` makes a component of it.
 //! In reading order: `plugin` (what you write), `context` and `target` (what you get), `value`, `service` (what you may
-//! ask), `logging`, `lists` (the flat form in which all of it crosses; you never see it).
+//! ask), `logging`, `lists` and `given` (the flat form in which all of it crosses, the latter when it is first asked for; you
+//! never see it).
 //! Invariant: a run changes what its targets and variables were set to, and nothing else.
 
 #[allow(
@@ -49,12 +50,13 @@ pub mod bindings {
     //! The world, generated.
     wit_bindgen::generate!({
         path: "../../wit",
-        world: "plugin",
+        world: "lean-plugin",
         pub_export_macro: true,
         default_bindings_module: "plugin_sdk::bindings",
     });
 }
 mod context;
+mod given;
 mod lists;
 pub mod logging;
 mod plugin;

@@ -15,18 +15,58 @@ pub(crate) fn halves(id: Guid) -> flat::Guid {
     flat::Guid { hi: (id.0 >> 64) as u64, lo: id.0 as u64 }
 }
 
-/// A name by its place.
-pub(crate) fn name(payload: &flat::Payload, place: u32) -> &str {
-    payload.names.get(place as usize).map_or("", String::as_str)
+/// Lists to read from: those of a call's answer, or those that were handed over.
+pub(crate) trait Lists {
+    fn names(&self) -> &[String];
+    fn arena(&self) -> &[u8];
+    /// The table of a batch: the place of its name.
+    fn table(&self, place: u32) -> Option<u32>;
+    /// How many rows a batch has.
+    fn rows(&self, place: u32) -> usize;
+    /// A row of a batch.
+    fn row(&self, place: u32, index: usize) -> Option<flat::Row>;
+    /// A cell of a batch.
+    fn cell(&self, place: u32, index: usize) -> Option<flat::Cell>;
+
+    /// A name by its place.
+    fn name(&self, place: u32) -> &str {
+        self.names().get(place as usize).map_or("", String::as_str)
+    }
 }
 
-fn bytes(payload: &flat::Payload, span: flat::Span) -> &[u8] {
+impl Lists for flat::Payload {
+    fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    fn arena(&self) -> &[u8] {
+        &self.arena
+    }
+
+    fn table(&self, place: u32) -> Option<u32> {
+        Some(self.batches.get(place as usize)?.table)
+    }
+
+    fn rows(&self, place: u32) -> usize {
+        self.batches.get(place as usize).map_or(0, |batch| batch.rows.len())
+    }
+
+    fn row(&self, place: u32, index: usize) -> Option<flat::Row> {
+        self.batches.get(place as usize)?.rows.get(index).copied()
+    }
+
+    fn cell(&self, place: u32, index: usize) -> Option<flat::Cell> {
+        self.batches.get(place as usize)?.cells.get(index).copied()
+    }
+}
+
+fn bytes(lists: &impl Lists, span: flat::Span) -> &[u8] {
     let at = span.at as usize;
-    payload.arena.get(at..at + span.len as usize).unwrap_or_default()
+    lists.arena().get(at..at + span.len as usize).unwrap_or_default()
 }
 
-fn text(payload: &flat::Payload, span: flat::Span) -> String {
-    String::from_utf8_lossy(bytes(payload, span)).into_owned()
+fn text(lists: &impl Lists, span: flat::Span) -> String {
+    String::from_utf8_lossy(bytes(lists, span)).into_owned()
 }
 
 fn decimal(number: flat::Decimal) -> Decimal {
@@ -35,7 +75,7 @@ fn decimal(number: flat::Decimal) -> Decimal {
 }
 
 /// Reads a value.
-pub(crate) fn value(payload: &flat::Payload, value: &flat::Value) -> Value {
+pub(crate) fn value(lists: &impl Lists, value: &flat::Value) -> Value {
     match value {
         flat::Value::Null => Value::Null,
         flat::Value::Boolean(flag) => Value::Boolean(*flag),
@@ -44,51 +84,42 @@ pub(crate) fn value(payload: &flat::Payload, value: &flat::Value) -> Value {
         flat::Value::Double(number) => Value::Double(*number),
         flat::Value::Decimal(number) => Value::Decimal(decimal(*number)),
         flat::Value::Money(number) => Value::Money(decimal(*number)),
-        flat::Value::Text(span) => Value::Text(text(payload, *span)),
+        flat::Value::Text(span) => Value::Text(text(lists, *span)),
         flat::Value::DateTime(at) => Value::DateTime(*at),
         flat::Value::Id(id) => Value::Id(id_of(*id)),
         flat::Value::Choice(number) => Value::Choice(*number),
         flat::Value::Choices(span) => {
-            let options = bytes(payload, *span).as_chunks::<4>().0.iter();
+            let options = bytes(lists, *span).as_chunks::<4>().0.iter();
             Value::Choices(options.map(|option| i32::from_le_bytes(*option)).collect())
         }
         flat::Value::Lookup(lookup) => Value::Lookup(Lookup {
-            table: name(payload, lookup.table).to_owned(),
+            table: lists.name(lookup.table).to_owned(),
             id: id_of(lookup.id),
-            name: text(payload, lookup.name),
+            name: text(lists, lookup.name),
         }),
-        flat::Value::Bytes(span) => Value::Bytes(bytes(payload, *span).to_vec()),
-        flat::Value::Rows(batch) => Value::Records(records(payload, *batch)),
+        flat::Value::Bytes(span) => Value::Bytes(bytes(lists, *span).to_vec()),
+        flat::Value::Rows(batch) => Value::Records(records(lists, *batch)),
     }
 }
 
-/// The cells of a row.
-pub(crate) fn cells<'a>(batch: &'a flat::Batch, row: &flat::Row) -> &'a [flat::Cell] {
-    let first = row.first as usize;
-    batch.cells.get(first..first + row.count as usize).unwrap_or_default()
-}
-
 /// Reads all rows of a batch.
-pub(crate) fn records(payload: &flat::Payload, place: u32) -> Vec<Record> {
-    let Some(batch) = payload.batches.get(place as usize) else { return Vec::new() };
-    batch.rows.iter().map(|row| record(payload, batch, row)).collect()
+pub(crate) fn records(lists: &impl Lists, place: u32) -> Vec<Record> {
+    let rows = (0..lists.rows(place)).filter_map(|index| lists.row(place, index));
+    rows.map(|row| record(lists, place, &row)).collect()
 }
 
-/// Reads a row.
-pub(crate) fn record(payload: &flat::Payload, batch: &flat::Batch, row: &flat::Row) -> Record {
-    let pairs = |cells: &[flat::Cell]| {
-        let pairs = cells
-            .iter()
-            .map(|cell| (name(payload, cell.column).to_owned(), value(payload, &cell.value)));
-        pairs.collect()
+/// Reads a row of a batch.
+pub(crate) fn record(lists: &impl Lists, place: u32, row: &flat::Row) -> Record {
+    let pairs = |first: u32, count: u32| {
+        let first = first as usize;
+        let cells = (first..first + count as usize).map_while(|index| lists.cell(place, index));
+        cells.map(|cell| (lists.name(cell.column).to_owned(), value(lists, &cell.value))).collect()
     };
-    let first = row.first_key as usize;
-    let key = batch.cells.get(first..first + row.key_count as usize).unwrap_or_default();
     Record {
-        table: name(payload, batch.table).to_owned(),
+        table: lists.table(place).map_or("", |table| lists.name(table)).to_owned(),
         id: id_of(row.id),
-        cells: pairs(cells(batch, row)),
-        key: pairs(key),
+        cells: pairs(row.first, row.count),
+        key: pairs(row.first_key, row.key_count),
         version: row.row_version,
     }
 }

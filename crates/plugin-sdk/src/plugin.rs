@@ -1,6 +1,6 @@
 //! What an author writes, and how the host reaches it.
 
-use crate::bindings::exports::sheaf::plugin::handler::PluginType;
+use crate::bindings::exports::sheaf::plugin::lean_handler::{LeanContext, PluginType};
 use crate::bindings::sheaf::plugin::types as flat;
 use crate::context::Context;
 use crate::service::Fault;
@@ -144,7 +144,7 @@ pub type Entry = (&'static str, fn(&Context) -> Result);
 /// Runs the plug-in that a context names.
 #[doc(hidden)]
 pub fn dispatch(
-    raw: flat::ExecutionContext,
+    raw: LeanContext,
     plugins: &[Entry],
 ) -> std::result::Result<flat::ContextChanges, flat::PluginError> {
     trace_panics();
@@ -194,14 +194,14 @@ macro_rules! plugins {
         #[doc(hidden)]
         pub struct SheafPlugins;
 
-        impl $crate::bindings::exports::sheaf::plugin::handler::Guest for SheafPlugins {
+        impl $crate::bindings::exports::sheaf::plugin::lean_handler::Guest for SheafPlugins {
             fn list_types()
-            -> ::std::vec::Vec<$crate::bindings::exports::sheaf::plugin::handler::PluginType> {
+            -> ::std::vec::Vec<$crate::bindings::exports::sheaf::plugin::lean_handler::PluginType> {
                 ::std::vec![$($crate::type_of::<$plugin>()),+]
             }
 
             fn execute(
-                ctx: $crate::bindings::sheaf::plugin::types::ExecutionContext,
+                ctx: $crate::bindings::exports::sheaf::plugin::lean_handler::LeanContext,
             ) -> ::std::result::Result<
                 $crate::bindings::sheaf::plugin::types::ContextChanges,
                 $crate::bindings::sheaf::plugin::types::PluginError,

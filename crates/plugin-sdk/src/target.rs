@@ -2,6 +2,7 @@
 
 use crate::bindings::sheaf::plugin::types as flat;
 use crate::context::Context;
+use crate::given::Given;
 use crate::lists;
 use crate::value::{Guid, Record, Value};
 
@@ -9,17 +10,13 @@ use crate::value::{Guid, Record, Value};
 #[derive(Clone, Copy)]
 pub struct Target<'a> {
     context: &'a Context,
-    batch: &'a flat::Batch,
+    row: Row<'a>,
     index: usize,
 }
 
 impl<'a> Target<'a> {
-    pub(crate) fn new(context: &'a Context, batch: &'a flat::Batch, index: usize) -> Self {
-        Self { context, batch, index }
-    }
-
-    fn row(&self) -> Row<'a> {
-        Row { data: &self.context.raw.data, batch: self.batch, row: &self.batch.rows[self.index] }
+    pub(crate) fn new(context: &'a Context, row: Row<'a>, index: usize) -> Self {
+        Self { context, row, index }
     }
 
     fn key(&self, column: &str) -> (u32, String) {
@@ -33,14 +30,14 @@ impl<'a> Target<'a> {
 
     /// Its id; zero for a new record that has none yet.
     pub fn id(&self) -> Guid {
-        lists::id_of(self.row().row.id)
+        lists::id_of(self.row.row.id)
     }
 
     /// The value of a column, as it is now; none where the target does not name the column.
     pub fn get(&self, column: &str) -> Option<Value> {
         match self.changed(column) {
             Some(changed) => changed,
-            None => self.row().get(column),
+            None => self.row.get(column),
         }
     }
 
@@ -48,7 +45,7 @@ impl<'a> Target<'a> {
     pub fn contains(&self, column: &str) -> bool {
         match self.changed(column) {
             Some(changed) => changed.is_some(),
-            None => self.row().find(column).is_some(),
+            None => self.row.find(column).is_some(),
         }
     }
 
@@ -73,7 +70,7 @@ impl<'a> Target<'a> {
 
     /// The target as it came.
     pub fn record(&self) -> Record {
-        self.row().record()
+        self.row.record()
     }
 }
 
@@ -82,8 +79,8 @@ impl<'a> Target<'a> {
 pub struct Image<'a>(Row<'a>);
 
 impl<'a> Image<'a> {
-    pub(crate) fn new(data: &'a flat::Payload, batch: &'a flat::Batch, index: usize) -> Self {
-        Self(Row { data, batch, row: &batch.rows[index] })
+    pub(crate) fn new(row: Row<'a>) -> Self {
+        Self(row)
     }
 
     /// Its id.
@@ -102,24 +99,29 @@ impl<'a> Image<'a> {
     }
 }
 
+/// A row where it lies.
 #[derive(Clone, Copy)]
-struct Row<'a> {
-    data: &'a flat::Payload,
-    batch: &'a flat::Batch,
-    row: &'a flat::Row,
+pub(crate) struct Row<'a> {
+    given: &'a Given,
+    batch: u32,
+    row: flat::Row,
 }
 
 impl<'a> Row<'a> {
-    fn find(&self, column: &str) -> Option<&'a flat::Cell> {
-        let cells = lists::cells(self.batch, self.row);
-        cells.iter().find(|cell| lists::name(self.data, cell.column) == column)
+    /// A row of a batch, if it is there.
+    pub(crate) fn of(given: &'a Given, batch: u32, index: usize) -> Option<Self> {
+        Some(Self { given, batch, row: lists::Lists::row(given, batch, index)? })
+    }
+
+    fn find(&self, column: &str) -> Option<flat::Cell> {
+        self.given.find(self.batch, &self.row, column)
     }
 
     fn get(&self, column: &str) -> Option<Value> {
-        Some(lists::value(self.data, &self.find(column)?.value))
+        Some(lists::value(self.given, &self.find(column)?.value))
     }
 
     fn record(&self) -> Record {
-        lists::record(self.data, self.batch, self.row)
+        lists::record(self.given, self.batch, &self.row)
     }
 }

@@ -1,4 +1,4 @@
-//! What the world of `wit/plugin.wit` is in Rust, on the host's side.
+//! What the worlds of `wit/plugin.wit` are in Rust, on the host's side: one world that has the exports of both.
 //!
 //! Not here: any meaning; that is in `codec` (rows and values) and `service` (what guests call).
 //! Invariant: nothing is written by hand below; a change of the world shows up as a compile error elsewhere.
@@ -17,7 +17,14 @@
 
 wasmtime::component::bindgen!({
     path: "../../wit",
-    world: "plugin",
+    inline: "
+        package sheaf:host;
+        world both {
+            include sheaf:plugin/plugin@1.1.0;
+            include sheaf:plugin/lean-plugin@1.1.0;
+        }
+    ",
+    world: "sheaf:host/both",
     imports: { default: trappable },
     additional_derives: [PartialEq],
 });

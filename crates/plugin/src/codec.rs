@@ -1,10 +1,11 @@
 //! Rows and values between the model and the flat lists of the world.
 //!
-//! In reading order: [`write`] (model to lists, which cannot fail), [`read`] (lists to model: everything in them was
-//! made by a guest and may be anything).
+//! In reading order: [`write`] (model to lists, which cannot fail), [`pack`] (the lists of the lean form), [`read`]
+//! (lists to model: everything in them was made by a guest and may be anything).
 //! Invariant: a list that a guest made is never indexed without a look at its bounds, and what is made of it never
 //! takes more memory than the largest hand-over.
 
+pub(crate) mod pack;
 pub(crate) mod read;
 pub(crate) mod write;
 

@@ -3,7 +3,7 @@
 //! Invariant: a component that imports anything but the interfaces of the world never becomes an instance.
 
 use crate::Error;
-use crate::bindings::PluginPre;
+use crate::bindings::exports::sheaf::plugin::{handler, lean_handler};
 use crate::cache::Cache;
 use crate::guest::{self, State};
 use crate::limits::Settings;
@@ -15,7 +15,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::OnceCell;
 use wasmtime::Engine;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
 /// Components that are kept ready; the one that was not used for longest goes first.
 const READY_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
@@ -23,15 +23,37 @@ const READY_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 /// What the world is called.
 const PACKAGE: &str = "sheaf:plugin/";
 /// Its version.
-const VERSION: (u64, u64) = (1, 0);
+const VERSION: (u64, u64) = (1, 1);
 /// What a component may import of it.
-const IMPORTS: [&str; 4] = ["types", "organization-service", "tracing", "logging"];
+const IMPORTS: [&str; 5] = ["types", "hand-over", "organization-service", "tracing", "logging"];
+/// What it must export of it: one of these, and where there are both, the first counts.
+const EXPORTS: [&str; 2] = ["lean-handler", "handler"];
 
 /// A component that is ready to be made instances of.
 pub(crate) struct Ready {
-    pub(crate) pre: PluginPre<State>,
+    pub(crate) pre: InstancePre<State>,
+    pub(crate) form: Form,
     /// The types that it offers, once it was asked.
     pub(crate) types: OnceLock<HashSet<Box<str>>>,
+}
+
+/// How a component is handed what a run is about.
+#[derive(Clone)]
+pub(crate) enum Form {
+    /// Takes it when it wants it.
+    Lean(lean_handler::GuestIndices),
+    /// Gets all of it with the call.
+    Whole(handler::GuestIndices),
+}
+
+impl Form {
+    /// The form of what a component exports.
+    fn of(pre: &InstancePre<State>, export: &str) -> wasmtime::Result<Self> {
+        match export {
+            "lean-handler" => lean_handler::GuestIndices::new(pre).map(Self::Lean),
+            _ => handler::GuestIndices::new(pre).map(Self::Whole),
+        }
+    }
 }
 
 /// Why a component could not be made ready.
@@ -57,7 +79,7 @@ impl Components {
     pub(crate) fn open(engine: Engine, settings: &Settings) -> Result<Self, Error> {
         let mut linker = Linker::new(&engine);
         let linked =
-            crate::bindings::Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state);
+            crate::bindings::Both::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state);
         linked.map_err(|error| Error::Engine {
             doing: "linking the world",
             why: error.to_string(),
@@ -113,36 +135,38 @@ impl Components {
             None => Component::from_binary(&self.engine, bytes),
         };
         let component = component.map_err(|error| format!("it is no component: {error:#}"))?;
-        check_world(&self.engine, &component)?;
-        let pre = self.linker.instantiate_pre(&component).and_then(PluginPre::new);
-        let pre =
-            pre.map_err(|error| format!("it is not of the world `sheaf:plugin`: {error:#}"))?;
-        Ok(Ready { pre, types: OnceLock::new() })
+        let export = check_world(&self.engine, &component)?;
+        let prepared = self.linker.instantiate_pre(&component).and_then(|pre| {
+            let form = Form::of(&pre, export)?;
+            Ok(Ready { pre, form, types: OnceLock::new() })
+        });
+        prepared.map_err(|error| format!("it is not of the world `sheaf:plugin`: {error:#}"))
     }
 }
 
-/// Refuses by name what a component imports and may not, and the lack of what it must export.
-fn check_world(engine: &Engine, component: &Component) -> Result<(), String> {
+/// Refuses by name what a component imports and may not, and the lack of what it must export; answers what it exports.
+fn check_world(engine: &Engine, component: &Component) -> Result<&'static str, String> {
     let component = component.component_type();
     for (name, _) in component.imports(engine) {
-        let known = interface(name).is_some_and(|(of, version)| {
-            IMPORTS.contains(&of) && version.0 == VERSION.0 && version.1 <= VERSION.1
-        });
-        if !known {
+        if !ours(name).is_some_and(|of| IMPORTS.contains(&of)) {
             return Err(format!(
-                "it imports `{name}`, which plug-ins may not: there is nothing but `sheaf:plugin` 1.0"
+                "it imports `{name}`, which plug-ins may not: there is nothing but `sheaf:plugin` 1.1"
             ));
         }
     }
-    let handles = component.exports(engine).any(|(name, _)| {
-        interface(name).is_some_and(|(of, version)| {
-            of == "handler" && version.0 == VERSION.0 && version.1 <= VERSION.1
-        })
-    });
-    match handles {
-        true => Ok(()),
-        false => Err("it does not export `sheaf:plugin/handler@1.0.0`".to_owned()),
-    }
+    let exports = |wanted: &&str| {
+        component.exports(engine).any(|(name, _)| ours(name).is_some_and(|of| of == *wanted))
+    };
+    EXPORTS.into_iter().find(exports).ok_or_else(|| {
+        "it exports neither `sheaf:plugin/lean-handler@1.1.0` nor `sheaf:plugin/handler@1.0.0`"
+            .to_owned()
+    })
+}
+
+/// The interface that a name is of, where that may be one of our package and of a version that is served.
+fn ours(name: &str) -> Option<&str> {
+    let (of, version) = interface(name)?;
+    (version.0 == VERSION.0 && version.1 <= VERSION.1).then_some(of)
 }
 
 /// Interface and version (major, minor) of a name such as `sheaf:plugin/tracing@1.0.0`.

@@ -1,15 +1,19 @@
-//! A call of a step as the context of the world, and the changes that come back.
+//! A call of a step as the context of the worlds, and the changes that come back.
 //!
+//! In reading order: [`head`] (what does not grow with the rows), [`given`] (the rest, for a guest of the lean form that
+//! asks), [`whole`] (both at once, for one of the whole form), [`read`].
 //! Not here: how lists are made and read (`codec`).
 //! Invariant: changes are read as a whole before any of them counts.
 
+use crate::bindings::exports::sheaf::plugin::lean_handler::LeanContext;
+use crate::bindings::sheaf::plugin::hand_over::{Given, PackedBatch, PackedImage};
 use crate::bindings::sheaf::plugin::types::{
-    ContextChanges, ExecutionContext, Image, ParameterChange as FlatChange, ParentFrame, RunMode,
-    TargetForm,
+    Batch, ContextChanges, ExecutionContext, Image, Parameter as FlatParameter,
+    ParameterChange as FlatChange, ParentFrame, Payload, RunMode, TargetForm,
 };
 use crate::codec::halves;
 use crate::codec::read::{Error as ReadError, Malformed, Reader, Refused};
-use crate::codec::write::Writer;
+use crate::codec::write::{Lists, Sheet, Writer};
 use model::{Failure, Fault, Uuid};
 use pipeline::step::{
     CellChange, Frame, Handler, Mode, Operand, Parameter, ParameterChange, StepAnswer, StepCall,
@@ -27,29 +31,10 @@ pub(crate) const NO_SECOND_TABLE: &str = "none";
 /// Handlers that are components run isolated.
 const ISOLATED: u32 = 2;
 
-/// Makes the context of a call, and tells what it counts as in bytes.
-pub(crate) fn write(call: &StepCall, remaining: Duration) -> (ExecutionContext, u64) {
+/// What of a call does not grow with its rows.
+pub(crate) fn head(call: &StepCall, remaining: Duration) -> LeanContext {
     let frame = &call.frame;
-    let table = &frame.table;
-    let mut writer = Writer::new(&call.catalog);
-    let targets = writer.batch(table, call.targets.iter().map(Some));
-    let input_parameters = parameters(&mut writer, &frame.input);
-    let output_parameters = parameters(&mut writer, &call.output);
-    let shared_variables = parameters(&mut writer, &frame.shared);
-    let mut images = |images: &[pipeline::step::Image]| -> Vec<Image> {
-        let flat = images.iter().map(|image| Image {
-            alias: writer.name(&image.alias),
-            batch: writer.batch(table, image.rows.iter().map(Option::as_ref)),
-            present: image.rows.iter().map(Option::is_some).collect(),
-        });
-        flat.collect()
-    };
-    let pre_images = images(&call.pre_images);
-    let post_images = images(&call.post_images);
-    let parents = call.parents.iter().map(|frame| parent(&mut writer, frame)).collect();
-    let bytes = call.bytes();
-    debug_assert_eq!(bytes, writer.size(), "the pipeline counts what is handed over");
-    let context = ExecutionContext {
+    LeanContext {
         type_name: match &call.step.handler {
             Handler::Type(of) => of.name.to_string(),
             Handler::Endpoint(of) => of.name.to_string(),
@@ -57,7 +42,7 @@ pub(crate) fn write(call: &StepCall, remaining: Duration) -> (ExecutionContext, 
         configuration: text(call.step.configuration.as_deref()),
         secure_configuration: text(call.step.secure_configuration.as_deref()),
         message_name: frame.message.as_str().to_owned(),
-        primary_entity_name: table.logical_name.to_string(),
+        primary_entity_name: frame.table.logical_name.to_string(),
         primary_entity_id: halves(frame.primary_id),
         secondary_entity_name: NO_SECOND_TABLE.to_owned(),
         stage: frame.stage.cast_unsigned(),
@@ -87,11 +72,49 @@ pub(crate) fn write(call: &StepCall, remaining: Duration) -> (ExecutionContext, 
         now: call.now.0.saturating_mul(1_000),
         random_seed: random_seed(call),
         remaining_ms: u32::try_from(remaining.as_millis()).unwrap_or(u32::MAX),
-        data: writer.finish(),
         form: match call.operand {
             Operand::Entity => TargetForm::Entity,
             Operand::Reference => TargetForm::EntityReference,
         },
+        target_count: u32::try_from(call.targets.len()).unwrap_or(u32::MAX),
+        hand_over_bytes: call.bytes(),
+    }
+}
+
+/// What of a call grows with its rows, in the lists of one of the forms.
+struct Rest<S> {
+    lists: Lists<S>,
+    targets: u32,
+    input_parameters: Vec<FlatParameter>,
+    output_parameters: Vec<FlatParameter>,
+    shared_variables: Vec<FlatParameter>,
+    pre_images: Vec<Image>,
+    post_images: Vec<Image>,
+    parents: Vec<ParentFrame>,
+}
+
+fn rest<S: Sheet>(call: &StepCall) -> Rest<S> {
+    let frame = &call.frame;
+    let table = &frame.table;
+    let mut writer = Writer::new(&call.catalog);
+    let targets = writer.batch(table, call.targets.iter().map(Some));
+    let input_parameters = parameters(&mut writer, &frame.input);
+    let output_parameters = parameters(&mut writer, &call.output);
+    let shared_variables = parameters(&mut writer, &frame.shared);
+    let mut images = |images: &[pipeline::step::Image]| -> Vec<Image> {
+        let flat = images.iter().map(|image| Image {
+            alias: writer.name(&image.alias),
+            batch: writer.batch(table, image.rows.iter().map(Option::as_ref)),
+            present: image.rows.iter().map(Option::is_some).collect(),
+        });
+        flat.collect()
+    };
+    let pre_images = images(&call.pre_images);
+    let post_images = images(&call.post_images);
+    let parents = call.parents.iter().map(|frame| parent(&mut writer, frame)).collect();
+    debug_assert_eq!(call.bytes(), writer.size(), "the pipeline counts what is handed over");
+    Rest {
+        lists: writer.lists(),
         targets,
         input_parameters,
         output_parameters,
@@ -99,22 +122,98 @@ pub(crate) fn write(call: &StepCall, remaining: Duration) -> (ExecutionContext, 
         pre_images,
         post_images,
         parents,
+    }
+}
+
+/// What a guest of the lean form gets when it asks.
+pub(crate) fn given(call: &StepCall) -> Given {
+    let rest = rest::<PackedBatch>(call);
+    let packed = |images: Vec<Image>| -> Vec<PackedImage> {
+        let packed = images.into_iter().map(|Image { alias, batch, present }| PackedImage {
+            alias,
+            batch,
+            present: present.into_iter().map(u8::from).collect(),
+        });
+        packed.collect()
     };
-    (context, bytes)
+    Given {
+        names: rest.lists.names,
+        arena: rest.lists.arena,
+        batches: rest.lists.batches,
+        targets: rest.targets,
+        input_parameters: rest.input_parameters,
+        output_parameters: rest.output_parameters,
+        shared_variables: rest.shared_variables,
+        pre_images: packed(rest.pre_images),
+        post_images: packed(rest.post_images),
+        parents: rest.parents,
+    }
+}
+
+/// All that a call is about, for a guest of the whole form.
+pub(crate) fn whole(call: &StepCall, remaining: Duration) -> ExecutionContext {
+    let head = head(call, remaining);
+    let rest = rest::<Batch>(call);
+    ExecutionContext {
+        type_name: head.type_name,
+        configuration: head.configuration,
+        secure_configuration: head.secure_configuration,
+        message_name: head.message_name,
+        primary_entity_name: head.primary_entity_name,
+        primary_entity_id: head.primary_entity_id,
+        secondary_entity_name: head.secondary_entity_name,
+        stage: head.stage,
+        mode: head.mode,
+        depth: head.depth,
+        is_in_transaction: head.is_in_transaction,
+        is_bulk: head.is_bulk,
+        isolation_mode: head.isolation_mode,
+        user_id: head.user_id,
+        initiating_user_id: head.initiating_user_id,
+        authenticated_user_id: head.authenticated_user_id,
+        business_unit_id: head.business_unit_id,
+        organization_id: head.organization_id,
+        organization_name: head.organization_name,
+        environment_id: head.environment_id,
+        tenant_id: head.tenant_id,
+        initiating_user_agent: head.initiating_user_agent,
+        is_application_user: head.is_application_user,
+        correlation_id: head.correlation_id,
+        operation_id: head.operation_id,
+        request_id: head.request_id,
+        operation_created_on: head.operation_created_on,
+        owning_extension: head.owning_extension,
+        now: head.now,
+        random_seed: head.random_seed,
+        remaining_ms: head.remaining_ms,
+        data: Payload {
+            names: rest.lists.names,
+            arena: rest.lists.arena,
+            batches: rest.lists.batches,
+        },
+        form: head.form,
+        targets: rest.targets,
+        input_parameters: rest.input_parameters,
+        output_parameters: rest.output_parameters,
+        shared_variables: rest.shared_variables,
+        pre_images: rest.pre_images,
+        post_images: rest.post_images,
+        parents: rest.parents,
+    }
 }
 
 fn text(text: Option<&str>) -> String {
     text.unwrap_or_default().to_owned()
 }
 
-fn parameters(
-    writer: &mut Writer<'_>,
+fn parameters<S: Sheet>(
+    writer: &mut Writer<'_, S>,
     parameters: &[Parameter],
-) -> Vec<crate::bindings::sheaf::plugin::types::Parameter> {
+) -> Vec<FlatParameter> {
     parameters.iter().map(|parameter| writer.parameter(parameter)).collect()
 }
 
-fn parent(writer: &mut Writer<'_>, frame: &Frame) -> ParentFrame {
+fn parent<S: Sheet>(writer: &mut Writer<'_, S>, frame: &Frame) -> ParentFrame {
     ParentFrame {
         message_name: writer.name(frame.message.as_str()),
         primary_entity_name: writer.name(&frame.table.logical_name),

@@ -4,15 +4,15 @@
 //! the meaning of the lists ([`crate::codec`], [`crate::context`]).
 //! Invariant: an instance that trapped is never entered again.
 
-use crate::bindings::Plugin;
-use crate::bindings::exports::sheaf::plugin::handler;
-use crate::bindings::sheaf::plugin::{logging, tracing as traces, types};
-use crate::component::Ready;
+use crate::bindings::exports::sheaf::plugin::{handler, lean_handler};
+use crate::bindings::sheaf::plugin::{hand_over, logging, tracing as traces, types};
+use crate::component::{Form, Ready};
+use crate::context;
 use crate::limits::{Limiter, Settings};
 use crate::trace::Trace;
 use model::{Catalog, Fault};
 use pipeline::step::{
-    CallOptions, OfferedType, OperationStatus, ServiceReply, ServiceRequest, StepFault,
+    CallOptions, OfferedType, OperationStatus, ServiceReply, ServiceRequest, StepCall, StepFault,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,6 +53,8 @@ impl Alarm {
 /// One run, as the functions that a guest calls see it.
 pub(crate) struct Run {
     pub(crate) catalog: Arc<Catalog>,
+    /// What it is about, until a guest of the lean form has taken it.
+    pub(crate) hand_over: Option<Arc<StepCall>>,
     pub(crate) calls: Box<dyn Calls>,
     pub(crate) trace: Trace,
     pub(crate) logs: crate::trace::Logs,
@@ -73,7 +75,13 @@ pub(crate) struct State {
 /// An instance that may be entered.
 pub(crate) struct Instance {
     store: Store<State>,
-    plugin: Plugin,
+    handler: Handler,
+}
+
+/// What an instance exports.
+enum Handler {
+    Lean(lean_handler::Guest),
+    Whole(handler::Guest),
 }
 
 /// What became of the instance of a run.
@@ -109,8 +117,12 @@ impl Instance {
             Ok(UpdateDeadline::Continue(1))
         });
         ready_for_call(&mut store, settings);
-        match ready.pre.instantiate(&mut store) {
-            Ok(plugin) => Ok(Self { store, plugin }),
+        let made = ready.pre.instantiate(&mut store).and_then(|instance| match &ready.form {
+            Form::Lean(export) => export.load(&mut store, &instance).map(Handler::Lean),
+            Form::Whole(export) => export.load(&mut store, &instance).map(Handler::Whole),
+        });
+        match made {
+            Ok(handler) => Ok(Self { store, handler }),
             Err(error) => Err(ending(store.data(), &error)),
         }
     }
@@ -121,15 +133,22 @@ impl Instance {
         settings: &Settings,
         run: Run,
         alarm: Alarm,
-        context: &types::ExecutionContext,
+        call: &StepCall,
     ) -> (Result<types::ContextChanges, StepFault>, Run, After) {
+        let remaining = (alarm.remaining)();
         let state = self.store.data_mut();
         state.run = Some(run);
         state.alarm = Some(alarm);
         state.limiter.was_refused = false;
         ready_for_call(&mut self.store, settings);
-        let handler = self.plugin.sheaf_plugin_handler();
-        let answer = handler.call_execute(&mut self.store, context);
+        let answer = match &self.handler {
+            Handler::Lean(handler) => {
+                handler.call_execute(&mut self.store, &context::head(call, remaining))
+            }
+            Handler::Whole(handler) => {
+                handler.call_execute(&mut self.store, &context::whole(call, remaining))
+            }
+        };
         let run = self.store.data_mut().run.take().expect("the run was put there above");
         match answer {
             Ok(Ok(changes)) => (Ok(changes), run, After::Usable(self)),
@@ -141,14 +160,22 @@ impl Instance {
     /// The types that the component lists.
     pub(crate) fn list(&mut self, settings: &Settings) -> Result<Vec<OfferedType>, StepFault> {
         ready_for_call(&mut self.store, settings);
-        let listed = self.plugin.sheaf_plugin_handler().call_list_types(&mut self.store);
-        let listed = listed.map_err(|error| ending(self.store.data(), &error))?;
-        let offered = listed.into_iter().map(|listed: handler::PluginType| OfferedType {
-            name: listed.type_name.into(),
-            friendly_name: listed.friendly_name.into(),
-            description: listed.description.into(),
-        });
-        Ok(offered.collect())
+        let offered = |name: String, friendly_name: String, description: String| OfferedType {
+            name: name.into(),
+            friendly_name: friendly_name.into(),
+            description: description.into(),
+        };
+        let listed = match &self.handler {
+            Handler::Lean(handler) => handler.call_list_types(&mut self.store).map(|listed| {
+                let each = listed.into_iter();
+                each.map(|of| offered(of.type_name, of.friendly_name, of.description)).collect()
+            }),
+            Handler::Whole(handler) => handler.call_list_types(&mut self.store).map(|listed| {
+                let each = listed.into_iter();
+                each.map(|of| offered(of.type_name, of.friendly_name, of.description)).collect()
+            }),
+        };
+        listed.map_err(|error| ending(self.store.data(), &error))
     }
 }
 
@@ -227,6 +254,23 @@ fn failure(error: types::PluginError, handed: &[Fault]) -> StepFault {
 }
 
 impl types::Host for State {}
+
+/// A hand-over that nobody has time for any more: it ends the guest.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no time left")]
+struct TooLate;
+
+impl hand_over::Host for State {
+    fn take(&mut self) -> wasmtime::Result<Option<hand_over::Given>> {
+        // The alarm of the engine does not ring while the host works.
+        if self.alarm.as_ref().is_none_or(Alarm::has_rung) {
+            self.has_timed_out = true;
+            return Err(TooLate.into());
+        }
+        let call = self.run.as_mut().and_then(|run| run.hand_over.take());
+        Ok(call.map(|call| context::given(&call)))
+    }
+}
 
 impl traces::Host for State {
     fn trace(&mut self, message: String) -> wasmtime::Result<()> {

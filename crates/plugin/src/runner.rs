@@ -3,7 +3,6 @@
 //! Not here: guests ([`crate::seat`], [`crate::guest`]) and webhooks ([`crate::webhook`]) themselves.
 
 use crate::component::{self, Components, NotReady};
-use crate::context;
 use crate::guest::Alarm;
 use crate::limits::Settings;
 use crate::seat::{Event, Job, Seat, Seats};
@@ -51,7 +50,7 @@ impl Host {
         of: PluginType,
         service: Arc<dyn Service>,
     ) -> Result<Ran, StepFault> {
-        let (context, bytes) = context::write(&call, service.remaining());
+        let bytes = call.bytes();
         if bytes > self.settings.hand_over_bytes_max() {
             return Err(too_large(bytes));
         }
@@ -79,7 +78,6 @@ impl Host {
         let is_trusted = self.settings.trusted.contains(hash);
         seat.run(Job {
             call,
-            context,
             ready,
             settings: self.settings.clone(),
             engine: self.components.engine().clone(),

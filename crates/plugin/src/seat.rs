@@ -6,7 +6,6 @@
 //! waits for another seat, and messages that have theirs always come to an end.
 //! Invariant: an order never waits: the thread that it is for is idle, or waits for it.
 
-use crate::bindings::sheaf::plugin::types::ExecutionContext;
 use crate::component::Ready;
 use crate::context;
 use crate::guest::{After, Alarm, Calls, Instance, Run};
@@ -54,7 +53,6 @@ pub(crate) enum Event {
 /// One run of a guest.
 pub(crate) struct Job {
     pub(crate) call: StepCall,
-    pub(crate) context: ExecutionContext,
     pub(crate) ready: Arc<Ready>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) engine: Engine,
@@ -198,11 +196,13 @@ impl Desk {
     }
 
     fn run_job(self: &Rc<Self>, job: Job) -> Ran {
-        let Job { call, context, ready, settings, engine, alarm, is_trusted, events } = job;
+        let Job { call, ready, settings, engine, alarm, is_trusted, events } = job;
+        let call = Arc::new(call);
         let logs = Logs::new(call.step.id, call.frame.correlation, call.frame.depth);
         let calls = Asking { desk: self.clone(), events, abandoned: alarm.abandoned.clone() };
         let mut run = Run {
             catalog: call.catalog.clone(),
+            hand_over: Some(call.clone()),
             calls: Box::new(calls),
             trace: Trace::default(),
             logs,
@@ -217,7 +217,7 @@ impl Desk {
             Err(fault) => Err(fault),
             Ok(instance) => {
                 let (answer, after, back) = {
-                    let (answer, run, after) = instance.execute(&settings, run, alarm, &context);
+                    let (answer, run, after) = instance.execute(&settings, run, alarm, &call);
                     (answer, after, run)
                 };
                 run = back;

@@ -44,6 +44,30 @@ pub struct Exchange {
     pub body: Bytes,
 }
 
+/// What came back, its body in the pieces in which it came: putting them together costs as much as receiving them.
+#[derive(Debug, Clone)]
+pub struct Pieces {
+    /// The status code.
+    pub status: u16,
+    /// The pieces of the body.
+    pub body: Vec<Bytes>,
+}
+
+impl Pieces {
+    /// The last bytes of the body, so many at most.
+    pub fn tail(&self, length: usize) -> Vec<u8> {
+        let mut from = self.body.len();
+        let mut found = 0;
+        while let Some(piece) = from.checked_sub(1).filter(|_| found < length) {
+            found += self.body[piece].len();
+            from = piece;
+        }
+        let mut tail = self.body[from..].concat();
+        tail.drain(..tail.len().saturating_sub(length));
+        tail
+    }
+}
+
 impl Api {
     /// `root` is the URL of the Web API with a slash at its end: `http://…/api/data/v9.2/`.
     pub fn new(root: &str) -> Result<Api> {
@@ -106,6 +130,20 @@ impl Api {
         }
     }
 
+    /// `GET` of an absolute URL with these headers, the body as it comes.
+    pub async fn pieces(&self, url: &str, headers: &[(&str, &str)]) -> Result<Pieces> {
+        let mut request = self.client.get(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = request.send().await?;
+        let mut body = Vec::new();
+        while let Some(piece) = response.chunk().await? {
+            body.push(piece);
+        }
+        Ok(Pieces { status: response.status().as_u16(), body })
+    }
+
     /// Any request at an absolute URL, with exactly these headers.
     pub async fn exchange(
         &self,
@@ -164,5 +202,20 @@ impl Answer {
             return Ok(Value::Null);
         }
         serde_json::from_slice(&self.body).context("the answer is no JSON")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_of_a_body_reaches_over_its_pieces() {
+        let body = ["one", "two", "three"].map(Bytes::from).to_vec();
+        let pieces = Pieces { status: 200, body };
+        assert_eq!(pieces.tail(4), b"hree");
+        assert_eq!(pieces.tail(7), b"wothree");
+        assert_eq!(pieces.tail(100), b"onetwothree");
+        assert_eq!(Pieces { status: 200, body: Vec::new() }.tail(5), b"");
     }
 }

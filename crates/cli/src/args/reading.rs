@@ -10,7 +10,7 @@ pub(crate) struct Get {
     /// Table: logical name, the same without its prefix, entity set or display name
     #[arg(required_unless_present = "fetch")]
     pub(crate) table: Option<String>,
-    /// CSV or NDJSON whose rows name the records that are read, by `Id` or the primary key or by
+    /// CSV, NDJSON or JSON whose rows name the records that are read, by `Id` or the primary key or by
     /// --match-on; `-` is standard input
     #[arg(
         value_name = "FILE",
@@ -19,10 +19,11 @@ pub(crate) struct Get {
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Output file; `-` is standard output
+    /// Output file, compressed where its name ends in .gz or .zst; `-` is standard output
     #[arg(short, long, default_value = "-", value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// Format of the output; by default the file's extension tells, and CSV without one
+    /// Format of the output; by default the file's extension tells (beneath .gz and .zst), and CSV without
+    /// one
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
     /// Columns, in this order; by default all but system columns. `NAME:display` gives the

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub(crate) struct Remove {
     /// Table: logical name, the same without its prefix, entity set or display name
     pub(crate) table: String,
-    /// CSV or NDJSON with the column `Id` or the primary key, for elastic tables also `partitionid`,
+    /// CSV, NDJSON or JSON with the column `Id` or the primary key, for elastic tables also `partitionid`,
     /// or lines that are ids, or rows that are matched by --match-on; `-` is standard input
     #[arg(value_name = "FILE", required_unless_present = "filter", conflicts_with = "filter")]
     pub(crate) file: Option<PathBuf>,
@@ -53,7 +53,7 @@ pub(crate) struct Remove {
     /// Writes everything known about failed rows to FILE, as NDJSON
     #[arg(long, value_name = "FILE")]
     pub(crate) errors: Option<PathBuf>,
-    /// Format of the input; by default the file's extension tells, or its first byte
+    /// Format of the input; by default the file's extension tells (beneath .gz and .zst), or its first byte
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
 }

@@ -4,7 +4,7 @@
 
 use crate::connection;
 use crate::output;
-use client::source::{Error, Format, LINE_BYTES_MAX, Line, Source};
+use client::source::{Error, Format, LINE_BYTES_MAX, Line, Source, put_on_one_line};
 use futures_util::stream::{self, Stream};
 use serde_json::value::RawValue;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ impl Input {
 }
 
 fn pump(path: &Path, format: Option<Format>, rows: &mpsc::Sender<Vec<u8>>) -> Result<u64, Error> {
-    let (bytes, format) = connection::open(path, format)?;
+    let connection::Input { bytes, format, .. } = connection::open(path, format)?;
     let mut bad = 0;
     let mut name = |line: u64, why: &str| {
         bad += 1;
@@ -74,17 +74,19 @@ fn pump(path: &Path, format: Option<Format>, rows: &mpsc::Sender<Vec<u8>>) -> Re
                 }
             }
         }
-        Ok(Source::Ndjson(mut input)) => {
+        Ok(Source::Objects(mut input)) => {
             while let Some((line, text)) = input.next()? {
                 match text {
                     Line::Text(text) if is_object(text) => {
-                        if rows.blocking_send(text.to_vec()).is_err() {
+                        let mut row = text.to_vec();
+                        put_on_one_line(&mut row);
+                        if rows.blocking_send(row).is_err() {
                             break;
                         }
                     }
-                    Line::Text(_) => name(line, "the line is not a JSON object"),
+                    Line::Text(_) => name(line, "the row is not a JSON object"),
                     Line::TooLong => {
-                        name(line, &format!("the line is longer than {LINE_BYTES_MAX} bytes"));
+                        name(line, &format!("the row is longer than {LINE_BYTES_MAX} bytes"));
                     }
                 }
             }

@@ -1,6 +1,7 @@
 //! The program as users call it, against real services.
 
 mod auth;
+mod formats;
 mod home;
 mod parallel;
 mod parity;

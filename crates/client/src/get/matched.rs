@@ -6,6 +6,7 @@
 use super::columns::From;
 use super::output::{Record, Writer};
 use super::{Error, Reading};
+use crate::compression::Sink;
 use crate::encode::{Draft, Drafter};
 use crate::mapping::{Mapper, Rules};
 use crate::matching::Finder;
@@ -14,7 +15,6 @@ use crate::resolve::WINDOW_ROWS;
 use crate::sender::BLOCKS_MAX;
 use crate::source::{Bytes, Format, Source};
 use model::ColumnIndex;
-use std::io::Write;
 use tokio::sync::{mpsc, watch};
 
 /// How rows name records.
@@ -47,11 +47,11 @@ pub struct Matched {
 
 impl Reading {
     /// Writes the record of every row, in the order of the rows. `failed` is told of rows that name none.
-    pub async fn write_matched<W: Write + Send + 'static>(
+    pub async fn write_matched(
         self,
         matching: &Matching,
         bytes: Bytes,
-        out: W,
+        out: Sink,
         format: Format,
         stop: Option<watch::Receiver<bool>>,
         failed: &mut (dyn FnMut(u64, &Problem) + Send),
@@ -79,9 +79,9 @@ impl Reading {
         let source = tokio::task::spawn_blocking(move || Source::new(bytes, input)).await??;
         let (table, catalog) = (self.described.table.clone(), self.described.catalog.clone());
         let mapper = Mapper::new(table, catalog.clone(), Rules::default()).naming(finder.columns());
-        let mapper = match &source {
-            Source::Csv(csv) => mapper.with_headers(csv.headers())?,
-            Source::Ndjson(_) => mapper,
+        let mapper = match source.headers() {
+            Some(headers) => mapper.with_headers(headers)?,
+            None => mapper,
         };
         let mut drafter = Drafter::new(mapper, None);
         let (sender, mut drafts) = mpsc::channel::<Vec<Draft>>(BLOCKS_MAX);
@@ -124,10 +124,13 @@ impl Reading {
             result?;
             if stop.as_ref().is_some_and(|stop| *stop.borrow()) {
                 matched.interrupted = true;
-                return Ok(matched);
+                break;
             }
         }
-        reader.await??;
+        // An interrupted reader may hang on a stream that gives nothing more.
+        let read = if matched.interrupted { Ok(()) } else { reader.await? };
+        tokio::task::spawn_blocking(move || out.finish()).await??;
+        read?;
         Ok(matched)
     }
 }

@@ -1,14 +1,15 @@
-//! The texts of records: CSV and NDJSON.
+//! The texts of records: CSV, NDJSON and JSON.
 //!
 //! In: pages as bytes. Out: lines. Invariant: a page is written to its last row before it is let go.
 
 use super::columns::{From, Shown};
+use crate::compression::Sink;
 use crate::service::Described;
 use crate::source::Format;
 use model::{Catalog, Value};
 use serde_json::Value as Json;
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::sync::Arc;
 use wire::record::ReadRecord;
 
@@ -130,14 +131,16 @@ impl Row {
 }
 
 /// Where rows go.
-pub(super) enum Writer<W: Write> {
-    Csv(Box<csv::Writer<W>>),
-    Ndjson(std::io::BufWriter<W>),
+pub(super) enum Writer {
+    Csv(Box<csv::Writer<Sink>>),
+    Ndjson(BufWriter<Sink>),
+    /// An array, and whether it has a member.
+    Json(BufWriter<Sink>, bool),
 }
 
-impl<W: Write> Writer<W> {
+impl Writer {
     /// Writes the header line where there is one.
-    pub(super) fn new(out: W, format: Format, columns: &[Shown]) -> std::io::Result<Self> {
+    pub(super) fn new(out: Sink, format: Format, columns: &[Shown]) -> std::io::Result<Self> {
         Ok(match format {
             Format::Csv => {
                 let mut writer = csv::Writer::from_writer(out);
@@ -146,7 +149,12 @@ impl<W: Write> Writer<W> {
                 writer.flush()?;
                 Self::Csv(Box::new(writer))
             }
-            Format::Ndjson => Self::Ndjson(std::io::BufWriter::new(out)),
+            Format::Ndjson => Self::Ndjson(BufWriter::new(out)),
+            Format::Json => {
+                let mut out = BufWriter::new(out);
+                out.write_all(b"[")?;
+                Self::Json(out, false)
+            }
         })
     }
 
@@ -157,17 +165,48 @@ impl<W: Write> Writer<W> {
         catalog: &Arc<Catalog>,
         records: &[Record],
     ) -> std::io::Result<()> {
+        let mut row = Row::new(columns);
         match self {
             Self::Csv(writer) => {
-                let mut row = Row::new(columns);
                 for record in records {
                     row.fill(columns, catalog, record);
                     writer.write_record(&row.texts).map_err(medium_error)?;
                 }
                 writer.flush()
             }
-            Self::Ndjson(out) => write_ndjson(out, columns, catalog, records),
+            Self::Ndjson(out) => {
+                let names = names(columns);
+                for record in records {
+                    row.fill(columns, catalog, record);
+                    write_object(out, &names, &row)?;
+                    out.write_all(b"\n")?;
+                }
+                out.flush()
+            }
+            Self::Json(out, has_members) => {
+                let names = names(columns);
+                for record in records {
+                    row.fill(columns, catalog, record);
+                    out.write_all(if *has_members { b",\n" } else { b"\n" })?;
+                    *has_members = true;
+                    write_object(out, &names, &row)?;
+                }
+                out.flush()
+            }
         }
+    }
+
+    /// Writes the end.
+    pub(super) fn finish(self) -> std::io::Result<()> {
+        let out = match self {
+            Self::Csv(writer) => writer.into_inner().map_err(|err| err.into_error())?,
+            Self::Ndjson(out) => out.into_inner().map_err(|err| err.into_error())?,
+            Self::Json(mut out, has_members) => {
+                out.write_all(if has_members { b"\n]\n" } else { b"]\n" })?;
+                out.into_inner().map_err(|err| err.into_error())?
+            }
+        };
+        out.finish()
     }
 }
 
@@ -179,30 +218,23 @@ fn medium_error(err: csv::Error) -> std::io::Error {
     }
 }
 
-fn write_ndjson<W: Write>(
-    out: &mut W,
-    columns: &[Shown],
-    catalog: &Arc<Catalog>,
-    records: &[Record],
-) -> std::io::Result<()> {
-    let mut row = Row::new(columns);
-    let names: Vec<String> =
-        columns.iter().map(|shown| Json::from(shown.header.as_str()).to_string()).collect();
-    for record in records {
-        row.fill(columns, catalog, record);
-        for (place, name) in names.iter().enumerate() {
-            out.write_all(if place == 0 { b"{" } else { b"," })?;
-            out.write_all(name.as_bytes())?;
-            out.write_all(b":")?;
-            if row.is_null[place] {
-                out.write_all(b"null")?;
-            } else if row.is_bare[place] {
-                out.write_all(row.texts[place].as_bytes())?;
-            } else {
-                serde_json::to_writer(&mut *out, &row.texts[place])?;
-            }
+/// The names of members, as JSON.
+fn names(columns: &[Shown]) -> Vec<String> {
+    columns.iter().map(|shown| Json::from(shown.header.as_str()).to_string()).collect()
+}
+
+fn write_object(out: &mut impl Write, names: &[String], row: &Row) -> std::io::Result<()> {
+    for (place, name) in names.iter().enumerate() {
+        out.write_all(if place == 0 { b"{" } else { b"," })?;
+        out.write_all(name.as_bytes())?;
+        out.write_all(b":")?;
+        if row.is_null[place] {
+            out.write_all(b"null")?;
+        } else if row.is_bare[place] {
+            out.write_all(row.texts[place].as_bytes())?;
+        } else {
+            serde_json::to_writer(&mut *out, &row.texts[place])?;
         }
-        out.write_all(b"}\n")?;
     }
-    out.flush()
+    out.write_all(b"}")
 }

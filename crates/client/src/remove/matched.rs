@@ -48,9 +48,9 @@ pub(super) async fn open(
     let source = tokio::task::spawn_blocking(move || Source::new(bytes, format)).await??;
     let Described { table, catalog } = described.clone();
     let mapper = Mapper::new(table, catalog, Rules::default()).naming(finder.columns());
-    let (mapper, headers) = match &source {
-        Source::Csv(csv) => (mapper.with_headers(csv.headers())?, csv.headers().to_vec()),
-        Source::Ndjson(_) => (mapper, Vec::new()),
+    let (mapper, headers) = match source.headers() {
+        Some(headers) => (mapper.with_headers(headers)?, headers.to_vec()),
+        None => (mapper, Vec::new()),
     };
     Ok((headers, Rows { source, drafter: Drafter::new(mapper, selection), finder }))
 }

@@ -58,7 +58,8 @@ impl Reports {
     }
 
     pub(crate) fn finish(self) -> Option<Error> {
-        let finished = self.rejects.and_then(|file| file.finish().err());
-        self.failed.or(finished)
+        let rejects = self.rejects.and_then(|file| file.finish().err());
+        let errors = self.errors.and_then(|file| file.finish().err());
+        self.failed.or(rejects).or(errors)
     }
 }

@@ -53,10 +53,18 @@ fn the_format_is_told_by_the_name_or_by_the_first_byte() {
     assert_eq!(of("a.CSV"), Some(Format::Csv));
     assert_eq!(of("a.ndjson"), Some(Format::Ndjson));
     assert_eq!(of("a.jsonl"), Some(Format::Ndjson));
+    assert_eq!(of("a.json"), Some(Format::Json));
+    assert_eq!(of("a.csv.gz"), Some(Format::Csv));
+    assert_eq!(of("a.jsonl.ZST"), Some(Format::Ndjson));
+    assert_eq!(of("a.gz"), None);
     assert_eq!(of("a.txt"), None);
     assert_eq!(of("-"), None);
-    for (text, want) in [(" {\"a\":1}", Format::Ndjson), ("a,b\n", Format::Csv), ("", Format::Csv)]
-    {
+    for (text, want) in [
+        (" {\"a\":1}", Format::Ndjson),
+        ("\n[{\"a\":1}]", Format::Json),
+        ("a,b\n", Format::Csv),
+        ("", Format::Csv),
+    ] {
         let (format, mut rest) = sniff(bytes(text)).expect("readable");
         let mut all = String::new();
         rest.read_to_string(&mut all).expect("readable");
@@ -72,4 +80,72 @@ fn kept_fields_come_back() {
         let back: Vec<_> = kept_fields(&raw).map(|field| String::from_utf8_lossy(field)).collect();
         assert_eq!(back, fields);
     }
+}
+
+/// `line: value / …`, or the reason why reading ended.
+fn check_json(text: &str, want: &str) {
+    // However the bytes come, they mean the same.
+    for bytes in [bytes(text), Box::new(Drops(text.as_bytes().to_vec(), 0)) as Bytes] {
+        let mut input = Json::new(bytes);
+        let mut got = Vec::new();
+        loop {
+            match input.next() {
+                Ok(Some((line, Line::Text(text)))) => {
+                    got.push(format!("{line}: {}", String::from_utf8_lossy(text)));
+                }
+                Ok(Some((_, Line::TooLong))) => panic!("short values"),
+                Ok(None) => break,
+                Err(err) => {
+                    got.push(err.to_string());
+                    break;
+                }
+            }
+        }
+        assert_eq!(got.join(" / "), want, "{text:?}");
+    }
+}
+
+/// Gives one byte at a time.
+struct Drops(Vec<u8>, usize);
+
+impl Read for Drops {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let (Some(byte), Some(place)) = (self.0.get(self.1), buffer.first_mut()) else {
+            return Ok(0);
+        };
+        *place = *byte;
+        self.1 += 1;
+        Ok(1)
+    }
+}
+
+#[test]
+fn json_values_are_taken_one_by_one_from_an_array_or_a_row_of_them() {
+    check_json("[]", "");
+    check_json(" \n", "");
+    check_json("\u{feff}[{\"a\":1},{\"a\":2}]\n", "1: {\"a\":1} / 1: {\"a\":2}");
+    check_json(
+        "[\n {\"a\": [1, {}]},\n\n {\"b\":\n\"]}\\\"\"}]",
+        "2: {\"a\": [1, {}]} / 4: {\"b\":\n\"]}\\\"\"}",
+    );
+    check_json("{\"a\":1}{\"a\":2}\n{\"a\":\n3}", "1: {\"a\":1} / 1: {\"a\":2} / 2: {\"a\":\n3}");
+    check_json("[1 , \"x,]\", null,true]", "1: 1 / 1: \"x,]\" / 1: null / 1: true");
+    check_json("\"x\" 7", "1: \"x\" / 1: 7");
+}
+
+#[test]
+fn json_that_is_not_whole_is_an_error_with_its_line_and_never_a_shorter_input() {
+    let check = |text: &str, rows: &str, line: u64, why: &str| {
+        let end = format!("reading failed after line {line}: not JSON: {why}");
+        let want = if rows.is_empty() { end } else { format!("{rows} / {end}") };
+        check_json(text, &want);
+    };
+    check("[", "", 1, "the array has no end");
+    check("[{\"a\":1}\n", "1: {\"a\":1}", 2, "the array has no end");
+    check("[{\"a\":1},\n{\"a\"", "1: {\"a\":1}", 2, "a value has no end");
+    check("[1] 2", "1: 1", 1, "something follows the end of the array");
+    check("[{} {}]", "1: {}", 1, "a comma or `]` is missing");
+    check("[1,,2]", "1: 1", 1, "a value is missing between commas");
+    check("[1,]", "1: 1", 1, "a value is missing between commas");
+    check("{\"a\":\"x", "", 1, "a value has no end");
 }

@@ -43,16 +43,35 @@ pub(crate) type Unable = BTreeMap<TableId, BTreeSet<Uuid>>;
 /// Owner and business unit of rows that a message makes.
 pub(crate) type Made = HashMap<(TableId, Uuid), (Option<Uuid>, Option<Uuid>)>;
 
+/// What of a target asks for privileges.
+pub(crate) struct Asked<'a> {
+    /// The columns that are written.
+    pub(crate) cells: &'a [Cell],
+    /// The lookups by alternate key.
+    pub(crate) binds: &'a [Bind],
+}
+
 /// Refuses a message for which a privilege is missing altogether.
 pub(crate) fn privileges(access: &Access, catalog: &Catalog, message: &Write) -> Result<(), Fault> {
-    let table = &message.table;
+    let targets = message.targets.iter();
+    let asked = targets.map(|target| Asked { cells: &target.cells, binds: &target.binds });
+    privileges_of(access, catalog, (message.name, &message.table), asked)
+}
+
+/// The same for targets that are not yet those of a write.
+pub(crate) fn privileges_of<'a>(
+    access: &Access,
+    catalog: &Catalog,
+    (name, table): (MessageName, &Table),
+    targets: impl Iterator<Item = Asked<'a>>,
+) -> Result<(), Fault> {
     if table.is_intersect {
         for (_, end) in ends(catalog, table) {
             access.require_on(end, Action::Append)?;
         }
         return Ok(());
     }
-    match message.name {
+    match name {
         MessageName::Create | MessageName::CreateMultiple => {
             access.require_on(table, Action::Create)?;
         }
@@ -73,20 +92,24 @@ pub(crate) fn privileges(access: &Access, catalog: &Catalog, message: &Write) ->
         | MessageName::Retrieve
         | MessageName::RetrieveMultiple => {}
     }
-    if !matches!(message.name, MessageName::Delete | MessageName::DeleteMultiple) {
-        of_cells(access, catalog, message)?;
+    if !matches!(name, MessageName::Delete | MessageName::DeleteMultiple) {
+        of_cells(access, catalog, (name, table), targets)?;
     }
     Ok(())
 }
 
-fn of_cells(access: &Access, catalog: &Catalog, message: &Write) -> Result<(), Fault> {
-    let table = &message.table;
+fn of_cells<'a>(
+    access: &Access,
+    catalog: &Catalog,
+    (name, table): (MessageName, &Table),
+    targets: impl Iterator<Item = Asked<'a>>,
+) -> Result<(), Fault> {
     let overridden = table.index_of("overriddencreatedon");
     let mut pointed: BTreeSet<TableId> = BTreeSet::new();
     let mut appends = false;
     let mut overrides = false;
-    for target in &message.targets {
-        for cell in &target.cells {
+    for target in targets {
+        for cell in target.cells {
             if is_link(table, cell.column) {
                 appends = true;
                 if let Value::Lookup(lookup) = &cell.value {
@@ -101,7 +124,7 @@ fn of_cells(access: &Access, catalog: &Catalog, message: &Write) -> Result<(), F
     if appends {
         access.require_on(table, Action::Append)?;
     }
-    let makes = !matches!(message.name, MessageName::Update | MessageName::UpdateMultiple);
+    let makes = !matches!(name, MessageName::Update | MessageName::UpdateMultiple);
     if overrides && makes {
         access.require(privilege::OVERRIDE_CREATED_ON)?;
     }

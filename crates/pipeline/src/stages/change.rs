@@ -11,7 +11,7 @@ use crate::step::plan::Run;
 use crate::step::{
     CellChange, Parameter, ParameterChange, ParameterValue, Stage, StepAnswer, StepFault,
 };
-use model::{Catalog, Cell, Column, ColumnKind, Fault, Table, Uuid, Value};
+use model::{Catalog, Column, ColumnKind, Fault, Table, Uuid, Value};
 
 /// Why an answer is not taken.
 pub(super) enum NotTaken {
@@ -153,24 +153,11 @@ fn apply(table: &Table, live: &mut Live, change: CellChange) {
     if column == table.primary_key {
         live.record.id = value.as_ref().and_then(Value::as_id).or(live.record.id);
     }
-    let place = live.record.cells.iter().position(|cell| cell.column == column);
     let value = value.map(tidied);
-    let is_added = live.added.contains(&column);
-    if is_added
-        && place.is_some_and(|place| Some(&live.record.cells[place].value) == value.as_ref())
-    {
+    if live.has_added(column) && live.record.get(column) == value.as_ref() {
         return;
     }
-    live.added.retain(|added| *added != column);
-    live.unbind(column);
-    match (place, value) {
-        (Some(place), Some(value)) => live.record.cells[place].value = value,
-        (Some(place), None) => {
-            live.record.cells.remove(place);
-        }
-        (None, Some(value)) => live.record.cells.push(Cell { column, value }),
-        (None, None) => {}
-    }
+    live.change(column, value);
 }
 
 /// The form in which values are kept.

@@ -137,6 +137,9 @@ fn project(
         };
         let one = |record: &usize| {
             let row = rows.get(&scene.records[*record].record.id?)?;
+            if image.columns.is_empty() {
+                return Some(row.clone());
+            }
             let cells = row.cells.iter().filter(keeps).cloned().collect();
             Some(Record { cells, ..row.clone() })
         };

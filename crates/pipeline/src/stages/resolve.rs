@@ -41,25 +41,26 @@ impl Resolved {
 }
 
 impl Pipeline {
-    /// Finds the records that a message names.
+    /// Finds the records that a message names. Only an upsert keeps its targets.
     pub(super) async fn resolve(
         &self,
         context: &Context,
-        message: &Write,
+        message: &mut Write,
     ) -> Result<Resolution, Error> {
+        let upserts = is_upsert(message.name);
         let Write { name, table, targets, condition } = message;
-        let upserts = matches!(name, MessageName::Upsert | MessageName::UpsertMultiple);
         let wanted = wanted(table, targets, upserts);
         let found = match wanted.ids.is_empty() && wanted.binds.is_empty() {
             true => Found::default(),
             false => self.existing(context, &wanted).await?,
         };
-        let mut records: Vec<Target> = targets.clone();
+        let mut records = if upserts { targets.clone() } else { std::mem::take(targets) };
         for record in &mut records {
             bind(record, &found);
         }
         if upserts {
-            return Ok(upsert(message, records, &found, *condition));
+            let condition = *condition;
+            return Ok(upsert(message, records, &found, condition));
         }
         let names_rows = !matches!(name, MessageName::Create | MessageName::CreateMultiple);
         for record in records.iter_mut().filter(|_| names_rows) {
@@ -85,6 +86,17 @@ impl Pipeline {
         let events = vec![Event { message: *name, records: (0..kept.len()).collect() }];
         Ok(Resolution::Good(Resolved { records: kept, target_of, record_of, events }))
     }
+}
+
+fn is_upsert(name: MessageName) -> bool {
+    matches!(name, MessageName::Upsert | MessageName::UpsertMultiple)
+}
+
+/// Whether no step would run, whatever records are found. What an upsert raises depends on them.
+pub(super) fn plans_nothing(message: &Write, steps: &StepTable, bypass: &Bypass) -> bool {
+    let event = Event { message: message.name, records: vec![0] };
+    !is_upsert(message.name)
+        && plan::plan(message.name, &message.table, vec![event], steps, bypass).is_empty()
 }
 
 /// What must be looked for.

@@ -7,11 +7,12 @@
 
 use super::resolve::Resolved;
 use crate::message::{Condition, Write};
+use crate::rights::guard;
 use crate::run::{Context, Error, Organization};
 use crate::step::course::{Within, clock};
 use crate::step::plan::{Run, StagePlan};
 use crate::step::{
-    Frame, Mode, Operand, Parameter, ParameterValue, Record, Seat, Stage, Step, Users,
+    Cells, Frame, Mode, Operand, Parameter, ParameterValue, Record, Seat, Stage, Step, Users,
 };
 use crate::trace::Log;
 use crate::write::{insert_constants, update_constants};
@@ -32,10 +33,10 @@ pub(super) struct Scene {
     pub(super) target_of: Vec<usize>,
     /// Per target: its record.
     record_of: Vec<usize>,
-    /// Per event: what was sent, once somebody has asked.
-    sent: Vec<OnceLock<Arc<[Record]>>>,
-    /// The same of the whole message.
-    sent_in_all: OnceLock<Arc<[Record]>>,
+    /// The records as they were sent.
+    sent: Arc<[Record]>,
+    /// Per event: those of it, once somebody has asked.
+    sent_of: Vec<OnceLock<Arc<[Record]>>>,
     /// What bulk steps share, by event.
     bulk: HashMap<usize, Shared>,
     /// What the single steps of one record share.
@@ -67,12 +68,11 @@ pub(super) struct Scene {
 /// One record.
 pub(super) struct Live {
     pub(super) record: Record,
-    /// What came with it besides.
+    /// What came with it besides its columns.
     target: Target,
-    /// As it was sent.
-    sent: Record,
-    /// Columns that the service has added and no step has changed: not to be written as the caller's.
-    pub(super) added: Vec<ColumnIndex>,
+    /// Columns that the service has added and no step has changed, where they are the record's own: not to be
+    /// written as the caller's. Those that records have in common are not written anyway.
+    added: Vec<ColumnIndex>,
     outcome: Option<RowOutcome>,
 }
 
@@ -101,13 +101,14 @@ impl Scene {
         let table = message.table;
         let is_delete = matches!(message.name, MessageName::Delete | MessageName::DeleteMultiple);
         let live = |target: Target| {
-            let record = record_of(&table, &target, is_delete);
-            Live { sent: record.clone(), record, target, added: Vec::new(), outcome: None }
+            let (record, target) = record_of(&table, target, is_delete);
+            Live { record, target, added: Vec::new(), outcome: None }
         };
+        let records: Vec<Live> = resolved.records.into_iter().map(live).collect();
         Self {
-            records: resolved.records.into_iter().map(live).collect(),
-            sent: plan.events.iter().map(|_| OnceLock::new()).collect(),
-            sent_in_all: OnceLock::new(),
+            sent: records.iter().map(|live| live.record.clone()).collect(),
+            records,
+            sent_of: plan.events.iter().map(|_| OnceLock::new()).collect(),
             plan: Arc::new(plan),
             table,
             target_of: resolved.target_of,
@@ -224,10 +225,7 @@ impl Scene {
             let mut frame = self.outer(sent, run.event, form, variables);
             frame.sent = match form {
                 Some(_) => frame.sent,
-                None => {
-                    let all = || self.records.iter().map(|live| live.sent.clone()).collect();
-                    self.sent_in_all.get_or_init(all).clone()
-                }
+                None => self.sent.clone(),
             };
             parents.push(Arc::new(frame));
         }
@@ -253,9 +251,7 @@ impl Scene {
         let mut frame = self.context(message, 30, record);
         frame.shared = variables;
         frame.sent = match record {
-            Some(record) => {
-                self.records.get(record).map(|live| live.sent.clone()).into_iter().collect()
-            }
+            Some(record) => self.sent.get(record).into_iter().cloned().collect(),
             None => self.sent_of(event),
         };
         frame
@@ -263,11 +259,12 @@ impl Scene {
 
     /// What was sent of an event: copied once, for every step that sees it.
     fn sent_of(&self, event: usize) -> Arc<[Record]> {
-        let sent = || {
-            let records = self.plan.events[event].records.iter();
-            records.map(|record| self.records[*record].sent.clone()).collect()
-        };
-        self.sent[event].get_or_init(sent).clone()
+        if let [_] = &*self.plan.events {
+            return self.sent.clone();
+        }
+        let records = || self.plan.events[event].records.iter();
+        let sent = || records().map(|record| self.sent[*record].clone()).collect();
+        self.sent_of[event].get_or_init(sent).clone()
     }
 
     fn context(&self, message: MessageName, stage: i32, record: Option<usize>) -> Frame {
@@ -347,44 +344,58 @@ impl Scene {
                     "owningbusinessunit" | "organizationid"
                 )
             };
-            let cells: Vec<Cell> = cells.iter().filter(named).cloned().collect();
-            for record in self.plan.events[event].records.clone() {
-                let live = &mut self.records[record];
-                for cell in &cells {
-                    let is_bound = live.target.binds.iter().any(|bind| bind.column == cell.column);
-                    if live.record.get(cell.column).is_none() && !is_bound {
-                        live.record.cells.push(cell.clone());
-                        live.added.push(cell.column);
-                    }
-                }
+            let cells: Arc<[Cell]> = cells.iter().filter(named).cloned().collect();
+            let mut gives = vec![false; self.table.columns.len()];
+            cells.iter().for_each(|cell| gives[usize::from(cell.column.0)] = true);
+            for record in &self.plan.events[event].records {
+                self.records[*record].add(&cells, &gives);
             }
         }
     }
 
-    /// What is to be written now: a message per event, as it was sent.
-    pub(super) fn writes(&self) -> Vec<Write> {
-        let write = |event: &crate::step::plan::Event| Write {
-            name: event.message,
-            table: self.table.clone(),
-            targets: event
-                .records
-                .iter()
-                .map(|record| self.records[*record].target(&self.table))
-                .collect(),
-            condition: Condition::Any,
-        };
-        self.plan.events.iter().map(write).collect()
+    /// What of an event asks for privileges.
+    pub(super) fn asked(&self, event: usize) -> impl Iterator<Item = guard::Asked<'_>> {
+        self.plan.events[event].records.iter().map(|record| {
+            let live = &self.records[*record];
+            guard::Asked { cells: live.record.cells.own(), binds: &live.target.binds }
+        })
+    }
+
+    /// What is to be written now of an event, as it was sent. Where nothing runs behind the write, nobody
+    /// sees the records again, and they are not copied.
+    pub(super) fn write(&mut self, event: usize) -> Write {
+        let is_last = !self.is_seen_again();
+        if is_last {
+            self.sent = Arc::from([]);
+            self.sent_of[event] = OnceLock::new();
+        }
+        let mut targets = Vec::with_capacity(self.plan.events[event].records.len());
+        for record in &self.plan.events[event].records {
+            let live = &mut self.records[*record];
+            let cells = match is_last {
+                true => std::mem::take(&mut live.record.cells),
+                false => live.record.cells.clone(),
+            };
+            targets.push(live.target(self.table.primary_key, cells));
+        }
+        let name = self.plan.events[event].message;
+        Write { name, table: self.table.clone(), targets, condition: Condition::Any }
+    }
+
+    /// Whether any step runs behind the write.
+    fn is_seen_again(&self) -> bool {
+        self.plan.has(Stage::PostOperation) || !self.plan.queued.is_empty()
     }
 
     /// Takes what an event has written.
     pub(super) fn written(&mut self, event: usize, outcomes: Vec<RowOutcome>) {
-        let (key, deletes) = (self.table.primary_key, self.deletes(event));
-        let records = self.plan.events[event].records.clone();
-        for (record, outcome) in records.into_iter().zip(outcomes) {
-            let live = &mut self.records[record];
+        let key = self.table.primary_key;
+        let wants_key = !self.deletes(event) && self.is_seen_again();
+        for (record, outcome) in self.plan.events[event].records.iter().zip(outcomes) {
+            let live = &mut self.records[*record];
             live.outcome = Some(outcome);
             live.record.id = Some(outcome.id);
-            if !deletes && live.record.get(key).is_none() {
+            if wants_key && live.record.get(key).is_none() {
                 live.record.cells.push(Cell { column: key, value: Value::Guid(outcome.id) });
             }
         }
@@ -435,11 +446,15 @@ pub(super) const ID: &str = "id";
 pub(super) const IDS: &str = "Ids";
 
 impl Live {
-    /// What is to be written of it now.
-    fn target(&self, table: &Table) -> Target {
-        let is_own =
-            |cell: &&Cell| cell.column != table.primary_key && !self.added.contains(&cell.column);
-        let cells: Vec<Cell> = self.record.cells.iter().filter(is_own).cloned().collect();
+    /// What is to be written of it now, of these columns.
+    fn target(&self, primary_key: ColumnIndex, cells: Cells) -> Target {
+        let mut cells = cells.into_own();
+        if let Some(place) = cells.iter().rposition(|cell| cell.column == primary_key) {
+            cells.remove(place);
+        }
+        if !self.added.is_empty() {
+            cells.retain(|cell| !self.added.contains(&cell.column));
+        }
         // A step may have put something else in the place of a bind, or taken it away.
         let binds = self.target.binds.iter();
         let binds = binds.filter(|bind| cells.iter().all(|cell| cell.column != bind.column));
@@ -456,24 +471,57 @@ impl Live {
         }
     }
 
-    /// Takes a lookup by alternate key away.
-    pub(super) fn unbind(&mut self, column: ColumnIndex) {
+    /// Adds what the service gives all records of an event, unless it is there. `gives`: the same by column.
+    fn add(&mut self, cells: &Arc<[Cell]>, gives: &[bool]) {
+        let is_given = |column: ColumnIndex| gives[usize::from(column.0)];
+        let names_none = !self.record.cells.iter().any(|cell| is_given(cell.column))
+            && !self.target.binds.iter().any(|bind| is_given(bind.column));
+        if names_none {
+            self.record.cells.share(cells.clone());
+            return;
+        }
+        for cell in cells.iter() {
+            let is_bound = self.target.binds.iter().any(|bind| bind.column == cell.column);
+            if is_bound || self.record.get(cell.column).is_some() {
+                continue;
+            }
+            let cell = cell.clone();
+            self.added.push(cell.column);
+            self.record.cells.push(cell);
+        }
+    }
+
+    /// Whether the service has added a column and no step has changed it.
+    pub(super) fn has_added(&self, column: ColumnIndex) -> bool {
+        self.added.contains(&column)
+            || self.record.cells.common().iter().any(|cell| cell.column == column)
+    }
+
+    /// Gives a column a value, or takes it away, on behalf of a step.
+    pub(super) fn change(&mut self, column: ColumnIndex, value: Option<Value>) {
+        let common = self.record.cells.common();
+        if common.iter().any(|cell| cell.column == column) {
+            self.added.extend(common.iter().map(|cell| cell.column));
+        }
+        self.record.cells.set(column, value);
+        self.added.retain(|added| *added != column);
         self.target.binds.retain(|bind| bind.column != column);
     }
 }
 
-/// A target as steps see it.
-fn record_of(table: &Table, target: &Target, is_delete: bool) -> Record {
+/// A target as steps see it, and what came with it besides its columns.
+fn record_of(table: &Table, mut target: Target, is_delete: bool) -> (Record, Target) {
     let (id, key) = match &target.key {
         TargetKey::Id(id) => (Some(*id), None),
         TargetKey::Alternate(key) => (None, Some(key.clone())),
         TargetKey::None => (None, None),
     };
-    let mut cells = target.cells.clone();
+    let mut cells = std::mem::take(&mut target.cells);
     if let Some(id) = id.filter(|_| !is_delete) {
         cells.push(Cell { column: table.primary_key, value: Value::Guid(id) });
     }
-    Record { id, key, cells, aliased: Vec::new(), version: target.expected_version }
+    let version = target.expected_version;
+    (Record { id, key, cells: cells.into(), aliased: Vec::new(), version }, target)
 }
 
 /// Whose rights the calls of a step use.

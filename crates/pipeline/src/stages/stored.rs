@@ -5,7 +5,7 @@
 //! Not here: the rows of jobs (`queue`). Invariant: what is read back is what was written, under one catalog.
 
 use crate::step::{
-    Frame, Image, Mode, Operand, Parameter, ParameterValue, Record, Step, StepCall, Users,
+    Counted, Frame, Image, Mode, Operand, Parameter, ParameterValue, Record, Step, StepCall, Users,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -225,6 +225,7 @@ impl Stored {
             now: Timestamp(text.now),
             remaining,
             seat: None,
+            counted: Counted::default(),
         })
     }
 }
@@ -339,6 +340,7 @@ impl RecordText {
             let values = values.collect::<Result<_>>()?;
             key = u16::try_from(place).ok().map(|place| KeyValue { key: KeyIndex(place), values });
         }
+        let cells = cells.into();
         Ok(Record { id: self.id.map(|id| id.0), key, cells, aliased, version: self.version })
     }
 }

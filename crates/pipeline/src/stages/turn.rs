@@ -12,7 +12,7 @@ use crate::run::{Context, Error, Pipeline};
 use crate::statistics::Ended;
 use crate::step::course::{clock, until};
 use crate::step::plan::{Run, is_due};
-use crate::step::{Handler, Ran, StepCall, StepFault};
+use crate::step::{Counted, Handler, Ran, StepCall, StepFault};
 use crate::trace::{self, Log};
 use model::Fault;
 use std::sync::Arc;
@@ -56,6 +56,7 @@ impl Pipeline {
             now: context.now,
             remaining: until(scene.over_at),
             seat: scene.seat.clone(),
+            counted: Counted::default(),
         };
         let bytes = call.bytes();
         if bytes > self.context_bytes_max() {

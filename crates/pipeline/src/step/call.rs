@@ -3,8 +3,9 @@
 //! Not here: who decides that it runs, and what becomes of the answer.
 //! Invariant: images and targets are aligned: the i-th entry of an image is that of the i-th target.
 
-use super::{Mode, Seat, Stage, Step};
-use model::{Cell, ColumnIndex, Fault, KeyValue, MessageName, Table, Timestamp, Uuid, Value};
+use super::size::Counted;
+use super::{Cells, Mode, Seat, Stage, Step};
+use model::{ColumnIndex, Fault, KeyValue, MessageName, Table, Timestamp, Uuid, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct StepCall {
     pub remaining: Duration,
     /// The place that the message from outside has taken, also for what its steps have sent.
     pub seat: Option<Seat>,
+    /// Its size, once that was asked for.
+    pub counted: Counted,
 }
 
 impl StepCall {
@@ -115,7 +118,7 @@ pub struct Record {
     /// The alternate key that names it, where that could not be turned into an id.
     pub key: Option<KeyValue>,
     /// Its columns. Where the id is known, the primary key is among them.
-    pub cells: Vec<Cell>,
+    pub cells: Cells,
     /// Values of a query that are not columns of its table: by alias.
     pub aliased: Vec<(Box<str>, Value)>,
     /// The version that it has, or must have.
@@ -125,7 +128,7 @@ pub struct Record {
 impl Record {
     /// The value of a column, if the record names the column.
     pub fn get(&self, column: ColumnIndex) -> Option<&Value> {
-        self.cells.iter().find(|cell| cell.column == column).map(|cell| &cell.value)
+        self.cells.get(column)
     }
 }
 

@@ -7,15 +7,32 @@
 use super::{Image, Parameter, ParameterValue, Record, StepCall};
 use model::{Catalog, ColumnIndex, Table, TableId, Value};
 use std::collections::HashSet;
+use std::sync::OnceLock;
 
 /// What one cell, and one row, takes.
 const SLOT_BYTES: u64 = 48;
 /// What every context takes besides.
 const FIXED_BYTES: u64 = 1_024;
 
+/// The size of a call, once it was counted. A copy of a call may be changed, so it is counted again.
+#[derive(Debug, Default)]
+pub struct Counted(OnceLock<u64>);
+
+impl Clone for Counted {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
 impl StepCall {
     /// The canonical size of the hand-over, in bytes.
+    ///
+    /// Cost: one pass over all cells the first time; whoever changes a call must do it before.
     pub fn bytes(&self) -> u64 {
+        *self.counted.0.get_or_init(|| self.count())
+    }
+
+    fn count(&self) -> u64 {
         let table = &self.frame.table;
         let mut count = Count { catalog: Some(&self.catalog), ..Count::default() };
         count.batch(table, self.targets.iter().map(Some));
@@ -36,13 +53,22 @@ impl StepCall {
     }
 }
 
+/// What was met of a column: so that a name is looked up once, and not for each cell.
+#[derive(Clone, Default)]
+struct Met {
+    named: bool,
+    /// The table that its last lookup points to.
+    table: Option<TableId>,
+}
+
 #[derive(Default)]
 struct Count<'a> {
     catalog: Option<&'a Catalog>,
     slots: u64,
     arena: usize,
     names: HashSet<&'a str>,
-    tables: HashSet<TableId>,
+    /// Tables that lookups lead to: few.
+    tables: Vec<TableId>,
 }
 
 impl<'a> Count<'a> {
@@ -52,7 +78,7 @@ impl<'a> Count<'a> {
 
     fn batch(&mut self, table: &'a Table, records: impl Iterator<Item = Option<&'a Record>>) {
         self.name(&table.logical_name);
-        let mut met = vec![false; table.columns.len()];
+        let mut met = vec![Met::default(); table.columns.len()];
         for record in records {
             self.slots += 1;
             let Some(record) = record else { continue };
@@ -73,15 +99,18 @@ impl<'a> Count<'a> {
     fn cells(
         &mut self,
         table: &'a Table,
-        met: &mut [bool],
+        met: &mut [Met],
         cells: impl Iterator<Item = (ColumnIndex, &'a Value)>,
     ) {
         for (column, value) in cells {
             self.slots += 1;
-            self.value(value);
             let met = &mut met[usize::from(column.0)];
-            if !std::mem::replace(met, true) {
+            if !std::mem::replace(&mut met.named, true) {
                 self.names.insert(&table.column(column).logical_name);
+            }
+            match value {
+                Value::Lookup(lookup) if met.table.replace(lookup.table) == Some(lookup.table) => {}
+                _ => self.value(value),
             }
         }
     }
@@ -92,7 +121,8 @@ impl<'a> Count<'a> {
             Value::Choices(choices) if !choices.is_empty() => {
                 self.arena = self.arena.next_multiple_of(4) + choices.len() * 4;
             }
-            Value::Lookup(lookup) if self.tables.insert(lookup.table) => {
+            Value::Lookup(lookup) if !self.tables.contains(&lookup.table) => {
+                self.tables.push(lookup.table);
                 let table = self.catalog.and_then(|catalog| catalog.table_by_id(lookup.table));
                 self.names.insert(table.map_or("", |table| &table.logical_name));
             }

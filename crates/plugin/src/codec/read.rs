@@ -383,8 +383,11 @@ impl<'a> Reader<'a> {
 
 /// A target as a record: the primary key is among its columns.
 fn record(table: &Table, target: Target) -> Record {
-    let mut this =
-        Record { cells: target.cells, version: target.expected_version, ..Record::default() };
+    let mut this = Record {
+        cells: target.cells.into(),
+        version: target.expected_version,
+        ..Record::default()
+    };
     match target.key {
         TargetKey::None => {}
         TargetKey::Id(id) => {

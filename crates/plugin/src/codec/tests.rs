@@ -1,8 +1,9 @@
 //! What is written is read back the same, and what a guest may make of lists never does more than fail.
 
 use super::read::{Error, Reader};
-use super::write::Writer;
+use super::write::{Sheet, Writer};
 use super::{halves, joined};
+use crate::bindings::sheaf::plugin::hand_over::PackedBatch;
 use crate::bindings::sheaf::plugin::types::{
     Batch, Cell as FlatCell, Decimal as FlatDecimal, EntityRef, Guid, Payload, Row, Span,
     Value as Flat,
@@ -150,7 +151,7 @@ fn record() -> impl Strategy<Value = Record> {
             if let Some(id) = id {
                 cells.push(Cell { column: ColumnIndex(0), value: Value::Guid(id) });
             }
-            Record { id, key: None, cells, aliased: Vec::new(), version }
+            Record { id, key: None, cells: cells.into(), aliased: Vec::new(), version }
         },
     )
 }
@@ -235,8 +236,15 @@ proptest! {
         writer.batch(table, records.iter().map(Some));
         let size = writer.size();
         let payload = writer.finish();
+        let mut packer = Writer::<PackedBatch>::new(&catalog);
+        packer.batch(table, records.iter().map(Some));
+        prop_assert_eq!(packer.size(), size);
+        let packed = packer.lists();
+        prop_assert_eq!((&packed.names, &packed.arena), (&payload.names, &payload.arena));
+        let slots = (packed.batches[0].rows.len() + packed.batches[0].cells.len()) as u64;
         let cells: usize = records.iter().map(|record| record.cells.len()).sum();
         let names: usize = payload.names.iter().map(String::len).sum();
+        prop_assert_eq!(slots, 48 * (cells + records.len()) as u64);
         let slots = 48 * (cells + records.len());
         prop_assert_eq!(size, (slots + payload.arena.len() + names + 1_024) as u64);
         let (read, targets) = Reader::new(&catalog, &payload).targets(0).unwrap();
@@ -329,6 +337,61 @@ fn small_lists_that_unfold_to_large_ones_are_malformed() {
     assert!(Reader::new(&catalog, &payload).targets(0).is_ok());
     payload.batches[0].rows = vec![row; 117];
     assert!(matches!(Reader::new(&catalog, &payload).targets(0), Err(Error::Malformed(_))));
+}
+
+/// The bytes of a cell of column 0x0102_0304, put together from what stands at which place.
+#[track_caller]
+fn packed(value: Flat, case: u8, held: &[(usize, &[u8])]) {
+    let mut want = [0; 48];
+    want[..4].copy_from_slice(&[4, 3, 2, 1]);
+    want[8] = case;
+    for (at, bytes) in held {
+        want[*at..at + bytes.len()].copy_from_slice(bytes);
+    }
+    let mut batch = PackedBatch::with_room(0, 0, 1);
+    batch.cell(FlatCell { column: 0x0102_0304, value });
+    assert_eq!(batch.cells, want, "{value:?}");
+}
+
+#[test]
+fn cells_are_packed_as_the_world_lays_them_out() {
+    let number = FlatDecimal { hi: -2, lo: 3, scale: 4 };
+    let minus_two = (-2_i64).to_le_bytes();
+    let decimal: [(usize, &[u8]); 3] = [(16, &minus_two), (24, &[3]), (32, &[4])];
+    let span = Span { at: 0x100, len: 2 };
+    let spanned: [(usize, &[u8]); 2] = [(16, &[0, 1]), (20, &[2])];
+    let to = EntityRef { table: 5, id: Guid { hi: 6, lo: 7 }, name: span };
+    packed(Flat::Null, 0, &[]);
+    packed(Flat::Boolean(true), 1, &[(16, &[1])]);
+    packed(Flat::Integer(-2), 2, &[(16, &minus_two[..4])]);
+    packed(Flat::BigInteger(-2), 3, &[(16, &minus_two)]);
+    packed(Flat::Double(0.1), 4, &[(16, &0.1_f64.to_le_bytes())]);
+    packed(Flat::Decimal(number), 5, &decimal);
+    packed(Flat::Money(number), 6, &decimal);
+    packed(Flat::Text(span), 7, &spanned);
+    packed(Flat::DateTime(-2), 8, &[(16, &minus_two)]);
+    packed(Flat::Id(Guid { hi: 6, lo: 7 }), 9, &[(16, &[6]), (24, &[7])]);
+    packed(Flat::Choice(-2), 10, &[(16, &minus_two[..4])]);
+    packed(Flat::Choices(span), 11, &spanned);
+    let lookup: [(usize, &[u8]); 5] =
+        [(16, &[5]), (24, &[6]), (32, &[7]), (40, &[0, 1]), (44, &[2])];
+    packed(Flat::Lookup(to), 12, &lookup);
+    packed(Flat::Bytes(span), 13, &spanned);
+    packed(Flat::Rows(9), 14, &[(16, &[9])]);
+}
+
+#[test]
+fn rows_are_packed_as_the_world_lays_them_out() {
+    let id = Guid { hi: 1, lo: 2 };
+    let row = Row { id, first: 3, count: 4, first_key: 5, key_count: 6, row_version: 7 };
+    let mut batch = PackedBatch::with_room(0, 1, 0);
+    batch.row(row);
+    let mut want = [0; 48];
+    for (at, byte) in [(0, 1), (8, 2), (16, 3), (20, 4), (24, 5), (28, 6), (32, 7)] {
+        want[at] = byte;
+    }
+    assert_eq!(batch.rows, want);
+    assert_eq!(batch.slots(), 1);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Model to flat lists.
 //!
-//! In: tables, records and parameters. Out: one [`Payload`]: names once each, one arena, one cell list per batch.
+//! In: tables, records and parameters. Out: [`Lists`]: names once each, one arena, one list of cells per batch, which is
+//! a [`Sheet`] of the whole form or of the lean one (`pack`).
 //! Cost: one pass over the cells; a column's name is looked up once per batch, not once per cell.
 
 use super::halves;
@@ -8,7 +9,7 @@ use crate::bindings::sheaf::plugin::types::{
     Batch, Cell, Decimal as FlatDecimal, EntityRef, Guid, Parameter as FlatParameter, Payload, Row,
     Span, Value as Flat,
 };
-use model::{Catalog, ColumnIndex, ColumnKind, Decimal, LookupValue, Table, TableId, Value};
+use model::{Catalog, ColumnIndex, ColumnKind, Decimal, Table, TableId, Value};
 use pipeline::step::{Parameter, ParameterValue, Record};
 use std::collections::HashMap;
 
@@ -20,25 +21,58 @@ const FIXED_BYTES: u64 = 1_024;
 
 const NOTHING: Span = Span { at: 0, len: 0 };
 
-/// Makes one payload.
-pub(crate) struct Writer<'a> {
+/// Rows and cells of one batch.
+pub(crate) trait Sheet {
+    /// A batch of a table, with room for so many rows and cells.
+    fn with_room(table: u32, rows: usize, cells: usize) -> Self;
+    /// Adds a row.
+    fn row(&mut self, row: Row);
+    /// Adds a cell.
+    fn cell(&mut self, cell: Cell);
+    /// How many rows and cells there are.
+    fn slots(&self) -> usize;
+}
+
+impl Sheet for Batch {
+    fn with_room(table: u32, rows: usize, cells: usize) -> Self {
+        Self { table, rows: Vec::with_capacity(rows), cells: Vec::with_capacity(cells) }
+    }
+
+    fn row(&mut self, row: Row) {
+        self.rows.push(row);
+    }
+
+    fn cell(&mut self, cell: Cell) {
+        self.cells.push(cell);
+    }
+
+    fn slots(&self) -> usize {
+        self.rows.len() + self.cells.len()
+    }
+}
+
+/// What was written.
+pub(crate) struct Lists<S> {
+    pub(crate) names: Vec<String>,
+    pub(crate) arena: Vec<u8>,
+    pub(crate) batches: Vec<S>,
+}
+
+/// Makes the lists of one hand-over.
+pub(crate) struct Writer<'a, S> {
     catalog: &'a Catalog,
-    names: Vec<String>,
+    lists: Lists<S>,
     places: HashMap<String, u32>,
-    arena: Vec<u8>,
-    batches: Vec<Batch>,
     tables: HashMap<TableId, u32>,
 }
 
-impl<'a> Writer<'a> {
+impl<'a, S: Sheet> Writer<'a, S> {
     /// Begins a payload whose lookups name tables of this catalog.
     pub(crate) fn new(catalog: &'a Catalog) -> Self {
         Self {
             catalog,
-            names: Vec::new(),
+            lists: Lists { names: Vec::new(), arena: Vec::new(), batches: Vec::new() },
             places: HashMap::new(),
-            arena: Vec::new(),
-            batches: Vec::new(),
             tables: HashMap::new(),
         }
     }
@@ -48,8 +82,8 @@ impl<'a> Writer<'a> {
         if let Some(place) = self.places.get(name) {
             return *place;
         }
-        let place = count(self.names.len());
-        self.names.push(name.to_owned());
+        let place = count(self.lists.names.len());
+        self.lists.names.push(name.to_owned());
         self.places.insert(name.to_owned(), place);
         place
     }
@@ -58,8 +92,8 @@ impl<'a> Writer<'a> {
         if bytes.is_empty() {
             return NOTHING;
         }
-        let at = count(self.arena.len());
-        self.arena.extend_from_slice(bytes);
+        let at = count(self.lists.arena.len());
+        self.lists.arena.extend_from_slice(bytes);
         Span { at, len: count(bytes.len()) }
     }
 
@@ -67,10 +101,11 @@ impl<'a> Writer<'a> {
         if choices.is_empty() {
             return NOTHING;
         }
-        self.arena.resize(self.arena.len().next_multiple_of(4), 0);
-        let at = count(self.arena.len());
+        let arena = &mut self.lists.arena;
+        arena.resize(arena.len().next_multiple_of(4), 0);
+        let at = count(arena.len());
         for choice in choices {
-            self.arena.extend_from_slice(&choice.to_le_bytes());
+            arena.extend_from_slice(&choice.to_le_bytes());
         }
         Span { at, len: count(choices.len() * 4) }
     }
@@ -98,88 +133,100 @@ impl<'a> Writer<'a> {
             Value::DateTime(at) => Flat::DateTime(at.0.saturating_mul(1_000)),
             Value::Date(day) => Flat::DateTime(i64::from(day.0) * 86_400_000),
             Value::Guid(id) => Flat::Id(halves(*id)),
-            Value::Lookup(lookup) => Flat::Lookup(self.reference(*lookup)),
+            Value::Lookup(lookup) => Flat::Lookup(EntityRef {
+                table: self.table(lookup.table),
+                id: halves(lookup.id),
+                name: NOTHING,
+            }),
             Value::Choices(choices) => Flat::Choices(self.choices(choices)),
         }
     }
 
-    fn reference(&mut self, lookup: LookupValue) -> EntityRef {
-        let table = match self.tables.get(&lookup.table) {
-            Some(table) => *table,
-            None => {
-                let catalog = self.catalog;
-                // Only what a caller of an older catalog left behind points to no table; its name is empty.
-                let name =
-                    catalog.table_by_id(lookup.table).map_or("", |table| &table.logical_name);
-                let place = self.name(name);
-                self.tables.insert(lookup.table, place);
-                place
-            }
-        };
-        EntityRef { table, id: halves(lookup.id), name: NOTHING }
+    /// The place of the name of a table.
+    fn table(&mut self, table: TableId) -> u32 {
+        if let Some(place) = self.tables.get(&table) {
+            return *place;
+        }
+        let catalog = self.catalog;
+        // Only what a caller of an older catalog left behind points to no table; its name is empty.
+        let name = catalog.table_by_id(table).map_or("", |table| &table.logical_name);
+        let place = self.name(name);
+        self.tables.insert(table, place);
+        place
     }
 
     /// Records of one table, or nothing in the place of one; answers the place of their batch.
     pub(crate) fn batch<'r>(
         &mut self,
         table: &Table,
-        records: impl ExactSizeIterator<Item = Option<&'r Record>>,
+        records: impl ExactSizeIterator<Item = Option<&'r Record>> + Clone,
     ) -> u32 {
-        let mut batch = Batch {
-            table: self.name(&table.logical_name),
-            rows: Vec::with_capacity(records.len()),
-            cells: Vec::new(),
-        };
-        let mut names = ColumnNames::new(table);
+        let cells = records.clone().flatten().map(|record| {
+            let key = record.key.as_ref().map_or(0, |key| key.values.len());
+            record.cells.len() + record.aliased.len() + key
+        });
+        let mut sheet = S::with_room(self.name(&table.logical_name), records.len(), cells.sum());
+        let mut columns = Columns { table, met: vec![Met::default(); table.columns.len()] };
+        let mut first = 0;
         for record in records {
-            let row = match record {
-                Some(record) => self.row(table, &mut names, &mut batch.cells, record),
-                None => Row { first: count(batch.cells.len()), ..EMPTY },
-            };
-            batch.rows.push(row);
+            match record {
+                Some(record) => self.row(&mut columns, &mut sheet, record, &mut first),
+                None => sheet.row(Row { first, ..EMPTY }),
+            }
         }
-        let place = count(self.batches.len());
-        self.batches.push(batch);
+        let place = count(self.lists.batches.len());
+        self.lists.batches.push(sheet);
         place
     }
 
-    fn row(
-        &mut self,
-        table: &Table,
-        names: &mut ColumnNames,
-        cells: &mut Vec<Cell>,
-        record: &Record,
-    ) -> Row {
-        let first = count(cells.len());
-        cells.reserve(record.cells.len() + record.aliased.len());
-        for cell in &record.cells {
-            let column = names.of(self, table, cell.column);
-            let value = self.value(Some(&table.column(cell.column).kind), &cell.value);
-            cells.push(Cell { column, value });
+    /// Adds a record, whose cells begin at `first`, and moves that behind them.
+    fn row(&mut self, columns: &mut Columns<'_>, sheet: &mut S, record: &Record, first: &mut u32) {
+        for cell in record.cells.iter() {
+            sheet.cell(self.cell(columns, cell.column, &cell.value));
         }
         for (alias, value) in &record.aliased {
-            let cell = Cell { column: self.name(alias), value: self.value(None, value) };
-            cells.push(cell);
+            sheet.cell(Cell { column: self.name(alias), value: self.value(None, value) });
         }
-        let first_key = count(cells.len());
+        let mut key_count = 0;
         if let Some(key) = &record.key {
+            let table = columns.table;
             for (index, value) in table.key(key.key).columns.iter().zip(&key.values) {
-                let column = names.of(self, table, *index);
-                let value = self.value(Some(&table.column(*index).kind), value);
-                cells.push(Cell { column, value });
+                sheet.cell(self.cell(columns, *index, value));
+                key_count += 1;
             }
         }
-        Row {
+        let cells = count(record.cells.len() + record.aliased.len());
+        let first_key = *first + cells;
+        sheet.row(Row {
             id: halves(record.id.unwrap_or_default()),
-            first,
-            count: first_key - first,
+            first: *first,
+            count: cells,
             first_key,
-            key_count: count(cells.len()) - first_key,
+            key_count,
             row_version: record
                 .version
                 .and_then(|version| u64::try_from(version).ok())
                 .unwrap_or(0),
-        }
+        });
+        *first = first_key + key_count;
+    }
+
+    fn cell(&mut self, columns: &mut Columns<'_>, index: ColumnIndex, value: &Value) -> Cell {
+        let column = columns.table.column(index);
+        let met = &mut columns.met[usize::from(index.0)];
+        let name = *met.name.get_or_insert_with(|| self.name(&column.logical_name));
+        let value = match value {
+            Value::Lookup(lookup) => {
+                let table = match met.target {
+                    Some((target, place)) if target == lookup.table => place,
+                    _ => self.table(lookup.table),
+                };
+                met.target = Some((lookup.table, table));
+                Flat::Lookup(EntityRef { table, id: halves(lookup.id), name: NOTHING })
+            }
+            value => self.value(Some(&column.kind), value),
+        };
+        Cell { column: name, value }
     }
 
     /// A parameter or shared variable.
@@ -194,10 +241,12 @@ impl<'a> Writer<'a> {
                 Flat::Rows(self.batch(table, records.iter().map(Some)))
             }
             ParameterValue::Ids(ids) => {
-                let rows = ids.iter().map(|id| Row { id: halves(*id), ..EMPTY }).collect();
-                let place = count(self.batches.len());
-                let table = self.name("");
-                self.batches.push(Batch { table, rows, cells: Vec::new() });
+                let mut sheet = S::with_room(self.name(""), ids.len(), 0);
+                for id in ids {
+                    sheet.row(Row { id: halves(*id), ..EMPTY });
+                }
+                let place = count(self.lists.batches.len());
+                self.lists.batches.push(sheet);
                 Flat::Rows(place)
             }
         };
@@ -206,15 +255,22 @@ impl<'a> Writer<'a> {
 
     /// What the lists made so far count as: the canonical size of the hand-over in bytes.
     pub(crate) fn size(&self) -> u64 {
-        let slots: usize =
-            self.batches.iter().map(|batch| batch.rows.len() + batch.cells.len()).sum();
-        let names: usize = self.names.iter().map(String::len).sum();
-        SLOT_BYTES * slots as u64 + self.arena.len() as u64 + names as u64 + FIXED_BYTES
+        let slots: usize = self.lists.batches.iter().map(Sheet::slots).sum();
+        let names: usize = self.lists.names.iter().map(String::len).sum();
+        SLOT_BYTES * slots as u64 + self.lists.arena.len() as u64 + names as u64 + FIXED_BYTES
     }
 
+    /// All of them.
+    pub(crate) fn lists(self) -> Lists<S> {
+        self.lists
+    }
+}
+
+impl Writer<'_, Batch> {
     /// The payload.
     pub(crate) fn finish(self) -> Payload {
-        Payload { names: self.names, arena: self.arena, batches: self.batches }
+        let Lists { names, arena, batches } = self.lists;
+        Payload { names, arena, batches }
     }
 }
 
@@ -227,18 +283,18 @@ const EMPTY: Row = Row {
     row_version: 0,
 };
 
-/// The names of a table's columns, as far as they were met.
-struct ColumnNames(Vec<Option<u32>>);
+/// The columns of a table, and what was met of them.
+struct Columns<'t> {
+    table: &'t Table,
+    met: Vec<Met>,
+}
 
-impl ColumnNames {
-    fn new(table: &Table) -> Self {
-        Self(vec![None; table.columns.len()])
-    }
-
-    fn of(&mut self, writer: &mut Writer<'_>, table: &Table, index: ColumnIndex) -> u32 {
-        let known = &mut self.0[usize::from(index.0)];
-        *known.get_or_insert_with(|| writer.name(&table.column(index).logical_name))
-    }
+#[derive(Clone, Default)]
+struct Met {
+    /// The place of its name.
+    name: Option<u32>,
+    /// The table that its last lookup pointed to, and the place of that one's name.
+    target: Option<(TableId, u32)>,
 }
 
 /// A place or a length. Lists of more than four billion entries are over every limit and refused by size.

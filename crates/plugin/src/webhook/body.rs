@@ -281,7 +281,7 @@ impl<'a> Writer<'a> {
         }
         self.member("Attributes");
         self.out.push('[');
-        for cell in &record.cells {
+        for cell in record.cells.iter() {
             let column = table.column(cell.column);
             self.comma();
             self.pair(&column.logical_name, Some(&column.kind), &cell.value);

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use model::{Catalog, Cell, Fault, MessageName, Table, Timestamp, Uuid, Value, code};
 use pipeline::step::{
-    Assembly, CallOptions, Endpoint, Frame, Handler, Mode, Operand, PluginType, Ran, Record,
-    Records, Service, ServiceReply, ServiceRequest, Stage, Step, StepCall, StepRunner, Users,
+    Assembly, CallOptions, Counted, Endpoint, Frame, Handler, Mode, Operand, PluginType, Ran,
+    Record, Records, Service, ServiceReply, ServiceRequest, Stage, Step, StepCall, StepRunner,
+    Users,
 };
 use pipeline::{Pipeline, RowOutcome, Stores};
 use plugin::{Host, Settings};
@@ -134,6 +135,7 @@ pub(crate) fn call(
         now: NOW,
         remaining: Duration::from_secs(60),
         seat: None,
+        counted: Counted::default(),
     }
 }
 
@@ -259,9 +261,18 @@ impl Service for Fake {
 
 /// Runs the unruly component on one contact, told what to do.
 pub(crate) async fn run_unruly(host: &Host, catalog: &Arc<Catalog>, what: &str) -> Ran {
-    let component = crate::guests::unruly();
-    let step = step(&component, "unruly", what);
+    run_told(host, catalog, &crate::guests::unruly(), what).await
+}
+
+/// Runs a component of unruly guests on one contact, told what to do.
+pub(crate) async fn run_told(
+    host: &Host,
+    catalog: &Arc<Catalog>,
+    component: &Arc<[u8]>,
+    what: &str,
+) -> Ran {
+    let step = step(component, "unruly", what);
     let targets = vec![contact(catalog, "Doe")];
     let call = call(catalog, &step, MessageName::Create, "contact", targets);
-    host.run(call, Fake::new(&component)).await
+    host.run(call, Fake::new(component)).await
 }

@@ -4,6 +4,7 @@
 
 mod examples;
 mod guests;
+mod hand_over;
 mod house;
 mod misbehaviour;
 mod registration;

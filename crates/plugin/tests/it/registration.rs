@@ -65,7 +65,13 @@ async fn what_is_no_component_is_refused_with_a_reason() {
     assert!(refused(Arc::from(&b"hello"[..])).await.starts_with("it is no component"));
     assert!(refused(Arc::from(&b""[..])).await.starts_with("it is no component"));
     assert!(refused(MODULE.into()).await.contains("a core module, not a component"));
-    assert_eq!(refused(COMPONENT.into()).await, "it does not export `sheaf:plugin/handler@1.0.0`");
+    let neither =
+        "it exports neither `sheaf:plugin/lean-handler@1.1.0` nor `sheaf:plugin/handler@1.0.0`";
+    assert_eq!(refused(COMPONENT.into()).await, neither);
+    for version in ["handler@1.2.0", "lean-handler@1.2.0", "lean-handler@2.0.0"] {
+        let component = exporting_nothing_as(&format!("sheaf:plugin/{version}"));
+        assert_eq!(refused(component).await, neither);
+    }
 }
 
 #[tokio::test]
@@ -74,7 +80,8 @@ async fn a_foreign_import_is_refused_by_name() {
         "wasi:cli/environment@0.2.0",
         "wasi:clocks/wall-clock@0.2.3",
         "sheaf:plugin/network@1.0.0",
-        "sheaf:plugin/tracing@1.9.0",
+        "sheaf:plugin/tracing@1.2.0",
+        "sheaf:plugin/handing@1.1.0",
         "sheaf:plugin/tracing@2.0.0",
     ] {
         let why = refused(importing(name)).await;
@@ -84,8 +91,10 @@ async fn a_foreign_import_is_refused_by_name() {
 
 #[tokio::test]
 async fn an_export_of_another_shape_is_refused() {
-    let component = exporting_nothing_as("sheaf:plugin/handler@1.0.0");
-    assert!(refused(component).await.starts_with("it is not of the world"));
+    for export in ["handler@1.0.0", "handler@1.1.0", "lean-handler@1.1.0"] {
+        let component = exporting_nothing_as(&format!("sheaf:plugin/{export}"));
+        assert!(refused(component).await.starts_with("it is not of the world"), "{export}");
+    }
 }
 
 #[tokio::test]

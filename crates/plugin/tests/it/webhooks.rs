@@ -288,7 +288,7 @@ async fn a_body_is_that_of_the_documented_example() {
     let cells = cells
         .into_iter()
         .map(|(column, value)| model::Cell { column: table.index_of(column).unwrap(), value });
-    target.cells.extend(cells);
+    cells.for_each(|cell| target.cells.push(cell));
     let mut call = call(&catalog, &step, MessageName::Create, "contact", vec![target.clone()]);
     call.frame.primary_id = key;
     call.frame.stage = 40;

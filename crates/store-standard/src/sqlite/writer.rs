@@ -3,7 +3,7 @@
 //! It takes what waits, runs it in one transaction and answers everyone after the commit. A group is
 //! first run without savepoints, which make SQLite keep copies of pages; if a message of it fails,
 //! the group is rolled back and run again with a savepoint around each message. Where that has
-//! happened often, the next groups start with savepoints.
+//! happened often, the next groups start with savepoints. The first message of an open transaction has none either.
 //! Not here: one operation (`execute`), who was to blame (`diagnose`).
 //! Invariant: a transaction that is not committed is rolled back before anything else is begun, and
 //! row versions and definitions in memory are those of the last commit.
@@ -264,11 +264,15 @@ impl Writer<'_> {
 
     /// Answers the calls of an open transaction; tells whether it was committed.
     fn serve(&mut self, calls: &Calls) -> bool {
+        let mut has_written = false;
         while let Some(call) = calls.next() {
             calls.watch(&self.deadline);
             let goes_on = match call {
                 Call::Apply { writes, answer } => {
-                    let result = self.guarded(&writes).and_then(|result| result);
+                    let result = match std::mem::replace(&mut has_written, true) {
+                        true => self.guarded(&writes).and_then(|result| result),
+                        false => self.first(&writes),
+                    };
                     let is_fine = result.is_ok();
                     send(answer, result);
                     is_fine
@@ -363,6 +367,23 @@ impl Writer<'_> {
         };
         self.session.run("RELEASE message").map_err(statement_failed)?;
         Ok(result)
+    }
+
+    /// The first message of an open transaction, without a savepoint: before it there is nothing to keep. After an
+    /// error the transaction must not go on.
+    fn first(&mut self, writes: &WriteSet) -> Result<Applied> {
+        let (op, halt) = match self.message(writes) {
+            Ok(applied) => return Ok(applied),
+            Err(stop) => stop,
+        };
+        if let Halt::Failed(error) = halt {
+            return Err(error);
+        }
+        self.session.run("ROLLBACK").map_err(statement_failed)?;
+        self.session.run("BEGIN IMMEDIATE").map_err(statement_failed)?;
+        let catalog = self.catalog.clone();
+        let author = (writes.now, writes.user);
+        Err(self.rejection(&catalog, author, (&writes.ops, &writes.checks), op))
     }
 
     /// The rows of the refused operation that are to blame. What was written is rolled back before
