@@ -64,6 +64,31 @@ pub(crate) enum Command {
     Auth(Auth),
     /// Manages the users of a service's store: who may ask for tokens.
     User(User),
+    /// Writes completions of this command line for a shell to standard output.
+    Completions(Completions),
+    /// Writes pages of the manual: this command's to standard output, or all into a directory.
+    Man(Man),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    Powershell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Directory for a page of every command, such as /usr/local/share/man/man1
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 /// Which service, and who calls.
@@ -183,6 +208,10 @@ pub(crate) struct Pace {
     /// Progress on standard error: auto is a bar on a terminal and nothing elsewhere
     #[arg(long, value_enum, default_value_t = Progress::Auto)]
     pub(crate) progress: Progress,
+    /// Writes what the run cost to FILE, as a JSON object: rows, requests by kind and status, latencies,
+    /// bytes, width, throttles, fallbacks, memory; `-` says it for people on standard error
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats: Option<PathBuf>,
 }
 
 /// How records are looked for.
@@ -634,6 +663,11 @@ mod tests {
             "sheaf user disable loader",
             "sheaf user enable loader",
             "sheaf demo --exit --rows 10",
+            "sheaf set contact a.json.zst --format json --stats s.json",
+            "sheaf get contact --stats -",
+            "sheaf completions bash",
+            "sheaf completions powershell",
+            "sheaf man --dir d",
             "sheaf plugin push a.wasm --name Ship.Plugins --assembly-version 1.0.0.0 --prune --json",
             "sheaf plugin step add --type t --message CreateMultiple --table contact --stage post-operation --mode async --rank -1 --filter a,b --image pre:before=a,b --image post --configuration x --name n --assembly s",
             "sheaf plugin step add --type t --message Create --stage 20",
@@ -676,6 +710,7 @@ mod tests {
             "sheaf remove contact a.csv --allow-multiple-matches",
             "sheaf serve --data d --store postgres://x",
             "sheaf serve --node=",
+            "sheaf completions csh",
             "sheaf serve --tls cert.pem",
             "sheaf serve --auth maybe",
             "sheaf user secret add loader --days 0",

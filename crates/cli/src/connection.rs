@@ -72,11 +72,11 @@ pub(crate) fn http(connection: &Connection) -> anyhow::Result<Http> {
     }
 }
 
-/// The service for as many identities as are named, which share a width.
-pub(crate) fn pool(connection: &Connection, width: Setting) -> anyhow::Result<Service> {
+/// The way for as many identities as are named, which share a width.
+pub(crate) fn pool(connection: &Connection, width: Setting) -> anyhow::Result<Arc<dyn Transport>> {
     let mut ways = ways(connection)?;
     if ways.len() == 1 {
-        return Ok(Service::new(ways.remove(0).http));
+        return Ok(ways.remove(0).http);
     }
     if let Setting::Fixed(width) = width
         && width < ways.len()
@@ -92,7 +92,7 @@ pub(crate) fn pool(connection: &Connection, width: Setting) -> anyhow::Result<Se
         Identity { name: way.name, transport }
     });
     let pool = Pool::new(identities.collect());
-    Ok(Service::new(Arc::new(pool.ok_or_else(|| Usage("give a profile".to_owned()))?)))
+    Ok(Arc::new(pool.ok_or_else(|| Usage("give a profile".to_owned()))?))
 }
 
 /// The ways for all identities that are named.

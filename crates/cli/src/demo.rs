@@ -155,8 +155,7 @@ async fn compare(service: &Service, rows: u64, written: u64) -> anyhow::Result<(
     let reading = Reading::prepare(service, &query, Format::Csv).await?;
     let mut progress = Progress::new(args::Progress::Auto, Total::Rows(rows));
     let add = |sum: &mut u64, texts: &[String]| *sum = sum.wrapping_add(fingerprint(texts));
-    let (read, fetched) =
-        reading.texts(0u64, add, &mut |rows| progress.rows(rows, String::new)).await?;
+    let (read, fetched) = reading.texts(0u64, add, &mut |rows| progress.rows(rows)).await?;
     progress.finish();
     let took = progress.took();
     if fetched.rows != rows || read != written {

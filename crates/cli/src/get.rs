@@ -6,17 +6,20 @@ use crate::output;
 use crate::progress::{Progress, Total};
 use crate::set::{self, seconds};
 use crate::signal::Stop;
+use crate::stats::Counting;
 use client::filter::Wanted;
 use client::get::{Error, Matching, Query, Reading};
 use client::source::Format;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Failed rows that are printed; the rest is counted.
 const PRINTED_MAX: u64 = 20;
 
 pub(crate) async fn get(args: Get) -> anyhow::Result<u8> {
-    let service = connection::service(&args.connection)?;
+    let way = Arc::new(connection::http(&args.connection)?);
+    let (service, counting) = Counting::begin(way, args.stats.as_deref());
     let format = args.format.map(Format::from);
     let format = format.or_else(|| Format::of_path(&args.output)).unwrap_or(Format::Csv);
     let query = query(&args)?;
@@ -31,8 +34,8 @@ pub(crate) async fn get(args: Get) -> anyhow::Result<u8> {
         output::note(&format!("get: {} rows are there", output::grouped(count)));
     }
     match &args.file {
-        Some(file) => matched(&args, reading, file, format).await,
-        None => all(&args, reading, query.top, format).await,
+        Some(file) => matched(&args, reading, file, format, counting).await,
+        None => all(&args, reading, query.top, format, counting).await,
     }
 }
 
@@ -71,7 +74,13 @@ fn is_read_enough(args: &Get, error: &Error) -> bool {
         && matches!(error, Error::Write(err) if err.kind() == ErrorKind::BrokenPipe)
 }
 
-async fn all(args: &Get, reading: Reading, top: Option<u64>, format: Format) -> anyhow::Result<u8> {
+async fn all(
+    args: &Get,
+    reading: Reading,
+    top: Option<u64>,
+    format: Format,
+    mut counting: Counting,
+) -> anyhow::Result<u8> {
     // Only now: a name that does not exist must not cost a file that does.
     let out = connection::create(&args.output)?;
     let stop = Stop::listen();
@@ -79,7 +88,7 @@ async fn all(args: &Get, reading: Reading, top: Option<u64>, format: Format) -> 
     let mut progress = Progress::new(args.progress, total);
     let fetched = reading
         .write(out, format, Some(stop.receiver.clone()), &mut |rows| {
-            progress.rows(rows, String::new);
+            progress.rows(rows);
         })
         .await;
     progress.finish();
@@ -95,11 +104,19 @@ async fn all(args: &Get, reading: Reading, top: Option<u64>, format: Format) -> 
         output::grouped(fetched.rows),
         seconds(took)
     ));
+    counting.read(fetched.rows);
+    counting.tell("get", took)?;
     Ok(if fetched.interrupted { 5 } else { 0 })
 }
 
 /// The records that the rows of a file name.
-async fn matched(args: &Get, reading: Reading, file: &Path, format: Format) -> anyhow::Result<u8> {
+async fn matched(
+    args: &Get,
+    reading: Reading,
+    file: &Path,
+    format: Format,
+    mut counting: Counting,
+) -> anyhow::Result<u8> {
     let output = Some(args.output.as_path()).filter(|path| path.as_os_str() != "-");
     connection::refuse_same(file, output, "--output")?;
     let Input { bytes, format: input, .. } = connection::open(file, None)?;
@@ -138,6 +155,8 @@ async fn matched(args: &Get, reading: Reading, file: &Path, format: Format) -> a
         output::grouped(matched.failed),
         seconds(progress.took())
     ));
+    counting.read(matched.rows);
+    counting.tell("get", progress.took())?;
     Ok(match (matched.interrupted, matched.failed) {
         (true, _) => 5,
         (false, 0) => 0,

@@ -12,6 +12,7 @@ mod connection;
 mod demo;
 mod exit;
 mod get;
+mod manual;
 mod output;
 mod parallel;
 mod plugin;
@@ -22,6 +23,7 @@ mod run;
 mod serve;
 mod set;
 mod signal;
+mod stats;
 mod table;
 #[cfg(feature = "serve")]
 mod user;
@@ -91,5 +93,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Plugin(args) => plugin::plugin(args).await,
         Command::Auth(args) => auth::auth(args).await,
         Command::User(args) => user(args).await,
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     }
 }

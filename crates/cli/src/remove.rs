@@ -7,6 +7,7 @@ use crate::progress::{Progress, Total};
 use crate::run::{self, Going};
 use crate::set::{self, Watch};
 use crate::signal::Stop;
+use crate::stats::Counting;
 use client::remove::{Input, Options};
 use client::service::Service;
 use client::set::Pace;
@@ -15,7 +16,8 @@ use std::path::{Path, PathBuf};
 
 /// Deletes, perhaps going on with a run.
 pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::Result<u8> {
-    let service = connection::pool(&args.connection, args.pace.width)?;
+    let way = connection::pool(&args.connection, args.pace.width)?;
+    let (service, mut counting) = Counting::begin(way, args.pace.stats.as_deref());
     let callers = connection::unnamed_profiles(&args.connection)?;
     let source = args.file.clone().unwrap_or_else(|| PathBuf::from("--filter"));
     let (input, total, count) = input(&args, &service).await?;
@@ -63,13 +65,18 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
         input,
         Some(stop.receiver.clone()),
         log.as_mut(),
-        &mut |event| watch.take(&event),
+        &mut |event| {
+            counting.take(&event);
+            watch.take(&event);
+        },
     )
     .await;
     watch.progress.finish();
     let removed = removed?;
     let verb = if args.what_if { "remove would be" } else { "remove" };
     let mut code = watch.finish(verb, &removed.summary);
+    counting.end(&removed.summary);
+    counting.tell("remove", watch.progress.took())?;
     if let Some(err) = removed.look_error {
         output::note(&format!("sheaf: stopped: {:#}", anyhow::Error::from(err)));
         code = 7;
@@ -87,6 +94,7 @@ async fn input(args: &Remove, service: &Service) -> anyhow::Result<(Input, Total
         (Some(file), _) => {
             connection::refuse_same(file, args.rejects.as_deref(), "--rejects")?;
             connection::refuse_same(file, args.errors.as_deref(), "--errors")?;
+            connection::refuse_same(file, args.pace.stats.as_deref(), "--stats")?;
             let opened = connection::open(file, args.format.map(Into::into))?;
             let connection::Input { bytes, format, total } = opened;
             (Input::Rows { bytes, format }, total, None)

@@ -6,6 +6,7 @@ use crate::output;
 use crate::progress::Progress;
 use crate::run::{self, Going};
 use crate::signal::Stop;
+use crate::stats::Counting;
 use client::ids::Seed;
 use client::journal::Outcome;
 use client::mapping::Rules;
@@ -31,7 +32,9 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
     if args.file.as_os_str() == "-" && std::io::stdin().is_terminal() {
         return Err(Usage("give a FILE, or rows on standard input".to_owned()).into());
     }
-    let service = connection::pool(&args.connection, args.pace.width)?;
+    connection::refuse_same(&args.file, args.pace.stats.as_deref(), "--stats")?;
+    let way = connection::pool(&args.connection, args.pace.width)?;
+    let (service, mut counting) = Counting::begin(way, args.pace.stats.as_deref());
     let callers = connection::unnamed_profiles(&args.connection)?;
     let Input { bytes, format, total } = connection::open(&args.file, args.format.map(Into::into))?;
     let seed = connection::seed();
@@ -51,7 +54,10 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
         format,
         Some(stop.receiver.clone()),
         log.as_mut(),
-        &mut |event| watch.take(&event),
+        &mut |event| {
+            counting.take(&event);
+            watch.take(&event);
+        },
     )
     .await;
     watch.progress.finish();
@@ -64,6 +70,8 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
     }
     let verb = if what_if { "set would be" } else { "set" };
     let mut code = watch.finish(verb, &loaded.summary);
+    counting.end(&loaded.summary);
+    counting.tell("set", watch.progress.took())?;
     if let Some(err) = loaded.look_error {
         output::note(&format!("sheaf: stopped: {:#}", anyhow::Error::from(err)));
         code = 7;

@@ -35,6 +35,7 @@ pub mod resolve;
 pub mod retry;
 pub mod secret;
 pub mod sender;
+pub mod stats;
 pub mod token;
 pub mod transport;
 pub mod verdict;

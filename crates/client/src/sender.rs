@@ -92,7 +92,11 @@ pub async fn run(
                 sender.stop_early(Halt::Interrupted);
             }
             block = blocks.recv(), if input_open && sender.has_room() => match block {
-                Some(block) => sender.take_in(block),
+                Some(block) => {
+                    sender.take_in(block);
+                    // Rows that need no request have ended, too.
+                    sender.tell_status(flights.len());
+                }
                 None => input_open = false,
             },
             () = tokio::time::sleep_until(due.unwrap_or(now)), if due.is_some() => {}
@@ -206,6 +210,8 @@ struct Sender<'a> {
     halted_at: Option<Instant>,
     requests: u64,
     in_flight_most: usize,
+    splits: u64,
+    detours: u64,
     serial: u64,
 }
 impl<'a> Sender<'a> {
@@ -249,6 +255,8 @@ impl<'a> Sender<'a> {
             halted_at: None,
             requests: 0,
             in_flight_most: 0,
+            splits: 0,
+            detours: 0,
             serial: 0,
         }
     }

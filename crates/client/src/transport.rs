@@ -8,6 +8,7 @@ use crate::secret::Secret;
 use crate::token::{Credential, NoToken, Prompt, Tokens, advice, grant};
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The methods that the client uses.
@@ -126,6 +127,25 @@ pub trait Transport: Send + Sync {
     /// What the user calls one of them.
     fn name(&self, _identity: usize) -> &str {
         ""
+    }
+}
+
+#[async_trait]
+impl<T: Transport + ?Sized> Transport for Arc<T> {
+    async fn send(&self, request: Request) -> Result<Response, Error> {
+        (**self).send(request).await
+    }
+
+    fn identities(&self) -> usize {
+        (**self).identities()
+    }
+
+    async fn send_as(&self, identity: usize, request: Request) -> Result<Response, Error> {
+        (**self).send_as(identity, request).await
+    }
+
+    fn name(&self, identity: usize) -> &str {
+        (**self).name(identity)
     }
 }
 

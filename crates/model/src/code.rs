@@ -274,6 +274,8 @@ codes! {
     CONCURRENCY_VERSION_MISMATCH = 0x8006_0882, "ConcurrencyVersionMismatch";
     /// A version was asked for and not given.
     CONCURRENCY_VERSION_NOT_PROVIDED = 0x8006_0883, "ConcurrencyVersionNotProvided";
+    /// The column makes no numbers.
+    NOT_AN_AUTO_NUMBER_COLUMN = 0x8006_0884, "NotAnAutoNumberAttribute";
     /// The URL is wrong.
     URI_ERROR = 0x8006_0888, "InvalidUri";
     /// Optimistic concurrency is off for the table.

@@ -164,6 +164,11 @@ pub struct ColumnSettings {
     pub global_choice_name: Option<Box<str>>,
     /// Multi-select choices: the one option of a record that does not give any.
     pub default_option: Option<i32>,
+    /// Texts: the pattern of the value that a new record gets which brings none.
+    pub auto_number: Option<Box<str>>,
+    /// The number that its counter begins with. There is a counter where this is one, and as long as the
+    /// column is there: it outlives the pattern.
+    pub number_seed: Option<i64>,
 }
 
 impl Default for ColumnSettings {
@@ -179,6 +184,8 @@ impl Default for ColumnSettings {
             global_choice: None,
             global_choice_name: None,
             default_option: None,
+            auto_number: None,
+            number_seed: None,
         }
     }
 }

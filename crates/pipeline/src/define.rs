@@ -14,6 +14,7 @@ mod images;
 mod lookups;
 pub(crate) mod many_to_many;
 mod names;
+mod numbers;
 mod regarding;
 pub(crate) mod remove;
 pub(crate) mod system;
@@ -91,7 +92,9 @@ pub(crate) fn privilege_of(definition: &Definition) -> &'static str {
         Definition::CreateRelationship(_)
         | Definition::CreateManyToMany(_)
         | Definition::CreateLookup(_) => "prvCreateRelationship",
-        Definition::ChangeColumn { .. } | Definition::ChangeOptions { .. } => "prvWriteAttribute",
+        Definition::ChangeColumn { .. }
+        | Definition::ChangeOptions { .. }
+        | Definition::RestartNumbers { .. } => "prvWriteAttribute",
         Definition::ChangeRelationship(_) | Definition::ChangeManyToMany(_) => {
             "prvWriteRelationship"
         }
@@ -193,6 +196,10 @@ pub(crate) fn plan(
             let ops = choices::change(&context.catalog, &fresh, &of, &wish)?;
             change.ops.extend(ops);
             (Vec::new(), Box::default())
+        }
+        Definition::RestartNumbers { table, column, seed } => {
+            change.ops.push(numbers::restart(&table, column, seed)?);
+            (Vec::new(), table.logical_name.clone())
         }
         Definition::DropTable(table) => {
             let gone = remove::table(&context.catalog, &table, &mut change.ops)?;
@@ -500,6 +507,7 @@ fn add_column(
     column.required = wish.required;
     column.is_custom = true;
     column.settings = wish.settings;
+    numbers::settle(table.kind, &mut column, fresh.context.now)?;
     fresh.name_column(&mut column);
     let is_money = matches!(column.kind, ColumnKind::Money { .. });
     let first = table.columns.len();

@@ -38,14 +38,25 @@ impl IdSource {
         state.millisecond = state.millisecond.max(millisecond);
         (0..count).map(|_| state.next()).collect()
     }
+
+    /// Takes `count` numbers by chance.
+    pub(crate) fn chances(&self, count: usize) -> Vec<u64> {
+        let mut state = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        (0..count).map(|_| state.step().wrapping_mul(0x2545_f491_4f6c_dd1d)).collect()
+    }
 }
 
 impl State {
-    fn next(&mut self) -> Uuid {
-        // Steps of changing size: one id does not tell how many were made since another.
+    fn step(&mut self) -> u64 {
         self.step_seed ^= self.step_seed << 13;
         self.step_seed ^= self.step_seed >> 7;
         self.step_seed ^= self.step_seed << 17;
+        self.step_seed
+    }
+
+    fn next(&mut self) -> Uuid {
+        // Steps of changing size: one id does not tell how many were made since another.
+        self.step();
         self.counter += u128::from(self.step_seed >> 32) + 1;
         if self.counter >> COUNTER_BITS != 0 {
             self.counter = 0;

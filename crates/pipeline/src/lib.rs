@@ -3,7 +3,7 @@
 //! One function runs a message, [`Pipeline::run`]; only `webapi`, jobs and plug-in call-backs call it. A long page has
 //! [`Pipeline::run_in_parts`]: the same read, whose rows come one part after another.
 //! In reading order: `message` (in and out), `run` (the rim), `write`, `check` and `needed` (targets to one
-//! operation), `joined` (several writes as one set), `elastic` (targets to independent writes), `job`
+//! operation), `number` (auto-number columns), `joined` (several writes as one set), `elastic` (targets to independent writes), `job`
 //! and `steer` (background jobs as rows), `define` (schema), `seed` (system tables), `available`
 //! (messages that are taken from tables), `identity` (who a token speaks of), `credential` (what the
 //! service keeps to tell who calls), `settings` (of callers, for queries), `files` and `images` (bytes
@@ -28,6 +28,7 @@ mod joined;
 mod message;
 mod needed;
 mod note;
+mod number;
 pub mod privilege;
 mod registration;
 mod rights;
@@ -49,6 +50,7 @@ pub use define::next_option_value;
 pub use follow::REMEMBERED_SECONDS;
 pub use identity::{ADMINISTRATOR, Claims, User, Wanted};
 pub use message::{Condition, Definition, DeletedRows, Message, Read, Reply, Walk, Write};
+pub use number::seed as number_seed;
 pub use rights::{Impersonated, Need};
 pub use run::{Context, Error, Organization, Pipeline, Stores};
 pub use seed::can_delete;

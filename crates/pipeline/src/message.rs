@@ -151,6 +151,15 @@ pub enum Definition {
         /// What changes.
         change: OptionChange,
     },
+    /// The counter of an auto-number column goes on with another number.
+    RestartNumbers {
+        /// The table.
+        table: Arc<Table>,
+        /// The column.
+        column: ColumnIndex,
+        /// The next number.
+        seed: i64,
+    },
     /// A table goes with its rows, its relationships and the lookups to it.
     DropTable(Arc<Table>),
     /// A column goes with its values.

@@ -4,6 +4,7 @@
 //! Invariant: a message reaches the store as one value; nothing here loops over rows around I/O.
 
 mod elastic;
+mod links;
 
 use crate::available::{self, Unavailable};
 use crate::define;
@@ -382,7 +383,12 @@ impl Pipeline {
         Read { name, query }: Read,
         partition: Option<&str>,
     ) -> Result<Reply, Error> {
-        let wanted = (name == model::MessageName::Retrieve).then(|| existence(&query)).flatten();
+        let is_one = name == model::MessageName::Retrieve;
+        if is_one && query.table.kind == TableKind::Elastic && !query.joins.is_empty() {
+            let page = self.read_linked(context, access, &query, partition).await?;
+            return Ok(Reply::Page(page));
+        }
+        let wanted = is_one.then(|| existence(&query)).flatten();
         let (query, is_cut) = self.readable(context, access, query, Unreadable::Refused).await?;
         let reply = self.answer(context, &query, partition).await?;
         let is_empty = matches!(&reply, Reply::Page(page) if page.rows == 0);
@@ -437,6 +443,11 @@ impl Pipeline {
         self.ids.take(count, now)
     }
 
+    /// Chances for values that nobody should guess or meet twice.
+    pub(crate) fn chances(&self, count: usize) -> Vec<u64> {
+        self.ids.chances(count)
+    }
+
     /// Runs writes as one set of operations: all of them, or none.
     ///
     /// Errors: a fault that names its write: the first one that fails, and of it the lowest failing
@@ -488,6 +499,9 @@ impl Pipeline {
             if !refused.is_empty() {
                 break;
             }
+        }
+        if refused.is_empty() {
+            Box::pin(self.number(context, &mut planned)).await?;
         }
         let set = self.guarded(context, access.as_ref(), &named, planned).await?;
         let told = Told::of(access.as_ref(), &context.catalog, &set);

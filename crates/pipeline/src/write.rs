@@ -605,7 +605,7 @@ pub(crate) struct TargetRefused {
 }
 
 impl TargetRefused {
-    fn failure(self, index: usize, id: Option<Uuid>) -> Failure {
+    pub(crate) fn failure(self, index: usize, id: Option<Uuid>) -> Failure {
         Failure { index, column: self.column, id, code: self.code, message: self.message }
     }
 

@@ -278,6 +278,10 @@ struct ColumnSettingsForm {
     global_choice_name: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     default_option: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    auto_number: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    number_seed: Option<i64>,
 }
 
 #[derive(Serialize, Deserialize)]

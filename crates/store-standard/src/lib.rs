@@ -4,6 +4,7 @@
 //! as SQL), `layout` (definitions as text), then one room per engine.
 //! Not here: the contract (`store`), messages, faults.
 
+mod counters;
 mod dialect;
 mod layout;
 mod names;

@@ -3,7 +3,7 @@
 //! Nodes keep nothing: any number of them share one database. A write set is one transaction of one
 //! or two flights ([`Counters`] counts them); a page is one flight. In reading order: `connection`
 //! (sessions and flights), `transaction`, `open`, `execute` (the quick and the careful way), `known`, `write`,
-//! `cascade`, `read`, `follow`, `pieces`, `schema`.
+//! `cascade`, `read`, `follow`, `numbers`, `pieces`, `schema`.
 //! Not here: the rules of a write (`store::judge`), the text of queries (`select`).
 //! Invariant: only SQL that PostgreSQL's kin take, too: no extensions, no temporary tables, no advisory
 //! locks.
@@ -18,6 +18,7 @@ mod error;
 mod execute;
 mod follow;
 mod known;
+mod numbers;
 mod open;
 mod pieces;
 mod read;
@@ -29,11 +30,13 @@ mod write;
 use async_trait::async_trait;
 use connection::{Connections, Session, Step};
 use error::{Error, Fault, engine};
-use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
+use model::{Catalog, ColumnId, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use store::{Applied, Changed, Deleted, Piece, Result, SchemaChange, StandardStore, Tx, WriteSet};
+use store::{
+    Applied, Changed, Deleted, Numbers, Piece, Result, SchemaChange, StandardStore, Tx, WriteSet,
+};
 use tokio::sync::Semaphore;
 use transaction::{Author, Transaction};
 
@@ -354,6 +357,52 @@ impl StandardStore for PostgresStore {
         const DOING: &str = "forgetting deleted rows";
         let mut session = self.connections.session().await.map_err(|error| error.give_up(DOING))?;
         follow::forget(&mut session, before).await.map_err(|error| error.give_up(DOING))
+    }
+
+    async fn take_numbers(
+        &self,
+        catalog: &Arc<Catalog>,
+        wanted: &[Numbers],
+    ) -> Result<Vec<Vec<i64>>> {
+        const DOING: &str = "taking numbers";
+        if let Some(one) = wanted.iter().find(|one| !one.is_counted(catalog)) {
+            return Err(one.no_counter());
+        }
+        for attempt in 0..ATTEMPTS_MAX {
+            let mut session =
+                self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+            match numbers::take(&mut session, version_bound(catalog), wanted).await {
+                Ok(taken) => return Ok(taken),
+                Err(error) => match next(&mut session, catalog, error, DOING).await {
+                    Next::Again { .. } => {}
+                    Next::GiveUp(error) => return Err(error),
+                },
+            }
+            drop(session);
+            pause(attempt).await;
+        }
+        Err(store::Error::Busy)
+    }
+
+    async fn next_number(
+        &self,
+        catalog: &Arc<Catalog>,
+        table: TableId,
+        column: ColumnId,
+    ) -> Result<i64> {
+        const DOING: &str = "reading a counter";
+        let one = Numbers { table, column, count: 0 };
+        if !one.is_counted(catalog) {
+            return Err(one.no_counter());
+        }
+        let mut session = self.connections.session().await.map_err(|error| error.give_up(DOING))?;
+        match numbers::next(&mut session, version_bound(catalog), (table, column)).await {
+            Ok(number) => Ok(number),
+            Err(error) => match next(&mut session, catalog, error, DOING).await {
+                Next::Again { .. } => Err(store::Error::Busy),
+                Next::GiveUp(error) => Err(error),
+            },
+        }
     }
 
     async fn put_pieces(&self, pieces: Vec<Piece>) -> Result<()> {

@@ -3,7 +3,8 @@
 //! In reading order: `options`, this file (the store and its threads), `queue` (how work reaches them),
 //! `connection` and `session` (a database connection and its prepared statements), `writer` (groups of
 //! messages under one commit), `open` (a transaction that its caller keeps open), `execute` (one operation), `diagnose` (which rows failed), `schema` and
-//! `catalog` (definitions), `follow` (deleted rows that are remembered), `pieces` (of files), `reader` (pages).
+//! `catalog` (definitions), `follow` (deleted rows that are remembered), `numbers` (of auto-number columns),
+//! `pieces` (of files), `reader` (pages).
 //! Not here: what differs from PostgreSQL in query text (`dialect`), the rules of refusal (`store::judge`).
 //! Invariant: only the writer thread writes, and this process is the only one that has the file open.
 
@@ -19,6 +20,7 @@ mod exact;
 mod execute;
 mod follow;
 mod functions;
+mod numbers;
 mod open;
 mod pieces;
 mod queue;
@@ -30,7 +32,7 @@ mod writer;
 use crate::select;
 use async_trait::async_trait;
 use error::engine;
-use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
+use model::{Catalog, ColumnId, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use queue::Queue;
 use session::Counts;
@@ -42,8 +44,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use store::{
-    Applied, Changed, Deleted, Error, Piece, Result, SchemaChange, StandardStore, TakeRows, Tx,
-    WriteSet,
+    Applied, Changed, Deleted, Error, Numbers, Piece, Result, SchemaChange, StandardStore,
+    TakeRows, Tx, WriteSet,
 };
 use tokio::sync::oneshot;
 
@@ -140,6 +142,7 @@ impl SqliteStore {
         let catalog = catalog::load(&conn)?;
         let followed = follow::open(&conn)?;
         pieces::open(&conn)?;
+        numbers::open(&conn)?;
         let shared = Arc::new(Shared {
             catalog: RwLock::new(Arc::new(catalog)),
             writes: Queue::new(options.write_queue_max),
@@ -290,6 +293,28 @@ impl StandardStore for SqliteStore {
         self.shared.reads.push(job).map_err(queue::Refused::into_error)?;
         let page = result.await.map_err(engine("waiting for a reader"))??;
         Ok(follow::rows(&page))
+    }
+
+    async fn take_numbers(
+        &self,
+        catalog: &Arc<Catalog>,
+        wanted: &[Numbers],
+    ) -> Result<Vec<Vec<i64>>> {
+        self.shared.check_version(catalog)?;
+        let (bound, wanted) = (catalog.version(), wanted.to_vec());
+        self.write(|answer| writer::Job::Numbers(writer::TakeNumbers { bound, wanted, answer }))
+            .await
+    }
+
+    async fn next_number(
+        &self,
+        catalog: &Arc<Catalog>,
+        table: TableId,
+        column: ColumnId,
+    ) -> Result<i64> {
+        self.shared.check_version(catalog)?;
+        let (bound, of) = (catalog.version(), Numbers { table, column, count: 0 });
+        self.write(|answer| writer::Job::NextNumber { bound, of, answer }).await
     }
 
     async fn put_pieces(&self, pieces: Vec<Piece>) -> Result<()> {

@@ -175,6 +175,16 @@ macro_rules! standard_store_suite {
                 changed_definitions_load_as_they_were_changed
                 what_others_depend_on_stays
             }
+            numbers {
+                numbers_ascend_from_the_seed_of_each_counter
+                counters_go_on_after_a_reopen
+                a_counter_is_restarted_with_any_number
+                a_counter_outlives_its_pattern_and_goes_with_its_column
+                a_column_without_a_counter_has_no_numbers
+                numbers_are_bound_to_definitions
+                many_tasks_get_different_numbers
+                numbers_are_taken_in_an_open_transaction
+            }
             pieces {
                 pieces_of_files_read_back
                 pieces_survive_a_reopen

@@ -55,6 +55,7 @@ pub fn apply_ops(catalog: &Catalog, ops: &[SchemaOp]) -> Result<Catalog> {
             }
             SchemaOp::ChangeTable(..)
             | SchemaOp::ChangeColumn { .. }
+            | SchemaOp::RestartNumbers { .. }
             | SchemaOp::ChangeRelationship(..)
             | SchemaOp::ChangeManyToMany(..)
             | SchemaOp::PutChoice(..) => change::apply(&mut all, op)?,
@@ -129,6 +130,9 @@ fn check_columns(table: &TableDefinition) -> Result<()> {
                 "number {} of column `{name}.{}` is taken",
                 column.id.0, column.logical_name
             ));
+        }
+        if column.settings.auto_number.is_some() && column.settings.number_seed.is_none() {
+            return refuse(format!("column `{name}.{}` has no counter", column.logical_name));
         }
         check_computed(table, place, column)?;
     }

@@ -27,5 +27,5 @@ pub use definitions::{KEY_COLUMNS_MAX, KEYS_MAX, apply_ops};
 pub use elastic_memory::MemoryElasticStore;
 pub use error::{Error, Reason, Rejection, Result};
 pub use schema::{Changed, SchemaChange, SchemaOp};
-pub use standard::{Deleted, Piece, StandardStore, TakeRows, Tx};
+pub use standard::{Deleted, Numbers, Piece, StandardStore, TakeRows, Tx};
 pub use writes::{Applied, RowKey, RowOutcome, WriteOp, WriteSet};

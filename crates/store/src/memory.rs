@@ -11,12 +11,12 @@ mod transaction;
 
 use crate::judge::{Resolved, Rows, judge};
 use crate::{
-    Applied, Changed, Check, Deleted, Denial, Error, Piece, Reason, Rejection, Result, RowKey,
-    RowOutcome, SchemaChange, SchemaOp, Spreads, StandardStore, TakeRows, Tx, WriteOp, WriteSet,
-    alternate, apply_ops, check, spread,
+    Applied, Changed, Check, Deleted, Denial, Error, Numbers, Piece, Reason, Rejection, Result,
+    RowKey, RowOutcome, SchemaChange, SchemaOp, Spreads, StandardStore, TakeRows, Tx, WriteOp,
+    WriteSet, alternate, apply_ops, check, spread,
 };
 use async_trait::async_trait;
-use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
+use model::{Catalog, ColumnId, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use rows::State;
 use std::collections::BTreeSet;
@@ -75,6 +75,11 @@ impl StandardStore for MemoryStore {
                 reason: Reason::DuplicateKey { key: clash.key },
             }],
         })?;
+        for op in &change.ops {
+            if let SchemaOp::RestartNumbers { table, column, seed } = op {
+                next.restart_numbers((*table, *column), *seed);
+            }
+        }
         let author = Author { now: change.now, user: change.user };
         let applied = run(&mut next, author, &change.rows, &change.checks)?;
         *held = Arc::new(next);
@@ -107,6 +112,31 @@ impl StandardStore for MemoryStore {
         let cells = std::mem::take(&mut page.cells);
         cells.chunks(PART_ROWS * query.columns.len().max(1)).for_each(take);
         Ok(page)
+    }
+
+    async fn take_numbers(
+        &self,
+        catalog: &Arc<Catalog>,
+        wanted: &[Numbers],
+    ) -> Result<Vec<Vec<i64>>> {
+        let mut held = self.lock();
+        check_version(&held, catalog)?;
+        let mut next = State::clone(&held);
+        let taken = next.take_numbers(wanted)?;
+        *held = Arc::new(next);
+        Ok(taken)
+    }
+
+    async fn next_number(
+        &self,
+        catalog: &Arc<Catalog>,
+        table: TableId,
+        column: ColumnId,
+    ) -> Result<i64> {
+        let held = self.lock();
+        check_version(&held, catalog)?;
+        let next = held.next_number((table, column));
+        next.ok_or_else(|| Numbers { table, column, count: 0 }.no_counter())
     }
 
     async fn follow(&self, catalog: &Catalog, table: TableId) -> Result<i64> {

@@ -64,6 +64,15 @@ pub enum SchemaOp {
         /// The column.
         column: Box<Column>,
     },
+    /// Lets the counter of a column go on with this number, whatever it has given before.
+    RestartNumbers {
+        /// The table.
+        table: TableId,
+        /// The column; it has a counter.
+        column: ColumnId,
+        /// The next number, 0 or more.
+        seed: i64,
+    },
     /// Forgets a column and its values; the places of the columns behind it move up.
     DropColumn {
         /// The table.

@@ -2,7 +2,7 @@
 
 use crate::{Applied, Changed, Result, SchemaChange, WriteSet};
 use async_trait::async_trait;
-use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid, Value};
+use model::{Catalog, ColumnId, ColumnIndex, TableId, Timestamp, Uuid, Value};
 use query::{BoundQuery, Page};
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,6 +84,25 @@ pub trait StandardStore: Send + Sync + 'static {
     /// Forgets the rows that were deleted before a time.
     async fn forget_deleted(&self, before: Timestamp) -> Result<()>;
 
+    /// Takes numbers of counters: of each as many as are wanted, ascending. None is ever given twice but
+    /// after a [`crate::SchemaOp::RestartNumbers`]; those of a message that fails are lost.
+    ///
+    /// They are kept as taken at the latest with the next commit. Errors: [`crate::Error::Schema`] for a
+    /// column without a counter.
+    async fn take_numbers(
+        &self,
+        catalog: &Arc<Catalog>,
+        wanted: &[Numbers],
+    ) -> Result<Vec<Vec<i64>>>;
+
+    /// The number that the counter of a column gives next.
+    async fn next_number(
+        &self,
+        catalog: &Arc<Catalog>,
+        table: TableId,
+        column: ColumnId,
+    ) -> Result<i64>;
+
     /// Keeps pieces of files, all or none; those of the same names are replaced. Durable before it is answered.
     ///
     /// Pieces stand apart from rows and transactions: a file begins to exist with the row that names it.
@@ -122,8 +141,40 @@ pub trait Tx: Send {
     /// as one of [`Tx::apply`] does.
     async fn read(&mut self, query: &BoundQuery) -> Result<Page>;
 
+    /// Takes numbers as [`StandardStore::take_numbers`] does; where the transaction ends without a commit
+    /// they may be given again.
+    async fn take_numbers(&mut self, wanted: &[Numbers]) -> Result<Vec<Vec<i64>>>;
+
     /// Makes everything durable and visible at once. After an error nothing of it is there.
     async fn commit(self: Box<Self>) -> Result<()>;
+}
+
+/// Numbers that are wanted of the counter of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// The table.
+    pub table: TableId,
+    /// The column.
+    pub column: ColumnId,
+    /// How many.
+    pub count: usize,
+}
+
+impl Numbers {
+    /// The refusal of a column that has no counter.
+    pub fn no_counter(&self) -> crate::Error {
+        let Self { table, column, .. } = self;
+        let why = format!("column {} of table {} has no counter", column.0, table.0);
+        crate::Error::Schema { why }
+    }
+
+    /// Whether these definitions give the column a counter.
+    pub fn is_counted(&self, catalog: &Catalog) -> bool {
+        let table = catalog.table_by_id(self.table);
+        let column =
+            table.and_then(|table| table.columns.iter().find(|column| column.id == self.column));
+        column.is_some_and(|column| column.settings.number_seed.is_some())
+    }
 }
 
 /// A row that was deleted.

@@ -105,4 +105,7 @@ pub(crate) struct Get {
     /// Progress on standard error: auto is a bar on a terminal and nothing elsewhere
     #[arg(long, value_enum, default_value_t = Progress::Auto)]
     pub(crate) progress: Progress,
+    /// Writes what the read cost to FILE, as a JSON object; `-` says it for people on standard error
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats: Option<PathBuf>,
 }

@@ -3,6 +3,7 @@
 mod auth;
 mod formats;
 mod home;
+mod manual;
 mod parallel;
 mod parity;
 #[cfg(feature = "plugins")]

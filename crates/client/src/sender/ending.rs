@@ -122,6 +122,8 @@ impl Sender<'_> {
             halt: self.halt,
             requests: self.requests,
             in_flight_most: self.in_flight_most,
+            splits: self.splits,
+            detours: self.detours,
             identities: self.used,
         }
     }

@@ -191,6 +191,7 @@ impl Sender<'_> {
     }
 
     fn split(&mut self, mut piece: Piece, way: Way, at: impl Fn(usize) -> usize) {
+        self.splits += 1;
         let right = piece.rows.split_off(at(piece.rows.len()));
         let right = Piece { rows: right, ..piece.fresh() };
         let left = Piece { rows: std::mem::take(&mut piece.rows), ..piece.fresh() };

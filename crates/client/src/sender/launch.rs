@@ -58,6 +58,7 @@ impl<'a> Sender<'a> {
             }
         }
         self.ready = rest;
+        self.detours += 1;
         flight.way = if flight.piece.rows.len() > 1 { Way::Batch } else { Way::Single };
     }
 

@@ -77,6 +77,10 @@ pub struct Summary {
     pub requests: u64,
     /// Most requests in flight at a time.
     pub in_flight_most: usize,
+    /// Messages that were sent again in two parts.
+    pub splits: u64,
+    /// Messages of which so much was bad that their rest travelled in a `$batch`.
+    pub detours: u64,
     /// What each identity did.
     pub identities: Vec<Used>,
 }

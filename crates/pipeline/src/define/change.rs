@@ -3,7 +3,7 @@
 //! In: the whole new definition, made from the old one (`wire`). Out: operations.
 //! Source: `metadata.md` 4.6, 5.4, 6.5. Invariant: what cannot change was refused before, or is here.
 
-use super::{Fresh, check_kind, regarding};
+use super::{Fresh, check_kind, numbers, regarding};
 use model::{
     Catalog, Column, ColumnKind, Fault, ManyToMany, NewColumn, OneToMany, RequiredLevel, Table,
     TableDefinition, code,
@@ -90,6 +90,7 @@ pub(super) fn column(fresh: &Fresh<'_>, table: &Table, mut to: Column) -> Result
         };
         check_kind(table.kind, &wish)?;
     }
+    numbers::settle(table.kind, &mut to, fresh.context.now)?;
     to.settings.modified_on = Some(fresh.context.now);
     Ok(SchemaOp::ChangeColumn { table: table.id, column: Box::new(to) })
 }

@@ -14,7 +14,7 @@ use query::{BoundQuery, Page};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::{Applied, Tx, WriteSet};
+use store::{Applied, Numbers, Tx, WriteSet};
 use tokio::sync::Mutex;
 
 /// How a message came about. The default: from outside, with no wishes about steps.
@@ -108,6 +108,20 @@ impl Transaction {
         }
         match &mut state.tx {
             Some(tx) => tx.apply(writes).await,
+            None => Err(store::Error::Doomed),
+        }
+    }
+
+    pub(crate) async fn take_numbers(
+        &self,
+        wanted: &[Numbers],
+    ) -> Result<Vec<Vec<i64>>, store::Error> {
+        let mut state = self.state.lock().await;
+        if state.doomed {
+            return Err(store::Error::Doomed);
+        }
+        match &mut state.tx {
+            Some(tx) => tx.take_numbers(wanted).await,
             None => Err(store::Error::Doomed),
         }
     }

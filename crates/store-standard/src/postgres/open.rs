@@ -11,14 +11,14 @@ use super::dialect::Postgres;
 use super::encode::Bound;
 use super::error::{Error, engine};
 use super::transaction::{Author, GUARD, Transaction, VERSION};
-use super::{decode, execute, read, stale, version_bound};
+use super::{decode, execute, numbers, read, stale, version_bound};
 use crate::select;
 use async_trait::async_trait;
 use model::Catalog;
 use query::{BoundQuery, Page};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::{Applied, Result, Tx, WriteSet};
+use store::{Applied, Numbers, Result, Tx, WriteSet};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// How much longer the server waits than the transaction may last, before it ends it by itself.
@@ -171,6 +171,26 @@ impl Tx for OpenTx {
             Ok(Ok(page)) => Ok(page),
             Ok(Err(error)) => Err(self.fail(error, "reading a page").await),
             Err(_) => Err(self.fail(Error::Store(store::Error::TimeOver), "reading a page").await),
+        }
+    }
+
+    async fn take_numbers(&mut self, wanted: &[Numbers]) -> Result<Vec<Vec<i64>>> {
+        const DOING: &str = "taking numbers";
+        self.check().await?;
+        if let Some(one) = wanted.iter().find(|one| !one.is_counted(&self.catalog)) {
+            self.doomed = true;
+            self.session.roll_back().await;
+            return Err(one.no_counter());
+        }
+        let left = self.left();
+        let take = async {
+            let answers = self.session.fly(DOING, numbers::steps(wanted)?).await?;
+            numbers::taken(&answers)
+        };
+        match tokio::time::timeout(left, take).await {
+            Ok(Ok(taken)) => Ok(taken),
+            Ok(Err(error)) => Err(self.fail(error, DOING).await),
+            Err(_) => Err(self.fail(Error::Store(store::Error::TimeOver), DOING).await),
         }
     }
 

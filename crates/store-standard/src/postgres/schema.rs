@@ -10,6 +10,8 @@ use super::connection::{Session, Step};
 use super::decode;
 use super::encode::{Bound, Form};
 use super::error::{Error, Fault, engine};
+use super::numbers;
+use crate::counters;
 use crate::layout::changes::{self, Changes, Part};
 use crate::layout::{self, LAYOUT, Texts};
 use crate::names::{self, Storage};
@@ -207,6 +209,8 @@ pub(super) fn plan(before: &Catalog, after: &Catalog, ops: &[SchemaOp]) -> Resul
             add_key(&mut plan, table, key, place_of_key(ops, table.id, key.id))?;
         }
     }
+    let counters = counters::changes(before, after, ops);
+    numbers::changed(&counters).for_each(|command| plan.ddl(command));
     save(&mut plan, before, after);
     Ok(plan)
 }

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use query::{BoundQuery, Page};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
-use store::{Applied, Error, Result, Tx, WriteSet};
+use store::{Applied, Error, Numbers, Result, Tx, WriteSet};
 use tokio::sync::oneshot;
 
 /// Calls under way: a caller sends the next one when it has the answer to the last.
@@ -24,6 +24,7 @@ const CALLS_MAX: usize = 1;
 pub(super) enum Call {
     Apply { writes: Box<WriteSet>, answer: oneshot::Sender<Result<Applied>> },
     Read { page: Select, count: Option<Select>, size: usize, answer: oneshot::Sender<Result<Page>> },
+    Numbers { wanted: Vec<Numbers>, answer: oneshot::Sender<Result<Vec<Vec<i64>>>> },
     Commit { answer: oneshot::Sender<Result<()>> },
 }
 
@@ -120,6 +121,11 @@ impl Tx for OpenTx {
         let count = select::count(query, &dialect::Sqlite);
         let size = usize::try_from(query.paging.size).unwrap_or(usize::MAX);
         self.call(|answer| Call::Read { page, count, size, answer }).await
+    }
+
+    async fn take_numbers(&mut self, wanted: &[Numbers]) -> Result<Vec<Vec<i64>>> {
+        let wanted = wanted.to_vec();
+        self.call(|answer| Call::Numbers { wanted, answer }).await
     }
 
     async fn commit(mut self: Box<Self>) -> Result<()> {

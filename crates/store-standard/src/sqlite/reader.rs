@@ -195,6 +195,7 @@ fn read_failed(source: rusqlite::Error) -> Error {
 }
 
 /// The value in a result row, in the form of its column.
+#[inline]
 pub(super) fn value_of(row: &Row<'_>, place: usize, storage: Storage) -> rusqlite::Result<Value> {
     let found = row.get_ref(place)?;
     let value = match (storage, found) {

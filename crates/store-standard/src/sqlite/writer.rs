@@ -15,7 +15,8 @@ use super::error::{Halt, engine, is_refusal, malformed, statement_failed};
 use super::execute::{Versions, Work, check, execute};
 use super::open::{self, Call, Calls, OpenTx};
 use super::session::Session;
-use super::{catalog, diagnose, follow, pieces, reader, schema};
+use super::{catalog, diagnose, follow, numbers, pieces, reader, schema};
+use crate::counters;
 use model::{Catalog, ColumnIndex, TableId, Timestamp, Uuid};
 use rusqlite::Connection;
 use std::collections::HashSet;
@@ -24,8 +25,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use store::{
-    Applied, Changed, Check, Error, Piece, Reason, Rejection, Result, SchemaChange, SchemaOp,
-    WriteOp, WriteSet, apply_ops,
+    Applied, Changed, Check, Error, Numbers, Piece, Reason, Rejection, Result, SchemaChange,
+    SchemaOp, WriteOp, WriteSet, apply_ops,
 };
 use tokio::sync::oneshot;
 
@@ -53,6 +54,14 @@ pub(super) enum Job {
         table: TableId,
         answer: oneshot::Sender<Result<i64>>,
     },
+    /// Take numbers of counters.
+    Numbers(TakeNumbers),
+    /// Tell the next number of a counter.
+    NextNumber {
+        bound: u64,
+        of: Numbers,
+        answer: oneshot::Sender<Result<i64>>,
+    },
     /// Forget what was deleted before a time.
     Forget {
         before: Timestamp,
@@ -76,6 +85,13 @@ pub(super) enum Job {
 pub(super) struct Apply {
     pub(super) writes: WriteSet,
     pub(super) answer: oneshot::Sender<Result<Applied>>,
+}
+
+/// Numbers that a message wants, bound to this version of the definitions.
+pub(super) struct TakeNumbers {
+    pub(super) bound: u64,
+    pub(super) wanted: Vec<Numbers>,
+    pub(super) answer: oneshot::Sender<Result<Vec<Vec<i64>>>>,
 }
 
 /// Starts the writer thread; it ends when the queue is closed and empty.
@@ -175,6 +191,15 @@ impl Writer<'_> {
                 };
                 send(answer, result);
             }
+            Job::Numbers(first) => self.numbers(first),
+            Job::NextNumber { bound, of, answer } => {
+                let actual = self.catalog.version();
+                let result = match bound == actual {
+                    true => numbers::next(&self.session, &self.catalog, of),
+                    false => Err(Error::StaleCatalog { bound, actual }),
+                };
+                send(answer, result);
+            }
             Job::Forget { before, answer } => {
                 let result = follow::forget(&self.session, before).map_err(statement_failed);
                 send(answer, result);
@@ -197,6 +222,40 @@ impl Writer<'_> {
             group.push(next);
         }
         group
+    }
+
+    /// Takes numbers for the message and for all that wait for some right behind it, under one commit.
+    fn numbers(&mut self, first: TakeNumbers) {
+        let mut group = vec![first];
+        while let Some(Job::Numbers(next)) =
+            self.shared.writes.pop_if(|job| matches!(job, Job::Numbers(_)))
+        {
+            group.push(next);
+        }
+        let actual = self.catalog.version();
+        let mut taken = Vec::with_capacity(group.len());
+        let mut run = || {
+            self.session.run("BEGIN IMMEDIATE")?;
+            for TakeNumbers { bound, wanted, .. } in &group {
+                taken.push(match *bound == actual {
+                    true => numbers::take(&self.session, &self.catalog, wanted),
+                    false => Err(Error::StaleCatalog { bound: *bound, actual }),
+                });
+            }
+            self.session.commit()
+        };
+        if let Err(error) = run() {
+            tracing::error!(%error, "taking numbers failed");
+            taken.clear();
+        }
+        let mut taken = taken.into_iter();
+        for TakeNumbers { answer, .. } in group {
+            let failed = || Error::Engine {
+                doing: "taking numbers",
+                source: "the transaction failed".into(),
+            };
+            send(answer, taken.next().unwrap_or_else(|| Err(failed())));
+        }
     }
 
     fn apply(&mut self, group: Vec<Apply>) {
@@ -281,6 +340,12 @@ impl Writer<'_> {
                     let result = reader::counted(&self.session, &page, count.as_ref(), size);
                     let is_fine = result.is_ok();
                     send(answer, result.map_err(statement_failed));
+                    is_fine
+                }
+                Call::Numbers { wanted, answer } => {
+                    let result = numbers::take(&self.session, &self.catalog, &wanted);
+                    let is_fine = result.is_ok();
+                    send(answer, result);
                     is_fine
                 }
                 Call::Commit { answer } => {
@@ -440,7 +505,9 @@ impl Writer<'_> {
     fn change(&mut self, change: &SchemaChange) -> Result<Changed> {
         self.shared.check_version(&change.catalog)?;
         let after = Arc::new(apply_ops(&self.catalog, &change.ops)?);
-        let steps = schema::steps(&self.catalog, &after)?;
+        let mut steps = schema::steps(&self.catalog, &after)?;
+        let counters = counters::changes(&self.catalog, &after, &change.ops);
+        steps.extend(numbers::changed(&counters).map(|sql| schema::Step { sql, key: None }));
         let before = self.versions;
         let author = (change.now, change.user);
         let mut result = self.change_definitions(&steps, &after, &change.ops).and_then(|()| {

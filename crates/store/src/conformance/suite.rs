@@ -9,6 +9,7 @@ pub mod follow;
 pub mod histories;
 pub mod keys;
 pub mod lifetime;
+pub mod numbers;
 pub mod pieces;
 pub mod queries;
 pub mod random_queries;

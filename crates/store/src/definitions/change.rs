@@ -5,7 +5,7 @@
 use super::{change_table, check_columns, check_keys, check_relationship_sides, refuse};
 use crate::{Result, SchemaOp};
 use model::{
-    Column, ColumnKind, Definitions, GlobalChoice, LookupTarget, ManyToMany, OneToMany,
+    Column, ColumnId, ColumnKind, Definitions, GlobalChoice, LookupTarget, ManyToMany, OneToMany,
     TableDefinition,
 };
 use std::sync::Arc;
@@ -16,6 +16,9 @@ pub(super) fn apply(all: &mut Definitions, op: &SchemaOp) -> Result<()> {
         SchemaOp::ChangeTable(to) => table(all, to),
         SchemaOp::ChangeColumn { table, column: to } => {
             change_table(&mut all.tables, *table, |definition| column(definition, to))
+        }
+        SchemaOp::RestartNumbers { table, column, seed } => {
+            change_table(&mut all.tables, *table, |definition| restart(definition, *column, *seed))
         }
         SchemaOp::ChangeRelationship(to) => relationship(all, to),
         SchemaOp::ChangeManyToMany(to) => many_to_many(all, to),
@@ -64,6 +67,19 @@ fn column(table: &mut TableDefinition, to: &Column) -> Result<()> {
     *old = to.clone();
     check_columns(table)?;
     check_keys(table)
+}
+
+fn restart(table: &mut TableDefinition, column: ColumnId, seed: i64) -> Result<()> {
+    let counted = table.columns.iter_mut().find(|known| known.id == column);
+    match counted.map(|column| &mut column.settings.number_seed) {
+        Some(Some(known)) => {
+            *known = seed;
+            Ok(())
+        }
+        _ => {
+            refuse(format!("table `{}` has no counter of number {}", table.logical_name, column.0))
+        }
+    }
 }
 
 /// Whether values of one kind are kept as values of the other are.

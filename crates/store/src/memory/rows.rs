@@ -7,9 +7,10 @@
 use crate::alternate::{self, KeyParts};
 use crate::judge::Rows;
 use crate::writes::Fill;
-use crate::{Deleted, Piece, RowKey};
+use crate::{Deleted, Error, Numbers, Piece, RowKey};
 use model::{
-    Catalog, Cell, ColumnIndex, ColumnKind, KeyIndex, Table, TableId, Timestamp, Uuid, Value,
+    Catalog, Cell, ColumnId, ColumnIndex, ColumnKind, KeyIndex, Table, TableId, Timestamp, Uuid,
+    Value,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub(super) struct State {
     deleted: BTreeMap<(TableId, i64), (Uuid, Timestamp)>,
     /// Pieces of files, by file and name.
     pieces: BTreeMap<(Uuid, Box<str>), Arc<Piece>>,
+    /// The next number of each counter.
+    numbers: BTreeMap<(TableId, ColumnId), i64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -49,6 +52,7 @@ impl State {
     pub(super) fn adopt(&mut self, catalog: Arc<Catalog>) -> Result<(), KeyClash> {
         let before = std::mem::replace(&mut self.catalog, catalog.clone());
         self.tables.retain(|id, _| catalog.table_by_id(*id).is_some());
+        self.adopt_counters(&catalog);
         for table in catalog.tables() {
             let held = self.tables.entry(table.id).or_default();
             let old = before.table_by_id(table.id);
@@ -67,6 +71,43 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// A counter for each column that has one.
+    fn adopt_counters(&mut self, catalog: &Catalog) {
+        let known = std::mem::take(&mut self.numbers);
+        for table in catalog.tables() {
+            for column in &table.columns {
+                let Some(seed) = column.settings.number_seed else { continue };
+                let place = (table.id, column.id);
+                self.numbers.insert(place, known.get(&place).copied().unwrap_or(seed));
+            }
+        }
+    }
+
+    /// Lets a counter go on with a number.
+    pub(super) fn restart_numbers(&mut self, place: (TableId, ColumnId), seed: i64) {
+        if let Some(next) = self.numbers.get_mut(&place) {
+            *next = seed;
+        }
+    }
+
+    /// Takes numbers of counters.
+    pub(super) fn take_numbers(&mut self, wanted: &[Numbers]) -> Result<Vec<Vec<i64>>, Error> {
+        let mut taken = Vec::with_capacity(wanted.len());
+        for one in wanted {
+            let next = self.numbers.get_mut(&(one.table, one.column));
+            let next = next.ok_or_else(|| one.no_counter())?;
+            let first = *next;
+            *next += i64::try_from(one.count).unwrap_or(i64::MAX);
+            taken.push((first..*next).collect());
+        }
+        Ok(taken)
+    }
+
+    /// The number that a counter gives next.
+    pub(super) fn next_number(&self, place: (TableId, ColumnId)) -> Option<i64> {
+        self.numbers.get(&place).copied()
     }
 
     /// The rows of a table, by id.

@@ -5,7 +5,7 @@
 
 use super::rows::State;
 use super::{Author, MemoryStore, answer, check_version, run};
-use crate::{Applied, Error, Result, Tx, WriteSet};
+use crate::{Applied, Error, Numbers, Result, Tx, WriteSet};
 use async_trait::async_trait;
 use model::Catalog;
 use query::{BoundQuery, Page};
@@ -63,6 +63,13 @@ impl Tx for MemoryTx {
         let page = answer(&state, query);
         self.state = Some(state);
         Ok(page)
+    }
+
+    async fn take_numbers(&mut self, wanted: &[Numbers]) -> Result<Vec<Vec<i64>>> {
+        let mut state = self.take()?;
+        let taken = state.take_numbers(wanted)?;
+        self.state = Some(state);
+        Ok(taken)
     }
 
     async fn commit(mut self: Box<Self>) -> Result<()> {

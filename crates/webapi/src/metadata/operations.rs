@@ -28,6 +28,9 @@ pub(crate) enum Operation {
     InsertStatusValue,
     UpdateStateValue,
     ReactivateEntityKey,
+    SetAutoNumberSeed,
+    GetAutoNumberSeed,
+    GetNextAutoNumberValue,
     PublishXml,
     PublishAllXml,
     CanBeReferenced,
@@ -40,7 +43,7 @@ pub(crate) enum Operation {
     RetrieveAvailableLanguages,
 }
 
-const OPERATIONS: [(&str, Operation); 20] = [
+const OPERATIONS: [(&str, Operation); 23] = [
     ("CreateEntities", Operation::CreateEntities),
     ("CreatePolymorphicLookupAttribute", Operation::CreatePolymorphicLookupAttribute),
     ("CreateCustomerRelationships", Operation::CreateCustomerRelationships),
@@ -51,6 +54,9 @@ const OPERATIONS: [(&str, Operation); 20] = [
     ("InsertStatusValue", Operation::InsertStatusValue),
     ("UpdateStateValue", Operation::UpdateStateValue),
     ("ReactivateEntityKey", Operation::ReactivateEntityKey),
+    ("SetAutoNumberSeed", Operation::SetAutoNumberSeed),
+    ("GetAutoNumberSeed", Operation::GetAutoNumberSeed),
+    ("GetNextAutoNumberValue", Operation::GetNextAutoNumberValue),
     ("PublishXml", Operation::PublishXml),
     ("PublishAllXml", Operation::PublishAllXml),
     ("CanBeReferenced", Operation::CanBeReferenced),
@@ -114,6 +120,9 @@ pub(crate) async fn answer(
         Operation::CreatePolymorphicLookupAttribute => lookup(attempt, LookupKind::Plain).await,
         Operation::CreateCustomerRelationships => lookup(attempt, LookupKind::Customer).await,
         Operation::ReactivateEntityKey => Ok(reactivate(attempt)?),
+        Operation::SetAutoNumberSeed
+        | Operation::GetAutoNumberSeed
+        | Operation::GetNextAutoNumberValue => numbers(attempt, operation).await,
         // Changes of definitions hold at once.
         Operation::PublishXml => {
             publish(attempt)?;
@@ -244,6 +253,44 @@ fn reactivate(attempt: &Attempt<'_>) -> Result<Response<Bytes>, Problem> {
         code::REACTIVATE_ENTITY_KEY_ONLY_FOR_FAILED_JOBS,
         "Reactivate entity key is only supported for failed job",
     )))
+}
+
+/// The actions about the counter of an auto-number column.
+async fn numbers(attempt: &Attempt<'_>, operation: Operation) -> Result<Response<Bytes>, Stop> {
+    #[derive(Deserialize)]
+    struct Body {
+        #[serde(rename = "EntityName", default)]
+        table: Option<String>,
+        #[serde(rename = "AttributeName", default)]
+        column: Option<String>,
+        #[serde(rename = "Value", default)]
+        seed: Option<i64>,
+    }
+    let Body { table, column, seed } = parse(attempt)?;
+    let table = table.ok_or_else(|| missing("EntityName"))?;
+    let column = column.ok_or_else(|| missing("AttributeName"))?;
+    let known = attempt.context.catalog.table(&table);
+    let known = known.ok_or_else(|| Problem::no_definition("entity", &table))?;
+    let index = known.index_of(&column);
+    let index = index.ok_or_else(|| Problem::no_definition("attribute", &column))?;
+    let members = match operation {
+        Operation::SetAutoNumberSeed => {
+            let seed = seed.ok_or_else(|| missing("Value"))?;
+            let definition =
+                Definition::RestartNumbers { table: known.clone(), column: index, seed };
+            write::define_in(attempt, definition, None).await?;
+            return Ok(response::empty(StatusCode::NO_CONTENT));
+        }
+        Operation::GetAutoNumberSeed => {
+            let seed = pipeline::number_seed(known, index).map_err(Problem::from)?;
+            json!({"AutoNumberSeedValue": seed})
+        }
+        _ => {
+            let next = attempt.pipeline.next_number(&attempt.context, known, index);
+            json!({"NextAutoNumberValue": next.await?})
+        }
+    };
+    Ok(answered(attempt, operation, &members))
 }
 
 fn parse<T: serde::de::DeserializeOwned>(attempt: &Attempt<'_>) -> Result<T, Problem> {

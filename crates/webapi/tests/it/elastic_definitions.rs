@@ -117,11 +117,12 @@ async fn what_elastic_tables_do_not_have_is_refused_at_definition() {
 }
 
 #[tokio::test]
-async fn whole_numbers_with_a_format_and_files_are_refused() {
+async fn numbers_with_a_format_and_files_are_refused() {
     let service = with_pings().await;
     let duration = attribute("Integer", "new_Minutes", r#","Format":"Duration""#);
-    for column in [duration, attribute("File", "new_Scan", ""), attribute("Image", "new_Face", "")]
-    {
+    let number = attribute("String", "new_Number", r#","AutoNumberFormat":"{SEQNUM:4}""#);
+    let (file, image) = (attribute("File", "new_Scan", ""), attribute("Image", "new_Face", ""));
+    for column in [duration, number, file, image] {
         let no = (405, "0x80040315", "This action is not supported.");
         service.refused(&format!("POST {PING}/Attributes"), &column, no).await;
     }

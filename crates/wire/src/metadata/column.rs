@@ -104,7 +104,9 @@ const COMMON: &[(&str, Read)] = &[
     ("ModifiedOn", |_, _, column| time(column.settings.modified_on)),
     ("SourceType", |_, _, _| Member::Integer(0)),
     ("AutoNumberFormat", |_, _, column| match column.kind {
-        ColumnKind::Text { .. } => Member::text(Some("")),
+        ColumnKind::Text { .. } => {
+            Member::text(Some(column.settings.auto_number.as_deref().unwrap_or("")))
+        }
         _ => Member::Null,
     }),
     ("MetadataId", |_, _, column| Member::Guid(column.metadata_id)),

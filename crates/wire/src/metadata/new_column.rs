@@ -41,7 +41,7 @@ pub(super) struct ColumnBody<'a> {
     #[serde(rename = "SourceType", default)]
     source_type: Option<i64>,
     #[serde(rename = "AutoNumberFormat", default)]
-    auto_number: Option<String>,
+    pub(super) auto_number: Option<String>,
     #[serde(rename = "MaxLength", default)]
     max_length: Option<i64>,
     #[serde(rename = "Format", default)]
@@ -118,6 +118,11 @@ impl Path<'_> {
     }
 }
 
+/// The pattern of an auto-number column; empty text is none.
+fn pattern(given: Option<&str>) -> Option<Box<str>> {
+    given.filter(|pattern| !pattern.is_empty()).map(Box::from)
+}
+
 impl ColumnBody<'_> {
     /// The column, checked against the limits of its type.
     pub(super) fn into_new(self, path: Path<'_>) -> Result<NewColumn> {
@@ -151,9 +156,6 @@ impl ColumnBody<'_> {
         if let Some(source) = self.source_type.filter(|source| *source != 0) {
             return Err(path.unsupported("SourceType", &source.to_string()));
         }
-        if let Some(format) = self.auto_number.as_ref().filter(|format| !format.is_empty()) {
-            return Err(path.unsupported("AutoNumberFormat", format));
-        }
         Ok(())
     }
 
@@ -174,6 +176,7 @@ impl ColumnBody<'_> {
             },
             is_rich_text: is_memo && memo_format == Some("RichText"),
             default_option: self.default_form_value.filter(|value| is_multiple && *value != -1),
+            auto_number: pattern(self.auto_number.as_deref()),
             ..default
         })
     }

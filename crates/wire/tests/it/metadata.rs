@@ -249,7 +249,7 @@ fn what_is_not_there_is_refused_by_name() {
     typed(
         "String",
         r#""AutoNumberFormat":"{SEQNUM:4}""#,
-        &expect!["`AutoNumberFormat` `{SEQNUM:4}` is not supported"],
+        &expect!["new_X None None Text { max_length: 100, format: Text }"],
     );
     typed("String", r#""SourceType":1"#, &expect!["`SourceType` `1` is not supported"]);
     typed("Integer", r#""Format":"Weeks""#, &expect!["definition refused at `Format`: `Weeks`"]);

@@ -9,7 +9,7 @@ use store::conformance::families;
 use store::conformance::fixture::{TableBuilder, id, key, memo, next_column, text as text_kind};
 use store::conformance::world::{World, at, ids, text};
 use store::writes::UpsertRow;
-use store::{Error, RowKey, SchemaOp, StandardStore, WriteOp};
+use store::{Error, Numbers, RowKey, SchemaOp, StandardStore, WriteOp};
 use store_standard::{Counters, PostgresStore};
 use testkit::postgres::{Cluster, Durability};
 
@@ -287,6 +287,44 @@ async fn many_upserts_of_one_new_key_from_two_nodes_make_one_row() {
         assert!(outcomes.iter().all(|outcome| outcome.id == outcomes[0].id), "{outcomes:?}");
     }
     assert_eq!(world.ids("ship_crate").await.len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nodes_never_give_a_number_twice_and_take_any_count_in_one_flight() {
+    let (harness, mut world) = World::open::<Postgres>().await;
+    let table = world.table("ship_crate");
+    let mut column = table.column(world.column("ship_crate", "ship_label")).clone();
+    column.settings.auto_number = Some("{SEQNUM:4}".into());
+    column.settings.number_seed = Some(1_000);
+    let (table, column_id) = (table.id, column.id);
+    let change = SchemaOp::ChangeColumn { table, column: Box::new(column) };
+    world.change(vec![change]).await.expect("a column may get a counter");
+    let nodes = [harness.store(), harness.another_node().await as Arc<dyn StandardStore>];
+    let takers = (0..8_usize).map(|taker| {
+        let (store, catalog) = (nodes[taker % 2].clone(), world.catalog.clone());
+        async move {
+            let wanted = [Numbers { table, column: column_id, count: 50 }];
+            let mut all = Vec::new();
+            for _ in 0..10 {
+                all.extend(
+                    store.take_numbers(&catalog, &wanted).await.expect("a counter").concat(),
+                );
+            }
+            all
+        }
+    });
+    let all = futures_util::future::join_all(takers).await.concat();
+    let different: std::collections::BTreeSet<i64> = all.iter().copied().collect();
+    assert_eq!((all.len(), different.len()), (4_000, 4_000));
+    for count in [1, 1_000] {
+        let before = harness.node().counters();
+        let wanted = [Numbers { table, column: column_id, count }];
+        let taken = harness.node().take_numbers(&world.catalog, &wanted).await.expect("a counter");
+        assert_eq!(taken[0].len(), count);
+        let after = harness.node().counters();
+        assert_eq!(after.flights - before.flights, 1);
+        assert_eq!(after.statements - before.statements, 2, "the version, and the numbers");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -34,6 +34,9 @@ pub fn decode_column_change(body: &[u8], old: &Column, merge_labels: bool) -> Re
         // What cannot be read is not offered, whatever is wished.
         new.settings.advanced_find = FlagBody::is_on(Some(flag)) || !old.valid_for_read;
     }
+    if let Some(given) = &body.auto_number {
+        new.settings.auto_number = super::pattern(Some(given));
+    }
     if let (ColumnKind::Integer { .. }, Some(name)) = (&old.kind, body.format.as_deref()) {
         new.settings.integer_format = integer_format_of(name)
             .ok_or_else(|| path.bad("Format", format!("`{}`", cut(name))))?;
