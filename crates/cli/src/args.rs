@@ -3,6 +3,7 @@
 //! Not here: what the options do. Invariant: an option that is not honoured does not exist, or is
 //! refused by name.
 
+mod auth;
 mod bench;
 mod moving;
 mod parallel;
@@ -10,6 +11,7 @@ mod plugin;
 mod reading;
 mod removing;
 
+pub(crate) use auth::{Auth, AuthCommand, AuthList, AuthLogin, AuthTest, KeepIn};
 pub(crate) use bench::{Bench, BenchCommand, BenchMethods, BenchRows, BenchTune};
 pub(crate) use moving::{CallArgs, CareArgs, Keep, Run, RunAgain, RunCommand, RunList, RunNamed};
 pub(crate) use parallel::Parallel;
@@ -62,6 +64,8 @@ pub(crate) enum Command {
     Table(Table),
     /// Puts plug-ins into a service, registers their steps, and shows what runs.
     Plugin(Plugin),
+    /// Keeps connections by name: where a service is and who calls.
+    Auth(Auth),
     /// Manages the users of a service's store: who may ask for tokens.
     User(User),
     /// Writes completions of this command line for a shell to standard output.
@@ -94,32 +98,40 @@ pub(crate) struct Man {
 /// Which service, and who calls.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Connection {
-    /// Address of the service
-    #[arg(long, env = "SHEAF_URL", default_value = "http://127.0.0.1:8080")]
-    pub(crate) url: String,
-    /// Bearer token of the caller
-    #[arg(long, env = "SHEAF_TOKEN", hide_env_values = true)]
+    /// Connection by its name, of those that `sheaf auth` made. Several (`-p a,b`) share the work of `set` and `remove`,
+    /// each with limits of its own [env: SHEAF_PROFILE] [default: the one of `sheaf auth use`]
+    #[arg(short = 'p', long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) profile: Vec<String>,
+    /// Address of the service [env: SHEAF_URL] [default: http://127.0.0.1:8080]
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    /// Bearer token of the caller; it is not renewed [env: SHEAF_TOKEN]
+    #[arg(long)]
     pub(crate) token: Option<String>,
-    /// Client id of an application that asks for tokens itself
-    #[arg(long, env = "SHEAF_CLIENT_ID", value_name = "GUID")]
+    /// Command that prints a token, run whenever one is needed [env: SHEAF_TOKEN_COMMAND]
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) token_command: Option<String>,
+    /// File in which somebody keeps a fresh token [env: SHEAF_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Client id of an application that asks for tokens itself [env: SHEAF_CLIENT_ID]
+    #[arg(long, value_name = "GUID")]
     pub(crate) client_id: Option<String>,
     /// Its secret; better in the environment, where other users of the machine do not see it
-    #[arg(
-        long,
-        env = "SHEAF_CLIENT_SECRET",
-        hide_env_values = true,
-        value_name = "SECRET",
-        allow_hyphen_values = true
-    )]
+    /// [env: SHEAF_CLIENT_SECRET]
+    #[arg(long, value_name = "SECRET", allow_hyphen_values = true)]
     pub(crate) client_secret: Option<String>,
-    /// Where to ask for tokens [default: where the service says]
-    #[arg(long, env = "SHEAF_TOKEN_URL", value_name = "URL")]
+    /// Its certificate instead of a secret: PEM with the certificate and its RSA key [env: SHEAF_CERTIFICATE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// Where to ask for tokens [env: SHEAF_TOKEN_URL] [default: where the service says]
+    #[arg(long, value_name = "URL")]
     pub(crate) token_url: Option<String>,
-    /// Tenant to ask for tokens, where the service does not say the right one
-    #[arg(long, env = "SHEAF_TENANT", value_name = "GUID|DOMAIN")]
+    /// Tenant to ask for tokens, where the service does not say the right one [env: SHEAF_TENANT]
+    #[arg(long, value_name = "GUID|DOMAIN")]
     pub(crate) tenant: Option<String>,
-    /// Certificates of authorities to trust besides the system's, PEM
-    #[arg(long, env = "SHEAF_CA", value_name = "FILE")]
+    /// Certificates of authorities to trust besides the system's, PEM [env: SHEAF_CA]
+    #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
 }
 
@@ -135,7 +147,7 @@ pub(crate) struct Serve {
     /// Who is let in: off lets everybody in as administrator, on loopback alone; on wants a token with
     /// every request [default: off on loopback, on elsewhere]
     #[arg(long, value_enum)]
-    pub(crate) auth: Option<Auth>,
+    pub(crate) auth: Option<LetIn>,
     /// Directory of the embedded database; it is created when missing [default: ./sheaf-data]
     #[arg(long, value_name = "DIR", conflicts_with = "store")]
     pub(crate) data: Option<PathBuf>,
@@ -465,7 +477,7 @@ pub(crate) struct UserSecretRemove {
 
 /// Whether tokens count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Auth {
+pub(crate) enum LetIn {
     Off,
     On,
 }
@@ -640,6 +652,18 @@ mod tests {
             "sheaf user add loader --admin --role Delegate --role Other",
             "sheaf user role loader --role Delegate",
             "sheaf user list --data d",
+            "sheaf auth login work --url https://o.crm.dynamics.com --client-id i --tenant t --keep-in file",
+            "sheaf auth login work --url http://x --client-id i --certificate c.pem --use --no-test --ca ca.pem --token-url u",
+            "sheaf auth login work --url http://x --client-id i --device-code --keep-in keystore",
+            "sheaf auth login work --url http://x --token-command x",
+            "sheaf auth login work --url http://x --client-id i --keep-in env:V",
+            "sheaf auth login work",
+            "sheaf auth list --json",
+            "sheaf auth use work",
+            "sheaf auth test work other",
+            "sheaf auth logout work",
+            "sheaf auth remove work",
+            "sheaf set contact a.csv -p a,b --profile c",
             "sheaf user disable loader",
             "sheaf user enable loader",
             "sheaf demo --exit --rows 10",
@@ -694,6 +718,9 @@ mod tests {
             "sheaf serve --tls cert.pem",
             "sheaf serve --auth maybe",
             "sheaf user secret add loader --days 0",
+            "sheaf auth login work --url x --client-id i --device-code --certificate c",
+            "sheaf auth login work --url x --token-command x --client-id i",
+            "sheaf auth login work --url x --client-id i --keep-in drawer",
             "sheaf user role loader",
             "sheaf plugin step add --type t --message Create --stage 30",
             "sheaf plugin step add --type t --message Create --image before",

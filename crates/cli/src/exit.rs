@@ -4,7 +4,9 @@
 
 use crate::USAGE;
 use crate::args;
-use client::{bench, get, infer, registration, remove, service, set, source};
+use client::{
+    bench, get, infer, profile, registration, remove, secret, service, set, source, transport,
+};
 
 /// A wrong call is 2, a refused caller 3, anything else that fails the run as a whole 7.
 pub(crate) fn code_of(err: &anyhow::Error) -> u8 {
@@ -14,6 +16,9 @@ pub(crate) fn code_of(err: &anyhow::Error) -> u8 {
         }
         if cause.is::<args::Usage>() || cause.is::<infer::Error>() {
             return USAGE;
+        }
+        if let Some(code) = of_identity(cause) {
+            return code;
         }
         if let Some(err) = cause.downcast_ref() {
             return of_service(err);
@@ -59,6 +64,28 @@ pub(crate) fn code_of(err: &anyhow::Error) -> u8 {
     7
 }
 
+/// Who calls cannot be told, or is not let in.
+fn of_identity(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
+    if let Some(err) = cause.downcast_ref() {
+        return match err {
+            profile::Error::Missing { .. }
+            | profile::Error::BadName(_)
+            | profile::Error::Beside { .. }
+            | profile::Error::Certificate { .. } => Some(USAGE),
+            profile::Error::Secret { .. } => Some(3),
+            profile::Error::File { .. } | profile::Error::Unreadable { .. } => Some(7),
+        };
+    }
+    if cause.is::<secret::Error>() {
+        return Some(3);
+    }
+    match cause.downcast_ref() {
+        Some(transport::Error::Issuer(_)) => Some(3),
+        Some(transport::Error::Unsent(_) | transport::Error::Lost(_)) => Some(7),
+        None => None,
+    }
+}
+
 /// None where its cause tells.
 fn of_get(err: &get::Error) -> Option<u8> {
     match err {
@@ -93,6 +120,7 @@ fn of_service(err: &service::Error) -> u8 {
             client::problem::Class::Access => 3,
             _ => 1,
         },
+        service::Error::NoToken(_) => 3,
         service::Error::Unreachable(_) | service::Error::Unreadable { .. } => 7,
     }
 }

@@ -12,12 +12,14 @@ use client::get::{Error, Matching, Query, Reading};
 use client::source::Format;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Failed rows that are printed; the rest is counted.
 const PRINTED_MAX: u64 = 20;
 
 pub(crate) async fn get(args: Get) -> anyhow::Result<u8> {
-    let (service, counting) = Counting::begin(&args.connection, args.stats.as_deref())?;
+    let way = Arc::new(connection::http(&args.connection)?);
+    let (service, counting) = Counting::begin(way, args.stats.as_deref());
     let format = args.format.map(Format::from);
     let format = format.or_else(|| Format::of_path(&args.output)).unwrap_or(Format::Csv);
     let query = query(&args)?;

@@ -6,6 +6,7 @@
 #[cfg(not(feature = "serve"))]
 mod absent;
 mod args;
+mod auth;
 mod bench;
 mod connection;
 #[cfg(feature = "serve")]
@@ -92,6 +93,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Bench(args) => bench::bench(*args).await,
         Command::Table(args) => table::table(args).await,
         Command::Plugin(args) => plugin::plugin(args).await,
+        Command::Auth(args) => auth::auth(args).await,
         Command::User(args) => user(args).await,
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),

@@ -1,10 +1,11 @@
 //! `sheaf parallel`: a command for every chunk of rows, several at a time.
 //!
-//! In reading order: `input` (rows as JSON lines), this file, `step` (one command).
+//! In reading order: `input` (rows as JSON lines), this file, `callers` (who the commands are), `step` (one command).
 //! Not here: cutting and scheduling (`client::parallel`).
 //! Invariant: a row goes to one command or is named as one that could not be read; what a command writes is never
 //! cut within a line.
 
+mod callers;
 mod input;
 mod step;
 
@@ -13,6 +14,7 @@ use crate::connection;
 use crate::output;
 use crate::signal::Stop;
 use anyhow::Context;
+use callers::Callers;
 use client::compression::Sink;
 use client::parallel::{Chunk, Settings, Summary};
 use futures_util::{FutureExt, StreamExt};
@@ -34,7 +36,7 @@ pub(crate) async fn parallel(args: Parallel) -> anyhow::Result<u8> {
         is_ordered: args.ordered,
         errors_max: args.max_errors,
     };
-    let http = Arc::new(connection::http(&args.connection)?);
+    let ways = connection::ways(&args.connection)?;
     let stop = Stop::listen();
     let mut input = Input::read(args.input.clone(), args.format.map(Into::into));
     if args.what_if {
@@ -44,11 +46,10 @@ pub(crate) async fn parallel(args: Parallel) -> anyhow::Result<u8> {
     let halt = Arc::new(watch::Sender::new(false));
     let interrupted = stop.receiver.clone();
     let pass_on = forward(interrupted.clone(), halt.clone());
+    let callers = Arc::new(Callers::new(ways).context("there is no place for tokens")?);
     let step = Step {
         command: args.command,
-        url: args.connection.url,
-        ca: args.connection.ca,
-        http,
+        callers: callers.clone(),
         keeps_output: args.ordered,
         grace: args.grace,
         interrupted: interrupted.clone(),
@@ -67,6 +68,7 @@ pub(crate) async fn parallel(args: Parallel) -> anyhow::Result<u8> {
     let summary = tokio::select! {
         summary = run => summary,
         () = pass_on => unreachable!("it waits for ever"),
+        () = callers.keep_fresh() => unreachable!("it goes on for ever"),
     };
     let interrupted = *interrupted.borrow();
     report.end(input, &summary, interrupted, started)

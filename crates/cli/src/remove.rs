@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 
 /// Deletes, perhaps going on with a run.
 pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::Result<u8> {
-    let (service, mut counting) = Counting::begin(&args.connection, args.pace.stats.as_deref())?;
+    let way = connection::pool(&args.connection, args.pace.width)?;
+    let (service, mut counting) = Counting::begin(way, args.pace.stats.as_deref());
+    let callers = connection::unnamed_profiles(&args.connection)?;
     let source = args.file.clone().unwrap_or_else(|| PathBuf::from("--filter"));
     let (input, total, count) = input(&args, &service).await?;
     if !args.yes && !args.what_if && !may_go_on(&args.table, &source, count)? {
@@ -25,7 +27,9 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
     }
     let seed = connection::seed();
     let going = match (going, &args.file) {
-        (None, Some(file)) if !args.what_if => run::begin(&args.keep, &args.table, file, seed)?,
+        (None, Some(file)) if !args.what_if => {
+            run::begin(&args.keep, &args.table, file, seed, &callers)?
+        }
         (None, None) if args.keep.run.is_some() => {
             let text = "`--run` needs a file of rows: what a filter names changes with time";
             return Err(Usage(text.to_owned()).into());

@@ -14,7 +14,7 @@ use client::run::{Fingerprint, Manifest, Run, Runs, Selection, Standing, VERSION
 use std::path::{Path, PathBuf};
 
 /// Arguments whose values are secret.
-const SECRETS: [&str; 2] = ["--token", "--client-secret"];
+const SECRETS: [&str; 3] = ["--token", "--client-secret", "--token-command"];
 
 pub(crate) async fn run(args: crate::args::Run) -> anyhow::Result<u8> {
     match args.command {
@@ -67,6 +67,7 @@ pub(crate) fn begin(
     table: &str,
     file: &Path,
     seed: Seed,
+    callers: &[String],
 ) -> anyhow::Result<Option<Going>> {
     let name = match (&keep.run, &keep.journal) {
         (Some(name), _) => name.clone(),
@@ -82,7 +83,7 @@ pub(crate) fn begin(
     }
     let manifest = Manifest {
         version: VERSION,
-        arguments: without_secrets(std::env::args().skip(1)),
+        arguments: as_callers(without_secrets(std::env::args().skip(1)), callers),
         directory: std::env::current_dir().context("the working directory is not there")?,
         input: Fingerprint::of(file)?,
         started_ms: seed.started_ms,
@@ -110,11 +111,11 @@ async fn go_on(again: RunAgain, wish: Wish) -> anyhow::Result<u8> {
     let going = Some(Going { run, wish: Some(wish) });
     match sheaf.command {
         Command::Set(mut args) => {
-            args.connection.url = again.url.unwrap_or(args.connection.url);
+            args.connection.url = again.url.or(args.connection.url);
             crate::set::set_with(*args, going).await
         }
         Command::Remove(mut args) => {
-            args.connection.url = again.url.unwrap_or(args.connection.url);
+            args.connection.url = again.url.or(args.connection.url);
             args.yes = true;
             crate::remove::remove_with(*args, going).await
         }
@@ -182,6 +183,15 @@ fn default_directory() -> Option<PathBuf> {
     Some(states.join("sheaf").join("runs"))
 }
 
+/// Names the profiles that count though no argument names them: they are the same when the run is gone on with.
+fn as_callers(mut words: Vec<String>, callers: &[String]) -> Vec<String> {
+    if !callers.is_empty() {
+        let place = words.len().min(1);
+        words.splice(place..place, ["--profile".to_owned(), callers.join(",")]);
+    }
+    words
+}
+
 fn without_secrets(words: impl Iterator<Item = String>) -> Vec<String> {
     let mut kept = Vec::new();
     let mut is_value = false;
@@ -203,6 +213,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_run_remembers_the_profile_that_was_in_use() {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let callers = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(as_callers(words("set t f"), &callers), words("set --profile a,b t f"));
+        assert_eq!(as_callers(words("set t f"), &[]), words("set t f"));
+    }
+
+    #[test]
     fn secrets_are_not_written_down() {
         let check = |line: &str, want: &str| {
             let words = line.split(' ').map(str::to_owned);
@@ -212,5 +230,6 @@ mod tests {
         check("set a b --token=t --client-secret s --client-id i", "set a b --client-id i");
         check("set a b --client-secret=s", "set a b");
         check("set a b --client-secret --token", "set a b");
+        check("set a b --token-command x --token-file f", "set a b --token-file f");
     }
 }

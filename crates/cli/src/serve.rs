@@ -1,6 +1,6 @@
 //! `sheaf serve`.
 
-use crate::args::{Auth, Serve, TlsChoice, Usage};
+use crate::args::{LetIn, Serve, TlsChoice, Usage};
 use crate::output;
 use crate::signal;
 use server::{AuthMode, Config, Limits, Listen, Options, Server, StoreChoice, Tls};
@@ -20,8 +20,8 @@ pub(crate) async fn serve(args: Serve) -> anyhow::Result<u8> {
     options.tls = certificates(args.tls, args.tls_dir, args.tls_name, &options.store)?;
     options.auth = match args.auth {
         None => AuthMode::ByAddress,
-        Some(Auth::Off) => AuthMode::Off,
-        Some(Auth::On) => AuthMode::On,
+        Some(LetIn::Off) => AuthMode::Off,
+        Some(LetIn::On) => AuthMode::On,
     };
     options.elastic = args.elastic_store.map(elastic_store).transpose()?;
     options.limits = Limits::named(&args.limits).map_err(as_usage)?;

@@ -33,11 +33,13 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
         return Err(Usage("give a FILE, or rows on standard input".to_owned()).into());
     }
     connection::refuse_same(&args.file, args.pace.stats.as_deref(), "--stats")?;
-    let (service, mut counting) = Counting::begin(&args.connection, args.pace.stats.as_deref())?;
+    let way = connection::pool(&args.connection, args.pace.width)?;
+    let (service, mut counting) = Counting::begin(way, args.pace.stats.as_deref());
+    let callers = connection::unnamed_profiles(&args.connection)?;
     let Input { bytes, format, total } = connection::open(&args.file, args.format.map(Into::into))?;
     let seed = connection::seed();
     let going = match going {
-        None if !args.what_if => run::begin(&args.keep, &args.table, &args.file, seed)?,
+        None if !args.what_if => run::begin(&args.keep, &args.table, &args.file, seed, &callers)?,
         going => going,
     };
     let (file, progress, what_if) = (args.file.clone(), args.pace.progress, args.what_if);

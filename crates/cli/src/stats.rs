@@ -1,12 +1,11 @@
 //! `--stats`: what a call cost, into a file or onto standard error.
 
-use crate::args::Connection;
-use crate::connection;
 use crate::output;
 use anyhow::Context;
 use client::sender::{Event, Summary};
 use client::service::Service;
 use client::stats::{Figures, Meter, Stats};
+use client::transport::Transport;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,19 +18,13 @@ pub(crate) struct Counting {
 
 impl Counting {
     /// The way to the service, counted if wished.
-    pub(crate) fn begin(
-        connection: &Connection,
-        path: Option<&Path>,
-    ) -> anyhow::Result<(Service, Self)> {
+    pub(crate) fn begin(way: Arc<dyn Transport>, path: Option<&Path>) -> (Service, Self) {
         let figures = Figures::default();
-        let service = match path {
-            None => connection::service(connection)?,
-            Some(_) => {
-                let http = connection::http(connection)?;
-                Service::new(Arc::new(Meter::new(http, figures.clone())))
-            }
+        let way = match path {
+            None => way,
+            Some(_) => Arc::new(Meter::new(way, figures.clone())),
         };
-        Ok((service, Self { path: path.map(Path::to_owned), stats: Stats::new(figures) }))
+        (Service::new(way), Self { path: path.map(Path::to_owned), stats: Stats::new(figures) })
     }
 
     pub(crate) fn take(&mut self, event: &Event<'_>) {

@@ -40,6 +40,11 @@ pub enum Error {
     /// There is no service there.
     #[error("no answer from the service (is it running, and is that its address?)")]
     Unreachable(#[from] transport::Error),
+    /// Who gives tokens for the service is not to be reached.
+    #[error(
+        "nobody gives a token for the service (look at the network, and at --token-url and --tenant)"
+    )]
+    NoToken(#[source] transport::Error),
     /// The service refused.
     #[error("the service refused {doing}: {problem}")]
     Refused {
@@ -180,7 +185,12 @@ impl Service {
                 tokio::time::sleep(wait).await;
                 continue;
             }
-            let response = answer?;
+            let response = answer.map_err(|error| match error {
+                transport::Error::Issuer(_) => Error::NoToken(error),
+                transport::Error::Unsent(_) | transport::Error::Lost(_) => {
+                    Error::Unreachable(error)
+                }
+            })?;
             if response.is_success() {
                 return Ok(response);
             }

@@ -1,36 +1,85 @@
-//! The caller's token: given, or asked for with a client's secret and renewed before it ends.
+//! The caller's token: given, or asked for and renewed before it ends.
 //!
-//! In: [`Credential`]. Out: what stands in `Authorization`. Without a token endpoint the service's own
-//! challenge names it. Not here: sending requests to the service (`transport`).
+//! In: [`Credential`]. Out: what stands in `Authorization`. In reading order: this file (what is held, and when it is renewed),
+//! `endpoint` (where tokens come from), `grant` (asking), `certificate`, `device`, `handed` (the ways), `advice` (refusals).
+//! Not here: sending requests to the service (`transport`), where secrets lie (`secret`).
 //! Invariant: the secret goes to the endpoint that the user named, to the service's own host, or to one of
 //! the platform's known sign-in hosts; never to whatever host an answer names.
 
+pub(crate) mod advice;
+mod certificate;
+mod device;
+mod endpoint;
+pub(crate) mod grant;
+mod handed;
+
+pub use certificate::{BadCertificate, Certificate};
+pub use device::Prompt;
+
+use crate::secret::{Place, Secret};
 use crate::transport::{Error, Response};
+use advice::As;
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::{Value as Json, json};
+use endpoint::Endpoint;
+use grant::{Answer, Granted};
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Who calls.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub enum Credential {
     /// Nobody in particular.
     #[default]
     None,
-    /// The bearer of a token.
-    Token(String),
-    /// An application with a secret.
-    Secret(ClientSecret),
+    /// The bearer of a token, which ends when it ends.
+    Token(Secret),
+    /// An application that proves itself.
+    Application(Application),
+    /// A person who has signed in.
+    Person(Person),
+    /// Whoever a command gives tokens for.
+    Command(String),
+    /// Whoever another process keeps a token for in a file.
+    File(PathBuf),
 }
 
-/// An application with a secret.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ClientSecret {
+/// An application that proves itself.
+#[derive(Clone)]
+pub struct Application {
     /// The client id.
     pub client_id: String,
-    /// Its secret.
-    pub client_secret: String,
+    /// By what.
+    pub proof: Proof,
+    /// Who gives it tokens.
+    pub issuer: Issuer,
+}
+
+/// By what an application proves itself.
+#[derive(Clone)]
+pub enum Proof {
+    /// A secret that it shares with the issuer.
+    Secret(Secret),
+    /// The key of a certificate that the issuer knows.
+    Certificate(Arc<Certificate>),
+}
+
+/// A person who has signed in.
+#[derive(Clone)]
+pub struct Person {
+    /// The client id of the application that the person uses.
+    pub client_id: String,
+    /// Who gives it tokens.
+    pub issuer: Issuer,
+    /// Where the refresh token lies.
+    pub kept: Place,
+}
+
+/// Who gives tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Issuer {
     /// Where tokens are asked for; by default the service says.
     pub token_url: Option<String>,
     /// The tenant, where the service does not say the right one.
@@ -43,22 +92,25 @@ impl std::fmt::Debug for Credential {
         match self {
             Self::None => write!(f, "nobody"),
             Self::Token(_) => write!(f, "the bearer of a token"),
-            Self::Secret(secret) => write!(f, "application {}", secret.client_id),
+            Self::Application(Application { client_id, proof: Proof::Secret(_), .. }) => {
+                write!(f, "application {client_id}")
+            }
+            Self::Application(Application { client_id, .. }) => {
+                write!(f, "application {client_id} with a certificate")
+            }
+            Self::Person(person) => write!(f, "a person by application {}", person.client_id),
+            Self::Command(_) => write!(f, "whoever a command gives tokens for"),
+            Self::File(_) => write!(f, "whoever a file holds a token for"),
         }
     }
 }
 
-/// The platform's sign-in hosts.
-const SIGN_IN_HOSTS: [&str; 4] = [
-    "login.microsoftonline.com",
-    "login.microsoftonline.us",
-    "login.partner.microsoftonline.cn",
-    "login.windows.net",
-];
 /// A token is renewed so long before its end, or when half of its time is over if that is later.
 const RENEWAL: Duration = Duration::from_secs(300);
 /// How long a token lasts whose issuer does not say.
 const LASTS: Duration = Duration::from_secs(3_599);
+/// A renewal that failed is tried again after this while the token still holds.
+const RENEWAL_AGAIN: Duration = Duration::from_secs(30);
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The token of the moment.
@@ -66,25 +118,18 @@ pub(crate) struct Tokens {
     credential: Credential,
     /// `https://host`
     origin: String,
+    /// Whoever asks for a token holds it, so that many requests ask once.
     held: tokio::sync::Mutex<Held>,
 }
 
 #[derive(Default)]
 struct Held {
     endpoint: Option<Endpoint>,
-    token: Option<String>,
+    token: Option<Secret>,
     renew: Option<Instant>,
-}
-
-/// Where tokens are asked for, and for what.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Endpoint {
-    /// The service takes requests without a token.
-    NotNeeded,
-    At {
-        url: String,
-        scope: String,
-    },
+    ends: Option<Instant>,
+    /// With what the next one is asked for, where it has changed since it was read.
+    refresh: Option<Secret>,
 }
 
 /// Why there is no token.
@@ -103,7 +148,21 @@ impl Tokens {
 
     /// A token that can be renewed: a refused one may be so because it has ended.
     pub(crate) fn can_renew(&self) -> bool {
-        matches!(self.credential, Credential::Secret(_))
+        !matches!(self.credential, Credential::None | Credential::Token(_))
+    }
+
+    /// What can be done where the service does not take the caller, and the token cannot be renewed.
+    pub(crate) fn advice(&self) -> Option<&'static str> {
+        match self.credential {
+            Credential::None => Some(
+                "the service wants to know who calls: `sheaf auth login`, or give `--profile`, `--client-id` or `--token`",
+            ),
+            Credential::Token(_) => Some(
+                "the token has ended or is for another service; one that is given is not renewed: \
+                 `sheaf auth login` makes a profile whose tokens are",
+            ),
+            _ => None,
+        }
     }
 
     /// The present token; none where none is needed. `refused` is one that the service did not take.
@@ -111,150 +170,216 @@ impl Tokens {
         &self,
         client: &reqwest::Client,
         refused: Option<&str>,
-    ) -> Result<Option<String>, NoToken> {
-        let secret = match &self.credential {
+    ) -> Result<Option<Secret>, NoToken> {
+        match &self.credential {
             Credential::None => return Ok(None),
             Credential::Token(token) => return Ok(Some(token.clone())),
-            Credential::Secret(secret) => secret,
-        };
+            _ => {}
+        }
         let mut held = self.held.lock().await;
         if refused.is_some() && held.endpoint == Some(Endpoint::NotNeeded) {
             held.endpoint = None;
         }
         let now = Instant::now();
-        let is_fresh = held.renew.is_some_and(|renew| now < renew);
-        if is_fresh && held.token.is_some() && held.token.as_deref() != refused {
-            return Ok(held.token.clone());
+        let good = held.token.clone().filter(|token| Some(token.expose()) != refused);
+        if good.is_some() && held.renew.is_some_and(|renew| now < renew) {
+            return Ok(good);
         }
-        let endpoint = match &held.endpoint {
-            Some(endpoint) => endpoint.clone(),
-            None => {
-                let found = self.find(client, secret).await?;
-                held.endpoint.insert(found).clone()
+        match self.ask(client, &mut held).await {
+            Ok(Some(granted)) => {
+                let Granted { token, lasts, .. } = granted;
+                held.renew = Some(now + lasts.saturating_sub(RENEWAL).max(lasts / 2));
+                held.ends = Some(now + lasts);
+                Ok(Some(held.token.insert(token).clone()))
             }
-        };
-        let Endpoint::At { url, scope } = endpoint else { return Ok(None) };
-        let (token, lasts) = ask(client, secret, &url, &scope).await?;
-        held.renew = Some(now + lasts.saturating_sub(RENEWAL).max(lasts / 2));
-        Ok(held.token.insert(token).clone().into())
+            Ok(None) => Ok(None),
+            // The one that is there still holds for a while.
+            Err(why) if good.is_some() && held.ends.is_some_and(|ends| now < ends) => {
+                tracing::warn!(why = %why.text(), "the token could not be renewed and still holds");
+                held.renew = Some(now + RENEWAL_AGAIN);
+                Ok(good)
+            }
+            Err(why) => Err(why),
+        }
     }
 
-    /// Where tokens are asked for: as the user says, or as the service's challenge does.
-    async fn find(
+    /// Until when the present token need not be asked for again.
+    pub(crate) async fn renews_at(&self) -> Option<Instant> {
+        self.held.lock().await.renew
+    }
+
+    async fn ask(
         &self,
         client: &reqwest::Client,
-        secret: &ClientSecret,
+        held: &mut Held,
+    ) -> Result<Option<Granted>, NoToken> {
+        match &self.credential {
+            Credential::None | Credential::Token(_) => Ok(None),
+            Credential::Command(line) => handed::by_command(line).await.map(Some),
+            Credential::File(path) => handed::by_file(path).map(Some),
+            Credential::Application(application) => {
+                let found = self.endpoint(client, &application.issuer, held).await?;
+                let Endpoint::At { url, resource } = found else { return Ok(None) };
+                as_application(client, application, &url, &Endpoint::scope(&resource))
+                    .await
+                    .map(Some)
+            }
+            Credential::Person(person) => {
+                let found = self.endpoint(client, &person.issuer, held).await?;
+                let Endpoint::At { url, resource } = found else { return Ok(None) };
+                as_person(client, person, &url, &Endpoint::scope(&resource), held).await.map(Some)
+            }
+        }
+    }
+
+    async fn endpoint(
+        &self,
+        client: &reqwest::Client,
+        issuer: &Issuer,
+        held: &mut Held,
     ) -> Result<Endpoint, NoToken> {
-        let scope = |resource: &str| format!("{}/.default", resource.trim_end_matches('/'));
-        if let Some(url) = &secret.token_url {
-            return Ok(Endpoint::At { url: url.clone(), scope: scope(&self.origin) });
+        match &held.endpoint {
+            Some(endpoint) => Ok(endpoint.clone()),
+            None => {
+                let found = endpoint::find(client, issuer, &self.origin).await?;
+                Ok(held.endpoint.insert(found).clone())
+            }
         }
-        let url = format!("{}/api/data/", self.origin);
-        let answer = client.get(url).timeout(TIMEOUT).send().await;
-        let answer = answer.map_err(|error| unreachable(&error))?;
-        if answer.status() != reqwest::StatusCode::UNAUTHORIZED {
-            return Ok(Endpoint::NotNeeded);
-        }
-        let header = answer.headers().get("www-authenticate");
-        let challenge = header.and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let Some(authorize) = parameter(challenge, "authorization_uri") else {
+    }
+
+    /// Lets a person sign in, and keeps what that gives where the credential says.
+    pub(crate) async fn sign_in(
+        &self,
+        client: &reqwest::Client,
+        tell: &mut (dyn FnMut(&Prompt) + Send),
+    ) -> Result<(), NoToken> {
+        let Credential::Person(person) = &self.credential else {
+            return Err(refused("only a person signs in"));
+        };
+        let mut held = self.held.lock().await;
+        let found = self.endpoint(client, &person.issuer, &mut held).await?;
+        let Endpoint::At { url, resource } = found else {
+            return Err(refused("the service takes everybody: there is nothing to sign in to"));
+        };
+        let scope = Endpoint::scope(&resource);
+        let granted = device::sign_in(client, &url, &person.client_id, &scope, tell).await?;
+        let Some(refresh) = granted.refresh else {
             return Err(refused(
-                "the service does not say where tokens come from: say --token-url",
+                "the issuer gave no refresh token: it does not let this application have one",
             ));
         };
-        let url = endpoint(authorize, secret.tenant.as_deref(), &self.origin)
-            .map_err(|why| refused(&why))?;
-        let resource = parameter(challenge, "resource_id").unwrap_or(&self.origin);
-        Ok(Endpoint::At { url, scope: scope(resource) })
+        keep(&person.kept, refresh).await
     }
 }
 
-/// The value of a parameter of a challenge, with or without quotes.
-fn parameter<'a>(challenge: &'a str, name: &str) -> Option<&'a str> {
-    let (_, parameters) = challenge.trim().split_once(' ')?;
-    parameters.split(',').find_map(|pair| {
-        let (key, value) = pair.trim().split_once('=')?;
-        key.eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"'))
-    })
+impl NoToken {
+    /// What is said about it.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Unreachable(error) => error.to_string(),
+            Self::Refused(response) => {
+                let json: serde_json::Value =
+                    serde_json::from_slice(&response.body).unwrap_or_default();
+                json["error"]["message"].as_str().unwrap_or("no token").to_owned()
+            }
+        }
+    }
 }
 
-/// The token endpoint beside an authorize address, on a host that may see the secret.
-fn endpoint(authorize: &str, tenant: Option<&str>, origin: &str) -> Result<String, String> {
-    let bad = || {
-        format!("the service names no usable address for tokens (`{authorize}`): say --token-url")
-    };
-    let root = authorize.split("/oauth2/").next().unwrap_or_default();
-    let mut url = reqwest::Url::parse(root).map_err(|_| bad())?;
-    let own = reqwest::Url::parse(origin).ok();
-    let is_own = own.as_ref().is_some_and(|own| own.origin() == url.origin());
-    let host = url.host_str().unwrap_or_default();
-    let is_known = url.scheme() == "https" && SIGN_IN_HOSTS.contains(&host);
-    if !(is_own || is_known) {
-        return Err(format!(
-            "the service sends its callers to `{host}` for tokens; if the secret may go there, say \
-             --token-url"
-        ));
-    }
-    if let Some(tenant) = tenant {
-        url.path_segments_mut().map_err(|()| bad())?.clear().push(tenant);
-    }
-    Ok(format!("{}/oauth2/v2.0/token", url.as_str().trim_end_matches('/')))
-}
-
-async fn ask(
+async fn as_application(
     client: &reqwest::Client,
-    secret: &ClientSecret,
+    application: &Application,
     url: &str,
     scope: &str,
-) -> Result<(String, Duration), NoToken> {
-    #[derive(Deserialize)]
-    struct Answer {
-        access_token: String,
-        #[serde(default)]
-        expires_in: Json,
+) -> Result<Granted, NoToken> {
+    let Application { client_id, proof, .. } = application;
+    let start = [("grant_type", "client_credentials"), ("client_id", client_id.as_str())];
+    let (answer, who) = match proof {
+        Proof::Secret(secret) => {
+            let fields = [start[0], start[1], ("client_secret", secret.expose()), ("scope", scope)];
+            (grant::post(client, url, &fields, &[secret]).await?, As::Secret)
+        }
+        Proof::Certificate(certificate) => {
+            let proof = certificate.proof(client_id, url, grant::wall());
+            let proof = proof.ok_or_else(|| refused("the certificate's key does not sign"))?;
+            let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+            let fields = [
+                start[0],
+                start[1],
+                ("client_assertion_type", kind),
+                ("client_assertion", proof.as_str()),
+                ("scope", scope),
+            ];
+            let secrets = [&Secret::new(proof.as_str())];
+            (grant::post(client, url, &fields, &secrets).await?, As::Certificate)
+        }
+    };
+    match answer {
+        Answer::Yes(json) => grant::granted(url, json),
+        Answer::No(denial) => Err(refused(&advice::told(&denial, who))),
     }
-    let fields = [
-        ("grant_type", "client_credentials"),
-        ("client_id", &*secret.client_id),
-        ("client_secret", &*secret.client_secret),
-        ("scope", scope),
-    ];
-    let body = fields.map(|(name, value)| format!("{name}={}", crate::service::escaped(value)));
-    let request = client
-        .post(url)
-        .timeout(TIMEOUT)
-        .header("Accept", "application/json")
-        .header("Content-Type", "application/x-www-form-urlencoded")
-        .body(body.join("&"));
-    let answer = request.send().await.map_err(|error| unreachable(&error))?;
-    let status = answer.status();
-    let body = answer.bytes().await.map_err(|error| unreachable(&error))?;
-    if status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS {
-        let text = format!("{url}: the issuer of tokens answers {status}");
-        return Err(NoToken::Unreachable(Error::Unsent(text)));
-    }
-    if !status.is_success() {
-        return Err(refused(&told(&body, url, status.as_u16())));
-    }
-    let answer: Answer = serde_json::from_slice(&body)
-        .map_err(|_| refused(&format!("{url} answers no token: is it a token endpoint?")))?;
-    Ok((answer.access_token, lasts(&answer.expires_in)))
 }
 
-/// Seconds, as a number or a text.
-fn lasts(expires_in: &Json) -> Duration {
-    let text = expires_in.as_str().and_then(|text| text.trim().parse().ok());
-    expires_in.as_u64().or(text).map_or(LASTS, Duration::from_secs)
+/// Asks with the refresh token. Another process may have changed it meanwhile: then with that one.
+async fn as_person(
+    client: &reqwest::Client,
+    person: &Person,
+    url: &str,
+    scope: &str,
+    held: &mut Held,
+) -> Result<Granted, NoToken> {
+    let mut refresh = match held.refresh.clone() {
+        Some(refresh) => refresh,
+        None => read(&person.kept).await?,
+    };
+    let scope = format!("{scope} offline_access");
+    loop {
+        let fields = [
+            ("grant_type", "refresh_token"),
+            ("client_id", person.client_id.as_str()),
+            ("refresh_token", refresh.expose()),
+            ("scope", scope.as_str()),
+        ];
+        match grant::post(client, url, &fields, &[&refresh]).await? {
+            Answer::Yes(json) => {
+                let granted = grant::granted(url, json)?;
+                if let Some(next) = granted.refresh.clone().filter(|next| *next != refresh) {
+                    held.refresh = Some(next.clone());
+                    // The old one may still do for the next call; this one goes on.
+                    if let Err(why) = keep(&person.kept, next).await {
+                        tracing::warn!(why = %why.text(), "the new refresh token is not kept");
+                    }
+                }
+                return Ok(granted);
+            }
+            Answer::No(denial) => {
+                let kept = read(&person.kept).await?;
+                if denial.error != "invalid_grant" || kept == refresh {
+                    return Err(refused(&advice::told(&denial, As::Person)));
+                }
+                held.refresh = Some(kept.clone());
+                refresh = kept;
+            }
+        }
+    }
 }
 
-/// What the issuer says, in OAuth's form.
-fn told(body: &[u8], url: &str, status: u16) -> String {
-    let json: Json = serde_json::from_slice(body).unwrap_or_default();
-    let text = |name: &str| json.get(name).and_then(Json::as_str).unwrap_or_default();
-    match (text("error"), text("error_description")) {
-        ("", _) => format!("{url} answers {status} instead of a token"),
-        (error, "") => format!("no token: {error}"),
-        (error, why) => format!("no token: {error}: {why}"),
+async fn read(place: &Place) -> Result<Secret, NoToken> {
+    let place = place.clone();
+    let read = tokio::task::spawn_blocking(move || place.read()).await;
+    match read {
+        Ok(Ok(secret)) => Ok(secret),
+        Ok(Err(error)) => Err(refused(&format!("{error}: sign in again with `sheaf auth login`"))),
+        Err(error) => Err(refused(&error.to_string())),
+    }
+}
+
+async fn keep(place: &Place, secret: Secret) -> Result<(), NoToken> {
+    let place = place.clone();
+    match tokio::task::spawn_blocking(move || place.write(&secret)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(refused(&error.to_string())),
+        Err(error) => Err(refused(&error.to_string())),
     }
 }
 
@@ -268,64 +393,22 @@ fn refused(why: &str) -> NoToken {
     })
 }
 
-fn unreachable(error: &reqwest::Error) -> NoToken {
-    NoToken::Unreachable(Error::Unsent(crate::transport::chain(error)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_challenge_is_read_with_and_without_quotes() {
-        let plain = "Bearer authorization_uri=https://l/t/oauth2/authorize, resource_id=https://o/";
-        assert_eq!(parameter(plain, "authorization_uri"), Some("https://l/t/oauth2/authorize"));
-        assert_eq!(parameter(plain, "resource_id"), Some("https://o/"));
-        let quoted = "Bearer realm=\"\", authorization_uri=\"https://l/t/oauth2/authorize\"";
-        assert_eq!(parameter(quoted, "authorization_uri"), Some("https://l/t/oauth2/authorize"));
-        assert_eq!(parameter(quoted, "resource_id"), None);
-        assert_eq!(parameter("", "resource_id"), None);
-    }
-
-    fn check(authorize: &str, tenant: Option<&str>, origin: &str, want: Result<&str, &str>) {
-        match (endpoint(authorize, tenant, origin), want) {
-            (Ok(got), Ok(want)) => assert_eq!(got, want, "{authorize}"),
-            (Err(got), Err(want)) => assert!(got.contains(want), "{authorize}: {got}"),
-            (got, want) => panic!("{authorize}: is {got:?}, should be {want:?}"),
-        }
-    }
-
-    #[test]
-    fn the_secret_goes_to_hosts_that_may_see_it_alone() {
-        let origin = "https://org.example:8443";
-        let own = format!("{origin}/t1/oauth2/authorize");
-        check(&own, None, origin, Ok("https://org.example:8443/t1/oauth2/v2.0/token"));
-        check(&own, Some("t2"), origin, Ok("https://org.example:8443/t2/oauth2/v2.0/token"));
-        let entra = "https://login.microsoftonline.com/t/oauth2/authorize";
-        check(entra, None, origin, Ok("https://login.microsoftonline.com/t/oauth2/v2.0/token"));
-        check("https://evil.example/t/oauth2/authorize", None, origin, Err("evil.example"));
-        check("http://org.example:8443/t/oauth2/authorize", None, origin, Err("org.example"));
-        let plain = "http://login.microsoftonline.com/t/oauth2/authorize";
-        check(plain, None, origin, Err("--token-url"));
-        check("nonsense", None, origin, Err("--token-url"));
-    }
-
-    #[test]
-    fn how_long_a_token_lasts_may_be_a_number_or_a_text() {
-        assert_eq!(lasts(&json!(10)), Duration::from_secs(10));
-        assert_eq!(lasts(&json!("20")), Duration::from_secs(20));
-        assert_eq!(lasts(&Json::Null), LASTS);
-    }
-
-    #[test]
     fn a_credential_shows_no_secret() {
-        let secret = ClientSecret {
+        let secret = Application {
             client_id: "id".to_owned(),
-            client_secret: "hush".to_owned(),
-            token_url: None,
-            tenant: None,
+            proof: Proof::Secret(Secret::new("hush")),
+            issuer: Issuer::default(),
         };
-        assert_eq!(format!("{:?}", Credential::Secret(secret)), "application id");
-        assert!(!format!("{:?}", Credential::Token("hush".to_owned())).contains("hush"));
+        assert_eq!(format!("{:?}", Credential::Application(secret)), "application id");
+        for credential in
+            [Credential::Token(Secret::new("hush")), Credential::Command("print hush".to_owned())]
+        {
+            assert!(!format!("{credential:?}").contains("hush"));
+        }
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! Not here: what an answer means (`verdict`), when to send again (`retry`); but a token that has ended is
 //! renewed here, once, and nothing was done meanwhile.
-//! Invariant: [`Error::Unsent`] only when the service certainly has not seen the request.
+//! Invariant: [`Error::Unsent`] and [`Error::Issuer`] only when the service certainly has not seen the request.
 
-use crate::token::{Credential, NoToken, Tokens};
+use crate::secret::Secret;
+use crate::token::{Credential, NoToken, Prompt, Tokens, advice, grant};
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The methods that the client uses.
@@ -98,6 +100,9 @@ pub enum Error {
     /// The service may have carried out the request.
     #[error("{0}")]
     Lost(String),
+    /// The service has not seen the request: the issuer of tokens is not to be reached.
+    #[error("no token for the service: {0}")]
+    Issuer(String),
 }
 
 /// The way to the service.
@@ -122,6 +127,25 @@ pub trait Transport: Send + Sync {
     /// What the user calls one of them.
     fn name(&self, _identity: usize) -> &str {
         ""
+    }
+}
+
+#[async_trait]
+impl<T: Transport + ?Sized> Transport for Arc<T> {
+    async fn send(&self, request: Request) -> Result<Response, Error> {
+        (**self).send(request).await
+    }
+
+    fn identities(&self) -> usize {
+        (**self).identities()
+    }
+
+    async fn send_as(&self, identity: usize, request: Request) -> Result<Response, Error> {
+        (**self).send_as(identity, request).await
+    }
+
+    fn name(&self, identity: usize) -> &str {
+        (**self).name(identity)
     }
 }
 
@@ -200,14 +224,25 @@ impl Http {
     /// The caller's present token, asked for or renewed where it must be; none where none is needed.
     ///
     /// Errors: [`Error::Unsent`] where the issuer refuses, too.
-    pub async fn token(&self) -> Result<Option<String>, Error> {
+    pub async fn token(&self) -> Result<Option<Secret>, Error> {
         self.tokens.bearer(&self.client, None).await.map_err(|none| match none {
             NoToken::Unreachable(error) => error,
-            NoToken::Refused(response) => Error::Unsent(format!(
-                "the issuer of tokens answered {}: {}",
-                response.status,
-                String::from_utf8_lossy(&response.body)
-            )),
+            none @ NoToken::Refused(_) => Error::Issuer(none.text()),
+        })
+    }
+
+    /// When the present token is to be asked for again; none where there is none, or none that is renewed.
+    pub async fn token_renews_at(&self) -> Option<tokio::time::Instant> {
+        self.tokens.renews_at().await
+    }
+
+    /// Lets the person of the credential sign in with a code, of which `tell` is told.
+    ///
+    /// Errors: [`Error::Issuer`] where the issuer refuses, too.
+    pub async fn sign_in(&self, tell: &mut (dyn FnMut(&Prompt) + Send)) -> Result<(), Error> {
+        self.tokens.sign_in(&self.client, tell).await.map_err(|none| match none {
+            NoToken::Unreachable(error) => error,
+            none @ NoToken::Refused(_) => Error::Issuer(none.text()),
         })
     }
 
@@ -245,23 +280,52 @@ impl Transport for Http {
             Err(NoToken::Unreachable(err)) => return Err(err),
         };
         if !self.tokens.can_renew() {
-            return self.send_as(request, token.as_deref()).await;
+            return self
+                .send_with(request, token.as_ref())
+                .await
+                .map(|answer| self.advised(answer));
         }
-        let response = self.send_as(request.clone(), token.as_deref()).await?;
+        let response = self.send_with(request.clone(), token.as_ref()).await?;
         if response.status != 401 {
             return Ok(response);
         }
         // Nothing was done: a request without a good token is not looked at.
-        match self.tokens.bearer(&self.client, Some(token.as_deref().unwrap_or_default())).await {
-            Ok(next) if next != token => self.send_as(request, next.as_deref()).await,
-            Ok(_) | Err(NoToken::Unreachable(_)) => Ok(response),
+        let refused = token.as_ref().map(Secret::expose).unwrap_or_default();
+        match self.tokens.bearer(&self.client, Some(refused)).await {
+            Ok(next) if next != token => {
+                self.send_with(request, next.as_ref()).await.map(|answer| self.advised(answer))
+            }
+            Ok(_) | Err(NoToken::Unreachable(_)) => Ok(self.advised(response)),
             Err(NoToken::Refused(response)) => Ok(response),
         }
     }
 }
 
 impl Http {
-    async fn send_as(&self, request: Request, token: Option<&str>) -> Result<Response, Error> {
+    /// Adds to a refusal of the caller what can be done about it.
+    fn advised(&self, mut response: Response) -> Response {
+        if response.status != 401 {
+            return response;
+        }
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&response.body).unwrap_or_default();
+        let said =
+            json["error"]["message"].as_str().unwrap_or("the service does not take the caller");
+        let said = said.trim_end_matches('.');
+        let clock = grant::skew(response.header("date")).map(advice::clock).unwrap_or_default();
+        let next = self.tokens.advice().map(|next| format!(" → {next}")).unwrap_or_default();
+        if clock.is_empty() && next.is_empty() {
+            return response;
+        }
+        let said = format!("{said}{next}{clock}");
+        let code = json["error"]["code"].take();
+        let code = code.as_str().unwrap_or("0x80040204");
+        let body = serde_json::json!({"error": {"code": code, "message": said}});
+        response.body = body.to_string().into();
+        response
+    }
+
+    async fn send_with(&self, request: Request, token: Option<&Secret>) -> Result<Response, Error> {
         let (method, timeout) = match request.method {
             Method::Get => (reqwest::Method::GET, READ_TIMEOUT),
             Method::Post => (reqwest::Method::POST, WRITE_TIMEOUT),
@@ -276,7 +340,7 @@ impl Http {
             .header("OData-MaxVersion", "4.0")
             .header("OData-Version", "4.0");
         if let Some(token) = token {
-            builder = builder.bearer_auth(token);
+            builder = builder.bearer_auth(token.expose());
         }
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);

@@ -121,11 +121,11 @@ pub struct Sent {
 pub fn judge(sent: Sent, answer: &Result<Response, transport::Error>) -> Verdict {
     let response = match answer {
         Ok(response) => response,
-        Err(transport::Error::Unsent(why)) => {
+        Err(error @ (transport::Error::Unsent(_) | transport::Error::Issuer(_))) => {
             return Verdict::Again {
                 why: Transient::Network,
                 after: None,
-                problem: Problem::new(Class::Network, why.clone()),
+                problem: Problem::new(Class::Network, error.to_string()),
             };
         }
         Err(transport::Error::Lost(why)) => {

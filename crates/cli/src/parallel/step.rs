@@ -3,14 +3,14 @@
 //! In: rows as lines of JSON on its standard input. Out: its lines, and how it ended.
 //! Invariant: it never outlives its chunk: after an interrupt it has a while to end, and is then killed.
 
+use super::callers::{Callers, Variables};
 use crate::args::Usage;
+use crate::connection;
 use crate::output;
 use client::parallel::Chunk;
-use client::transport::Http;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,6 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 
-/// Variables about who calls, of which a command gets the token alone.
-const CALLER: [&str; 5] =
-    ["SHEAF_TOKEN", "SHEAF_CLIENT_ID", "SHEAF_CLIENT_SECRET", "SHEAF_TOKEN_URL", "SHEAF_TENANT"];
 /// Last lines of standard error that stand in a failure.
 const LAST_LINES: usize = 3;
 
@@ -28,10 +25,7 @@ const LAST_LINES: usize = 3;
 #[derive(Clone)]
 pub(super) struct Step {
     pub(super) command: Vec<OsString>,
-    pub(super) url: String,
-    pub(super) ca: Option<PathBuf>,
-    /// Holds the token that all share.
-    pub(super) http: Arc<Http>,
+    pub(super) callers: Arc<Callers>,
     /// Output is handed back instead of printed.
     pub(super) keeps_output: bool,
     pub(super) grace: Duration,
@@ -79,11 +73,13 @@ pub(super) fn lines(rows: &[Vec<u8>]) -> Vec<u8> {
 impl Step {
     /// Runs the command. What it wrote is printed as it comes, or handed back.
     pub(super) async fn run(&self, chunk: Chunk<Vec<u8>>) -> Result<Vec<u8>, Failed> {
-        let token = match self.http.token().await {
-            Ok(token) => token,
-            Err(error) => return Err(failed(chunk, format!("there is no token for it: {error}"))),
+        let variables = match self.callers.variables(chunk.number).await {
+            Ok(variables) => variables,
+            Err(error) => {
+                return Err(failed(chunk, format!("there is no token for it: {error:#}")));
+            }
         };
-        let mut child = match self.start(&chunk, token) {
+        let mut child = match self.start(&chunk, variables) {
             Ok(child) => child,
             Err(error) => return Err(self.not_started(chunk, &error)),
         };
@@ -130,20 +126,18 @@ impl Step {
         Err(Failed { is_unread, ..failed(chunk, why + &said) })
     }
 
-    fn start(&self, chunk: &Chunk<Vec<u8>>, token: Option<String>) -> std::io::Result<Child> {
+    fn start(&self, chunk: &Chunk<Vec<u8>>, variables: Variables) -> std::io::Result<Child> {
         let Some((program, arguments)) = self.command.split_first() else {
             return Err(ErrorKind::NotFound.into());
         };
         let mut command = Command::new(program);
-        for variable in CALLER {
+        for variable in connection::VARIABLES.into_iter().chain(["SHEAF_PROFILE"]) {
             command.env_remove(variable);
         }
         command
             .args(arguments)
-            .env("SHEAF_URL", &self.url)
             .env("SHEAF_CHUNK", (chunk.number + 1).to_string())
-            .envs(token.map(|token| ("SHEAF_TOKEN", token)))
-            .envs(self.ca.as_ref().map(|ca| ("SHEAF_CA", ca)))
+            .envs(variables)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -35,6 +35,20 @@ impl Home {
         Self::start_in(directory, arguments)
     }
 
+    /// The same after `prepare` has worked on the store; without a token nobody is let in.
+    #[cfg(unix)]
+    pub(crate) fn start_guarded(prepare: impl FnOnce(&Path)) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        prepare(&directory.path().join("data"));
+        Self::start_in(directory, vec!["--auth".to_owned(), "on".to_owned()])
+    }
+
+    /// Its address.
+    #[cfg(unix)]
+    pub(crate) fn url(&self) -> &str {
+        self.service.url()
+    }
+
     fn start_in(directory: TempDir, arguments: Vec<String>) -> Self {
         let options = Options {
             binary: PathBuf::from(BINARY),
@@ -70,6 +84,8 @@ impl Home {
             .args(line.split_whitespace().map(|word| word.replace('^', " ")))
             .env("SHEAF_URL", self.service.url())
             .env_remove("SHEAF_RUNS")
+            .env_remove("SHEAF_PROFILE")
+            .env("SHEAF_CONFIG", self.directory.path().join("config"))
             .current_dir(self.directory.path())
             .stdin(Stdio::null());
         command

@@ -1,5 +1,6 @@
 //! The program as users call it, against real services.
 
+mod auth;
 mod bench;
 mod formats;
 mod home;
