@@ -98,8 +98,8 @@ pub(crate) struct Man {
 /// Which service, and who calls.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Connection {
-    /// Connection by its name, of those that `sheaf auth` made. Several (`-p a,b`) share the work of `set` and `remove`,
-    /// each with limits of its own [env: SHEAF_PROFILE] [default: the one of `sheaf auth use`]
+    /// Connection by its name, of those that `sheaf auth` made. Several (`-p a,b`) share the work of `set`,
+    /// `remove` and `parallel`, each with limits of its own [env: SHEAF_PROFILE] [default: the one of `sheaf auth use`]
     #[arg(short = 'p', long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) profile: Vec<String>,
     /// Address of the service [env: SHEAF_URL] [default: http://127.0.0.1:8080]

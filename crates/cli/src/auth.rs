@@ -139,6 +139,11 @@ fn profile(login: &AuthLogin, before: Option<&Profile>) -> anyhow::Result<Profil
         );
     };
     let identity = identity(login, before.map(|before| &before.identity), &url)?;
+    if identity.client_id().is_none() && (login.token_url.is_some() || login.tenant.is_some()) {
+        let text =
+            "`--token-url` and `--tenant` go with `--client-id`: nobody else asks for tokens";
+        return Err(Usage(text.to_owned()).into());
+    }
     let of = |said: &Option<String>, before: Option<&Option<String>>| {
         said.clone().or_else(|| before.cloned().flatten())
     };

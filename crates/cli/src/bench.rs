@@ -7,7 +7,7 @@ use crate::connection;
 use crate::output;
 use crate::signal::Stop;
 use client::bench::{Spread, methods, tune};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 /// What a run that was stopped ends with.
 const INTERRUPTED: u8 = 5;
@@ -75,6 +75,14 @@ async fn tune(args: BenchTune) -> anyhow::Result<u8> {
         seed: connection::seed(),
     };
     let plan = tune::prepare(&service, options).await?;
+    for size in plan.left_out() {
+        output::note(&format!(
+            "{} rows in a message are left out: table `{}` takes {} at most",
+            output::grouped(*size as u64),
+            plan.table(),
+            output::grouped(plan.size_max() as u64)
+        ));
+    }
     let what = format!("rows for {:.0} s", plan.lasts().as_secs_f64());
     if !may_go_on(yes, plan.table(), &what)? {
         return Ok(0);
@@ -124,12 +132,7 @@ fn may_go_on(yes: bool, table: &str, what: &str) -> anyhow::Result<bool> {
         );
         return Err(Usage(text).into());
     }
-    let mut err = std::io::stderr();
-    write!(err, "create {what} in table `{table}` and remove them again? [y/N] ")?;
-    err.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    let may = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
+    let may = output::confirm(&format!("create {what} in table `{table}` and remove them again?"))?;
     if !may {
         output::note("nothing was written");
     }

@@ -1,4 +1,4 @@
-//! The one place that prints.
+//! The one place that prints, and that asks.
 
 use std::io::Write;
 
@@ -10,6 +10,16 @@ pub(crate) fn line(text: &str) {
 /// A line about data, on standard error.
 pub(crate) fn note(text: &str) {
     drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+/// Asks on standard error and reads the answer from standard input: whether it was yes.
+pub(crate) fn confirm(question: &str) -> std::io::Result<bool> {
+    let mut err = std::io::stderr();
+    write!(err, "{question} [y/N] ")?;
+    err.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// A table with aligned columns, on standard output. Numbers stand to the right.

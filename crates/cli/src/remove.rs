@@ -11,7 +11,7 @@ use crate::stats::Counting;
 use client::remove::{Input, Options};
 use client::service::Service;
 use client::set::Pace;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// Deletes, perhaps going on with a run.
@@ -129,10 +129,5 @@ fn may_go_on(table: &str, source: &Path, count: Option<u64>) -> anyhow::Result<b
             }
         };
     }
-    let mut err = std::io::stderr();
-    write!(err, "remove {what} from table `{table}`? [y/N] ")?;
-    err.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    Ok(output::confirm(&format!("remove {what} from table `{table}`?"))?)
 }

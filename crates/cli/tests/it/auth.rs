@@ -170,6 +170,8 @@ fn what_is_wrong_with_a_credential_is_said_with_what_to_do_next() {
     assert!(text.contains("is it running"), "{text}");
     let text = call(&home, 3, &format!("table list --url {url}"));
     assert!(text.contains("sheaf auth login"), "{text}");
+    let text = call(&home, 2, &format!("auth login a --url {url} --tenant t --no-test"));
+    assert!(text.contains("`--tenant` go with `--client-id`"), "{text}");
     let text = call(&home, 3, &format!("table list --url {url} --token nonsense"));
     assert!(text.contains("is not renewed") && !text.contains("nonsense"), "{text}");
     assert!(text.contains("warning: other users"), "{text}");

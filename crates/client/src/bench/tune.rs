@@ -123,6 +123,7 @@ pub struct Report {
 pub struct Plan<'a> {
     trial: Trial<'a>,
     options: Options,
+    left_out: Vec<usize>,
 }
 
 /// Looks at the table; writes nothing.
@@ -130,19 +131,31 @@ pub async fn prepare<'a>(service: &'a Service, mut options: Options) -> Result<P
     let Options { table, columns, call, seed, .. } = &options;
     let trial = Trial::prepare(service, table, columns, call, *seed).await?;
     let size_max = trial.size_max();
-    options.sizes.retain(|size| (1..=size_max).contains(size));
+    let (sizes, left_out) =
+        options.sizes.into_iter().partition(|size| (1..=size_max).contains(size));
+    options.sizes = sizes;
     options.widths.retain(|width| (1..=WIDTH_MAX).contains(width));
     for list in [&mut options.sizes, &mut options.widths] {
         list.sort_unstable();
         list.dedup();
     }
-    Ok(Plan { trial, options })
+    Ok(Plan { trial, options, left_out })
 }
 
 impl Plan<'_> {
     /// Logical name of the table.
     pub fn table(&self) -> &str {
         self.trial.table()
+    }
+
+    /// Sizes that were asked for and that the table does not take.
+    pub fn left_out(&self) -> &[usize] {
+        &self.left_out
+    }
+
+    /// Rows in a message that the table takes at most.
+    pub fn size_max(&self) -> usize {
+        self.trial.size_max()
     }
 
     /// Points of the grid.

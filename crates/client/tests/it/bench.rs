@@ -289,6 +289,7 @@ async fn the_learned_setting_is_held_against_the_best_of_the_grid() {
     let service = Service::new(defined.clone());
     let plan = tune::prepare(&service, grid()).await.expect("it works");
     assert_eq!((plan.points(), plan.lasts()), (4, Duration::from_secs(28)));
+    assert_eq!(plan.left_out(), [5_000]);
     let mut told = 0;
     let mut observe = |_: &tune::Round, is_learned| told += if is_learned { 10 } else { 1 };
     let report = plan.run(None, &mut observe).await.expect("it works");

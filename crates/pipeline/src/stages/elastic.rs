@@ -54,14 +54,7 @@ impl Pipeline {
         wants: impl Fn(&StepImage) -> bool,
     ) -> Result<Rows, Error> {
         let table = &scene.table;
-        let names = scene.plan.image_columns(wants).unwrap_or_default();
-        let is_wanted =
-            |column: &model::Column| names.is_empty() || names.contains(&column.logical_name);
-        let columns: Vec<ColumnIndex> = table
-            .indexed_columns()
-            .filter(|(index, column)| *index != table.primary_key && is_wanted(column))
-            .map(|(index, _)| index)
-            .collect();
+        let columns = images::columns_of(scene, wants);
         let named = |live: &Live| match live.failed {
             Some(_) => None,
             None => key_of(table, &live.record),

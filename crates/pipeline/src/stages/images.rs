@@ -94,14 +94,7 @@ impl Pipeline {
             return self.elastic_rows_of(context, scene, wants).await;
         }
         let table = &scene.table;
-        let names = scene.plan.image_columns(wants).unwrap_or_default();
-        let is_wanted =
-            |column: &model::Column| names.is_empty() || names.contains(&column.logical_name);
-        let columns: Vec<ColumnIndex> = table
-            .indexed_columns()
-            .filter(|(index, column)| *index != table.primary_key && is_wanted(column))
-            .map(|(index, _)| index)
-            .collect();
+        let columns = columns_of(scene, wants);
         let ids: Vec<Uuid> = scene.records.iter().filter_map(|live| live.record.id).collect();
         let mut found = HashMap::with_capacity(ids.len());
         for some in ids.chunks(IDS_PER_QUERY) {
@@ -115,6 +108,19 @@ impl Pipeline {
         let row = |live: &super::scene::Live| live.record.id.and_then(|id| found.get(&id).cloned());
         Ok(scene.records.iter().map(row).collect())
     }
+}
+
+/// The columns of all images of one kind, without the primary key.
+pub(super) fn columns_of(scene: &Scene, wants: impl Fn(&StepImage) -> bool) -> Vec<ColumnIndex> {
+    let table = &scene.table;
+    let names = scene.plan.image_columns(wants).unwrap_or_default();
+    let is_wanted =
+        |column: &model::Column| names.is_empty() || names.contains(&column.logical_name);
+    table
+        .indexed_columns()
+        .filter(|(index, column)| *index != table.primary_key && is_wanted(column))
+        .map(|(index, _)| index)
+        .collect()
 }
 
 /// A stored row; `row` begins with what is none of the columns.

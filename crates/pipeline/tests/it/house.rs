@@ -170,8 +170,9 @@ pub(crate) fn id(number: u128) -> TargetKey {
     TargetKey::Id(Uuid::from_u128(number))
 }
 
-pub(crate) fn crate_table() -> NewTable {
-    let column = |schema_name: &str, kind, is_primary_name| NewColumn {
+/// A column whose name begins with `ship_`.
+pub(crate) fn column(schema_name: &str, kind: ColumnKind, is_primary_name: bool) -> NewColumn {
+    NewColumn {
         schema_name: schema_name.into(),
         display_name: Label::english(&schema_name[5..]),
         description: Label::default(),
@@ -180,7 +181,10 @@ pub(crate) fn crate_table() -> NewTable {
         is_primary_name,
         global_choice: None,
         settings: model::ColumnSettings::default(),
-    };
+    }
+}
+
+pub(crate) fn crate_table() -> NewTable {
     let text = |max_length| ColumnKind::Text { max_length, format: TextFormat::Text };
     NewTable {
         schema_name: "ship_Crate".into(),

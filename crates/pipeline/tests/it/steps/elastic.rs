@@ -3,10 +3,10 @@
 //! Numbers in names of comments are those of plugins.md 7.
 
 use super::world::{New, Seen, World, refuses, sends, sets, shares, value};
-use crate::house::id;
+use crate::house::{column, crate_table, id};
 use model::{
-    Cell, Fault, Label, MessageName, NewColumn, NewTable, Ownership, RequiredLevel, TableKind,
-    Target, TargetKey, TextFormat, Uuid, Value, code, partition,
+    Cell, ColumnKind, Fault, Label, MessageName, NewTable, TableKind, Target, TargetKey,
+    TextFormat, Uuid, Value, code, partition,
 };
 use pipeline::step::{
     Operand, ParameterChange, ParameterValue, Ran, ServiceRequest, StepAnswer, StepFault,
@@ -17,33 +17,17 @@ use store::RowOutcome;
 pub(super) const PING: &str = "ship_ping";
 
 pub(super) fn ping() -> NewTable {
-    let column = |schema_name: &str, kind, is_primary_name| NewColumn {
-        schema_name: schema_name.into(),
-        display_name: Label::english(&schema_name[5..]),
-        description: Label::default(),
-        required: RequiredLevel::None,
-        kind,
-        is_primary_name,
-        global_choice: None,
-        settings: model::ColumnSettings::default(),
-    };
-    let text = model::ColumnKind::Text { max_length: 20, format: TextFormat::Text };
+    let text = ColumnKind::Text { max_length: 20, format: TextFormat::Text };
     NewTable {
         schema_name: "ship_Ping".into(),
-        entity_set_name: None,
         display_name: Label::english("Ping"),
         display_collection_name: Label::english("Pings"),
-        description: Label::default(),
-        ownership: Ownership::User,
         kind: TableKind::Elastic,
-        has_notes: false,
-        has_activities: false,
-        change_tracking: None,
-        settings: model::TableSettings::default(),
         columns: vec![
             column("ship_Source", text, true),
-            column("ship_Value", model::ColumnKind::Integer { min: 0, max: 100 }, false),
+            column("ship_Value", ColumnKind::Integer { min: 0, max: 100 }, false),
         ],
+        ..crate_table()
     }
 }
 
