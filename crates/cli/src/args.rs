@@ -5,6 +5,7 @@
 
 mod auth;
 mod bench;
+mod loading;
 mod moving;
 mod parallel;
 mod plugin;
@@ -13,6 +14,7 @@ mod removing;
 
 pub(crate) use auth::{Auth, AuthCommand, AuthList, AuthLogin, AuthTest, KeepIn};
 pub(crate) use bench::{Bench, BenchCommand, BenchMethods, BenchRows, BenchTune};
+pub(crate) use loading::Load;
 pub(crate) use moving::{CallArgs, CareArgs, Keep, Run, RunAgain, RunCommand, RunList, RunNamed};
 pub(crate) use parallel::Parallel;
 pub(crate) use plugin::{
@@ -50,6 +52,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Loads rows from CSV, NDJSON or JSON into a table.
     Set(Box<Set>),
+    /// Loads files of several tables, each after those that its lookups point to.
+    Load(Box<Load>),
     /// Reads rows of a table as CSV, NDJSON or JSON.
     Get(Box<Get>),
     /// Deletes rows of a table.
@@ -98,7 +102,7 @@ pub(crate) struct Man {
 /// Which service, and who calls.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Connection {
-    /// Connection by its name, of those that `sheaf auth` made. Several (`-p a,b`) share the work of `set`,
+    /// Connection by its name, of those that `sheaf auth` made. Several (`-p a,b`) share the work of `set`, `load`,
     /// `remove` and `parallel`, each with limits of its own [env: SHEAF_PROFILE] [default: the one of `sheaf auth use`]
     #[arg(short = 'p', long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) profile: Vec<String>,
@@ -212,10 +216,6 @@ pub(crate) struct Pace {
     /// Progress on standard error: auto is a bar on a terminal and nothing elsewhere
     #[arg(long, value_enum, default_value_t = Progress::Auto)]
     pub(crate) progress: Progress,
-    /// Writes what the run cost to FILE, as a JSON object: rows, requests by kind and status, latencies,
-    /// bytes, width, throttles, fallbacks, memory; `-` says it for people on standard error
-    #[arg(long, value_name = "FILE")]
-    pub(crate) stats: Option<PathBuf>,
 }
 
 /// How records are looked for.
@@ -231,7 +231,7 @@ pub(crate) struct Look {
     pub(crate) retrieval_batch_size: u16,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Set {
     /// Table: logical name, the same without its prefix, entity set or display name
     pub(crate) table: String,
@@ -313,6 +313,10 @@ pub(crate) struct Set {
     /// Leaves out columns that the table does not have, with a warning for each
     #[arg(long)]
     pub(crate) ignore_unknown_columns: bool,
+    /// Writes what the run cost to FILE, as a JSON object: rows, requests by kind and status, latencies,
+    /// bytes, width, throttles, fallbacks, memory; `-` says it for people on standard error
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats: Option<PathBuf>,
     /// Format of the input; by default the file's extension tells (beneath .gz and .zst), or its first byte
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
@@ -670,6 +674,7 @@ mod tests {
             "sheaf set contact a.json.zst --format json --stats s.json",
             "sheaf get contact --stats -",
             "sheaf completions bash",
+            "sheaf load d -j 4 -b 100 --rejects r --errors e --stats c --run n --resume -n",
             "sheaf completions powershell",
             "sheaf man --dir d",
             "sheaf plugin push a.wasm --name Ship.Plugins --assembly-version 1.0.0.0 --prune --json",
@@ -715,6 +720,8 @@ mod tests {
             "sheaf serve --data d --store postgres://x",
             "sheaf serve --node=",
             "sheaf completions csh",
+            "sheaf load",
+            "sheaf load d --resume",
             "sheaf serve --tls cert.pem",
             "sheaf serve --auth maybe",
             "sheaf user secret add loader --days 0",

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// Deletes, perhaps going on with a run.
 pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::Result<u8> {
     let way = connection::pool(&args.connection, args.pace.width)?;
-    let (service, mut counting) = Counting::begin(way, args.pace.stats.as_deref());
+    let (service, mut counting) = Counting::begin(way, args.stats.as_deref());
     let callers = connection::unnamed_profiles(&args.connection)?;
     let source = args.file.clone().unwrap_or_else(|| PathBuf::from("--filter"));
     let (input, total, count) = input(&args, &service).await?;
@@ -94,7 +94,7 @@ async fn input(args: &Remove, service: &Service) -> anyhow::Result<(Input, Total
         (Some(file), _) => {
             connection::refuse_same(file, args.rejects.as_deref(), "--rejects")?;
             connection::refuse_same(file, args.errors.as_deref(), "--errors")?;
-            connection::refuse_same(file, args.pace.stats.as_deref(), "--stats")?;
+            connection::refuse_same(file, args.stats.as_deref(), "--stats")?;
             let opened = connection::open(file, args.format.map(Into::into))?;
             let connection::Input { bytes, format, total } = opened;
             (Input::Rows { bytes, format }, total, None)

@@ -49,6 +49,7 @@ pub mod service;
 
 pub mod bench;
 pub mod get;
+pub mod load;
 pub mod parallel;
 pub mod remove;
 pub mod set;

@@ -53,6 +53,10 @@ pub(crate) struct Remove {
     /// Writes everything known about failed rows to FILE, as NDJSON
     #[arg(long, value_name = "FILE")]
     pub(crate) errors: Option<PathBuf>,
+    /// Writes what the run cost to FILE, as a JSON object: rows, requests by kind and status, latencies,
+    /// bytes, width, throttles, fallbacks, memory; `-` says it for people on standard error
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats: Option<PathBuf>,
     /// Format of the input; by default the file's extension tells (beneath .gz and .zst), or its first byte
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,

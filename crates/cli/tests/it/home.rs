@@ -44,7 +44,6 @@ impl Home {
     }
 
     /// Its address.
-    #[cfg(unix)]
     pub(crate) fn url(&self) -> &str {
         self.service.url()
     }

@@ -2,8 +2,10 @@
 
 mod auth;
 mod bench;
+mod examples;
 mod formats;
 mod home;
+mod loading;
 mod manual;
 mod parallel;
 mod parity;
