@@ -43,6 +43,11 @@ impl Relay {
         Ok(Relay { address, _tasks: tasks })
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The root of the Web API as seen through the relay.
     pub(crate) fn api(&self) -> String {
         format!("http://{}/api/data/v9.2/", self.address)

@@ -1,4 +1,4 @@
-//! The service against the bare engines, side by side in one run.
+//! The service against the bare engines, and our client against others, side by side in one run.
 //!
 //! In: which lines to measure and how long. Out: a table in Markdown: what is measured, the median ratio
 //! with its spread, the target beside it. `RESULTS.md` keeps runs and describes the method.
@@ -10,6 +10,7 @@
 #![expect(clippy::print_stdout, reason = "a command-line tool speaks on standard output")]
 
 mod aggregates;
+mod bad_rows;
 mod bare;
 mod bare_postgres;
 mod bare_read;
@@ -21,6 +22,7 @@ mod elastic_service;
 mod latency;
 mod limits;
 mod pages;
+mod peers;
 mod plugins;
 mod report;
 mod rows;
@@ -130,6 +132,8 @@ async fn main() -> Result<()> {
         definitions::measure(&arguments, &mut lines).await?;
         tokens::measure(&arguments, &mut lines).await?;
         plugins::measure(&arguments, &mut lines).await?;
+        tokio::task::block_in_place(|| bad_rows::measure(&arguments, &mut lines))?;
+        peers::measure(&arguments, &mut lines).await?;
     }
     if arguments.wants_elastic() {
         elastic::measure(&arguments, &mut lines).await?;

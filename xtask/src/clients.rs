@@ -88,6 +88,15 @@ pub(crate) fn run(house: &House, only: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Where installed clients are and what runs those of Node, as environment variables, for the bench. Installs nothing.
+pub(crate) fn environment(house: &House) -> [(&'static str, PathBuf); 2] {
+    [("SHEAF_CLIENTS", house.target.join("clients")), ("SHEAF_NODE", languages::found_node(house))]
+}
+
+fn home_of(house: &House, client: &ClientPackage) -> PathBuf {
+    house.target.join("clients").join(client.name)
+}
+
 /// The clients to run. A folder that the table does not know, or the other way round, is an error.
 fn chosen(house: &House, only: &[String]) -> Result<Vec<&'static ClientPackage>> {
     let mut folders = Vec::new();
@@ -117,7 +126,7 @@ fn run_one(
     client: &ClientPackage,
 ) -> Result<String> {
     let source = house.root.join("clients").join(client.name);
-    let home = house.target.join("clients").join(client.name);
+    let home = home_of(house, client);
     let version = install(&source, &home, languages, client)?;
     let service = Service::start(binary, &home, client.tls_names)?;
     let loopback = house.root.join("clients").join(LOOPBACK);

@@ -28,120 +28,123 @@ enum Outcome {
     NotAsked,
 }
 
-const STAGES: &[Stage] =
-    &[
-        Stage {
-            name: "tidy",
-            what: "the house's rules",
-            needs_build: false,
-            run: |house| tidy::run(&house.root),
+const STAGES: &[Stage] = &[
+    Stage {
+        name: "tidy",
+        what: "the house's rules",
+        needs_build: false,
+        run: |house| tidy::run(&house.root),
+    },
+    Stage {
+        name: "format",
+        what: "cargo fmt --check",
+        needs_build: false,
+        run: |house| run_command(&mut house.cargo(&["fmt", "--all", "--check"])),
+    },
+    Stage {
+        name: "clippy",
+        what: "lints, warnings are errors",
+        needs_build: false,
+        run: |house| {
+            run_command(
+                house.cargo(&["clippy", "--quiet", "--profile", CI_PROFILE, "--workspace"]).args([
+                    "--all-targets",
+                    "--all-features",
+                    "--",
+                    "-D",
+                    "warnings",
+                ]),
+            )
         },
-        Stage {
-            name: "format",
-            what: "cargo fmt --check",
-            needs_build: false,
-            run: |house| run_command(&mut house.cargo(&["fmt", "--all", "--check"])),
+    },
+    Stage {
+        name: "build",
+        what: "all programs and tests, one profile",
+        needs_build: false,
+        run: |house| {
+            let profile = ["--quiet", "--profile", CI_PROFILE, "--workspace"];
+            run_command(house.cargo(&["build"]).args(profile).arg("--bins"))?;
+            run_command(house.cargo(&["test"]).args(profile).arg("--no-run"))
         },
-        Stage {
-            name: "clippy",
-            what: "lints, warnings are errors",
-            needs_build: false,
-            run: |house| {
-                run_command(
-                    house
-                        .cargo(&["clippy", "--quiet", "--profile", CI_PROFILE, "--workspace"])
-                        .args(["--all-targets", "--all-features", "--", "-D", "warnings"]),
-                )
-            },
+    },
+    Stage {
+        name: "postgres",
+        what: "found, or installed",
+        needs_build: true,
+        run: programs::install_postgres,
+    },
+    Stage {
+        name: "guests",
+        what: "the target that plug-ins are built for: found, or added",
+        needs_build: false,
+        run: |_| programs::install_guest_target(),
+    },
+    Stage {
+        name: "test",
+        what: "every suite, both engines",
+        needs_build: true,
+        run: |house| {
+            let cargo = house.cargo(&[]);
+            run_command(
+                Command::new(house.program(CI_PROFILE, "testkit-postgres"))
+                    .arg("--")
+                    .arg(cargo.get_program())
+                    .args(["test", "--profile", CI_PROFILE, "--workspace", "--no-fail-fast"])
+                    .env("CARGO_TARGET_DIR", &house.target)
+                    .env("SHEAF_BINARY", house.program(CI_PROFILE, "sheaf"))
+                    // A tenth of the 100,000 random queries of `SHEAF_CASES=100`.
+                    .env("SHEAF_QUERIES", "1000")
+                    .current_dir(&house.root),
+            )
         },
-        Stage {
-            name: "build",
-            what: "all programs and tests, one profile",
-            needs_build: false,
-            run: |house| {
-                let profile = ["--quiet", "--profile", CI_PROFILE, "--workspace"];
-                run_command(house.cargo(&["build"]).args(profile).arg("--bins"))?;
-                run_command(house.cargo(&["test"]).args(profile).arg("--no-run"))
-            },
+    },
+    Stage {
+        name: "clients",
+        what: "released clients, unmodified, a service each",
+        needs_build: true,
+        run: |house| clients::run(house, &[]),
+    },
+    Stage {
+        name: "load",
+        what: "100,000 rows in and out, both engines",
+        needs_build: true,
+        run: |house| programs::start(house, CI_PROFILE, "sheaf-load", &["--rows", "100000"]),
+    },
+    Stage {
+        name: "flights",
+        what: "a real data set of four tables in one load, and again",
+        needs_build: true,
+        run: |house| {
+            let binary = house.program(CI_PROFILE, "sheaf");
+            flights::start(house, &binary, &["--rows", "20000"])
         },
-        Stage {
-            name: "postgres",
-            what: "found, or installed",
-            needs_build: true,
-            run: programs::install_postgres,
+    },
+    Stage {
+        name: "soak",
+        what: "ten kills of each load, five of each bulk delete, five of the client, both engines",
+        needs_build: true,
+        run: |house| {
+            let mut arguments = vec!["--kills", "10", "--rows", "100000"];
+            arguments.extend(["--load-rows", "30000", "--load-kills", "5"]);
+            arguments.extend(["--memory-rows", "1000000"]);
+            programs::start(house, CI_PROFILE, "sheaf-soak", &arguments)
         },
-        Stage {
-            name: "guests",
-            what: "the target that plug-ins are built for: found, or added",
-            needs_build: false,
-            run: |_| programs::install_guest_target(),
+    },
+    Stage {
+        name: "demo",
+        what: "sheaf demo --exit",
+        needs_build: true,
+        run: |house| {
+            run_command(Command::new(house.program(CI_PROFILE, "sheaf")).args(["demo", "--exit"]))
         },
-        Stage {
-            name: "test",
-            what: "every suite, both engines",
-            needs_build: true,
-            run: |house| {
-                let cargo = house.cargo(&[]);
-                run_command(
-                    Command::new(house.program(CI_PROFILE, "testkit-postgres"))
-                        .arg("--")
-                        .arg(cargo.get_program())
-                        .args(["test", "--profile", CI_PROFILE, "--workspace", "--no-fail-fast"])
-                        .env("CARGO_TARGET_DIR", &house.target)
-                        .env("SHEAF_BINARY", house.program(CI_PROFILE, "sheaf"))
-                        // A tenth of the 100,000 random queries of `SHEAF_CASES=100`.
-                        .env("SHEAF_QUERIES", "1000")
-                        .current_dir(&house.root),
-                )
-            },
-        },
-        Stage {
-            name: "clients",
-            what: "released clients, unmodified, a service each",
-            needs_build: true,
-            run: |house| clients::run(house, &[]),
-        },
-        Stage {
-            name: "load",
-            what: "100,000 rows in and out, both engines",
-            needs_build: true,
-            run: |house| programs::start(house, CI_PROFILE, "sheaf-load", &["--rows", "100000"]),
-        },
-        Stage {
-            name: "flights",
-            what: "a real data set of four tables in one load, and again",
-            needs_build: true,
-            run: |house| {
-                let binary = house.program(CI_PROFILE, "sheaf");
-                flights::start(house, &binary, &["--rows", "20000"])
-            },
-        },
-        Stage {
-            name: "soak",
-            what: "ten kills of each load and five of each bulk delete, both engines",
-            needs_build: true,
-            run: |house| {
-                let arguments = ["--kills", "10", "--rows", "100000"];
-                programs::start(house, CI_PROFILE, "sheaf-soak", &arguments)
-            },
-        },
-        Stage {
-            name: "demo",
-            what: "sheaf demo --exit",
-            needs_build: true,
-            run: |house| {
-                run_command(
-                    Command::new(house.program(CI_PROFILE, "sheaf")).args(["demo", "--exit"]),
-                )
-            },
-        },
-        Stage {
-            name: "bench",
-            what: "a quick run: that it runs, not its numbers",
-            needs_build: true,
-            run: |house| programs::start(house, CI_PROFILE, "bench", &["--quick"]),
-        },
-    ];
+    },
+    Stage {
+        name: "bench",
+        what: "a quick run: that it runs, not its numbers",
+        needs_build: true,
+        run: |house| programs::start_bench(house, CI_PROFILE, &["--quick"]),
+    },
+];
 
 /// Runs every stage, or those that are named, and prints the summary.
 pub(crate) fn run(house: &House, only: &[String]) -> Result<ExitCode> {

@@ -25,13 +25,16 @@ usage: cargo xtask COMMAND
 
   tidy                 the house's rules: layers, file sizes and headers, names, changelog fragments
   ci [STAGE…]          the whole gate, what CI runs, on any machine; or only the named stages of it
-  soak [OPTIONS]       kills the service under a bulk load and looks for lost or half-written messages
-                       --kills N (100), --engine sqlite|postgres|both, --seed S, --engine-kills
+  soak [OPTIONS]       kills the service under a bulk load and looks for lost or half-written messages; then kills
+                       the client behind a proxy that refuses and loses answers; then compares its memory
+                       --kills N (100), --rows N (1000000), --load-rows N (1000000), --load-kills N (20),
+                       --memory-rows N (10000000), --engine sqlite|postgres|both, --only client,memory,…,
+                       --seed S, --engine-kills
   load [OPTIONS]       rows from a CSV file into a table and back, checksum and client memory
                        --rows N (1000000), --engine sqlite|postgres|both
   flights [OPTIONS]    a real data set of four tables through one `sheaf load`, twice, every record compared
                        --rows N (all 336,776); SHEAF_BINARY names a built service to use
-  bench [OPTIONS]      the service against the bare engines, in one run (--help lists the options)
+  bench [OPTIONS]      the service against the bare engines, the client against others, in one run (--help lists the options)
   play URL [OPTIONS] [FILTER]
                        the scenarios of conformance/ over HTTP against a running service
                        --token T, --features batch,elastic,…, --prefix ship_

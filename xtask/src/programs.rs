@@ -11,7 +11,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{House, run_command};
+use crate::{House, clients, run_command};
 
 /// The profile of everything that is tested; `release` is for what is measured.
 pub(crate) const CI_PROFILE: &str = "ci";
@@ -28,10 +28,20 @@ pub(crate) fn load(house: &House, arguments: &[String]) -> Result<()> {
     start(house, CI_PROFILE, "sheaf-load", arguments)
 }
 
-/// `bench`: the service against the bare engines.
+/// `bench`: the service against the bare engines, and the client against others.
 pub(crate) fn bench(house: &House, arguments: &[String]) -> Result<()> {
     build(house, "release", &["sheaf", "testkit", "bench"])?;
-    start(house, "release", "bench", arguments)
+    start_bench(house, "release", arguments)
+}
+
+/// The built bench, which finds installed clients to load rows with.
+pub(crate) fn start_bench(
+    house: &House,
+    profile: &str,
+    arguments: &[impl AsRef<OsStr>],
+) -> Result<()> {
+    let environment = clients::environment(house);
+    start_with(house, profile, "bench", arguments, &environment)
 }
 
 /// `sheaf-play`: the scenarios against a running service.
@@ -77,6 +87,16 @@ pub(crate) fn start(
     name: &str,
     arguments: &[impl AsRef<OsStr>],
 ) -> Result<()> {
+    start_with(house, profile, name, arguments, &[])
+}
+
+fn start_with(
+    house: &House,
+    profile: &str,
+    name: &str,
+    arguments: &[impl AsRef<OsStr>],
+    environment: &[(&str, PathBuf)],
+) -> Result<()> {
     let only_sqlite = arguments
         .windows(2)
         .any(|pair| pair[0].as_ref() == "--engine" && pair[1].as_ref() == "sqlite");
@@ -86,6 +106,7 @@ pub(crate) fn start(
     run_command(
         Command::new(house.program(profile, name))
             .args(arguments)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .env("SHEAF_BINARY", house.program(profile, "sheaf"))
             .current_dir(&house.root),
     )

@@ -138,23 +138,20 @@ fn wait_until_ready(process: &mut Guarded) -> Result<String> {
     thread::spawn(move || {
         for line in BufReader::new(output).lines() {
             let Ok(line) = line else { return };
-            let _full_or_gone = sender.try_send(line);
+            // Only what is awaited: another line must not take its place.
+            if let Some(url) = line.strip_prefix(READY) {
+                let _full_or_gone = sender.try_send(url.trim().to_owned());
+            }
         }
     });
-    loop {
-        match receiver.recv_timeout(START_PATIENCE) {
-            Ok(line) => {
-                if let Some(url) = line.strip_prefix(READY) {
-                    return Ok(url.trim().to_owned());
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                bail!("it did not listen within {} s", START_PATIENCE.as_secs())
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                let status = process.child().wait()?;
-                bail!("it ended with {status}")
-            }
+    match receiver.recv_timeout(START_PATIENCE) {
+        Ok(url) => Ok(url),
+        Err(RecvTimeoutError::Timeout) => {
+            bail!("it did not listen within {} s", START_PATIENCE.as_secs())
+        }
+        Err(RecvTimeoutError::Disconnected) => {
+            let status = process.child().wait()?;
+            bail!("it ended with {status}")
         }
     }
 }

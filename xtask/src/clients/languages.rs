@@ -67,9 +67,30 @@ fn node_major(node: &Path) -> Option<u32> {
     printed.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
+fn fits(node: &Path) -> bool {
+    node_major(node).is_some_and(|major| major >= NODE_MAJOR_MIN)
+}
+
+/// The package that holds Node for this machine.
+fn node_package() -> Option<&'static str> {
+    let package = NODE_PACKAGES.iter().find(|(machine, _)| *machine == std::env::consts::ARCH);
+    package.map(|(_, package)| *package)
+}
+
+/// Where that package has its program.
+fn own_node(house: &House, package: &str) -> PathBuf {
+    let home = house.target.join("clients").join(LOCAL_NODE);
+    home.join("node_modules").join(package).join("bin/node")
+}
+
+/// The Node that [`find`] has found or installed before; it installs nothing.
+pub(super) fn found_node(house: &House) -> PathBuf {
+    let own = node_package().map(|package| own_node(house, package));
+    own.filter(|own| own.is_file()).unwrap_or_else(|| PathBuf::from("node"))
+}
+
 fn node(house: &House) -> Result<PathBuf> {
     let system = PathBuf::from("node");
-    let fits = |node: &Path| node_major(node).is_some_and(|major| major >= NODE_MAJOR_MIN);
     let has_npm = || succeeds(Command::new("npm").arg("--version"));
     if fits(&system) && has_npm() {
         return Ok(system);
@@ -82,12 +103,10 @@ fn node(house: &House) -> Result<PathBuf> {
             return Ok(system);
         }
     }
-    let (_, package) = NODE_PACKAGES
-        .iter()
-        .find(|(machine, _)| *machine == std::env::consts::ARCH)
-        .with_context(|| format!("Node {NODE_MAJOR_MIN} or newer is needed"))?;
+    let package =
+        node_package().with_context(|| format!("Node {NODE_MAJOR_MIN} or newer is needed"))?;
     let home = house.target.join("clients").join(LOCAL_NODE);
-    let own = home.join("node_modules").join(package).join("bin/node");
+    let own = own_node(house, package);
     if !fits(&own) {
         let old = node_major(&system).map_or("none".to_owned(), |major| major.to_string());
         let place = home.display();

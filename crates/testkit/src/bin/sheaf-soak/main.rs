@@ -1,5 +1,6 @@
 //! The crash test: kills the service under a bulk load and looks for lost or half-written messages; then
-//! under a load on an elastic table, for lost rows; then in the middle of bulk deletes.
+//! under a load on an elastic table, for lost rows; then in the middle of bulk deletes. At last the client is killed, behind a
+//! proxy that refuses and loses answers, and its memory is looked at.
 //!
 //! In: how many kills, how many rows, which engine, a seed. Out: what was sent, killed and found; failure
 //! with the first thing that is wrong, its seed and where the data lies.
@@ -10,7 +11,9 @@
 #![expect(clippy::disallowed_methods, reason = "a crash test runs in real time")]
 #![expect(clippy::print_stdout, reason = "a command-line tool speaks on standard output")]
 
+mod client;
 mod elastic;
+mod faulty;
 mod ledger;
 mod load;
 mod purge;
@@ -40,6 +43,15 @@ struct Arguments {
     /// Rows of each table that a bulk delete is about; 0 leaves bulk deletes out.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
+    /// Rows that the client creates while it is killed.
+    #[arg(long, default_value_t = 1_000_000)]
+    load_rows: u64,
+    /// Kills of the client meanwhile.
+    #[arg(long, default_value_t = 20)]
+    load_kills: u32,
+    /// Rows of the larger of two files whose loads are compared by their memory.
+    #[arg(long, default_value_t = 10_000_000)]
+    memory_rows: u64,
     /// Which engines.
     #[arg(long, value_enum, default_value = "both")]
     engine: Engines,
@@ -75,6 +87,10 @@ enum Part {
     DeleteStandard,
     /// A bulk delete of an elastic table.
     DeleteElastic,
+    /// The client, in the middle of a load through a faulty proxy.
+    Client,
+    /// Nobody: the client's memory, on SQLite.
+    Memory,
 }
 
 impl Arguments {
@@ -135,6 +151,14 @@ impl House {
             purge::soak(self, &tables, purge::Size { rows, kills })
                 .await
                 .context("bulk deletes")?;
+        }
+        if arguments.has(Part::Client) {
+            let size = client::Size { rows: arguments.load_rows, kills: arguments.load_kills };
+            client::soak(self, size, seed).await.context("the client")?;
+        }
+        // What the client holds does not depend on the engine.
+        if arguments.has(Part::Memory) && self.cluster.is_none() {
+            client::memory(self, arguments.memory_rows, seed).context("the client's memory")?;
         }
         Ok(())
     }
