@@ -2,9 +2,11 @@
 
 mod auth;
 mod bench;
+mod files;
 mod formats;
 mod home;
 mod manual;
+mod pairs;
 mod parallel;
 mod parity;
 #[cfg(feature = "plugins")]
@@ -13,3 +15,4 @@ mod reading;
 mod removing;
 mod runs;
 mod script;
+mod tap;
