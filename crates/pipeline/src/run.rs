@@ -210,6 +210,10 @@ impl Pipeline {
         })
     }
 
+    pub(crate) fn shared_store(&self) -> Arc<dyn StandardStore> {
+        self.store.clone()
+    }
+
     pub(crate) fn store(&self) -> &dyn StandardStore {
         &*self.store
     }

@@ -23,7 +23,7 @@ use crate::fault;
 use crate::message::{Reply, Write};
 use crate::rights::{Access, guard};
 use crate::run::{Authority, Context, Error, Pipeline};
-use crate::step::course::{Course, Transaction, Within, clock, until};
+use crate::step::course::{Beginning, Course, Transaction, Within, clock, until};
 use crate::step::plan::{self, StagePlan, StepTable};
 use crate::step::{self, Seat, Stage, StepRunner};
 use crate::trace::Log;
@@ -231,15 +231,17 @@ impl Staged<'_> {
         }
     }
 
+    /// A transaction for messages: one that begins with its first use, where nothing is found out by beginning
+    /// at once.
     async fn begin(&self, context: &Context, ran: bool) -> Result<Transaction, Error> {
-        let left = until(self.over_at);
-        let catalog = context.catalog.clone();
-        // Waiting for the writer counts, too.
-        let begun = tokio::time::timeout(left, self.pipeline.store().begin(catalog, left)).await;
-        match begun {
-            Ok(Ok(tx)) => Ok(Transaction::of(tx)),
-            Ok(Err(error)) => Err(settled(crate::run::not_about_rows(error), ran)),
-            Err(_) => Err(fault::of_engine(store::Error::Busy).into()),
+        let (store, catalog) = (self.pipeline.shared_store(), context.catalog.clone());
+        let beginning = Beginning { store, catalog, over_at: self.over_at };
+        if beginning.store.is_present(&beginning.catalog) {
+            return Ok(Transaction::later(beginning));
+        }
+        match beginning.begin().await {
+            Ok(tx) => Ok(Transaction::of(tx)),
+            Err(error) => Err(settled(crate::run::not_about_rows(error), ran)),
         }
     }
 
@@ -291,7 +293,12 @@ impl Staged<'_> {
         self.stage(inner, &mut scene, Stage::PreOperation).await?;
         let read = self.pipeline.read_before(inner, &mut scene).await;
         read.map_err(|error| settled(error, true))?;
-        self.main(inner, &mut scene).await?;
+        // What no step has read or written anything around is a write like any other.
+        let stands_alone = match &own {
+            Some(transaction) => scene.is_one_write() && transaction.is_waiting().await,
+            None => false,
+        };
+        self.main(if stands_alone { context } else { inner }, &mut scene).await?;
         self.stage(inner, &mut scene, Stage::PostOperation).await?;
         self.queue(inner, &mut scene).await.map_err(|error| settled(alone(error), true))?;
         if let Some(transaction) = own {

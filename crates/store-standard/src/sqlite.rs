@@ -255,6 +255,10 @@ impl StandardStore for SqliteStore {
         Ok(Box::new(tx))
     }
 
+    fn is_present(&self, catalog: &Catalog) -> bool {
+        self.shared.check_version(catalog).is_ok()
+    }
+
     async fn read(&self, query: &BoundQuery) -> Result<Page> {
         let result = self.begin_read(query, None)?;
         result.await.map_err(engine("waiting for a reader"))?

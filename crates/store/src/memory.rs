@@ -100,6 +100,10 @@ impl StandardStore for MemoryStore {
         transaction::begin(self, &catalog, time_max)
     }
 
+    fn is_present(&self, catalog: &Catalog) -> bool {
+        check_version(&self.lock(), catalog).is_ok()
+    }
+
     async fn read(&self, query: &BoundQuery) -> Result<Page> {
         let state = self.lock().clone();
         check_version(&state, &query.catalog)?;

@@ -411,6 +411,11 @@ impl Scene {
         Write { name, table: self.table.clone(), targets, condition: Condition::Any }
     }
 
+    /// Whether all that is left is one write.
+    pub(super) fn is_one_write(&self) -> bool {
+        self.plan.events.len() == 1 && !self.is_seen_again()
+    }
+
     /// Whether any step runs behind the write.
     fn is_seen_again(&self) -> bool {
         self.plan.has(Stage::PostOperation) || !self.plan.queued.is_empty()

@@ -9,12 +9,12 @@ use super::plan::Bypass;
 use crate::fault;
 use crate::run::{Error, not_about_rows};
 use crate::trace::Log;
-use model::{Uuid, Value};
+use model::{Catalog, Uuid, Value};
 use query::{BoundQuery, Page};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::{Applied, Numbers, Tx, WriteSet};
+use store::{Applied, Numbers, StandardStore, Tx, WriteSet};
 use tokio::sync::Mutex;
 
 /// How a message came about. The default: from outside, with no wishes about steps.
@@ -84,79 +84,101 @@ impl fmt::Debug for Course {
     }
 }
 
-/// An open transaction that a message shares with what its steps send.
+/// A transaction that a message shares with what its steps send.
 #[derive(Clone)]
 pub(crate) struct Transaction {
     state: Arc<Mutex<State>>,
 }
 
-struct State {
-    tx: Option<Box<dyn Tx>>,
+/// What a transaction begins with at its first use.
+pub(crate) struct Beginning {
+    pub(crate) store: Arc<dyn StandardStore>,
+    pub(crate) catalog: Arc<Catalog>,
+    /// When the time of all steps is over.
+    pub(crate) over_at: Instant,
+}
+
+enum State {
+    /// Nobody has used it: nothing in it could be seen, and no writer is kept from others.
+    Waiting(Beginning),
+    Open(Box<dyn Tx>),
     /// A write in it has failed.
-    doomed: bool,
+    Doomed,
+    Over,
+}
+
+impl Beginning {
+    /// Begins it. Waiting for the writer counts, too.
+    pub(crate) async fn begin(&self) -> Result<Box<dyn Tx>, store::Error> {
+        let left = until(self.over_at);
+        let begun = tokio::time::timeout(left, self.store.begin(self.catalog.clone(), left)).await;
+        begun.unwrap_or(Err(store::Error::Busy))
+    }
+}
+
+impl State {
+    /// The transaction, begun if nobody has used it before.
+    async fn open(&mut self) -> Result<&mut dyn Tx, store::Error> {
+        if let Self::Waiting(beginning) = self {
+            *self = Self::Open(beginning.begin().await?);
+        }
+        match self {
+            Self::Open(tx) => Ok(&mut **tx),
+            Self::Waiting(_) | Self::Doomed | Self::Over => Err(store::Error::Doomed),
+        }
+    }
 }
 
 impl Transaction {
     pub(crate) fn of(tx: Box<dyn Tx>) -> Self {
-        Self { state: Arc::new(Mutex::new(State { tx: Some(tx), doomed: false })) }
+        Self { state: Arc::new(Mutex::new(State::Open(tx))) }
+    }
+
+    /// One that begins when somebody reads or writes in it.
+    pub(crate) fn later(beginning: Beginning) -> Self {
+        Self { state: Arc::new(Mutex::new(State::Waiting(beginning))) }
+    }
+
+    /// Whether nobody has used it.
+    pub(crate) async fn is_waiting(&self) -> bool {
+        matches!(*self.state.lock().await, State::Waiting(_))
     }
 
     pub(crate) async fn apply(&self, writes: WriteSet) -> Result<Applied, store::Error> {
-        let mut state = self.state.lock().await;
-        if state.doomed {
-            return Err(store::Error::Doomed);
-        }
-        match &mut state.tx {
-            Some(tx) => tx.apply(writes).await,
-            None => Err(store::Error::Doomed),
-        }
+        self.state.lock().await.open().await?.apply(writes).await
     }
 
     pub(crate) async fn take_numbers(
         &self,
         wanted: &[Numbers],
     ) -> Result<Vec<Vec<i64>>, store::Error> {
-        let mut state = self.state.lock().await;
-        if state.doomed {
-            return Err(store::Error::Doomed);
-        }
-        match &mut state.tx {
-            Some(tx) => tx.take_numbers(wanted).await,
-            None => Err(store::Error::Doomed),
-        }
+        self.state.lock().await.open().await?.take_numbers(wanted).await
     }
 
     pub(crate) async fn read(&self, query: &BoundQuery) -> Result<Page, Error> {
         let mut state = self.state.lock().await;
-        if state.doomed {
-            return Err(fault::of_engine(store::Error::Doomed).into());
-        }
-        match &mut state.tx {
-            Some(tx) => tx.read(query).await.map_err(not_about_rows),
-            None => Err(fault::of_engine(store::Error::Doomed).into()),
-        }
+        let page = match state.open().await {
+            Ok(tx) => tx.read(query).await,
+            Err(error) => Err(error),
+        };
+        page.map_err(not_about_rows)
     }
 
-    /// Says that a write in it has failed: whatever comes later fails, too.
+    /// Says that a write in it has failed: whatever comes later fails, too. The store need not wait for the
+    /// end of the message.
     pub(crate) async fn doom(&self) {
-        let mut state = self.state.lock().await;
-        state.doomed = true;
-        // The store need not wait for the end of the message.
-        state.tx = None;
+        *self.state.lock().await = State::Doomed;
     }
 
     pub(crate) async fn is_doomed(&self) -> bool {
-        self.state.lock().await.doomed
+        matches!(*self.state.lock().await, State::Doomed)
     }
 
     pub(crate) async fn commit(&self) -> Result<(), Error> {
-        let mut state = self.state.lock().await;
-        if state.doomed {
-            return Err(fault::of_engine(store::Error::Doomed).into());
-        }
-        match state.tx.take() {
-            Some(tx) => tx.commit().await.map_err(not_about_rows),
-            None => Err(fault::of_engine(store::Error::Doomed).into()),
+        match std::mem::replace(&mut *self.state.lock().await, State::Over) {
+            State::Open(tx) => tx.commit().await.map_err(not_about_rows),
+            State::Waiting(_) => Ok(()),
+            State::Doomed | State::Over => Err(fault::of_engine(store::Error::Doomed).into()),
         }
     }
 }
