@@ -23,6 +23,10 @@
 //! whose own rate has changed for a while makes everything be tried anew, what takes back first where the
 //! rate has fallen.
 //!
+//! Before the first round is complete the size grows at once to what every answer shows to be quick: messages that
+//! would take half a second at most if every further row cost what a row has cost on the average. A load that ends
+//! before anything is known well is not sent in small messages to a quick service.
+//!
 //! Refusals set bounds: a throttle lowers the width that may be tried, and the bound is lifted by a
 //! quarter after a minute, then after two, and so on while it is hit again; a refusal for size bounds the
 //! size for good. Where the *number* of requests is what is limited, messages are made larger instead.
@@ -45,6 +49,8 @@ const GAIN: f64 = 1.02;
 const NO_LOSS: f64 = 0.985;
 /// Answers quicker than this are quick: messages may grow for nothing but fewer requests.
 const QUICK: Duration = Duration::from_secs(2);
+/// Messages that take no longer than this are large enough to begin with.
+const START: Duration = Duration::from_millis(500);
 /// Messages that take longer are too slow to grow.
 const SLOW: Duration = Duration::from_secs(5);
 /// How long a direction rests when it failed for the first time.
@@ -207,6 +213,8 @@ pub(super) struct Climb {
     round: Round,
     turns: [Turn; 4],
     started: Option<Instant>,
+    /// Nothing is known yet, and nothing was refused.
+    is_starting: bool,
 }
 
 impl Climb {
@@ -225,6 +233,7 @@ impl Climb {
             round: Round::new(1, start.width),
             turns: [Turn { due: None, failures: 0, in_doubt: false }; 4],
             started: None,
+            is_starting: true,
         }
     }
 
@@ -281,6 +290,9 @@ impl Climb {
     /// It went well.
     #[expect(clippy::cast_precision_loss, reason = "a thousand rows at most")]
     pub(super) fn went_well(&mut self, ticket: Ticket, rows: usize, took: Duration) {
+        if self.is_starting && self.free.size && rows > 0 {
+            self.grow_at_once(rows, took);
+        }
         if ticket.0 == self.round.number && rows > 0 {
             let round = &mut self.round;
             let (rows, took) = (rows as f64, took.as_secs_f64());
@@ -289,6 +301,19 @@ impl Climb {
             round.took += took;
             round.slowness += took / rows;
             round.slowness_squared += (took / rows) * (took / rows);
+        }
+    }
+
+    /// The size that one answer shows to be quick, where it is larger by a step.
+    #[expect(clippy::cast_precision_loss, reason = "a thousand rows at most")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded above")]
+    fn grow_at_once(&mut self, rows: usize, took: Duration) {
+        let quick = rows as f64 * START.as_secs_f64() / took.as_secs_f64().max(1e-6);
+        let size = quick.min(self.size_bound as f64) as usize;
+        let step = self.base.size + self.base.size / 4;
+        if size >= step.min(self.size_bound) && size > self.base.size {
+            self.base.size = size;
+            self.restart();
         }
     }
 
@@ -322,6 +347,7 @@ impl Climb {
     }
 
     fn conclude(&mut self, now: Instant, found: Measure, never_full: bool) {
+        self.is_starting = false;
         match self.stage {
             Stage::Base => {
                 self.measured_base(now, found);
@@ -520,6 +546,7 @@ impl Climb {
 
     /// The first refusal of a burst.
     pub(super) fn throttled(&mut self, now: Instant, limit: Limit) {
+        self.is_starting = false;
         let tried = match self.stage {
             Stage::Try(direction, point) => Some((direction, point)),
             Stage::Base | Stage::Again(..) => None,
@@ -568,6 +595,7 @@ impl Climb {
 
     /// A message of so many rows was too large or too slow.
     pub(super) fn too_large(&mut self, rows: usize) {
+        self.is_starting = false;
         self.size_bound = self.size_bound.min((rows * 3 / 4).max(1));
         self.base.size = (rows / 2).clamp(1, self.base.size);
         self.known = None;
@@ -577,6 +605,7 @@ impl Climb {
 
     /// One fewer at a time, and for a while no more.
     pub(super) fn narrow(&mut self, now: Instant) {
+        self.is_starting = false;
         self.base.width = (self.base.width - 1).max(1);
         if self.free.width {
             self.bound(now, self.base.width);
