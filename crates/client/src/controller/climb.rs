@@ -24,8 +24,11 @@
 //! rate has fallen.
 //!
 //! Before the first round is complete the size grows at once to what every answer shows to be quick: messages that
-//! would take half a second at most if every further row cost what a row has cost on the average. A load that ends
-//! before anything is known well is not sent in small messages to a quick service.
+//! would take half a second at most if every further row cost what a row has cost on the average. Once they are as
+//! large as they may be, each answer that is hardly slower than the quickest allows one more at a time, up to four
+//! times the first width: as long as that is so, it is the way that takes the time, not the service. So a load
+//! that ends before anything is known well is not sent in small messages to a quick service, nor a few at a time to
+//! a far one.
 //!
 //! Refusals set bounds: a throttle lowers the width that may be tried, and the bound is lifted by a
 //! quarter after a minute, then after two, and so on while it is hit again; a refusal for size bounds the
@@ -51,6 +54,10 @@ const NO_LOSS: f64 = 0.985;
 const QUICK: Duration = Duration::from_secs(2);
 /// Messages that take no longer than this are large enough to begin with.
 const START: Duration = Duration::from_millis(500);
+/// Answers that take no longer than so many times the quickest say that the service has room.
+const HARDLY_SLOWER: f64 = 1.25;
+/// The width grows at once to so many times the first.
+const START_WIDTH: usize = 4;
 /// Messages that take longer are too slow to grow.
 const SLOW: Duration = Duration::from_secs(5);
 /// How long a direction rests when it failed for the first time.
@@ -215,6 +222,10 @@ pub(super) struct Climb {
     started: Option<Instant>,
     /// Nothing is known yet, and nothing was refused.
     is_starting: bool,
+    /// How wide it may grow at once.
+    start_width_max: usize,
+    /// The quickest answer to a message of the largest size.
+    quickest: Duration,
 }
 
 impl Climb {
@@ -234,6 +245,8 @@ impl Climb {
             turns: [Turn { due: None, failures: 0, in_doubt: false }; 4],
             started: None,
             is_starting: true,
+            start_width_max: (start.width * START_WIDTH).min(width_bound),
+            quickest: Duration::MAX,
         }
     }
 
@@ -290,7 +303,7 @@ impl Climb {
     /// It went well.
     #[expect(clippy::cast_precision_loss, reason = "a thousand rows at most")]
     pub(super) fn went_well(&mut self, ticket: Ticket, rows: usize, took: Duration) {
-        if self.is_starting && self.free.size && rows > 0 {
+        if self.is_starting && rows > 0 {
             self.grow_at_once(rows, took);
         }
         if ticket.0 == self.round.number && rows > 0 {
@@ -304,15 +317,28 @@ impl Climb {
         }
     }
 
-    /// The size that one answer shows to be quick, where it is larger by a step.
+    /// The size that one answer shows to be quick, where it is larger by a step; else one more at a time.
     #[expect(clippy::cast_precision_loss, reason = "a thousand rows at most")]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded above")]
     fn grow_at_once(&mut self, rows: usize, took: Duration) {
-        let quick = rows as f64 * START.as_secs_f64() / took.as_secs_f64().max(1e-6);
-        let size = quick.min(self.size_bound as f64) as usize;
-        let step = self.base.size + self.base.size / 4;
-        if size >= step.min(self.size_bound) && size > self.base.size {
-            self.base.size = size;
+        let Point { width, size } = self.base;
+        if self.free.size && size < self.size_bound {
+            let quick = rows as f64 * START.as_secs_f64() / took.as_secs_f64().max(1e-6);
+            let quick = quick.min(self.size_bound as f64) as usize;
+            if quick >= (size + size / 4).min(self.size_bound) {
+                self.base.size = quick;
+                self.restart();
+            }
+            return;
+        }
+        let is_large = rows * 4 >= size * 3;
+        if !(self.free.width && is_large && took <= START) {
+            return;
+        }
+        let has_room = took.as_secs_f64() <= self.quickest.as_secs_f64() * HARDLY_SLOWER;
+        self.quickest = self.quickest.min(took);
+        if has_room && width < self.start_width_max {
+            self.base.width += 1;
             self.restart();
         }
     }

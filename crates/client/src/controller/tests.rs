@@ -80,6 +80,25 @@ fn a_quick_service_is_sent_large_messages_at_once() {
 }
 
 #[test]
+fn a_far_service_gets_more_at_a_time_while_answers_stay_as_quick() {
+    let start = start();
+    let mut control = Controller::new(Setting::Auto, Some(4), Setting::Auto, SIZE_MAX);
+    let mut answer = |rows, milliseconds| {
+        let ticket = control.launched(start, rows);
+        control.landed(ticket);
+        control.went_well(ticket, rows, Duration::from_millis(milliseconds));
+        control.width_ceiling()
+    };
+    assert_eq!(answer(100, 50), 4, "it is the size that grows first");
+    assert_eq!(answer(1_000, 60), 5);
+    assert_eq!(answer(1_000, 70), 6);
+    assert_eq!(answer(1_000, 90), 6, "it was slower");
+    assert_eq!(answer(100, 10), 6, "that says nothing about large ones");
+    let widths: Vec<usize> = (0..12).map(|_| answer(1_000, 60)).collect();
+    assert_eq!(widths.last(), Some(&16), "{widths:?}");
+}
+
+#[test]
 fn a_service_that_refused_is_not_sent_larger_messages_for_being_quick() {
     let start = start();
     let mut control = Controller::new(Setting::Auto, None, Setting::Auto, SIZE_MAX);
