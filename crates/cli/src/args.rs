@@ -15,14 +15,16 @@ mod removing;
 pub(crate) use auth::{Auth, AuthCommand, AuthList, AuthLogin, AuthTest, KeepIn};
 pub(crate) use bench::{Bench, BenchCommand, BenchMethods, BenchRows, BenchTune};
 pub(crate) use loading::Load;
-pub(crate) use moving::{CallArgs, CareArgs, Keep, Run, RunAgain, RunCommand, RunList, RunNamed};
+pub(crate) use moving::{
+    CallArgs, CareArgs, Keep, RUNS_VARIABLE, Run, RunAgain, RunCommand, RunList, RunNamed,
+};
 pub(crate) use parallel::Parallel;
 pub(crate) use plugin::{
     At, Mode, Plugin, PluginCommand, PluginExplain, PluginList, PluginPush, PluginStep,
     PluginStepAdd, PluginStepCommand, PluginTrace,
 };
 pub(crate) use reading::Get;
-pub(crate) use removing::Remove;
+pub(crate) use removing::{Remove, Via};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use client::controller::Setting;
@@ -218,13 +220,19 @@ pub(crate) struct Pace {
     pub(crate) progress: Progress,
 }
 
+/// Before the first extra attempt where nothing else is wished for.
+pub(crate) const INITIAL_RETRY_DELAY: Duration = Duration::from_secs(5);
+
+/// Keys in one question where nothing else is wished for.
+pub(crate) const RETRIEVAL_SIZE: u16 = 500;
+
 /// How records are looked for.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Look {
     /// Records that are looked for with one question; 1 asks for each alone
     #[arg(
         long,
-        default_value_t = 500,
+        default_value_t = RETRIEVAL_SIZE,
         value_name = "N",
         value_parser = clap::value_parser!(u16).range(1..=2_000)
     )]
@@ -275,6 +283,10 @@ pub(crate) struct Set {
     /// What a lookup's text that names several records does: fails the row, or means the newest
     #[arg(long, value_enum, default_value_t = LookupAmbiguous::Fail)]
     pub(crate) lookup_ambiguous: LookupAmbiguous,
+    /// Directory with folders that hold one file each: a file column then takes a folder's name, a GUID.
+    /// `@PATH` means any other file
+    #[arg(long, value_name = "DIR")]
+    pub(crate) file_directory: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) look: Look,
     /// Writes a JSON object for every row that ended well to standard output, with its id and outcome

@@ -116,6 +116,8 @@ fn options(args: Set, going: Option<&Going>, seed: Seed) -> Options {
             null: args.null,
             ignore: args.ignore,
             ignore_unknown: args.ignore_unknown_columns,
+            file_directory: args.file_directory,
+            caller_column: args.call.caller_column().map(str::to_owned),
         },
         pace: Pace {
             size: args.batch_size,
