@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::programs::{self, CI_PROFILE};
+use crate::programs;
 use crate::{House, run_command};
 use languages::Languages;
+pub(crate) use languages::python as system_python;
 
 /// How long a fresh service may take until it listens.
 const START_MS_MAX: u64 = 60_000;
@@ -68,13 +69,7 @@ const CLIENTS: &[ClientPackage] = &[
 pub(crate) fn run(house: &House, only: &[String]) -> Result<()> {
     let clients = chosen(house, only)?;
     let languages = languages::find(house, &clients)?;
-    let binary = match std::env::var_os("SHEAF_BINARY") {
-        Some(path) => PathBuf::from(path),
-        None => {
-            programs::build(house, CI_PROFILE, &["sheaf"])?;
-            house.program(CI_PROFILE, "sheaf")
-        }
-    };
+    let binary = programs::binary(house)?;
     let mut lines = Vec::new();
     let mut failed = Vec::new();
     for client in clients {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use crate::programs::{self, CI_PROFILE};
-use crate::{House, clients, run_command, tidy};
+use crate::{House, clients, flights, run_command, tidy};
 
 struct Stage {
     name: &'static str,
@@ -109,6 +109,15 @@ const STAGES: &[Stage] = &[
         what: "100,000 rows in and out, both engines",
         needs_build: true,
         run: |house| programs::start(house, CI_PROFILE, "sheaf-load", &["--rows", "100000"]),
+    },
+    Stage {
+        name: "flights",
+        what: "a real data set of four tables in one load, and again",
+        needs_build: true,
+        run: |house| {
+            let binary = house.program(CI_PROFILE, "sheaf");
+            flights::start(house, &binary, &["--rows", "20000"])
+        },
     },
     Stage {
         name: "soak",

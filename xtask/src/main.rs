@@ -2,13 +2,14 @@
 //!
 //! In: arguments. Out: checks of the house's rules ([`tidy`], [`layers`]), the one gate ([`gate`]), and
 //! engines and long programs built and started for a developer ([`programs`]),
-//! and released clients against the service ([`clients`]).
+//! released clients against the service ([`clients`]), and a real data set through it ([`flights`]).
 //! Not here: what those programs do (crates `testkit` and `bench`).
 //! Invariant: depends on nothing of the house and on little else, so that it builds in seconds.
 
 #![expect(clippy::print_stdout, reason = "a command-line tool speaks on standard output")]
 
 mod clients;
+mod flights;
 mod gate;
 mod layers;
 mod programs;
@@ -31,6 +32,8 @@ usage: cargo xtask COMMAND
                        --seed S, --engine-kills
   load [OPTIONS]       rows from a CSV file into a table and back, checksum and client memory
                        --rows N (1000000), --engine sqlite|postgres|both
+  flights [OPTIONS]    a real data set of four tables through one `sheaf load`, twice, every record compared
+                       --rows N (all 336,776); SHEAF_BINARY names a built service to use
   bench [OPTIONS]      the service against the bare engines, the client against others, in one run (--help lists the options)
   play URL [OPTIONS] [FILTER]
                        the scenarios of conformance/ over HTTP against a running service
@@ -59,6 +62,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "ci" => return gate::run(&house, rest),
         "soak" => programs::soak(&house, rest)?,
         "load" => programs::load(&house, rest)?,
+        "flights" => flights::run(&house, rest)?,
         "bench" => programs::bench(&house, rest)?,
         "play" => programs::play(&house, rest)?,
         "clients" => clients::run(&house, rest)?,

@@ -71,6 +71,15 @@ pub(crate) fn build(house: &House, profile: &str, packages: &[&str]) -> Result<(
     run_command(&mut command)
 }
 
+/// The built service: the one that `SHEAF_BINARY` names, else one that is built now.
+pub(crate) fn binary(house: &House) -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("SHEAF_BINARY") {
+        return Ok(PathBuf::from(path));
+    }
+    build(house, CI_PROFILE, &["sheaf"])?;
+    Ok(house.program(CI_PROFILE, "sheaf"))
+}
+
 /// Starts a program with the built service beside it, PostgreSQL being installed if it needs that.
 pub(crate) fn start(
     house: &House,

@@ -5,6 +5,7 @@
 
 mod auth;
 mod bench;
+mod loading;
 mod moving;
 mod parallel;
 mod plugin;
@@ -13,14 +14,17 @@ mod removing;
 
 pub(crate) use auth::{Auth, AuthCommand, AuthList, AuthLogin, AuthTest, KeepIn};
 pub(crate) use bench::{Bench, BenchCommand, BenchMethods, BenchRows, BenchTune};
-pub(crate) use moving::{CallArgs, CareArgs, Keep, Run, RunAgain, RunCommand, RunList, RunNamed};
+pub(crate) use loading::Load;
+pub(crate) use moving::{
+    CallArgs, CareArgs, Keep, RUNS_VARIABLE, Run, RunAgain, RunCommand, RunList, RunNamed,
+};
 pub(crate) use parallel::Parallel;
 pub(crate) use plugin::{
     At, Mode, Plugin, PluginCommand, PluginExplain, PluginList, PluginPush, PluginStep,
     PluginStepAdd, PluginStepCommand, PluginTrace,
 };
 pub(crate) use reading::Get;
-pub(crate) use removing::Remove;
+pub(crate) use removing::{Remove, Via};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use client::controller::Setting;
@@ -50,6 +54,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Loads rows from CSV, NDJSON or JSON into a table.
     Set(Box<Set>),
+    /// Loads files of several tables, each after those that its lookups point to.
+    Load(Box<Load>),
     /// Reads rows of a table as CSV, NDJSON or JSON.
     Get(Box<Get>),
     /// Deletes rows of a table.
@@ -98,7 +104,7 @@ pub(crate) struct Man {
 /// Which service, and who calls.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Connection {
-    /// Connection by its name, of those that `sheaf auth` made. Several (`-p a,b`) share the work of `set`,
+    /// Connection by its name, of those that `sheaf auth` made. Several (`-p a,b`) share the work of `set`, `load`,
     /// `remove` and `parallel`, each with limits of its own [env: SHEAF_PROFILE] [default: the one of `sheaf auth use`]
     #[arg(short = 'p', long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) profile: Vec<String>,
@@ -212,11 +218,13 @@ pub(crate) struct Pace {
     /// Progress on standard error: auto is a bar on a terminal and nothing elsewhere
     #[arg(long, value_enum, default_value_t = Progress::Auto)]
     pub(crate) progress: Progress,
-    /// Writes what the run cost to FILE, as a JSON object: rows, requests by kind and status, latencies,
-    /// bytes, width, throttles, fallbacks, memory; `-` says it for people on standard error
-    #[arg(long, value_name = "FILE")]
-    pub(crate) stats: Option<PathBuf>,
 }
+
+/// Before the first extra attempt where nothing else is wished for.
+pub(crate) const INITIAL_RETRY_DELAY: Duration = Duration::from_secs(5);
+
+/// Keys in one question where nothing else is wished for.
+pub(crate) const RETRIEVAL_SIZE: u16 = 500;
 
 /// How records are looked for.
 #[derive(Clone, Copy, Debug, Args)]
@@ -224,14 +232,14 @@ pub(crate) struct Look {
     /// Records that are looked for with one question; 1 asks for each alone
     #[arg(
         long,
-        default_value_t = 500,
+        default_value_t = RETRIEVAL_SIZE,
         value_name = "N",
         value_parser = clap::value_parser!(u16).range(1..=2_000)
     )]
     pub(crate) retrieval_batch_size: u16,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Set {
     /// Table: logical name, the same without its prefix, entity set or display name
     pub(crate) table: String,
@@ -275,6 +283,10 @@ pub(crate) struct Set {
     /// What a lookup's text that names several records does: fails the row, or means the newest
     #[arg(long, value_enum, default_value_t = LookupAmbiguous::Fail)]
     pub(crate) lookup_ambiguous: LookupAmbiguous,
+    /// Directory with folders that hold one file each: a file column then takes a folder's name, a GUID.
+    /// `@PATH` means any other file
+    #[arg(long, value_name = "DIR")]
+    pub(crate) file_directory: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) look: Look,
     /// Writes a JSON object for every row that ended well to standard output, with its id and outcome
@@ -313,6 +325,10 @@ pub(crate) struct Set {
     /// Leaves out columns that the table does not have, with a warning for each
     #[arg(long)]
     pub(crate) ignore_unknown_columns: bool,
+    /// Writes what the run cost to FILE, as a JSON object: rows, requests by kind and status, latencies,
+    /// bytes, width, throttles, fallbacks, memory; `-` says it for people on standard error
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats: Option<PathBuf>,
     /// Format of the input; by default the file's extension tells (beneath .gz and .zst), or its first byte
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
@@ -670,6 +686,7 @@ mod tests {
             "sheaf set contact a.json.zst --format json --stats s.json",
             "sheaf get contact --stats -",
             "sheaf completions bash",
+            "sheaf load d -j 4 -b 100 --rejects r --errors e --stats c --run n --resume -n",
             "sheaf completions powershell",
             "sheaf man --dir d",
             "sheaf plugin push a.wasm --name Ship.Plugins --assembly-version 1.0.0.0 --prune --json",
@@ -715,6 +732,8 @@ mod tests {
             "sheaf serve --data d --store postgres://x",
             "sheaf serve --node=",
             "sheaf completions csh",
+            "sheaf load",
+            "sheaf load d --resume",
             "sheaf serve --tls cert.pem",
             "sheaf serve --auth maybe",
             "sheaf user secret add loader --days 0",

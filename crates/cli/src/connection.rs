@@ -64,7 +64,7 @@ pub(crate) fn http(connection: &Connection) -> anyhow::Result<Http> {
         Chosen::Profiles(names) => match names.as_slice() {
             [name] => Ok(by_profile(name)?.1),
             _ => Err(Usage(
-                "several profiles share the work of `set`, `remove` and `parallel` alone: give one `--profile`".to_owned(),
+                "several profiles share the work of `set`, `load`, `remove` and `parallel` alone: give one `--profile`".to_owned(),
             )
             .into()),
         },

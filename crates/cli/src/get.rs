@@ -50,6 +50,8 @@ fn query(args: &Get) -> anyhow::Result<Query> {
         columns: args.columns.clone(),
         exclude_columns: args.exclude_columns.clone(),
         system_columns: args.system_columns,
+        file_columns: args.file_columns,
+        file_directory: args.file_directory.clone(),
         lookup_names: args.lookup_names,
         wanted: Wanted {
             filters: args.filter.clone(),

@@ -13,6 +13,7 @@ mod connection;
 mod demo;
 mod exit;
 mod get;
+mod load;
 mod manual;
 mod output;
 mod parallel;
@@ -86,6 +87,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Serve(args) => serve(args).await,
         Command::Demo(args) => demo(args).await,
         Command::Set(args) => set::set_with(*args, None).await,
+        Command::Load(args) => Box::pin(load::load_with(*args, None)).await,
         Command::Get(args) => get::get(*args).await,
         Command::Remove(args) => remove::remove_with(*args, None).await,
         Command::Parallel(args) => parallel::parallel(*args).await,

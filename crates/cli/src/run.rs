@@ -96,6 +96,18 @@ pub(crate) fn begin(
     Ok(Some(Going { run, wish: None }))
 }
 
+/// Takes a run up that a load has begun; nothing where it has not, or does not go on.
+pub(crate) fn take_up(keep: &Keep, wish: Option<Wish>) -> anyhow::Result<Option<Going>> {
+    let (Some(name), Some(wish)) = (&keep.run, wish) else { return Ok(None) };
+    let runs = runs(keep.journal.as_deref())?;
+    if !runs.names()?.contains(name) {
+        return Ok(None);
+    }
+    let run = runs.open(name)?;
+    run.check_input()?;
+    Ok(Some(Going { run, wish: Some(wish) }))
+}
+
 async fn go_on(again: RunAgain, wish: Wish) -> anyhow::Result<u8> {
     let runs = runs(again.journal.as_deref())?;
     let run = runs.open(&again.name)?;
@@ -119,7 +131,20 @@ async fn go_on(again: RunAgain, wish: Wish) -> anyhow::Result<u8> {
             args.yes = true;
             crate::remove::remove_with(*args, going).await
         }
-        _ => Err(Usage(format!("run `{}` is none of `set` or `remove`", again.name)).into()),
+        // One pass of a load: the load as a whole goes on.
+        Command::Load(_) if again.force => {
+            let text =
+                format!("run `{}` is one of a load, which does not go on by force", again.name);
+            Err(Usage(text).into())
+        }
+        Command::Load(mut args) => {
+            args.connection.url = again.url.or(args.connection.url);
+            drop(going);
+            Box::pin(crate::load::load_with(*args, Some(wish))).await
+        }
+        _ => {
+            Err(Usage(format!("run `{}` is none of `set`, `remove` or `load`", again.name)).into())
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::run::{self, Going};
 use crate::signal::Stop;
 use crate::stats::Counting;
 use client::ids::Seed;
-use client::journal::Outcome;
+use client::journal::{Counts, Outcome};
 use client::mapping::Rules;
 use client::report;
 use client::report::PassTo;
@@ -24,6 +24,11 @@ const PRINTED_MAX: u64 = 20;
 
 /// Loads, perhaps going on with a run.
 pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<u8> {
+    Ok(set_counted(args, going).await?.0)
+}
+
+/// The same with the accounts.
+pub(crate) async fn set_counted(args: Set, going: Option<Going>) -> anyhow::Result<(u8, Counts)> {
     connection::refuse_same(&args.file, args.rejects.as_deref(), "--rejects")?;
     connection::refuse_same(&args.file, args.errors.as_deref(), "--errors")?;
     if args.rejects.is_some() && args.rejects == args.errors {
@@ -32,9 +37,9 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
     if args.file.as_os_str() == "-" && std::io::stdin().is_terminal() {
         return Err(Usage("give a FILE, or rows on standard input".to_owned()).into());
     }
-    connection::refuse_same(&args.file, args.pace.stats.as_deref(), "--stats")?;
+    connection::refuse_same(&args.file, args.stats.as_deref(), "--stats")?;
     let way = connection::pool(&args.connection, args.pace.width)?;
-    let (service, mut counting) = Counting::begin(way, args.pace.stats.as_deref());
+    let (service, mut counting) = Counting::begin(way, args.stats.as_deref());
     let callers = connection::unnamed_profiles(&args.connection)?;
     let Input { bytes, format, total } = connection::open(&args.file, args.format.map(Into::into))?;
     let seed = connection::seed();
@@ -84,7 +89,7 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
     if let Some(going) = &going {
         going.say_how_to_go_on(code, &loaded.summary.counts);
     }
-    Ok(code)
+    Ok((code, loaded.summary.counts))
 }
 
 fn options(args: Set, going: Option<&Going>, seed: Seed) -> Options {
@@ -111,6 +116,8 @@ fn options(args: Set, going: Option<&Going>, seed: Seed) -> Options {
             null: args.null,
             ignore: args.ignore,
             ignore_unknown: args.ignore_unknown_columns,
+            file_directory: args.file_directory,
+            caller_column: args.call.caller_column().map(str::to_owned),
         },
         pace: Pace {
             size: args.batch_size,

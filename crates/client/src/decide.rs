@@ -22,6 +22,8 @@ pub enum Mode {
     CreateOnly,
     /// The service finds out: by primary key, by this alternate key, or the row is new.
     Upsert(Option<KeyIndex>),
+    /// Every row is a pair of a many-to-many table.
+    Pair,
 }
 
 /// Records that one row may change.
@@ -62,6 +64,7 @@ impl Policy {
     pub fn without_looking(&self, draft: &Draft, partition: Option<&str>) -> Option<Decision> {
         match (self.mode, draft.id) {
             (Mode::CreateOnly, _) => Some(Decision::Create),
+            (Mode::Pair, _) => Some(Decision::Pair),
             (Mode::Upsert(key), _) => Some(Decision::Upsert(key)),
             (Mode::Look, Some(id))
                 if self.update_all && self.match_on.is_empty() && !self.no_update =>
@@ -169,6 +172,7 @@ mod tests {
                 match decision {
                     Decision::Create => format!("create {}", names.join(",")),
                     Decision::Upsert(_) => "upsert".to_owned(),
+                    Decision::Pair => "pair".to_owned(),
                     Decision::Update { id, .. } => {
                         format!("update {} {}", id.as_u128(), names.join(","))
                     }

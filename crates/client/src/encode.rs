@@ -8,15 +8,17 @@
 mod state;
 
 use crate::convert::Open;
+use crate::files::Given;
 use crate::ids::Seed;
 use crate::journal::Outcome;
 use crate::mapping::{Mapped, Mapper};
+use crate::pairs::Pairs;
 use crate::problem::{Class, Problem};
-use crate::rows::{Block, Entry, Operation, Sent, Span};
+use crate::rows::{Block, Entry, Operation, Sent, Span, Upload};
 use crate::run::{Selection, Take};
 use model::{
-    Catalog, Cell, ColumnIndex, KeyIndex, KeyValue, Table, Target, TargetKey, Value, fold,
-    partition,
+    Catalog, Cell, ColumnIndex, ColumnKind, KeyIndex, KeyValue, Table, Target, TargetKey, Value,
+    fold, partition,
 };
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -39,6 +41,10 @@ pub struct Draft {
     pub cells: Vec<Cell>,
     /// Lookups whose records are still to be found.
     pub open: Vec<(ColumnIndex, Open)>,
+    /// Files that it gives.
+    pub files: Vec<(ColumnIndex, Given)>,
+    /// For whom it is written, where that is another than the run's caller.
+    pub caller: Option<Uuid>,
     /// Why it cannot be sent.
     pub problem: Option<Problem>,
 }
@@ -103,8 +109,8 @@ impl Drafter {
     }
 
     fn finish(&mut self, draft: Draft, raw: Vec<u8>, mapped: Result<(), Problem>) -> Draft {
-        let Mapped { id, cells, open } = std::mem::take(&mut self.mapped);
-        Draft { raw, id, cells, open, problem: mapped.err(), ..draft }
+        let Mapped { id, cells, open, files, caller } = std::mem::take(&mut self.mapped);
+        Draft { raw, id, cells, open, files, caller, problem: mapped.err(), ..draft }
     }
 }
 
@@ -122,6 +128,8 @@ pub enum Decision {
         /// Its partition, where it has one.
         partition: Option<Box<str>>,
     },
+    /// A pair of a many-to-many table.
+    Pair,
     /// Nothing is sent.
     Settled(Outcome, Option<Uuid>),
     /// Nothing is sent, and it failed.
@@ -133,6 +141,7 @@ pub struct Encoder {
     table: Arc<Table>,
     catalog: Arc<Catalog>,
     seed: Seed,
+    pairs: Option<Arc<Pairs>>,
     scratch: Vec<u8>,
 }
 
@@ -143,14 +152,20 @@ const CLOSE: &[u8] = b"]}";
 impl Encoder {
     /// For rows of one table.
     pub fn new(table: Arc<Table>, catalog: Arc<Catalog>, seed: Seed) -> Self {
-        Self { table, catalog, seed, scratch: Vec::new() }
+        Self { table, catalog, seed, pairs: None, scratch: Vec::new() }
+    }
+
+    /// For rows of a many-to-many table.
+    pub fn of_pairs(self, pairs: Option<Arc<Pairs>>) -> Self {
+        Self { pairs, ..self }
     }
 
     /// Adds a row; it is one of `parts` with its ordinal.
     pub fn add(&mut self, block: &mut Block, draft: &Draft, decision: Decision, parts: u16) {
         let Draft { ordinal, line, sent, .. } = *draft;
         let raw = block.write(|out| out.extend_from_slice(&draft.raw));
-        let mut entry = Entry { ordinal, line, sent, raw, parts, id: draft.id, ..Entry::default() };
+        let Draft { id, caller, .. } = *draft;
+        let mut entry = Entry { ordinal, line, sent, raw, parts, id, caller, ..Entry::default() };
         let encoded = match &draft.problem {
             Some(problem) => Err(problem.clone()),
             None => self.encode(block, &mut entry, draft, decision),
@@ -175,9 +190,19 @@ impl Encoder {
                 (entry.settled, entry.id) = (Some(outcome), id.or(entry.id));
                 return Ok(());
             }
+            (Decision::Pair, _) => {
+                let pairs = self.pairs.as_ref().expect("only tables of pairs have such rows");
+                return match pairs.ids(draft) {
+                    [Some(one), Some(two)] => {
+                        pairs.write(block, entry, Operation::Associate, [one, two]);
+                        Ok(())
+                    }
+                    ids => Err(pairs.lacks(ids)),
+                };
+            }
             (Decision::Create, given) => {
                 entry.operation = Operation::Create;
-                follow_up = state::split(&self.table, &mut cells);
+                follow_up = self.split(&mut cells);
                 entry.mark = given.and_then(mark);
                 self.key_of_new(entry, given)
             }
@@ -196,7 +221,7 @@ impl Encoder {
             }
             (Decision::Upsert(None), None) => {
                 entry.operation = Operation::Create;
-                follow_up = state::split(&self.table, &mut cells);
+                follow_up = self.split(&mut cells);
                 self.key_of_new(entry, None)
             }
             (Decision::Update { id, partition }, _) => {
@@ -212,7 +237,12 @@ impl Encoder {
                 TargetKey::Id(id)
             }
         };
-        entry.body = self.body(block, entry.operation, &key, cells)?;
+        entry.uploads = self.uploads(draft)?;
+        match entry.operation == Operation::Update && cells.is_empty() && !entry.uploads.is_empty()
+        {
+            true => entry.operation = Operation::Upload,
+            false => entry.body = self.body(block, entry.operation, &key, cells)?,
+        }
         if !follow_up.is_empty() {
             entry.follow_up = self.body(block, Operation::Update, &key, follow_up)?;
         }
@@ -220,6 +250,39 @@ impl Encoder {
         wire::reference::write_key(&mut address, &self.table, &key);
         entry.address = block.write(|out| out.extend_from_slice(address.as_bytes()));
         Ok(())
+    }
+
+    /// Takes out of a new record's columns what must follow its creation: its state, and images that do
+    /// not stand for the record.
+    fn split(&self, cells: &mut Vec<Cell>) -> Vec<Cell> {
+        let mut follow_up = state::split(&self.table, cells);
+        let waits = |cell: &Cell| {
+            let kind = &self.table.column(cell.column).kind;
+            matches!(kind, ColumnKind::Image { is_primary: false, .. })
+        };
+        let (mut images, rest): (Vec<Cell>, Vec<Cell>) =
+            std::mem::take(cells).into_iter().partition(waits);
+        *cells = rest;
+        images.retain(|cell| !cell.value.is_null());
+        follow_up.extend(images);
+        follow_up
+    }
+
+    /// The files of a row.
+    fn uploads(&self, draft: &Draft) -> Result<Box<[Upload]>, Problem> {
+        let uploads = draft.files.iter().map(|(column, given)| {
+            let column = &self.table.column(*column).logical_name;
+            match (given, given.path()) {
+                (Given::Of(id, _), None) => {
+                    let text = format!(
+                        "`{id}` is the id of a file, which lies nowhere: give `--file-directory`"
+                    );
+                    Err(Problem::new(Class::Conversion, text).of_column(column))
+                }
+                (_, path) => Ok(Upload { column: column.clone(), path: path.map(Box::from) }),
+            }
+        });
+        uploads.collect()
     }
 
     fn key_of_new(&self, entry: &mut Entry, given: Option<Uuid>) -> TargetKey {

@@ -6,7 +6,10 @@
 //! Source: `client.md` 5. Invariant: a filter and its negation name every record exactly once, those
 //! without a value, too.
 
+mod criteria;
 mod operator;
+
+pub use criteria::criteria;
 
 use crate::ask::literal;
 use crate::convert::Converter;
@@ -77,12 +80,6 @@ pub fn text(wanted: &Wanted, table: &Table, catalog: &Catalog) -> Result<Option<
     };
     let (filters, excludes) = (trees(&wanted.filters)?, trees(&wanted.excludes)?);
     let state = state_column(table);
-    if wanted.active_only && table.is_intersect {
-        return Err(format!(
-            "rows of `{}` have no state of their own: join both tables with `--fetch`",
-            table.logical_name
-        ));
-    }
     let mut parts = Vec::new();
     if wanted.active_only
         && let Some((column, active)) = state

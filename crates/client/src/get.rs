@@ -2,14 +2,16 @@
 //!
 //! In: a [`Query`]. Out: CSV, NDJSON or JSON that `set` accepts again, or how many rows there are.
 //! Not here: what filters mean (`filter`), which columns are shown (`columns`), texts (`output`), the
-//! pages of FetchXML (`fetch`), rows that name records (`matched`).
+//! pages of FetchXML (`fetch`), rows that name records (`matched`), files on disk (`saved`).
 //! Invariant: no more than two pages are in memory; a page is written before the next but one is asked
 //! for.
 
+mod active;
 mod columns;
 mod fetch;
 mod matched;
 mod output;
+mod saved;
 
 pub use columns::is_system;
 pub use matched::{Matched, Matching};
@@ -18,14 +20,18 @@ use crate::ask;
 use crate::compression::Sink;
 use crate::filter::{self, Wanted};
 use crate::mapping;
+use crate::pairs::Pairs;
 use crate::problem::Problem;
 use crate::service::{self, Described, Service, escaped};
 use crate::source::{self, Format};
 use crate::transport::{Request, Response};
+use active::Active;
 use columns::Shown;
 use fetch::Fetch;
 use model::{Catalog, Table};
 use output::{Record, Row};
+use saved::Saved;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -44,6 +50,10 @@ pub struct Query {
     pub exclude_columns: Vec<String>,
     /// System columns, too.
     pub system_columns: bool,
+    /// Ids and names of files and images, too.
+    pub file_columns: bool,
+    /// Where the files of the file columns that are read are saved, each in a folder called after its id.
+    pub file_directory: Option<PathBuf>,
     /// Names of records instead of their ids.
     pub lookup_names: bool,
     /// Which records.
@@ -132,6 +142,8 @@ pub struct Reading {
     filter: Option<String>,
     page_size: u32,
     top: Option<u64>,
+    saved: Option<Saved>,
+    active: Option<Active>,
 }
 
 impl Reading {
@@ -167,7 +179,11 @@ impl Reading {
                 return Err(Error::Wish(text));
             }
         }
-        Self::of(service, described, query, fetch, format)
+        let active = match query.wanted.active_only && table.is_intersect {
+            true => Some(Active { pairs: Pairs::of(service, table).await? }),
+            false => None,
+        };
+        Self::of(service, described, query, (fetch, active), format)
     }
 
     /// The same, of a table that is known.
@@ -175,21 +191,38 @@ impl Reading {
         service: &Service,
         described: Described,
         query: &Query,
-        fetch: Option<Fetch>,
+        (fetch, active): (Option<Fetch>, Option<Active>),
         format: Format,
     ) -> Result<Self, Error> {
         let table = &described.table;
         let page_size = query.page_size.clamp(1, PAGE_ROWS_MAX);
         let filter = filter::text(&query.wanted, table, &described.catalog).map_err(Error::Wish)?;
-        let (columns, path) = match &fetch {
+        let saved = |columns: &[Shown]| {
+            let directory = query.file_directory.as_deref();
+            directory.map(|directory| Saved::of(table, directory, columns)).transpose()
+        };
+        let (columns, saved, path) = match &fetch {
             Some(fetch) => {
                 let columns = columns::of_fetch(table, fetch)?;
-                (columns, fetch.path(&table.entity_set_name, fetch.first_page(), None, page_size))
+                let saved = saved(&columns)?;
+                (
+                    columns,
+                    saved,
+                    fetch.path(&table.entity_set_name, fetch.first_page(), None, page_size),
+                )
             }
             None => {
                 let columns = columns::of_query(table, query, format)?;
-                let path = path(table, query, &columns, filter.as_deref(), page_size)?;
-                (columns, path)
+                let saved = saved(&columns)?;
+                let mut more = saved.as_ref().map_or(Vec::new(), |saved| saved.names.clone());
+                more.extend(active.iter().flat_map(Active::names));
+                // Pairs that are left out do not count.
+                let query = match active.is_some() {
+                    true => &Query { top: None, ..query.clone() },
+                    false => query,
+                };
+                let path = path(table, query, &columns, &more, filter.as_deref(), page_size)?;
+                (columns, saved, path)
             }
         };
         let mut annotations = vec![wire::record::LOOKUP_TABLE];
@@ -205,7 +238,18 @@ impl Reading {
         );
         let first = Request::get(path).with_header("Prefer", preference);
         let (service, top) = (service.clone(), query.top);
-        Ok(Self { service, described, columns, first, fetch, filter, page_size, top })
+        Ok(Self {
+            service,
+            described,
+            columns,
+            first,
+            fetch,
+            filter,
+            page_size,
+            top,
+            saved,
+            active,
+        })
     }
 
     /// The table that is read.
@@ -215,6 +259,10 @@ impl Reading {
 
     /// How many rows there are: counted by the service, none of them is read.
     pub async fn count(&self) -> Result<u64, Error> {
+        if self.active.is_some() {
+            let text = "pairs of active records are not counted by the service: read them";
+            return Err(Error::Wish(text.to_owned()));
+        }
         let doing = "to count rows";
         let set = &self.described.table.entity_set_name;
         let unreadable = |why: &str| {
@@ -268,23 +316,34 @@ impl Reading {
     where
         S: Send + 'static,
     {
-        let Self { service, described, columns, first, fetch, page_size, top, .. } = self;
+        let Self {
+            service, described, columns, first, fetch, page_size, top, saved, active, ..
+        } = self;
+        let saved = saved.map(Arc::new);
         let (columns, headers) = (Arc::new(columns), first.headers.clone());
         let mut fetched = Fetched { rows: 0, pages: 0, interrupted: false };
         let mut left = top.unwrap_or(u64::MAX);
         let mut response = ask(&service, first).await?;
         loop {
             let (described_too, shown) = (described.clone(), columns.clone());
+            let saved_too = saved.clone();
             let is_fetch = fetch.is_some();
             let parsed = tokio::task::spawn_blocking(move || {
-                let page = output::read_page(&response.body, &described_too, &shown)?;
+                let more = saved_too.as_ref().map_or(&[][..], |saved| &saved.names);
+                let page = output::read_page(&response.body, &described_too, &shown, more)?;
                 let cookie = is_fetch.then(|| fetch::cookie(&response.body)).flatten();
                 Ok::<_, wire::Error>((page, cookie))
             });
             let (mut page, cookie) = parsed.await??;
+            if let Some(active) = &active {
+                active.keep(&service, &mut page.records).await?;
+            }
             page.records.truncate(usize::try_from(left).unwrap_or(usize::MAX));
             let rows = page.records.len() as u64;
             left -= rows;
+            if let Some(saved) = &saved {
+                saved.save(&service, &described, &page.records).await?;
+            }
             fetched.interrupted = stop.as_ref().is_some_and(|stop| *stop.borrow());
             let next = match &fetch {
                 Some(fetch) => cookie.filter(|_| !fetch.is_one_page()).map(|cookie| {
@@ -364,6 +423,7 @@ fn refuse_beside_fetch(query: &Query) -> Result<(), Error> {
     let is_more = !query.columns.is_empty()
         || !query.exclude_columns.is_empty()
         || query.system_columns
+        || query.file_columns
         || query.lookup_names
         || filter::is_any(&query.wanted)
         || !query.sort.is_empty();
@@ -381,11 +441,13 @@ fn path(
     table: &Table,
     query: &Query,
     columns: &[Shown],
+    more: &[String],
     filter: Option<&str>,
     page_size: u32,
 ) -> Result<String, Error> {
     let mut names: Vec<&str> = Vec::new();
-    for name in columns.iter().filter_map(|shown| shown.selected(table)) {
+    let shown = columns.iter().filter_map(|shown| shown.selected(table));
+    for name in shown.chain(more.iter().map(String::as_str)) {
         if !names.contains(&name) {
             names.push(name);
         }

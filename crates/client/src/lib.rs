@@ -17,10 +17,12 @@ pub mod compression;
 pub mod convert;
 pub mod decide;
 pub mod encode;
+pub mod files;
 pub mod ids;
 pub mod lookup;
 pub mod mapping;
 pub mod matching;
+pub mod pairs;
 pub mod source;
 
 pub mod bisect;
@@ -49,6 +51,7 @@ pub mod service;
 
 pub mod bench;
 pub mod get;
+pub mod load;
 pub mod parallel;
 pub mod remove;
 pub mod set;

@@ -5,12 +5,14 @@
 //! Invariant: a header means one column and a column has one header; nothing is dropped unsaid.
 
 use crate::convert::{Converter, Open};
+use crate::files::{self, Given};
 use crate::problem::{Class, Problem, shortened};
-use model::{Catalog, Cell, ColumnIndex, Table, Value};
+use model::{Catalog, Cell, ColumnIndex, ColumnKind, Table, Value};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -44,6 +46,10 @@ pub struct Rules {
     pub ignore: Vec<String>,
     /// Columns that the table does not have are left out instead of failing.
     pub ignore_unknown: bool,
+    /// Where folders with files are that rows name by their ids.
+    pub file_directory: Option<PathBuf>,
+    /// The column of the input that names for whom a row is written; it is not data.
+    pub caller_column: Option<String>,
 }
 
 /// What a header means.
@@ -53,6 +59,8 @@ pub enum Meaning {
     Nothing,
     /// The row's primary key.
     Id,
+    /// For whom the row is written.
+    Caller,
     /// A column.
     Column(ColumnIndex),
     /// The table has no such column.
@@ -73,6 +81,9 @@ pub enum HeaderError {
         /// The headers.
         headers: Vec<String>,
     },
+    /// The one that names callers is not there.
+    #[error("the input has no column `{0}`, which is to name callers")]
+    NoCaller(String),
     /// Two mean the same column.
     #[error("headers `{first}` and `{second}` both mean column `{column}`")]
     Repeated {
@@ -114,6 +125,26 @@ pub struct Mapped {
     pub cells: Vec<Cell>,
     /// Lookups whose records are still to be found.
     pub open: Vec<(ColumnIndex, Open)>,
+    /// Files that the row gives.
+    pub files: Vec<(ColumnIndex, Given)>,
+    /// For whom the row is written; the run's own caller where it says nothing.
+    pub caller: Option<Uuid>,
+}
+
+impl Mapped {
+    fn clear(&mut self) {
+        self.id = None;
+        self.cells.clear();
+        self.open.clear();
+        self.files.clear();
+        self.caller = None;
+    }
+
+    fn gives(&self, column: ColumnIndex) -> bool {
+        self.cells.iter().any(|cell| cell.column == column)
+            || self.open.iter().any(|(other, _)| *other == column)
+            || self.files.iter().any(|(other, _)| *other == column)
+    }
 }
 
 impl Mapper {
@@ -159,11 +190,17 @@ impl Mapper {
                     second: header.clone(),
                     column: match meaning {
                         Meaning::Column(index) => self.table.column(index).logical_name.clone(),
+                        Meaning::Caller => header.as_str().into(),
                         _ => self.table.primary_key_name().into(),
                     },
                 });
             }
             self.slots.push((header.clone(), meaning));
+        }
+        if let Some(name) = &self.rules.caller_column
+            && !self.slots.iter().any(|(_, meaning)| *meaning == Meaning::Caller)
+        {
+            return Err(HeaderError::NoCaller(name.clone()));
         }
         if unknown.is_empty() {
             Ok(self)
@@ -191,6 +228,9 @@ impl Mapper {
     /// What a name means.
     fn meaning(&self, name: &str) -> Meaning {
         let is_ignored = |other: &String| other.eq_ignore_ascii_case(name);
+        if self.rules.caller_column.as_ref().is_some_and(is_ignored) {
+            return Meaning::Caller;
+        }
         if REPORT_COLUMNS.contains(&name)
             || name == OUTCOME_COLUMN
             || name.contains("@odata.")
@@ -212,6 +252,7 @@ impl Mapper {
             return Meaning::Nothing;
         }
         match find(&self.table, name) {
+            None if files::companion(&self.table, name).is_some() => Meaning::Nothing,
             None if self.only.is_some() => Meaning::Nothing,
             None => Meaning::Unknown,
             Some(index) if index == self.table.primary_key => Meaning::Id,
@@ -239,9 +280,7 @@ impl Mapper {
 
     /// Maps a CSV row. `out` is emptied first.
     pub fn csv(&mut self, fields: &csv::ByteRecord, out: &mut Mapped) -> Result<(), Problem> {
-        out.id = None;
-        out.cells.clear();
-        out.open.clear();
+        out.clear();
         if fields.len() != self.slots.len() {
             return Err(Problem::new(
                 Class::Input,
@@ -259,13 +298,13 @@ impl Mapper {
             })?;
             if self.rules.null.as_deref() == Some(text) {
                 if let Meaning::Column(column) = meaning {
-                    out.cells.push(Cell { column, value: Value::Null });
+                    self.empty(column, out);
                 }
             } else if text.is_empty() {
                 if let (Meaning::Column(column), EmptyAs::Clear | EmptyAs::Empty) =
                     (meaning, self.rules.empty_as)
                 {
-                    out.cells.push(Cell { column, value: Value::Null });
+                    self.empty(column, out);
                 }
             } else {
                 self.field(meaning, text, out)?;
@@ -276,9 +315,7 @@ impl Mapper {
 
     /// Maps an NDJSON row. `out` is emptied first.
     pub fn json(&mut self, line: &[u8], out: &mut Mapped) -> Result<(), Problem> {
-        out.id = None;
-        out.cells.clear();
-        out.open.clear();
+        out.clear();
         let Members(members) = serde_json::from_slice(line)
             .map_err(|err| Problem::new(Class::Input, format!("not a JSON object: {err}")))?;
         for (name, value) in members {
@@ -290,8 +327,7 @@ impl Mapper {
                 continue;
             }
             if let Meaning::Column(column) = meaning
-                && (out.cells.iter().any(|cell| cell.column == column)
-                    || out.open.iter().any(|(other, _)| *other == column))
+                && out.gives(column)
             {
                 return Err(Problem::new(Class::Input, format!("`{name}` is given twice"))
                     .of_column(&self.table.column(column).logical_name));
@@ -299,7 +335,7 @@ impl Mapper {
             match json_text(value) {
                 Ok(None) => {
                     if let Meaning::Column(column) = meaning {
-                        out.cells.push(Cell { column, value: Value::Null });
+                        self.empty(column, out);
                     }
                 }
                 Ok(Some(text)) => self.field(meaning, &text, out)?,
@@ -330,9 +366,28 @@ impl Mapper {
         Ok(meaning)
     }
 
+    /// The column is to hold nothing.
+    fn empty(&self, column: ColumnIndex, out: &mut Mapped) {
+        match self.table.column(column).kind {
+            ColumnKind::File { .. } => out.files.push((column, Given::Nothing)),
+            _ => out.cells.push(Cell { column, value: Value::Null }),
+        }
+    }
+
     fn field(&mut self, meaning: Meaning, text: &str, out: &mut Mapped) -> Result<(), Problem> {
         match meaning {
             Meaning::Nothing | Meaning::Unknown => {}
+            Meaning::Caller => {
+                let word = text.trim();
+                if !word.is_empty() {
+                    let id = Uuid::try_parse(word).map_err(|_| {
+                        let text = format!("`{}` is no unique identifier", shortened(word));
+                        let column = self.rules.caller_column.as_deref().unwrap_or_default();
+                        Problem::new(Class::Conversion, text).of_column(column)
+                    })?;
+                    out.caller = Some(id);
+                }
+            }
             Meaning::Id => {
                 if !text.trim().is_empty() {
                     let id = Uuid::try_parse(text.trim()).map_err(|_| {
@@ -342,6 +397,21 @@ impl Mapper {
                     })?;
                     out.id = Some(id);
                 }
+            }
+            Meaning::Column(index)
+                if match self.table.column(index).kind {
+                    ColumnKind::File { .. } => true,
+                    // Base64 has no such letter.
+                    ColumnKind::Image { .. } => text.trim_start().starts_with('@'),
+                    _ => false,
+                } =>
+            {
+                let given = files::given(text, self.rules.file_directory.as_deref());
+                let given = given.map_err(|why| {
+                    Problem::new(Class::Conversion, why)
+                        .of_column(&self.table.column(index).logical_name)
+                })?;
+                out.files.push((index, given));
             }
             Meaning::Column(column) => {
                 let converter = self.converter(column);

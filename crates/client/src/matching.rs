@@ -28,7 +28,11 @@ pub fn lists(table: &Table, names: &[Vec<String>]) -> Result<Vec<Vec<ColumnIndex
             Problem::new(Class::Usage, text)
         })?;
         let column = table.column(index);
-        if !column.valid_for_read || matches!(column.kind, ColumnKind::MultiChoice { .. }) {
+        let is_no_key = matches!(
+            column.kind,
+            ColumnKind::MultiChoice { .. } | ColumnKind::File { .. } | ColumnKind::Image { .. }
+        );
+        if !column.valid_for_read || is_no_key {
             let text = format!("rows cannot be matched on column `{}`", column.logical_name);
             return Err(Problem::new(Class::Usage, text));
         }

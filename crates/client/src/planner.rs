@@ -119,8 +119,15 @@ impl Planner {
     }
 
     fn add(&mut self, row: Row, bounds: Bounds) {
+        let alone = if row.operation().is_alone() { 1 } else { bounds.rows_max };
+        let bounds = Bounds { rows_max: alone, ..bounds };
         let place = row.operation() as usize;
         let bytes = row.body().len() + 1;
+        // What is on the head of a message holds for all of its rows.
+        let other = self.open[place].last().map(|last| last.entry().caller);
+        if other.is_some_and(|other| other != row.entry().caller) {
+            self.close(place);
+        }
         let rows = self.open[place].len();
         if rows > 0
             && (rows >= bounds.rows_max || self.open_bytes[place] + bytes > bounds.bytes_max)

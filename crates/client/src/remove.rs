@@ -3,11 +3,14 @@
 //! `DeleteMultiple` where the table has it, else `$batch`, or one DELETE for each at batch size 1. The ids of a filter are all read before the first record
 //! is deleted (16 bytes each, and the partition), so that pages do not shift underneath. A record of an
 //! elastic table is named by its id and, where it has one, its partition.
-//! Rows without ids are matched by other columns, many with one question (`matched`).
-//! Not here: deleting by a job of the service.
+//! Rows without ids are matched by other columns, many with one question (`matched`). Pairs of a
+//! many-to-many table are taken apart (`pairs`).
+//! A job of the service does it by itself (`job`).
 //! Invariant: nothing is deleted that the input or the filter does not name.
 
+pub mod job;
 mod matched;
+mod pairs;
 
 use crate::controller::Setting;
 use crate::filter::Wanted;
@@ -16,8 +19,10 @@ use crate::ids::Seed;
 use crate::journal::log::Log;
 use crate::mapping;
 use crate::matching::Finder;
+use crate::pairs::Pairs;
 use crate::problem::{Class, Problem, shortened};
 use crate::report::{self, Reports};
+use crate::request::Route;
 use crate::rows::{Block, Entry, Operation, Sent, Span};
 use crate::run::{Selection, Take};
 use crate::sender::{self, BLOCKS_MAX, Event, Settings, Summary};
@@ -60,8 +65,22 @@ pub struct Options {
     pub care: Care,
     /// What goes on every request.
     pub call: Call,
+    /// How records travel.
+    pub via: Via,
     /// Nothing is deleted.
     pub what_if: bool,
+}
+
+/// How records to delete travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Via {
+    /// In bulk messages where the table has them, else in `$batch`.
+    #[default]
+    Auto,
+    /// In `$batch`.
+    Batch,
+    /// In bulk messages.
+    Multiple,
 }
 
 /// Why a removal failed as a whole.
@@ -174,18 +193,17 @@ pub async fn remove(
             lists.iter().flatten().any(|name| mapping::find(table, name) == Some(index))
         })
         .await?;
-    let (format, headers, from) = source_of(service, &described, options, input).await?;
-    let mut reports = Reports::create(
-        report::Wanted {
-            rejects: options.rejects.as_deref(),
-            errors: options.errors.as_deref(),
-            pass: None,
-            goes_on: options.selection.is_some(),
-        },
-        &described.table.logical_name,
-        format,
-        &headers,
-    )?;
+    let pairs = Pairs::if_any(service, &described.table).await?;
+    let has_bulk = bulk(service, &described.table, options, pairs.is_some()).await?;
+    let (format, headers, from) =
+        source_of(service, &described, options, pairs.clone(), input).await?;
+    let wanted = report::Wanted {
+        rejects: options.rejects.as_deref(),
+        errors: options.errors.as_deref(),
+        pass: None,
+        goes_on: options.selection.is_some(),
+    };
+    let mut reports = Reports::create(wanted, &described.table.logical_name, format, &headers)?;
     let (sender, blocks) = mpsc::channel(BLOCKS_MAX);
     let of_table = described.table.clone();
     let selection = options.selection.clone();
@@ -198,15 +216,18 @@ pub async fn remove(
             let (reader, finding) = rows.start();
             (reader, Box::pin(finding.run(of_table, options.if_exists, sender)))
         }
-    };
-    let has_bulk = match options.pace.size {
-        Setting::Fixed(1) => [false; Operation::ALL.len()],
-        _ => service.bulk_messages(&described.table).await?,
+        From::Pairs(rows) => {
+            let (reader, finding, drafts) = rows.start();
+            (reader, Box::pin(finding.run(drafts, options.if_exists, sender)))
+        }
     };
     let settings =
         set::settings(&described, options.pace, options.care, has_bulk, hint, options.seed);
     let settings = Settings { what_if: options.what_if, ..settings };
-    let route = set::route(&described, options.if_exists, &options.call);
+    let route = Route {
+        pairs: pairs.as_ref().map(|pairs| pairs.way()),
+        ..set::route(&described, options.if_exists, &options.call)
+    };
     let (mut summary, looked) = {
         let mut watched = |event: Event<'_>| {
             reports.take(&event);
@@ -240,6 +261,32 @@ pub async fn remove(
 enum From {
     Ids(Box<Ids>),
     Rows(Box<matched::Rows>),
+    Pairs(Box<pairs::Rows>),
+}
+
+/// Which bulk messages are used.
+async fn bulk(
+    service: &Service,
+    table: &Table,
+    options: &Options,
+    are_pairs: bool,
+) -> Result<[bool; Operation::ALL.len()], Error> {
+    let none = [false; Operation::ALL.len()];
+    let has_bulk = match options.pace.size {
+        Setting::Fixed(1) => none,
+        _ if are_pairs => none,
+        _ => service.bulk_messages(table).await?,
+    };
+    match options.via {
+        Via::Auto => Ok(has_bulk),
+        Via::Batch => Ok(none),
+        Via::Multiple if has_bulk[Operation::Delete as usize] => Ok(has_bulk),
+        Via::Multiple => {
+            let name = &table.logical_name;
+            let text = format!("table `{name}` has no `DeleteMultiple`, or not for single rows");
+            Err(Error::Match(Problem::new(Class::Usage, text)))
+        }
+    }
 }
 
 /// Opens the input, as far as its headers.
@@ -247,8 +294,13 @@ async fn source_of(
     service: &Service,
     described: &Described,
     options: &Options,
+    pairs: Option<Arc<Pairs>>,
     input: Input,
 ) -> Result<(Format, Vec<String>, From), Error> {
+    if let Some(pairs) = pairs {
+        let opened = pairs::Rows::open(service, described, pairs, options, input).await?;
+        return Ok((opened.0, opened.1, From::Pairs(Box::new(opened.2))));
+    }
     match input {
         Input::Rows { bytes, format } if !options.match_on.is_empty() => {
             let finder = Finder::new(

@@ -3,8 +3,10 @@
 //! In: where to, what, and the rows. Out: a [`Request`].
 //! Invariant: bodies are copied, never parsed again.
 
+use crate::pairs;
 use crate::rows::{Operation, Row};
-use crate::service::Described;
+use crate::service::{Described, escaped};
+use crate::set::Call;
 use crate::transport::{Method, Request};
 use bytes::Bytes;
 use uuid::Uuid;
@@ -27,14 +29,22 @@ pub struct Route {
     pub query: Option<String>,
     /// The table, where records are to be read back.
     pub described: Option<Described>,
+    /// Where pairs go, where the table holds them.
+    pub pairs: Option<pairs::Way>,
 }
 
 impl Route {
     fn with_query(&self, path: String) -> String {
-        match &self.query {
-            Some(query) => format!("{path}?{query}"),
-            None => path,
+        self.with_options(path, None)
+    }
+
+    /// An address with the query option of every request, and perhaps one more.
+    pub(crate) fn with_options(&self, mut path: String, more: Option<&str>) -> String {
+        for option in [self.query.as_deref(), more].into_iter().flatten() {
+            path.push(if path.contains('?') { '&' } else { '?' });
+            path.push_str(option);
         }
+        path
     }
 }
 
@@ -56,13 +66,30 @@ pub fn bulk(route: &Route, operation: Operation, rows: &[Row]) -> Request {
     body.extend_from_slice(b"]}");
     let path = format!("{}/Microsoft.Dynamics.CRM.{}", route.set, operation.bulk());
     let request = Request::post(route.with_query(path), body);
-    with_headers(request.with_header(ANNOTATIONS.0, ANNOTATIONS.1), route)
+    with_headers(request.with_header(ANNOTATIONS.0, ANNOTATIONS.1), route, rows.first())
 }
 
-fn with_headers(mut request: Request, route: &Route) -> Request {
+/// Adds what every request for a row has. All rows of a message are written for the same caller.
+pub(crate) fn with_headers(mut request: Request, route: &Route, row: Option<&Row>) -> Request {
     request.headers.extend(route.headers.iter().cloned());
+    if let Some(caller) = row.and_then(|row| row.entry().caller) {
+        request.headers.push((CALLER, caller.to_string()));
+    }
     request
 }
+
+/// What goes on a request that is no row's.
+pub(crate) fn with_call(mut request: Request, call: &Call) -> Request {
+    if let Some(tag) = &call.tag {
+        let mark = if request.path.contains('?') { '&' } else { '?' };
+        request.path = format!("{}{mark}tag={}", request.path, escaped(tag));
+    }
+    request.headers.extend(call.headers.iter().cloned());
+    request
+}
+
+/// Says for whom something is done.
+pub const CALLER: &str = "MSCRMCallerID";
 
 /// A request for one row, without a bulk message.
 pub fn single(route: &Route, row: &Row) -> Request {
@@ -74,12 +101,24 @@ pub fn single(route: &Route, row: &Row) -> Request {
             Request { method: Method::Patch, body: body(), ..Request::get(address()) }
         }
         Operation::Delete => Request { method: Method::Delete, ..Request::get(address()) },
+        Operation::Associate => {
+            Request::post(route.with_query(way(route).associate(row.address())), body())
+        }
+        Operation::Disassociate => {
+            let path = route.with_query(way(route).disassociate(row.address()));
+            Request { method: Method::Delete, ..Request::get(path) }
+        }
+        Operation::Upload => unreachable!("files travel in requests of their own (`files`)"),
     };
     let request = match row.operation() {
         Operation::Update => request.with_header("If-Match", "*"),
-        Operation::Create | Operation::Upsert | Operation::Delete => request,
+        _ => request,
     };
-    with_headers(request.with_header(ANNOTATIONS.0, ANNOTATIONS.1), route)
+    with_headers(request.with_header(ANNOTATIONS.0, ANNOTATIONS.1), route, Some(row))
+}
+
+fn way(route: &Route) -> &pairs::Way {
+    route.pairs.as_ref().expect("only rows of tables of pairs are associated")
 }
 
 /// One `$batch` with a request for each row; each succeeds or fails on its own. None when a row's text
@@ -111,7 +150,7 @@ pub fn in_batch(route: &Route, rows: &[Row], boundary: &str) -> Option<Request> 
     let request = Request::post("$batch", body)
         .with_header("Content-Type", batch::content_type(boundary))
         .with_header("Prefer", "odata.continue-on-error");
-    Some(with_headers(request, route))
+    Some(with_headers(request, route, rows.first()))
 }
 
 /// Asks whether a row's record exists.
@@ -164,6 +203,7 @@ mod tests {
             headers: Vec::new(),
             query: None,
             described: None,
+            pairs: None,
         };
         let row = |operation| test_row(0, operation, None, "{\"a\":1}");
         let id = "00000000-0000-0000-0000-000000000001";
@@ -195,8 +235,9 @@ mod tests {
             headers: vec![("MSCRM.BypassBusinessLogicExecution", "CustomSync".to_owned())],
             query: Some("tag=load".to_owned()),
             described: None,
+            pairs: None,
         };
-        let rows: Vec<Row> = Operation::ALL
+        let rows: Vec<Row> = Operation::OF_RECORDS
             .into_iter()
             .map(|operation| test_row(0, operation, None, "{\"a\":1}"))
             .collect();

@@ -9,13 +9,14 @@
 use crate::ask::{Question, key_text};
 use crate::decide::{Mode, Policy, Stored};
 use crate::encode::{self, Decision, Draft, Encoder};
+use crate::files::{self, Comparer, Either, Given, Kept};
 use crate::journal::Outcome;
 use crate::lookup::{Lookups, Missing};
 use crate::matching::{self, Match, values_of};
 use crate::problem::{Class, Problem};
 use crate::rows::Block;
 use crate::service::{self, Described, Service};
-use model::{Cell, ColumnIndex, Value};
+use model::{Cell, ColumnIndex, ColumnKind, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
@@ -93,6 +94,8 @@ struct Item {
     /// What it may have in common with other rows.
     marks: Vec<u64>,
     decided: Option<Vec<(Decision, Vec<Cell>)>>,
+    /// The files of each decision, where they are fewer than the row gives.
+    files: HashMap<usize, Vec<(ColumnIndex, Given)>>,
 }
 
 /// Looks at rows.
@@ -104,6 +107,8 @@ pub struct Resolver<'a> {
     encoder: Option<Encoder>,
     underway: &'a Underway,
     rows_max: usize,
+    /// Stored files that are compared at a time.
+    width: usize,
     headers: Vec<(&'static str, String)>,
     /// The table has lookups to itself by name, so that a row may wait for the row that it names.
     names_itself: bool,
@@ -120,6 +125,7 @@ impl<'a> Resolver<'a> {
         encoder: Encoder,
         underway: &'a Underway,
         rows_max: usize,
+        width: usize,
         headers: Vec<(&'static str, String)>,
     ) -> Self {
         let table = &described.table;
@@ -138,6 +144,7 @@ impl<'a> Resolver<'a> {
             encoder: Some(encoder),
             underway,
             rows_max,
+            width,
             headers,
             names_itself,
         }
@@ -268,7 +275,7 @@ impl<'a> Resolver<'a> {
             hold(&mut blocked, &marks, ordinal);
             let missing = missing.remove(&draft.ordinal);
             self.settle_missing(&mut draft, missing);
-            items.push(Item { draft, marks, decided: None });
+            items.push(Item { draft, marks, decided: None, files: HashMap::new() });
         }
         waiting.sort_by_key(|row| row.draft.ordinal);
         self.decide(&mut items).await?;
@@ -327,8 +334,14 @@ impl<'a> Resolver<'a> {
                         Decision::Update { .. } => self.policy.update_cells(&item.draft.cells),
                         _ => item.draft.cells.clone(),
                     };
+                    let mut files = item.draft.files.clone();
+                    if matches!(decision, Decision::Update { .. }) {
+                        files.retain(|(column, _)| !self.policy.no_update_columns.contains(column));
+                    }
+                    let is_all = cells.is_empty() && files.is_empty();
+                    item.files.insert(0, files);
                     let decision = match decision {
-                        Decision::Update { id, .. } if cells.is_empty() => {
+                        Decision::Update { id, .. } if is_all => {
                             Decision::Settled(Outcome::Unchanged, Some(id))
                         }
                         decision => decision,
@@ -351,6 +364,98 @@ impl<'a> Resolver<'a> {
                     vec![(Decision::Failed(Problem::new(Class::Usage, text)), Vec::new())]
                 }
             });
+            if let Some(item) = items.get_mut(place) {
+                self.keep_files(item, &stored);
+            }
+        }
+        self.compare_bytes(items).await
+    }
+
+    /// Of the files of a row those that its records do not hold already, as far as values tell.
+    fn keep_files(&self, item: &mut Item, stored: &[Stored]) {
+        if item.draft.files.is_empty() {
+            return;
+        }
+        for (place, (decision, cells)) in item.decided.iter_mut().flatten().enumerate() {
+            let (Decision::Update { id, .. } | Decision::Settled(Outcome::Unchanged, Some(id))) =
+                &*decision
+            else {
+                continue;
+            };
+            let there = stored.iter().find(|one| one.id == *id);
+            let value = |column: ColumnIndex| {
+                let cells = there.into_iter().flat_map(|one| &one.cells);
+                cells.filter(|cell| cell.column == column).map(|cell| &cell.value).next()
+            };
+            let is_kept = |(column, given): &&(ColumnIndex, Given)| {
+                let is_image =
+                    matches!(self.described.table.column(*column).kind, ColumnKind::Image { .. });
+                !self.policy.no_update_columns.contains(column)
+                    && (is_image
+                        || !self.policy.compares()
+                        || files::by_value(given, value(*column)) != Some(true))
+            };
+            let kept: Vec<_> = item.draft.files.iter().filter(is_kept).cloned().collect();
+            if !kept.is_empty() && cells.is_empty() {
+                let partition = there.and_then(|one| one.partition.clone());
+                *decision = Decision::Update { id: *id, partition };
+            }
+            item.files.insert(place, kept);
+        }
+    }
+
+    /// Leaves out files and images whose bytes are there already.
+    async fn compare_bytes(&self, items: &mut [Item]) -> Result<(), service::Error> {
+        if !self.policy.compares() {
+            return Ok(());
+        }
+        let table = &self.described.table;
+        let mut questions: Vec<Kept<'_>> = Vec::new();
+        let mut places = Vec::new();
+        for (at, item) in items.iter().enumerate() {
+            for (place, (decision, cells)) in item.decided.iter().flatten().enumerate() {
+                let Decision::Update { id, .. } = decision else { continue };
+                let files = item.files.get(&place).into_iter().flatten();
+                let files = files.filter_map(|(column, given)| {
+                    given.path().map(|path| (*column, Either::File(path)))
+                });
+                let images = cells.iter().filter_map(|cell| match &cell.value {
+                    Value::Text(text)
+                        if matches!(table.column(cell.column).kind, ColumnKind::Image { .. }) =>
+                    {
+                        Some((cell.column, Either::Base64(text)))
+                    }
+                    _ => None,
+                });
+                for (column, given) in files.chain(images) {
+                    questions.push(Kept { id: *id, column, given });
+                    places.push((at, place, column));
+                }
+            }
+        }
+        if questions.is_empty() {
+            return Ok(());
+        }
+        let (service, headers) = (self.service, &self.headers);
+        let comparer = Comparer { service, table, headers, width: self.width };
+        let equal = comparer.equal(&questions).await?;
+        drop(questions);
+        for (number, (at, place, column)) in places.into_iter().enumerate() {
+            let Some(item) = items.get_mut(at).filter(|_| equal.contains(&number)) else {
+                continue;
+            };
+            let files = item.files.entry(place).or_default();
+            files.retain(|(other, _)| *other != column);
+            let is_without_files = files.is_empty();
+            let decided = item.decided.as_mut().and_then(|decided| decided.get_mut(place));
+            let Some((decision, cells)) = decided else { continue };
+            cells.retain(|cell| cell.column != column);
+            if let Decision::Update { id, .. } = decision
+                && cells.is_empty()
+                && is_without_files
+            {
+                *decision = Decision::Settled(Outcome::Unchanged, Some(*id));
+            }
         }
         Ok(())
     }
@@ -369,6 +474,12 @@ impl<'a> Resolver<'a> {
             let cells = drafts.iter().flat_map(|draft| &draft.cells);
             let readable = cells.filter(|cell| table.column(cell.column).valid_for_read);
             select.extend(readable.map(|cell| cell.column));
+            // Of a file its id is read; an image would come as a whole thumbnail.
+            let files = drafts.iter().flat_map(|draft| &draft.files).map(|(column, _)| *column);
+            select
+                .extend(files.filter(|column| {
+                    matches!(table.column(*column).kind, ColumnKind::File { .. })
+                }));
         }
         let select: Vec<ColumnIndex> = select.into_iter().collect();
         let question = Question {
@@ -394,7 +505,7 @@ impl<'a> Resolver<'a> {
     async fn encode(&mut self, items: Vec<Item>, waiting: &mut Vec<Waiting>) -> Vec<Block> {
         let mut taken: HashSet<u64> = HashSet::new();
         let mut ready = Vec::with_capacity(items.len());
-        for Item { draft, mut marks, decided } in items {
+        for Item { draft, mut marks, decided, files } in items {
             let decided = decided.unwrap_or_default();
             let records: Vec<u64> = decided
                 .iter()
@@ -416,7 +527,7 @@ impl<'a> Resolver<'a> {
             taken.extend(&marks);
             let parts = u16::try_from(decided.len()).unwrap_or(u16::MAX);
             self.underway.begin(draft.ordinal, parts, marks);
-            ready.push((draft, decided, parts));
+            ready.push((draft, decided, files, parts));
         }
         waiting.sort_by_key(|row| row.draft.ordinal);
         let mut encoder = self.encoder.take().expect("it is put back below");
@@ -424,9 +535,11 @@ impl<'a> Resolver<'a> {
             // Rows are kept until all of their block have ended: small blocks keep few.
             let mut blocks = Vec::new();
             let mut block = Block::default();
-            for (mut draft, decided, parts) in ready {
-                for (decision, cells) in decided {
+            for (mut draft, decided, mut files, parts) in ready {
+                let given = std::mem::take(&mut draft.files);
+                for (place, (decision, cells)) in decided.into_iter().enumerate() {
                     draft.cells = cells;
+                    draft.files = files.remove(&place).unwrap_or_else(|| given.clone());
                     encoder.add(&mut block, &draft, decision, parts);
                 }
                 if block.is_full() {

@@ -7,6 +7,7 @@
 use crate::journal::Outcome;
 use crate::problem::Problem;
 use model::MessageName;
+use std::path::Path;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -21,19 +22,36 @@ pub enum Operation {
     Upsert,
     /// A record less.
     Delete,
+    /// A file into its column, or out of it.
+    Upload,
+    /// A pair of a many-to-many table.
+    Associate,
+    /// A pair less.
+    Disassociate,
 }
 
 impl Operation {
     /// Every operation, in the order in which the planner looks at them.
-    pub const ALL: [Self; 4] = [Self::Create, Self::Update, Self::Upsert, Self::Delete];
+    pub const ALL: [Self; 7] = [
+        Self::Create,
+        Self::Update,
+        Self::Upsert,
+        Self::Delete,
+        Self::Upload,
+        Self::Associate,
+        Self::Disassociate,
+    ];
 
-    /// The bulk message of this operation.
+    /// The operations on records, which may have bulk messages.
+    pub const OF_RECORDS: [Self; 4] = [Self::Create, Self::Update, Self::Upsert, Self::Delete];
+
+    /// The bulk message of this operation, or of the nearest one: files and pairs have none.
     pub fn bulk(self) -> MessageName {
         match self {
-            Self::Create => MessageName::CreateMultiple,
-            Self::Update => MessageName::UpdateMultiple,
+            Self::Create | Self::Associate => MessageName::CreateMultiple,
+            Self::Update | Self::Upload => MessageName::UpdateMultiple,
             Self::Upsert => MessageName::UpsertMultiple,
-            Self::Delete => MessageName::DeleteMultiple,
+            Self::Delete | Self::Disassociate => MessageName::DeleteMultiple,
         }
     }
 
@@ -44,8 +62,30 @@ impl Operation {
             Self::Update => "update",
             Self::Upsert => "upsert",
             Self::Delete => "delete",
+            Self::Upload => "upload",
+            Self::Associate => "associate",
+            Self::Disassociate => "disassociate",
         }
     }
+
+    /// Whether it may have a bulk message.
+    pub fn may_be_bulk(self) -> bool {
+        matches!(self, Self::Create | Self::Update | Self::Upsert | Self::Delete)
+    }
+
+    /// Whether a row of it travels alone, because it is more than one request.
+    pub fn is_alone(self) -> bool {
+        matches!(self, Self::Upload)
+    }
+}
+
+/// What a file column of a record is to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// The column's logical name.
+    pub column: Box<str>,
+    /// The file; none empties the column.
+    pub path: Option<Box<Path>>,
 }
 
 /// Whether an earlier part of the run has sent a row.
@@ -99,10 +139,14 @@ pub struct Entry {
     pub problem: Option<Box<Problem>>,
     /// How it ends without being sent, when nothing is wrong with it.
     pub settled: Option<Outcome>,
-    /// The record of an update that follows once the row's own write went well; empty for none.
+    /// Files that are sent once the row's own write went well, or first where the row has no other write.
+    pub uploads: Box<[Upload]>,
+    /// The record of an update that follows once all of that went well; empty for none.
     pub follow_up: Span,
     /// Whether an earlier part of the run has sent it.
     pub sent: Sent,
+    /// For whom it is written, where that is another than the run's caller.
+    pub caller: Option<Uuid>,
     /// How many entries its ordinal has: more than one where a row matches several records.
     pub parts: u16,
 }
@@ -121,8 +165,10 @@ impl Default for Entry {
             mark: None,
             problem: None,
             settled: None,
+            uploads: Box::default(),
             follow_up: Span::default(),
             sent: Sent::No,
+            caller: None,
             parts: 1,
         }
     }
@@ -183,7 +229,7 @@ impl Block {
     /// Handles to its rows, in input order.
     pub fn rows(self: &Arc<Self>) -> impl Iterator<Item = Row> + '_ {
         let places = 0..place(self.entries.len());
-        places.map(|at| Row { block: Arc::clone(self), at, is_follow_up: false })
+        places.map(|at| Row { block: Arc::clone(self), at, step: 0 })
     }
 
     fn text(&self, span: Span) -> &[u8] {
@@ -196,7 +242,15 @@ impl Block {
 pub struct Row {
     block: Arc<Block>,
     at: u32,
-    is_follow_up: bool,
+    /// How many of its writes have gone well.
+    step: u16,
+}
+
+/// One of the writes of a row.
+enum Write<'a> {
+    Own,
+    Upload(&'a Upload),
+    FollowUp,
 }
 
 impl Row {
@@ -205,26 +259,59 @@ impl Row {
         &self.block.entries[self.at as usize]
     }
 
+    /// The write that is due: its own, then its files, then what follows.
+    fn write(&self) -> Option<Write<'_>> {
+        let entry = self.entry();
+        let has_own = entry.operation != Operation::Upload;
+        let step = usize::from(self.step);
+        if has_own && step == 0 {
+            return Some(Write::Own);
+        }
+        let place = step - usize::from(has_own);
+        match entry.uploads.get(place) {
+            Some(upload) => Some(Write::Upload(upload)),
+            None if place == entry.uploads.len() && !entry.follow_up.is_empty() => {
+                Some(Write::FollowUp)
+            }
+            None => None,
+        }
+    }
+
     /// What is sent for it now.
     pub fn operation(&self) -> Operation {
-        if self.is_follow_up { Operation::Update } else { self.entry().operation }
+        match self.write() {
+            Some(Write::Own) | None => self.entry().operation,
+            Some(Write::Upload(_)) => Operation::Upload,
+            Some(Write::FollowUp) => Operation::Update,
+        }
     }
 
-    /// Its record as a member of `Targets`.
+    /// Its record as a member of `Targets`; nothing where a file is sent.
     pub fn body(&self) -> &[u8] {
-        let entry = self.entry();
-        self.block.text(if self.is_follow_up { entry.follow_up } else { entry.body })
+        match self.write() {
+            Some(Write::Own) => self.block.text(self.entry().body),
+            Some(Write::FollowUp) => self.block.text(self.entry().follow_up),
+            Some(Write::Upload(_)) | None => &[],
+        }
     }
 
-    /// The update that follows this write, if one does.
+    /// The file that is sent now, if one is.
+    pub fn upload(&self) -> Option<&Upload> {
+        match self.write() {
+            Some(Write::Upload(upload)) => Some(upload),
+            _ => None,
+        }
+    }
+
+    /// The write that follows this one, if one does.
     pub fn follow_up(&self) -> Option<Self> {
-        let follows = !self.is_follow_up && !self.entry().follow_up.is_empty();
-        follows.then(|| Self { is_follow_up: true, ..self.clone() })
+        let next = Self { step: self.step + 1, ..self.clone() };
+        next.write().is_some().then_some(next)
     }
 
-    /// Whether this is the second write of its row.
+    /// Whether an earlier write of its row went well.
     pub fn is_follow_up(&self) -> bool {
-        self.is_follow_up
+        self.step > 0
     }
 
     /// Its key as written between the brackets of a record's address.
@@ -261,5 +348,5 @@ pub(crate) fn test_row(ordinal: u64, operation: Operation, mark: Option<u64>, bo
         mark,
         ..Entry::default()
     });
-    Row { block: Arc::new(block), at: 0, is_follow_up: false }
+    Row { block: Arc::new(block), at: 0, step: 0 }
 }

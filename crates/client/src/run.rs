@@ -151,6 +151,8 @@ pub enum Wish {
     Rest,
     /// Those that failed.
     Failed,
+    /// Those that failed, and those that were skipped for want of a record that may be there by now.
+    Undone,
 }
 
 /// What is to be done about a row.
@@ -181,8 +183,11 @@ impl Selection {
             (Wish::Rest, State::Unknown) => Take::Send(Sent::Perhaps),
             (Wish::Rest, State::Sent) => Take::Send(Sent::Yes),
             (Wish::Rest, State::Ended(_)) => Take::Skip,
-            (Wish::Failed, State::Ended(Outcome::Failed)) => Take::Send(Sent::Yes),
-            (Wish::Failed, State::Unknown | State::Sent | State::Ended(_)) => Take::Skip,
+            (Wish::Failed | Wish::Undone, State::Ended(Outcome::Failed))
+            | (Wish::Undone, State::Ended(Outcome::Skipped)) => Take::Send(Sent::Yes),
+            (Wish::Failed | Wish::Undone, State::Unknown | State::Sent | State::Ended(_)) => {
+                Take::Skip
+            }
         }
     }
 
@@ -191,6 +196,7 @@ impl Selection {
         self.past.counts(|outcome| match self.wish {
             Wish::Rest => true,
             Wish::Failed => outcome != Outcome::Failed,
+            Wish::Undone => !matches!(outcome, Outcome::Failed | Outcome::Skipped),
         })
     }
 }
@@ -454,6 +460,7 @@ mod tests {
         (0..4).for_each(|ordinal| log.sent(ordinal));
         log.ended(0, Outcome::Created, 1);
         log.ended(1, Outcome::Failed, 1);
+        log.ended(3, Outcome::Skipped, 1);
         log.write().expect("written");
         drop((log, run));
         let run = runs.open("a").expect("free again");
@@ -463,13 +470,18 @@ mod tests {
             takes,
             [Take::Skip, Take::Skip, Take::Send(Sent::Yes), Take::Send(Sent::Perhaps)]
         );
-        assert_eq!(rest.earlier().to_string(), "2 rows: 1 created, 1 failed");
+        assert_eq!(rest.earlier().to_string(), "3 rows: 1 created, 1 skipped, 1 failed");
         let failed = run.selection(Wish::Failed);
-        let takes: Vec<_> = [0, 1, 2, 9].map(|ordinal| failed.take(ordinal)).into();
-        assert_eq!(takes, [Take::Skip, Take::Send(Sent::Yes), Take::Skip, Take::Skip]);
-        assert_eq!(failed.earlier().to_string(), "1 rows: 1 created");
+        let takes: Vec<_> = [0, 1, 2, 3, 9].map(|ordinal| failed.take(ordinal)).into();
+        let again = Take::Send(Sent::Yes);
+        assert_eq!(takes, [Take::Skip, again, Take::Skip, Take::Skip, Take::Skip]);
+        assert_eq!(failed.earlier().to_string(), "2 rows: 1 created, 1 skipped");
+        let undone = run.selection(Wish::Undone);
+        let takes: Vec<_> = [0, 1, 2, 3, 9].map(|ordinal| undone.take(ordinal)).into();
+        assert_eq!(takes, [Take::Skip, again, Take::Skip, again, Take::Skip]);
+        assert_eq!(undone.earlier().to_string(), "1 rows: 1 created");
         let standing = runs.standing("a").expect("it is there");
-        assert_eq!((standing.open, standing.counts.read()), (2, 2));
+        assert_eq!((standing.open, standing.counts.read()), (1, 3));
         assert_eq!(runs.names().expect("a list"), ["a"]);
         assert_eq!(run.manifest.seed(), Seed { started_ms: 1, random: 2 });
     }

@@ -31,9 +31,9 @@ use crate::transport::{self, Response, Transport};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use model::ErrorCode;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -47,6 +47,8 @@ pub const BLOCKS_MAX: usize = 8;
 const LINGER: Duration = Duration::from_secs(1);
 /// Ids in one question which of them are there: an address stays below 12 kB.
 const WHICH_ROWS_MAX: usize = 250;
+/// Deleted records that are remembered, so that a further row for one is told apart from a wrong one.
+const REMOVED_MAX: usize = 1 << 20;
 /// After a stop, requests in flight get so long.
 const GRACE: Duration = Duration::from_secs(30);
 /// Sends every row of `blocks` and tells `observe` what became of each.
@@ -207,10 +209,13 @@ struct Sender<'a> {
     throttled_since: Option<Instant>,
     /// The code with which the last batch was refused for a reason that hits every row alike.
     alike: Option<Option<ErrorCode>>,
+    /// Marks of records that this run has deleted, up to a bound.
+    removed: HashSet<u64>,
     open_since: Option<Instant>,
     halt: Option<Halt>,
     halted_at: Option<Instant>,
-    requests: u64,
+    /// Files add to it while they are sent.
+    requests: Arc<AtomicU64>,
     in_flight_most: usize,
     splits: u64,
     detours: u64,
@@ -253,10 +258,11 @@ impl<'a> Sender<'a> {
             later: BTreeMap::new(),
             extra: HashMap::new(),
             alike: None,
+            removed: HashSet::new(),
             open_since: None,
             halt: None,
             halted_at: None,
-            requests: 0,
+            requests: Arc::default(),
             in_flight_most: 0,
             splits: 0,
             detours: 0,
@@ -355,7 +361,7 @@ impl<'a> Sender<'a> {
             counts: self.counts,
             in_flight,
             size: self.bounds().rows_max,
-            requests: self.requests,
+            requests: self.requests.load(Ordering::Relaxed),
             paused: paused.filter(|paused| !paused.is_zero()),
         };
         (self.observe)(Event::Status(status));

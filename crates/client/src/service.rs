@@ -323,7 +323,11 @@ impl Service {
     }
 
     /// The definition of a table, with the options of its choices.
-    async fn definition(&self, logical_name: &str, number: u32) -> Result<TableDefinition, Error> {
+    pub(crate) async fn definition(
+        &self,
+        logical_name: &str,
+        number: u32,
+    ) -> Result<TableDefinition, Error> {
         let doing = format!("the definition of table `{logical_name}`");
         let root = format!("EntityDefinitions(LogicalName='{logical_name}')");
         let path = format!("{root}?$expand=Attributes,Keys,ManyToOneRelationships");
@@ -353,7 +357,7 @@ impl Service {
         table: &Table,
     ) -> Result<[bool; Operation::ALL.len()], Error> {
         if table.kind == TableKind::Elastic {
-            return Ok([true; Operation::ALL.len()]);
+            return Ok(Operation::ALL.map(Operation::may_be_bulk));
         }
         let (has_create, has_update) = try_join(
             self.has_message(Operation::Create, &table.logical_name),
@@ -365,7 +369,7 @@ impl Service {
             Operation::Create => has_create,
             Operation::Update => has_update,
             Operation::Upsert => has_create && has_update,
-            Operation::Delete => false,
+            _ => false,
         }))
     }
 

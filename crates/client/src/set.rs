@@ -11,6 +11,7 @@ use crate::journal::log::Log;
 use crate::lookup::{self, Lookups};
 use crate::mapping::{self, HeaderError, Mapper, Meaning, Rules};
 use crate::matching;
+use crate::pairs::Pairs;
 use crate::problem::{Class, Problem};
 use crate::report::{self, PassTo, Reports};
 use crate::request::Route;
@@ -81,10 +82,35 @@ pub struct Wish {
     pub allow_multiple_matches: bool,
 }
 
+/// Stored files that are compared at a time.
+const COMPARED_MAX: usize = 8;
+
 /// As many records are asked for at once when nobody says.
 pub const RETRIEVAL_SIZE: usize = 500;
 
 impl Wish {
+    /// A pair is there or not: there is nothing to match, to compare or to change.
+    fn refuse_for_pairs(&self, table: &Table) -> Result<(), Problem> {
+        let given = [
+            ("--match-on", !self.match_on.is_empty()),
+            ("--allow-multiple-matches", self.allow_multiple_matches),
+            ("--update-all-columns", self.update_all_columns),
+            ("--no-create", self.no_create),
+            ("--no-update", self.no_update),
+            ("--no-update-columns", !self.no_update_columns.is_empty()),
+        ];
+        match given.iter().find(|(_, is_given)| *is_given) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let text = format!(
+                    "`{name}` does not go with many-to-many table `{}`",
+                    table.logical_name
+                );
+                Err(Problem::new(Class::Usage, text))
+            }
+        }
+    }
+
     /// Checks the wish against the table.
     fn policy(&self, table: &Table) -> Result<Policy, Problem> {
         let find = |name: &String| {
@@ -93,6 +119,10 @@ impl Wish {
                 Problem::new(Class::Usage, text)
             })
         };
+        if table.is_intersect {
+            self.refuse_for_pairs(table)?;
+            return Ok(Policy { mode: Mode::Pair, ..Policy::default() });
+        }
         let mode = match (self.create_only, self.upsert, self.match_on.as_slice()) {
             (true, ..) => Mode::CreateOnly,
             (_, true, []) => Mode::Upsert(None),
@@ -105,7 +135,7 @@ impl Wish {
         };
         let match_on = match mode {
             Mode::Look => matching::lists(table, &self.match_on)?,
-            Mode::CreateOnly | Mode::Upsert(_) => Vec::new(),
+            Mode::CreateOnly | Mode::Upsert(_) | Mode::Pair => Vec::new(),
         };
         Ok(Policy {
             mode,
@@ -230,6 +260,7 @@ pub fn route(described: &Described, if_exists: bool, call: &Call) -> Route {
         headers: call.headers.clone(),
         query: call.tag.as_ref().map(|tag| format!("tag={}", service::escaped(tag))),
         described: Some(described.clone()),
+        pairs: None,
     }
 }
 
@@ -280,34 +311,39 @@ pub async fn set(
     let source = open(bytes, format).await?;
     let headers = source.headers().unwrap_or_default().to_vec();
     let described = describe(service, &options.table, &source).await?;
+    let pairs = Pairs::if_any(service, &described.table).await?;
+    let described = pairs.as_ref().map_or(described, |pairs| pairs.described.clone());
     let table = described.table.clone();
     let mapper = mapper(&described, options, &source)?;
     let policy = options.wish.policy(&table).map_err(Error::Wish)?;
     refuse_incomparable(&policy, &table, mapper.meanings())?;
-    let lookups = Lookups::new(
-        described.clone(),
-        options.lookups.clone(),
-        options.retrieval_size,
-        options.call.headers.clone(),
-    )
-    .map_err(Error::Wish)?;
+    let (rules, headers_too) = (options.lookups.clone(), options.call.headers.clone());
+    let lookups = Lookups::new(described.clone(), rules, options.retrieval_size, headers_too)
+        .map_err(Error::Wish)?;
     let mut reports = Reports::create(files(options), &table.logical_name, format, &headers)?;
-    let encoder = Encoder::new(table.clone(), described.catalog.clone(), options.seed);
+    let encoder = Encoder::new(table.clone(), described.catalog.clone(), options.seed)
+        .of_pairs(pairs.clone());
     let drafter = Drafter::new(mapper, options.selection.clone());
     let has_bulk = match options.pace.size {
         Setting::Fixed(1) => [false; Operation::ALL.len()],
+        _ if pairs.is_some() => [false; Operation::ALL.len()],
         _ => service.bulk_messages(&table).await?,
     };
     let (sender, drafts) = mpsc::channel(BLOCKS_MAX);
     let reader = tokio::task::spawn_blocking(move || read(source, drafter, &sender));
     let settings = settings(&described, options.pace, options.care, has_bulk, hint, options.seed);
     let settings = Settings { what_if: options.what_if, ..settings };
-    let route = route(&described, false, &options.call);
+    let route = Route {
+        pairs: pairs.as_ref().map(|pairs| pairs.way()),
+        ..route(&described, false, &options.call)
+    };
     let underway = Underway::default();
     let headers = options.call.headers.clone();
     let rows_max = options.retrieval_size;
-    let resolver =
-        Resolver::new(service, described, policy, lookups, encoder, &underway, rows_max, headers);
+    let compared = compared(options.pace.width, hint);
+    let resolver = Resolver::new(
+        service, described, policy, lookups, encoder, &underway, rows_max, compared, headers,
+    );
     let (mut summary, looked) = {
         let mut watched = |event: Event<'_>| {
             reports.take(&event);
@@ -351,6 +387,14 @@ pub async fn set(
         left_out,
         table: table.logical_name.clone(),
     })
+}
+
+/// How many stored files are compared at a time.
+fn compared(width: Setting, hint: Option<usize>) -> usize {
+    match width {
+        Setting::Fixed(width) => width.min(COMPARED_MAX),
+        Setting::Auto => hint.unwrap_or(COMPARED_MAX).clamp(1, COMPARED_MAX),
+    }
 }
 
 fn mapper(described: &Described, options: &Options, source: &Source) -> Result<Mapper, Error> {

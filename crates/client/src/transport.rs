@@ -345,7 +345,8 @@ impl Http {
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
-        if !request.body.is_empty() {
+        // Without this a request that may have a body and has none tells no length.
+        if !request.body.is_empty() || matches!(request.method, Method::Post | Method::Patch) {
             let is_named = |(name, _): &(&str, String)| name.eq_ignore_ascii_case("content-type");
             if !request.headers.iter().any(is_named) {
                 builder = builder.header("Content-Type", "application/json");

@@ -253,7 +253,14 @@ impl Refusal {
             (_, 403) => self.rejected(Class::Access, rows, true),
             (Some(code::OBJECT_DOES_NOT_EXIST | code::RECORD_NOT_FOUND_BY_ENTITY_KEY), _)
             | (None, 404)
-                if matches!(operation, Operation::Delete | Operation::Update) =>
+                if matches!(
+                    operation,
+                    Operation::Delete
+                        | Operation::Update
+                        | Operation::Upload
+                        | Operation::Associate
+                        | Operation::Disassociate
+                ) =>
             {
                 self.rejected(Class::Absent, rows, false)
             }

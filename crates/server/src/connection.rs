@@ -7,11 +7,12 @@
 use crate::admission::Admission;
 use crate::auth::{Auth, Refusal, issuer};
 use crate::clock;
+use crate::leaving::{self, Answer};
 use crate::options::Options;
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -167,11 +168,7 @@ async fn talk(
     }
 }
 
-async fn answer(
-    shared: Arc<Shared>,
-    peer: Peer,
-    request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
+async fn answer(shared: Arc<Shared>, peer: Peer, request: Request<Incoming>) -> Response<Answer> {
     let request_id = clock::request_id();
     let path = request.uri().path();
     if path == "/health" {
@@ -181,11 +178,11 @@ async fn answer(
     let origin = origin(request.headers(), peer.tls, is_trusted);
     let own = shared.auth.issuer().and_then(|own| Some((own, own.endpoint(path)?)));
     if let Some((own, endpoint)) = own {
-        return give_token(own, &endpoint, request, &origin).await.map(Full::new);
+        return give_token(own, &endpoint, request, &origin).await.map(Answer::from);
     }
     let (head, body) = request.into_parts();
     if let Some(response) = shared.api.preflight(&head.method, &head.headers, request_id) {
-        return response.map(Full::new);
+        return response.map(Answer::from);
     }
     let sent = head.headers.clone();
     let mut response = answer_call(&shared, (head, body), origin, request_id).await;
@@ -199,45 +196,58 @@ async fn answer_call(
     (head, body): (Parts, Incoming),
     origin: String,
     request_id: Uuid,
-) -> Response<Full<Bytes>> {
+) -> Response<Answer> {
     let caller = match shared.auth.caller(&head.headers, &origin).await {
         Ok(caller) => caller,
         Err(refusal) => {
             refuse(&head.headers, body).await;
-            return shared.refused(request_id, refusal, &head.headers, &origin).map(Full::new);
+            return shared.refused(request_id, refusal, &head.headers, &origin).map(Answer::from);
         }
     };
     if head.uri.path() == "/usage" {
         let refused = shared.pipeline.only_administrators(caller, clock::now()).await;
         if let Err(error) = refused {
-            return shared.api.forbidden(request_id, error, &head.headers).map(Full::new);
+            return shared.api.forbidden(request_id, error, &head.headers).map(Answer::from);
         }
-        return shared.api.usage(request_id, &head.method).map(Full::new);
+        return shared.api.usage(request_id, &head.method).map(Answer::from);
     }
     let admitted = match shared.admission.admit(caller) {
         Ok(admitted) => admitted,
         Err(refusal) => {
             refuse(&head.headers, body).await;
-            return shared.api.limited(request_id, &refusal, &head.headers).map(Full::new);
+            return shared.api.limited(request_id, &refusal, &head.headers).map(Answer::from);
         }
     };
     let remaining = admitted.remaining;
     let deadline = shared.deadline();
     let mut response = match read(shared, &head.headers, body, request_id, deadline).await {
         Ok((body, permit)) => {
+            let sent = head.headers.clone();
             let incoming = incoming(head, body, caller, origin, request_id);
             let runner = Arc::clone(shared);
             // What the request holds is given back when its message has ended, not when somebody stops
             // waiting for it.
+            let (entry, mut exit) = leaving::way();
             let message = shared.messages.spawn(async move {
-                let response = runner.api.handle(incoming).await;
+                let response = runner.api.handle_through(incoming, Some(Arc::new(entry))).await;
                 drop((permit, admitted));
                 response
             });
-            let answered = within(deadline, message).await;
-            match answered {
-                Some(Ok(response)) => response,
-                Some(Err(error)) => {
+            let answered = async {
+                tokio::select! {
+                    biased;
+                    Ok(head) = &mut exit.head => Answered::Early(head),
+                    ended = message => Answered::Whole(ended),
+                }
+            };
+            match within(deadline, answered).await {
+                Some(Answered::Early(mut head)) => {
+                    shared.api.finish(&mut head, request_id, &sent);
+                    WebApi::put_remaining(&mut head, remaining);
+                    return exit.answer(head);
+                }
+                Some(Answered::Whole(Ok(response))) => response,
+                Some(Answered::Whole(Err(error))) => {
                     tracing::error!(%error, %request_id, "a message panicked");
                     shared.api.unexpected(request_id)
                 }
@@ -250,7 +260,14 @@ async fn answer_call(
         Err(refusal) => refusal,
     };
     WebApi::put_remaining(&mut response, remaining);
-    response.map(Full::new)
+    response.map(Answer::from)
+}
+
+/// What came first of a message.
+enum Answered {
+    /// The head of an answer whose body is still made.
+    Early(Response<Bytes>),
+    Whole(Result<Response<Bytes>, tokio::task::JoinError>),
 }
 
 /// What a future answers, or nothing when it is not done by the deadline.
@@ -421,8 +438,8 @@ fn origin(headers: &HeaderMap, tls: bool, is_trusted: bool) -> String {
     format!("{scheme}://{host}")
 }
 
-fn text(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+fn text(status: StatusCode, text: &'static str) -> Response<Answer> {
+    let mut response = Response::new(Bytes::from_static(text.as_bytes()).into());
     *response.status_mut() = status;
     response
         .headers_mut()

@@ -2,7 +2,7 @@
 //!
 //! In reading order: `options` and `config` (what is served, and what is refused), `serve` (from open
 //! to shutdown), `limits` (what a request may cost), `admission` (who may go on), `connection` (one
-//! request: head, body, answer), `plugins` (who runs steps), `tls` (certificates), `auth` (who asks), `users` (who may), `workers` (background jobs), `clock` (the one place that reads time
+//! request: head, body, answer), `leaving` (answers that are sent while they are made), `plugins` (who runs steps), `tls` (certificates), `auth` (who asks), `users` (who may), `workers` (background jobs), `clock` (the one place that reads time
 //! and randomness).
 //! Not here: routes, messages, engines.
 
@@ -11,6 +11,7 @@ mod auth;
 mod clock;
 mod config;
 mod connection;
+mod leaving;
 mod limits;
 mod options;
 mod plugins;

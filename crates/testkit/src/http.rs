@@ -91,6 +91,11 @@ impl Api {
         Api { bearer: Some(format!("Bearer {token}")), ..self.clone() }
     }
 
+    /// The same service with connections of its own, for a runtime of its own.
+    pub fn anew(&self) -> Result<Api> {
+        Ok(Api { bearer: self.bearer.clone(), ..Api::new(&self.root)? })
+    }
+
     /// `POST` with a JSON body.
     pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> Result<Answer> {
         self.send(Method::POST, path, Some(body.into())).await

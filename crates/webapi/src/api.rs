@@ -6,6 +6,7 @@
 
 use crate::fault::Problem;
 use crate::limits::{Refusal, Remaining};
+use crate::outlet::Outlet;
 use crate::request::{self, Bounds, Request};
 use crate::route::{self, Route};
 use crate::usage::Usage;
@@ -128,6 +129,16 @@ impl WebApi {
 
     /// Answers a request.
     pub async fn handle(&self, incoming: Incoming) -> Response<Bytes> {
+        Box::pin(self.handle_through(incoming, None)).await
+    }
+
+    /// Answers a request, a long page through the outlet. What it answers is of no meaning once the
+    /// outlet has begun.
+    pub async fn handle_through(
+        &self,
+        incoming: Incoming,
+        outlet: Option<Arc<dyn Outlet>>,
+    ) -> Response<Bytes> {
         let headers = incoming.headers.clone();
         let request_id = incoming.request_id;
         let head_only = incoming.method == Method::HEAD;
@@ -142,17 +153,26 @@ impl WebApi {
             batch::answer(self, &incoming, version, &prefer).await
         } else {
             match request::read(incoming, prefer, Bounds::of(&self.settings)) {
-                Ok(request) => self.answer(request).await,
+                Ok(mut request) => {
+                    // What is left of a head is made from the whole.
+                    request.outlet = outlet.filter(|_| !head_only);
+                    self.answer(request).await
+                }
                 Err(problem) => Err(problem),
             }
         };
         let mut response =
             answer.unwrap_or_else(|problem| problem.response(request_id, annotations.as_ref()));
-        response::finish(&mut response, &self.settings, request_id, Some(&headers));
+        self.finish(&mut response, request_id, &headers);
         if head_only {
             response::drop_body(&mut response);
         }
         response
+    }
+
+    /// Adds what every answer carries to one that left through an [`Outlet`].
+    pub fn finish(&self, response: &mut Response<Bytes>, request_id: Uuid, sent: &HeaderMap) {
+        response::finish(response, &self.settings, request_id, Some(sent));
     }
 
     /// The answer to a browser that asks whether a page of another origin may call. It carries no

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`WebApi`] (one request from head to answer), `batch` (several requests in one),
 //! `request` and `path` (what was sent), `route` (what it names), `records`, `bulk`,
-//! `bulk_delete`, `metadata`, `functions` (one area each), `response` and `fault` (what goes back). Beside them `limits` (who may
+//! `bulk_delete`, `metadata`, `functions` (one area each), `response` and `fault` (what goes back), `outlet` (what goes back before it is whole). Beside them `limits` (who may
 //! ask now), `parameters` (what custom logic is told) and `usage` (what was asked for).
 //! Not here: reading bodies from the network, tokens, stores.
 //! Invariants: a caller's mistake never answers 5xx and nothing sent can panic; statuses are chosen in
@@ -24,6 +24,7 @@ mod functions;
 mod initialize;
 mod limits;
 mod metadata;
+mod outlet;
 mod parameters;
 mod path;
 mod records;
@@ -36,4 +37,5 @@ mod usage;
 
 pub use api::{Challenge, Incoming, WebApi};
 pub use limits::{Facet, Facets, Limiter, Refusal, Remaining};
+pub use outlet::Outlet;
 pub use settings::Settings;

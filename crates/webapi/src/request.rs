@@ -4,6 +4,7 @@
 //! Invariant: a header that would change the answer and is not honoured refuses the request by name.
 
 use crate::fault::{self, Problem};
+use crate::outlet::Outlet;
 use crate::parameters::{self, Parameters};
 use crate::path::{self, Path};
 use crate::{Incoming, Settings};
@@ -13,8 +14,8 @@ use http::header::{self, HeaderMap, HeaderName};
 use model::{Caller, Timestamp, Uuid};
 use pipeline::Impersonated;
 use query::odata::{Options, limits};
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use wire::etag::{self, ETag};
 use wire::headers;
 use wire::prefer::Prefer;
@@ -56,6 +57,8 @@ pub(crate) struct Request {
     /// That user, once it was found.
     acting: Option<Caller>,
     pub(crate) now: Timestamp,
+    /// Where a long answer goes before it is whole, if it may.
+    pub(crate) outlet: Option<Arc<dyn Outlet>>,
 }
 
 impl Request {
@@ -177,6 +180,7 @@ pub(crate) fn read(incoming: Incoming, prefer: Prefer, bounds: Bounds) -> Result
         impersonated,
         acting: None,
         now,
+        outlet: None,
     })
 }
 

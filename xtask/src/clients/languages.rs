@@ -42,7 +42,8 @@ fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
 
-fn python() -> Result<PathBuf> {
+/// A Python that packages of Python can be installed with.
+pub(crate) fn python() -> Result<PathBuf> {
     // Some packages are built here, and want the language's headers; their versions fit this one.
     const CHECK: &str = "import ensurepip, os, sys, sysconfig, venv\n\
          assert sys.version_info[:2] == (3, 11)\n\

@@ -5,6 +5,7 @@
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
+use client::request::CALLER;
 use client::sender::{BISECT_LIMIT, ErrorsMax};
 use client::set::{Call, Care};
 use std::path::PathBuf;
@@ -56,9 +57,10 @@ pub(crate) enum Bypass {
 /// What goes on every request for a row.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct CallArgs {
-    /// Id of the user for whom rows are written, who need not be the caller
-    #[arg(long, value_name = "GUID", value_parser = guid)]
-    pub(crate) caller_id: Option<String>,
+    /// Id of the user for whom rows are written, who need not be the caller; or the column of the input
+    /// that has such ids, where an empty field means the caller
+    #[arg(long, value_name = "GUID|column:NAME", value_parser = caller)]
+    pub(crate) caller_id: Option<Caller>,
     /// Custom logic that is left out; needs a privilege
     #[arg(long, value_enum, value_delimiter = ',', value_name = "custom-sync,custom-async")]
     pub(crate) bypass: Vec<Bypass>,
@@ -76,12 +78,37 @@ pub(crate) struct CallArgs {
     pub(crate) duplicate_detection: bool,
 }
 
+/// For whom rows are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// One user.
+    Id(String),
+    /// The user that this column names.
+    Column(String),
+}
+
+fn caller(text: &str) -> Result<Caller, String> {
+    match text.strip_prefix("column:").map(str::trim) {
+        Some("") => Err("name the column".to_owned()),
+        Some(name) => Ok(Caller::Column(name.to_owned())),
+        None => guid(text).map(Caller::Id),
+    }
+}
+
 impl CallArgs {
+    /// The column that names callers.
+    pub(crate) fn caller_column(&self) -> Option<&str> {
+        match &self.caller_id {
+            Some(Caller::Column(name)) => Some(name),
+            Some(Caller::Id(_)) | None => None,
+        }
+    }
+
     /// For the library.
     pub(crate) fn call(&self) -> Call {
         let mut headers = Vec::new();
-        if let Some(caller) = &self.caller_id {
-            headers.push(("MSCRMCallerID", caller.clone()));
+        if let Some(Caller::Id(caller)) = &self.caller_id {
+            headers.push((CALLER, caller.clone()));
         }
         if !self.bypass.is_empty() {
             let kinds = self.bypass.iter().map(|kind| match kind {
@@ -105,6 +132,9 @@ impl CallArgs {
     }
 }
 
+/// Says where runs are kept, for every call.
+pub(crate) const RUNS_VARIABLE: &str = "SHEAF_RUNS";
+
 /// Where a run is kept.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Keep {
@@ -114,7 +144,7 @@ pub(crate) struct Keep {
     pub(crate) run: Option<String>,
     /// Where runs are kept; alone it keeps this one under a name of its own [default: the user's
     /// directory for states]
-    #[arg(long, env = "SHEAF_RUNS", value_name = "DIR")]
+    #[arg(long, env = RUNS_VARIABLE, value_name = "DIR")]
     pub(crate) journal: Option<PathBuf>,
 }
 
@@ -147,7 +177,7 @@ pub(crate) struct RunAgain {
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
     /// Where runs are kept
-    #[arg(long, env = "SHEAF_RUNS", value_name = "DIR")]
+    #[arg(long, env = RUNS_VARIABLE, value_name = "DIR")]
     pub(crate) journal: Option<PathBuf>,
 }
 
@@ -159,7 +189,7 @@ pub(crate) struct RunNamed {
     #[arg(long)]
     pub(crate) json: bool,
     /// Where runs are kept
-    #[arg(long, env = "SHEAF_RUNS", value_name = "DIR")]
+    #[arg(long, env = RUNS_VARIABLE, value_name = "DIR")]
     pub(crate) journal: Option<PathBuf>,
 }
 
@@ -169,7 +199,7 @@ pub(crate) struct RunList {
     #[arg(long)]
     pub(crate) json: bool,
     /// Where runs are kept
-    #[arg(long, env = "SHEAF_RUNS", value_name = "DIR")]
+    #[arg(long, env = RUNS_VARIABLE, value_name = "DIR")]
     pub(crate) journal: Option<PathBuf>,
 }
 

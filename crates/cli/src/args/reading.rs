@@ -36,6 +36,13 @@ pub(crate) struct Get {
     /// System columns, too: owner, dates, version and the like; it does not count beside --columns
     #[arg(long)]
     pub(crate) system_columns: bool,
+    /// Ids and names of files and images, too; it does not count beside --columns
+    #[arg(long)]
+    pub(crate) file_columns: bool,
+    /// Saves the files of the file columns that are read, each in a folder of DIR called after its id, so
+    /// that `sheaf set --file-directory DIR` takes them in again
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "count"])]
+    pub(crate) file_directory: Option<PathBuf>,
     /// Names of the records that lookups point to, instead of their ids
     #[arg(long)]
     pub(crate) lookup_names: bool,
@@ -68,7 +75,7 @@ pub(crate) struct Get {
         long,
         value_name = "FILE|XML",
         conflicts_with_all = [
-            "file", "columns", "exclude_columns", "system_columns", "lookup_names",
+            "file", "columns", "exclude_columns", "system_columns", "file_columns", "lookup_names",
             "filter", "exclude", "id", "exclude_id", "name", "active_only", "sort", "headers",
         ]
     )]

@@ -1,9 +1,18 @@
 //! What `sheaf remove` takes.
 
 use super::{CallArgs, CareArgs, Connection, Format, Keep, Look, Pace, setting};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use client::controller::Setting;
 use std::path::PathBuf;
+
+/// How rows to delete travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Via {
+    Auto,
+    Batch,
+    Multiple,
+    Job,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct Remove {
@@ -13,8 +22,8 @@ pub(crate) struct Remove {
     /// or lines that are ids, or rows that are matched by --match-on; `-` is standard input
     #[arg(value_name = "FILE", required_unless_present = "filter", conflicts_with = "filter")]
     pub(crate) file: Option<PathBuf>,
-    /// Deletes every row that an OData `$filter` names
-    #[arg(long, value_name = "EXPR")]
+    /// Deletes every row that a filter names: an OData `$filter`, or a JSON object as `sheaf get` takes it
+    #[arg(long, value_name = "JSON|EXPR")]
     pub(crate) filter: Option<String>,
     /// Columns that rows are matched by, in several lists if wished: the first that finds something
     /// counts. A row's primary key goes before them
@@ -27,6 +36,13 @@ pub(crate) struct Remove {
     pub(crate) look: Look,
     #[command(flatten)]
     pub(crate) connection: Connection,
+    /// How rows travel: auto takes bulk messages where the table has them, else `$batch`; job hands
+    /// --filter, a filter object, to a background job of the service, which reports late
+    #[arg(long, value_enum, default_value_t = Via::Auto)]
+    pub(crate) via: Via,
+    /// Waits for the end of the job and tells its counts
+    #[arg(long)]
+    pub(crate) wait: bool,
     /// A row that does not exist is no failure
     #[arg(long)]
     pub(crate) if_exists: bool,
@@ -53,6 +69,10 @@ pub(crate) struct Remove {
     /// Writes everything known about failed rows to FILE, as NDJSON
     #[arg(long, value_name = "FILE")]
     pub(crate) errors: Option<PathBuf>,
+    /// Writes what the run cost to FILE, as a JSON object: rows, requests by kind and status, latencies,
+    /// bytes, width, throttles, fallbacks, memory; `-` says it for people on standard error
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats: Option<PathBuf>,
     /// Format of the input; by default the file's extension tells (beneath .gz and .zst), or its first byte
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,

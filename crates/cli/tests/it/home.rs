@@ -44,7 +44,6 @@ impl Home {
     }
 
     /// Its address.
-    #[cfg(unix)]
     pub(crate) fn url(&self) -> &str {
         self.service.url()
     }
@@ -61,7 +60,6 @@ impl Home {
     }
 
     /// The Web API of the service.
-    #[cfg(feature = "plugins")]
     pub(crate) fn api(&self) -> testkit::http::Api {
         testkit::http::Api::new(&self.service.api()).expect("a client")
     }
@@ -70,6 +68,21 @@ impl Home {
     #[cfg(all(feature = "plugins", target_os = "linux"))]
     pub(crate) fn process(&self) -> u32 {
         self.service.id()
+    }
+
+    /// Sends a request of its own, which must go well; answers the body.
+    pub(crate) fn post(&self, path: &str, body: impl Into<String>) -> serde_json::Value {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let answer = runtime.block_on(self.api().post(path, body.into())).expect("an answer");
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!((200..300).contains(&answer.status), "{path}: {} {text}", answer.status);
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// The address of the service.
+    pub(crate) fn url(&self) -> &str {
+        self.service.url()
     }
 
     /// A file in the directory.

@@ -2,9 +2,13 @@
 
 mod auth;
 mod bench;
+mod examples;
+mod files;
 mod formats;
 mod home;
+mod loading;
 mod manual;
+mod pairs;
 mod parallel;
 mod parity;
 #[cfg(feature = "plugins")]
@@ -13,3 +17,4 @@ mod reading;
 mod removing;
 mod runs;
 mod script;
+mod tap;

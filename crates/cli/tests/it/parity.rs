@@ -1,6 +1,7 @@
 //! `sheaf set` decides what rows turn into as the contract says: against a real service.
 
 use crate::home::Home;
+use crate::tap::Tap;
 use std::fs;
 
 fn file(home: &Home, name: &str, text: &str) {
@@ -251,4 +252,324 @@ fn pass_through_gives_every_row_that_ended_well_with_its_id() {
     file(&home, "again.ndjson", &text);
     let said = home.call(0, "set new_crate again.ndjson");
     assert!(said.contains("4 rows: 4 unchanged"), "{said}");
+}
+
+#[test]
+fn owners_are_named_by_id_object_and_name_and_are_compared() {
+    let home = Home::start();
+    file(&home, "team.csv", "name\nNight Shift\n");
+    home.call(0, "set team team.csv");
+    home.call(0, "get team --headers logical -c teamid --filter name^eq^'Night^Shift' -o id.csv");
+    let text = fs::read_to_string(home.path("id.csv")).expect("written");
+    let team = text.lines().nth(1).expect("one team").to_owned();
+    file(
+        &home,
+        "in.ndjson",
+        &format!(
+            "{{\"name\":\"A\",\"ownerid\":\"{team}\"}}\n\
+             {{\"name\":\"B\",\"ownerid\":{{\"TableName\":\"team\",\"Id\":\"{team}\"}}}}\n\
+             {{\"name\":\"C\",\"ownerid\":\"night shift\"}}\n\
+             {{\"name\":\"D\",\"ownerid\":\"TableName=team; Id={team}\"}}\n\
+             {{\"name\":\"E\"}}\n\
+             {{\"name\":\"F\",\"ownerid\":\"Nobody\"}}\n"
+        ),
+    );
+    let said = home.call(1, "set account in.ndjson --match-on name -b 100");
+    assert!(said.contains("6 rows: 5 created, 1 failed"), "{said}");
+    let owners = rows(&home, "account", "name,ownerid");
+    for name in ["A", "B", "C", "D"] {
+        let want = format!("{name},TableName=team;Id={team}");
+        assert!(owners.contains(&want), "{want} in {owners:?}");
+    }
+    assert!(owners.iter().any(|row| row.starts_with("E,TableName=systemuser;")), "{owners:?}");
+    let said = home.call(1, "set account in.ndjson --match-on name");
+    assert!(said.contains("5 unchanged, 1 failed"), "{said}");
+}
+
+#[test]
+fn a_name_means_an_active_record_before_an_inactive_one() {
+    let home = Home::start();
+    file(&home, "accounts.csv", "name,accountnumber,statecode\nSame,OLD,1\nSame,NEW,0\nGone,G,1\n");
+    home.call(0, "set account accounts.csv --create-only");
+    file(&home, "people.csv", "lastname,parentcustomerid\nAbel,Same\nBauer,Gone\n");
+    let said = home.call(0, "set contact people.csv --create-only");
+    assert!(said.contains("2 created"), "{said}");
+    let numbers = rows(&home, "account", "accountid,accountnumber");
+    let id = |number: &str| {
+        let row = numbers.iter().find(|row| row.ends_with(number)).expect(number);
+        row.split(',').next().expect("an id").to_owned()
+    };
+    let people = rows(&home, "contact", "lastname,parentcustomerid");
+    let want = [
+        format!("Abel,TableName=account;Id={}", id("NEW")),
+        format!("Bauer,TableName=account;Id={}", id("G")),
+    ];
+    assert_eq!(people, want);
+}
+
+#[test]
+fn pass_through_has_one_object_for_every_outcome_of_every_form_of_input() {
+    let home = crates();
+    let seen = |flags: &str| {
+        let output = home.command(&format!("set new_crate {flags} --pass-thru")).output();
+        let text = String::from_utf8(output.expect("it runs").stdout).expect("text");
+        let mut seen: Vec<String> = text
+            .lines()
+            .map(|line| {
+                let row: serde_json::Value = serde_json::from_str(line).expect("an object");
+                let word = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+                format!("{} {} {}", word("Code"), word("_outcome"), word("Id").len())
+            })
+            .collect();
+        seen.sort();
+        seen
+    };
+    let csv = "Code,Label,Weight\nC-1,one,1\nC-2,zwei,2\nC-7,sieben,7\nC-8,acht,heavy\n";
+    file(&home, "rows.csv", csv);
+    let rows: String = csv
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let cells: Vec<&str> = line.split(',').collect();
+            format!(
+                "{{\"Code\":\"{}\",\"Label\":\"{}\",\"Weight\":\"{}\"}}\n",
+                cells[0], cells[1], cells[2]
+            )
+        })
+        .collect();
+    file(&home, "rows.ndjson", &rows);
+    let by_code = "--match-on Code";
+    for file in ["rows.csv", "rows.ndjson"] {
+        // What would be: the ids of records that are there are known, and those of new ones are made.
+        let want = ["C-1 unchanged 36", "C-2 skipped 36"];
+        let got = seen(&format!("{file} {by_code} --no-update --no-create"));
+        assert_eq!(got, ["C-1 skipped 36", want[1]], "{file}");
+        let got = seen(&format!("{file} {by_code} --no-create -n"));
+        assert_eq!(got, [want[0], "C-2 updated 36"], "{file}");
+    }
+    let first = seen(&format!("rows.csv {by_code}"));
+    assert_eq!(first, ["C-1 unchanged 36", "C-2 updated 36", "C-7 created 36"]);
+    let second = seen(&format!("rows.ndjson {by_code} -b 1"));
+    assert_eq!(second, ["C-1 unchanged 36", "C-2 unchanged 36", "C-7 unchanged 36"]);
+    // By alternate key the service does not say which record it was.
+    let third = seen(&format!("rows.ndjson --upsert {by_code}"));
+    assert_eq!(third, ["C-1 upserted 0", "C-2 upserted 0", "C-7 upserted 0"]);
+}
+
+#[test]
+fn callers_are_taken_from_a_column_and_messages_are_cut_by_them() {
+    let home = Home::start();
+    let user = "9a111111-0000-4000-8000-0000000000a1";
+    home.post(
+        "systemusers",
+        format!(
+            r#"{{"systemuserid": "{user}", "firstname": "Ada", "lastname": "Night", "domainname": "ada@example.org"}}"#
+        ),
+    );
+    file(&home, "roles.csv", &format!("systemuserid,roleid\n{user},System Administrator\n"));
+    let said = home.call(0, "set systemuserroles roles.csv");
+    assert!(said.contains("1 created"), "{said}");
+    let mut text = String::from("name,By\n");
+    for number in 0..6 {
+        text.push_str(&format!("n{number},{}\n", if number % 3 == 1 { user } else { "" }));
+    }
+    file(&home, "in.csv", &text);
+    for (table, size) in [("account", "100"), ("contact", "1")] {
+        let text = text.replace("name,", if table == "contact" { "lastname," } else { "name," });
+        file(&home, "in.csv", &text);
+        let said = home
+            .call(0, &format!("set {table} in.csv --create-only --caller-id column:by -b {size}"));
+        assert!(said.contains("6 rows: 6 created"), "{said}");
+        let name = if table == "contact" { "lastname" } else { "name" };
+        let made = rows(&home, table, &format!("{name},createdby"));
+        for row in &made {
+            let is_hers = row.ends_with(user);
+            assert_eq!(is_hers, row.starts_with("n1") || row.starts_with("n4"), "{made:?}");
+        }
+    }
+    file(&home, "bad.csv", "name,By\nx,nobody\n");
+    let said = home.call(1, "set account bad.csv --caller-id column:By");
+    assert!(said.contains("no unique identifier"), "{said}");
+    let said = home.call(2, "set account bad.csv --caller-id column:Nobody");
+    assert!(said.contains("which is to name callers"), "{said}");
+    home.call(2, "remove account bad.csv --caller-id column:By");
+    home.call(2, "set account bad.csv --caller-id nobody");
+}
+
+#[test]
+fn all_columns_are_updated_without_a_look_and_names_are_asked_for_in_few_questions() {
+    let home = crates();
+    home.call(0, "get new_crate --headers logical -o all.csv");
+    let tap = Tap::before(home.url(), None);
+    let said = home.call(
+        0,
+        &format!("set new_crate all.csv --update-all-columns -b 100 --url {}", tap.address),
+    );
+    assert!(said.contains("3 rows: 3 updated"), "{said}");
+    let lines = tap.seen("/new_crates");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].starts_with("POST") && lines[0].contains("UpdateMultiple"), "{lines:?}");
+    let new = "new_crateid,new_code\n9a111111-0000-4000-8000-000000000001,C-9\n";
+    file(&home, "new.csv", new);
+    let said =
+        home.call(1, &format!("set new_crate new.csv --update-all-columns --url {}", tap.address));
+    assert!(said.contains("1 failed"), "{said}");
+    assert_eq!(rows(&home, "new_crate", "new_code").len(), 3);
+    let looks: Vec<String> =
+        tap.seen("/new_crates").into_iter().filter(|line| line.starts_with("GET")).collect();
+    assert!(looks.is_empty(), "{looks:?}");
+    // A thousand names in three thousand rows.
+    let names: String = (0..1_000).map(|name| format!("a{name}\n")).collect();
+    file(&home, "accounts.csv", &format!("name\n{names}"));
+    home.call(0, "set account accounts.csv --create-only");
+    let people: String = (0..3_000).map(|row| format!("p{row},a{}\n", (row * 7) % 1_000)).collect();
+    file(&home, "people.csv", &format!("lastname,parentcustomerid\n{people}"));
+    let line = "set contact people.csv --create-only --lookup parentcustomerid=account.name";
+    let said = home.call(0, &format!("{line} --url {}", tap.address));
+    assert!(said.contains("3000 rows: 3000 created"), "{said}");
+    let asked: Vec<String> = tap.lines.try_iter().collect();
+    let is_question = |line: &&String| {
+        (line.starts_with("GET") && line.contains("/accounts?")) || line.contains("/$batch")
+    };
+    let questions = asked.iter().filter(is_question).count();
+    assert!((1..=12).contains(&questions), "{questions}: {asked:?}");
+}
+
+/// A table with a column of every kind but lookups, files and images.
+fn kinds() -> Home {
+    let home = Home::start();
+    file(&home, "in.csv", "Name\nx\n");
+    home.call(0, "table create new_kind --from in.csv");
+    let label = |text: &str| {
+        format!(r#"{{"LocalizedLabels": [{{"Label": "{text}", "LanguageCode": 1033}}]}}"#)
+    };
+    let options = format!(
+        r#""OptionSet": {{"IsGlobal": false, "OptionSetType": "Picklist", "Options": [{{"Value": 1, "Label": {}}}, {{"Value": 2, "Label": {}}}]}}"#,
+        label("Red"),
+        label("Blue")
+    );
+    let yes_no = format!(
+        r#""DefaultValue": false, "OptionSet": {{"TrueOption": {{"Value": 1, "Label": {}}}, "FalseOption": {{"Value": 0, "Label": {}}}}}"#,
+        label("On"),
+        label("Off")
+    );
+    let at = |behavior: &str, format: &str| {
+        format!(r#""Format": "{format}", "DateTimeBehavior": {{"Value": "{behavior}"}}"#)
+    };
+    for (kind, name, more) in [
+        ("Memo", "new_Memo", r#""MaxLength": 2000"#.to_owned()),
+        ("Integer", "new_Whole", r#""MinValue": -100, "MaxValue": 100"#.to_owned()),
+        ("BigInt", "new_Big", String::new()),
+        (
+            "Decimal",
+            "new_Decimal",
+            r#""Precision": 2, "MinValue": -1000, "MaxValue": 1000"#.to_owned(),
+        ),
+        (
+            "Double",
+            "new_Double",
+            r#""Precision": 3, "MinValue": -1000, "MaxValue": 1000"#.to_owned(),
+        ),
+        (
+            "Money",
+            "new_Money",
+            r#""Precision": 2, "PrecisionSource": 0, "MinValue": 0, "MaxValue": 1000"#.to_owned(),
+        ),
+        ("Boolean", "new_Flag", yes_no),
+        ("Picklist", "new_Color", options.clone()),
+        ("MultiSelectPicklist", "new_Colors", options),
+        ("DateTime", "new_At", at("UserLocal", "DateAndTime")),
+        ("DateTime", "new_Day", at("DateOnly", "DateOnly")),
+    ] {
+        let comma = if more.is_empty() { "" } else { ", " };
+        home.post(
+            "EntityDefinitions(LogicalName='new_kind')/Attributes",
+            format!(
+                r#"{{"@odata.type": "Microsoft.Dynamics.CRM.{kind}AttributeMetadata", "SchemaName": "{name}", "DisplayName": {}{comma}{more}}}"#,
+                label(name)
+            ),
+        );
+    }
+    home
+}
+
+#[test]
+fn columns_of_every_kind_are_set_cleared_and_refused_by_name() {
+    let home = kinds();
+    // Column, what a row gives, what is kept, what no row may give.
+    let kinds = [
+        ("new_memo", "two words", "two words", None),
+        ("new_whole", "4e1", "40", Some("4.5")),
+        ("new_big", "9007199254740993", "9007199254740993", Some("1.5")),
+        ("new_decimal", "+1.50", "1.5", Some("1,5")),
+        ("new_double", "1.25", "1.25", Some("inf")),
+        ("new_money", "3", "3", Some("free")),
+        ("new_flag", "on", "true", Some("maybe")),
+        ("new_color", "BLUE", "2", Some("Green")),
+        ("new_colors", "Blue;1", "1,2", Some("Blue;Green")),
+        ("new_at", "2026-03-01T12:00:00+02:00", "2026-03-01T10:00:00Z", Some("soon")),
+        ("new_day", "2026-03-01", "2026-03-01", Some("2026-13-01")),
+    ];
+    let columns: Vec<&str> = kinds.iter().map(|(name, ..)| *name).collect();
+    let object = |name: &str, of: &dyn Fn(usize) -> serde_json::Value| {
+        let mut row = serde_json::json!({"name": name});
+        for (place, column) in columns.iter().enumerate() {
+            row[*column] = of(place);
+        }
+        row.to_string()
+    };
+    let full = object("full", &|place| kinds[place].1.into());
+    file(&home, "rows.ndjson", &format!("{full}\n"));
+    for want in ["1 created", "1 unchanged"] {
+        let said = home.call(0, "set new_kind rows.ndjson --match-on name");
+        assert!(said.contains(want), "{said}");
+    }
+    let read = |home: &Home| -> serde_json::Value {
+        home.call(
+            0,
+            &format!(
+                "get new_kind --headers logical --filter new_name^eq^'full' -c {} -o out.ndjson",
+                columns.join(",")
+            ),
+        );
+        let text = fs::read_to_string(home.path("out.ndjson")).expect("written");
+        serde_json::from_str(&text).expect("one object")
+    };
+    let there = read(&home);
+    for (name, _, want, _) in &kinds {
+        let kept = &there[*name];
+        let kept = kept.as_str().map_or_else(|| kept.to_string(), str::to_owned);
+        let kept = kept.replace(';', ",");
+        let number = |text: &str| text.parse::<f64>().ok();
+        let is_same = kept == *want || (number(&kept).is_some() && number(&kept) == number(want));
+        assert!(is_same, "{name}: {kept} instead of {want}");
+    }
+    // Every wrong value fails a row of its own and names its column.
+    let bad: Vec<(&str, &str)> =
+        kinds.iter().filter_map(|(name, _, _, bad)| Some((*name, (*bad)?))).collect();
+    let rows: String = bad
+        .iter()
+        .map(|(name, text)| format!("{}\n", serde_json::json!({"name": "bad", *name: text})))
+        .collect();
+    file(&home, "bad.ndjson", &rows);
+    let said = home.call(1, "set new_kind bad.ndjson --create-only --errors e.ndjson");
+    assert!(said.contains(&format!("{} failed", bad.len())), "{said}");
+    let errors = fs::read_to_string(home.path("e.ndjson")).expect("written");
+    for (line, (name, text)) in errors.lines().zip(&bad) {
+        let error: serde_json::Value = serde_json::from_str(line).expect("an object");
+        assert_eq!(error["class"], "conversion", "{error}");
+        assert_eq!(error["column"], *name, "{error}");
+        let part = text.rsplit(';').next().expect("a part");
+        assert!(error["message"].as_str().expect("text").contains(part), "{error}");
+    }
+    // Null and blank text both clear.
+    for nothing in [serde_json::Value::Null, "".into()] {
+        home.call(0, "set new_kind rows.ndjson --match-on name");
+        let clear = object("full", &|_| nothing.clone());
+        file(&home, "clear.ndjson", &format!("{clear}\n"));
+        let said = home.call(0, "set new_kind clear.ndjson --match-on name");
+        assert!(said.contains("1 updated"), "{nothing}: {said}");
+        let there = read(&home);
+        assert!(columns.iter().all(|name| there[*name].is_null()), "{there}");
+    }
 }

@@ -46,7 +46,7 @@ fn rows_are_matched_before_they_are_removed_and_what_is_not_clear_stays() {
         "1 deleted",
     );
     // A row twice: the second finds nothing any more.
-    remove(1, "name\nFive\nFive\n", "--match-on name -b 1", "1 deleted, 1 failed");
+    remove(0, "name\nFive\nFive\n", "--match-on name -b 1", "1 deleted, 1 absent");
     assert_eq!(left(&home), "A2 A6");
     file(&home, "in.csv", "name,accountnumber\nTwo,A7\nTwo,A8\n");
     home.call(0, "set account in.csv --create-only");
@@ -78,4 +78,79 @@ fn five_hundred_rows_find_every_record_in_a_few_questions() {
         home.call(0, "remove account gone.csv --yes --match-on name --allow-multiple-matches");
     assert!(said.contains("1200 rows: 1200 deleted"), "{said}");
     assert_eq!(left(&home), "");
+}
+
+#[test]
+fn a_job_of_the_service_deletes_what_a_filter_object_names_and_is_followed() {
+    let home = Home::start();
+    file(&home, "in.csv", "name,accountnumber,numberofemployees\nA,A1,1\nB,A2,2\nC,A3,3\nD,A4,4\n");
+    home.call(0, "set account in.csv --create-only");
+    let few = r#"--filter {"numberofemployees":{"operator":"le","value":2}}"#;
+    let job =
+        |code: i32, flags: &str| home.call(code, &format!("remove account --via job {flags}"));
+    let said = job(0, &format!("{few} -n"));
+    assert!(said.contains("a job for 2 rows"), "{said}");
+    job(2, few);
+    assert_eq!(left(&home), "A1 A2 A3 A4");
+    let said = job(0, &format!("{few} --yes --wait"));
+    assert!(said.contains("remove: 2 deleted, 0 failed"), "{said}");
+    let id = said.lines().next().expect("the id of the job");
+    assert_eq!(id.len(), 36, "{said}");
+    assert_eq!(left(&home), "A3 A4");
+    let said = job(0, r#"--filter {"accountnumber":"A4"} -y"#);
+    assert_eq!(said.lines().next().map(str::len), Some(36), "{said}");
+    for (flags, part) in [
+        ("--filter name^eq^'C' -y", "not OData text"),
+        (r#"--filter {"not":{"name":"C"}} -y"#, "no `not`"),
+        (r#"--filter {"name":"C"} -y --retries 1"#, "`--retries` does not go with"),
+        (r#"--filter {"name":"C"} -y -b 5"#, "`--batch-size` does not go with"),
+        (r#"--filter {"name":"C"} -y --bypass-flows"#, "`--bypass-flows` does not go with"),
+        ("in.csv -y", "`FILE` does not go with"),
+        ("in.csv -y --match-on name", "`FILE` does not go with"),
+    ] {
+        let said = job(2, flags);
+        assert!(said.contains(part), "{flags}: {said}");
+    }
+    for flag in [
+        "--retrieval-batch-size 5",
+        "--bisect-limit 3",
+        "--initial-retry-delay 1",
+        "--progress json",
+        "--format csv",
+        "--journal d",
+        "--stats s.json",
+    ] {
+        let said = job(2, &format!("{few} -y {flag}"));
+        let name = flag.split(' ').next().expect("a name");
+        assert!(said.contains(&format!("`{name}` does not go with `--via job`")), "{said}");
+    }
+    let kept_ever = home
+        .command(r#"remove account --via job --filter {"accountnumber":"A3"} -n --progress none"#)
+        .env("SHEAF_RUNS", home.path("runs"))
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&kept_ever.stderr).into_owned();
+    assert!(kept_ever.status.success() && said.contains("a job for 1 rows"), "{said}");
+    let said = job(2, &format!("{few} -y --match-on name"));
+    assert!(said.contains("--match-on"), "{said}");
+    home.call(2, "remove account in.csv --wait");
+}
+
+#[test]
+fn a_key_that_comes_twice_is_deleted_once_and_the_second_is_absent() {
+    let home = Home::start();
+    let id = "9a111111-0000-4000-8000-000000000001";
+    let never = "9a111111-0000-4000-8000-000000000002";
+    file(&home, "in.csv", &format!("accountid,name\n{id},A\n"));
+    for via in ["auto -b 100", "batch", "auto -b 1"] {
+        home.call(0, "set account in.csv --create-only");
+        file(&home, "gone.csv", &format!("accountid\n{id}\n{id}\n"));
+        let said = home.call(0, &format!("remove account gone.csv --via {via}"));
+        assert!(said.contains("2 rows: 1 deleted, 1 absent"), "{via}: {said}");
+    }
+    file(&home, "gone.csv", &format!("accountid\n{never}\n{never}\n"));
+    let said = home.call(1, "remove account gone.csv");
+    assert!(said.contains("2 rows: 2 failed"), "{said}");
+    let said = home.call(2, "remove account gone.csv --via multiple");
+    assert!(said.contains("no `DeleteMultiple`"), "{said}");
 }

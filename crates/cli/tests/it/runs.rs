@@ -1,8 +1,9 @@
 //! Runs against a real service: killed anywhere and resumed, interrupted, retried, reported.
 
 use crate::home::{Home, said};
+use crate::tap::Tap;
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -134,6 +135,37 @@ fn an_interrupt_lets_flights_finish_and_the_run_goes_on_later() {
     assert!(report.contains(" created") && !report.contains("without an outcome"), "{report}");
     let said = home.call(0, "run resume r --journal runs");
     assert!(said.contains(&format!("{ROWS} rows: {ROWS} created")), "{said}");
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once_and_the_run_goes_on_later() {
+    let home = Home::start();
+    table(&home);
+    input(&home, 200, &[]);
+    let tap = Tap::before(home.url(), Some("CreateMultiple"));
+    let mut command =
+        home.command("set new_crate in.csv --create-only -b 10 -j 2 --run r --journal runs");
+    let mut child = command
+        .env("SHEAF_URL", &tap.address)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    while !tap.lines.recv_timeout(PATIENCE).expect("a message leaves").contains("CreateMultiple") {}
+    interrupt(child.id());
+    let mut said = String::new();
+    let mut out = std::io::BufReader::new(child.stderr.take().expect("piped"));
+    while !said.contains("once more ends at once") {
+        assert!(out.read_line(&mut said).expect("text") > 0, "{said}");
+    }
+    // Nobody answers: by itself it would wait for half a minute.
+    assert_eq!(child.try_wait().expect("a child"), None);
+    let since = now();
+    interrupt(child.id());
+    assert_eq!(child.wait().expect("it ends").code(), Some(5));
+    assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
+    let said = home.call(0, &format!("run resume r --journal runs --url {}", home.url()));
+    assert!(said.contains("200 rows: 200 created"), "{said}");
 }
 
 fn interrupt(id: u32) {

@@ -88,7 +88,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             table: String::new(),
-            operations: Operation::ALL.to_vec(),
+            operations: Operation::OF_RECORDS.to_vec(),
             methods: Method::ALL.to_vec(),
             rows: 1_000,
             rounds: 3,
@@ -264,7 +264,7 @@ impl Plan<'_> {
         let upserted = rows.start + half..rows.end + half;
         // The rows beyond are nobody else's.
         let _ = self.trial.fresh(half);
-        for (operation, pass) in Operation::ALL.into_iter().zip(0..) {
+        for (operation, pass) in Operation::OF_RECORDS.into_iter().zip(0..) {
             let place = cells.iter().position(|cell| {
                 (cell.operation, cell.method) == (operation, method) && cell.missing.is_none()
             });

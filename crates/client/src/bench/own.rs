@@ -286,6 +286,9 @@ impl<'a> Trial<'a> {
                     }
                     continue;
                 }
+                Operation::Upload | Operation::Associate | Operation::Disassociate => {
+                    unreachable!("files and pairs are not measured")
+                }
             };
             // A new row's id follows from its ordinal; the others name it.
             let given = (operation != Operation::Create).then_some(id);

@@ -4,6 +4,7 @@
 
 use super::fetch::{Attribute, Fetch};
 use super::{Error, Headers, Query};
+use crate::files;
 use crate::form::Form;
 use crate::infer::NOT_LOADED;
 use crate::mapping;
@@ -17,6 +18,8 @@ pub(super) enum From {
     Column(ColumnIndex),
     /// A property of the answer as it is; with the column that has to be selected for it.
     Property(String, Option<ColumnIndex>),
+    /// A property beside a file or image column, which is selected by its own name.
+    Companion(String),
 }
 
 /// A column of the output.
@@ -35,9 +38,10 @@ pub(super) struct Shown {
 
 impl Shown {
     /// The name to select for it.
-    pub(super) fn selected<'a>(&self, table: &'a Table) -> Option<&'a str> {
+    pub(super) fn selected<'a>(&'a self, table: &'a Table) -> Option<&'a str> {
         match &self.from {
             From::Column(index) | From::Property(_, Some(index)) => Some(table.value_name(*index)),
+            From::Companion(name) => Some(name),
             From::Property(_, None) => None,
         }
     }
@@ -110,10 +114,22 @@ pub(super) fn of_query(table: &Table, query: &Query, format: Format) -> Result<V
                 columns.push(shown(table, headers, index, is_text));
             }
         }
+        if query.file_columns {
+            of_files(table, headers, &excluded, &mut columns);
+        }
         return Ok(columns);
     }
     for given in &query.columns {
         let (name, is_text) = suffix(table, given);
+        if mapping::find(table, name).is_none()
+            && let Some(name) = files::companion(table, name)
+        {
+            if columns.iter().any(|other| other.header == name) {
+                return Err(Error::Wish(format!("column `{given}` is asked for twice")));
+            }
+            columns.push(companion(name));
+            continue;
+        }
         let index = find(name)?;
         let is_text = is_text.unwrap_or(query.lookup_names && is_lookup(index));
         let mut one = shown(table, headers, index, is_text);
@@ -128,6 +144,24 @@ pub(super) fn of_query(table: &Table, query: &Query, format: Format) -> Result<V
     Ok(columns)
 }
 
+/// What is known of files and images, but for their bytes: ids, names, times and addresses.
+fn of_files(table: &Table, headers: Headers, excluded: &[ColumnIndex], columns: &mut Vec<Shown>) {
+    for (index, column) in table.indexed_columns() {
+        if excluded.contains(&index) || !column.valid_for_read {
+            continue;
+        }
+        if matches!(column.kind, ColumnKind::File { .. }) {
+            columns.push(shown(table, headers, index, false));
+        }
+        let names = files::companions(&column.kind).iter();
+        columns.extend(names.map(|name| companion(format!("{}{name}", column.logical_name))));
+    }
+}
+
+fn companion(name: String) -> Shown {
+    Shown { from: From::Companion(name.clone()), ..property(String::new(), &name, None) }
+}
+
 /// The columns of a table when none is named.
 fn all(table: &Table, query: &Query, headers: Headers) -> Vec<ColumnIndex> {
     let is_file =
@@ -137,6 +171,7 @@ fn all(table: &Table, query: &Query, headers: Headers) -> Vec<ColumnIndex> {
         *index != table.primary_key
             && column.valid_for_read
             && (query.system_columns || !is_system(table, *index))
+            && files::companion(table, &column.logical_name).is_none()
             && !is_file(&column.kind)
             && match headers {
                 Headers::AsLoaded => {

@@ -56,20 +56,7 @@ impl Reading {
         stop: Option<watch::Receiver<bool>>,
         failed: &mut (dyn FnMut(u64, &Problem) + Send),
     ) -> Result<Matched, Error> {
-        if self.fetch.is_some() || self.filter.is_some() || self.top.is_some() {
-            let text = "rows that name records go with neither filters, FetchXML nor `--top`";
-            return Err(Error::Wish(text.to_owned()));
-        }
-        let mut select: Vec<ColumnIndex> = Vec::with_capacity(self.columns.len());
-        for shown in &self.columns {
-            match &shown.from {
-                From::Column(index) => select.push(*index),
-                From::Property(..) => {
-                    let text = format!("`{}:display` does not go with rows", shown.header);
-                    return Err(Error::Wish(text));
-                }
-            }
-        }
+        let select = self.shown_of_rows()?;
         let lists = &matching.match_on;
         let (size, multiple) = (matching.retrieval_size, matching.allow_multiple);
         let mut finder =
@@ -132,5 +119,31 @@ impl Reading {
         tokio::task::spawn_blocking(move || out.finish()).await??;
         read?;
         Ok(matched)
+    }
+
+    /// The columns that are shown of records that rows name; refused where more is wished for.
+    fn shown_of_rows(&self) -> Result<Vec<ColumnIndex>, Error> {
+        if self.fetch.is_some() || self.filter.is_some() || self.top.is_some() {
+            let text = "rows that name records go with neither filters, FetchXML nor `--top`";
+            return Err(Error::Wish(text.to_owned()));
+        }
+        if self.saved.is_some() {
+            let text = "files are not saved for rows that name records";
+            return Err(Error::Wish(text.to_owned()));
+        }
+        let mut select: Vec<ColumnIndex> = Vec::with_capacity(self.columns.len());
+        for shown in &self.columns {
+            match &shown.from {
+                From::Column(index) => select.push(*index),
+                From::Companion(name) => {
+                    return Err(Error::Wish(format!("`{name}` does not go with rows")));
+                }
+                From::Property(..) => {
+                    let text = format!("`{}:display` does not go with rows", shown.header);
+                    return Err(Error::Wish(text));
+                }
+            }
+        }
+        Ok(select)
     }
 }

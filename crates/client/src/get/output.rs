@@ -16,7 +16,7 @@ use wire::record::ReadRecord;
 /// A record: its typed values, and the properties that are shown as they are.
 pub(super) struct Record {
     pub(super) read: ReadRecord,
-    /// In the order of those columns that come from properties.
+    /// In the order of those columns that come from properties; names of files that are saved behind them.
     pub(super) properties: Vec<Json>,
 }
 
@@ -26,19 +26,21 @@ pub(super) struct Page {
     pub(super) next_link: Option<String>,
 }
 
-/// Reads a page.
+/// Reads a page; `more` names properties that are kept besides those that are shown.
 pub(super) fn read_page(
     body: &[u8],
     described: &Described,
     columns: &[Shown],
+    more: &[String],
 ) -> Result<Page, wire::Error> {
     let page = wire::record::read_page(body, &described.table, &described.catalog)?;
     let names: Vec<&str> = columns
         .iter()
         .filter_map(|shown| match &shown.from {
-            From::Property(name, _) => Some(name.as_str()),
+            From::Property(name, _) | From::Companion(name) => Some(name.as_str()),
             From::Column(_) => None,
         })
+        .chain(more.iter().map(String::as_str))
         .collect();
     let properties = if names.is_empty() { Vec::new() } else { properties(body, &names)? };
     let mut properties = properties.into_iter();
@@ -116,7 +118,7 @@ impl Row {
         }
         let mut properties = record.properties.iter();
         for (place, shown) in columns.iter().enumerate() {
-            if let From::Property(..) = shown.from {
+            if let From::Property(..) | From::Companion(_) = shown.from {
                 let value = properties.next().unwrap_or(&Json::Null);
                 self.is_null[place] = value.is_null();
                 self.is_bare[place] = !value.is_string();

@@ -47,7 +47,7 @@ async fn ask_for(query: Query) -> (Vec<String>, Vec<String>, u64) {
     let (table, catalog) = testing::table();
     let reading = || {
         let described = Described { table: table.clone(), catalog: catalog.clone() };
-        Reading::of(&service, described, &query, None, Format::Csv).expect("it can be read")
+        Reading::of(&service, described, &query, (None, None), Format::Csv).expect("it can be read")
     };
     let take = |all: &mut Vec<String>, texts: &[String]| all.push(texts.join(","));
     let (read, _) = reading().texts(Vec::new(), take, &mut |_| {}).await.expect("it reads");

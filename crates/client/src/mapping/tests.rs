@@ -13,6 +13,7 @@ fn check(header: &str, want: &str) {
     let mapper = mapper(Rules { ignore: vec!["Secret".to_owned()], ..Rules::default() });
     let got = match mapper.meaning(header) {
         Meaning::Nothing => "-",
+        Meaning::Caller => "caller",
         Meaning::Id => "id",
         Meaning::Unknown => "?",
         Meaning::Column(index) => &*mapper.table.column(index).logical_name,

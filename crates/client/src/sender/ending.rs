@@ -2,7 +2,7 @@
 //!
 //! Invariant: whatever stops a run, each of its rows has ended once it is over.
 
-use super::{Event, Halt, Piece, Sender, Summary, landing};
+use super::{Event, Halt, Piece, REMOVED_MAX, Sender, Summary, landing};
 use crate::journal::Outcome;
 use crate::problem::{Class, Problem};
 use crate::rows::{Block, Row, Sent};
@@ -53,6 +53,11 @@ impl Sender<'_> {
         let entry = row.entry();
         self.counts.close(outcome);
         self.extra.remove(&entry.ordinal);
+        if let (Outcome::Deleted, Some(mark)) = (outcome, entry.mark)
+            && self.removed.len() < REMOVED_MAX
+        {
+            self.removed.insert(mark);
+        }
         if is_final
             && outcome != Outcome::NotAttempted
             && let Some(log) = &mut self.log
@@ -120,7 +125,7 @@ impl Sender<'_> {
         Summary {
             counts: self.counts,
             halt: self.halt,
-            requests: self.requests,
+            requests: self.requests.load(std::sync::atomic::Ordering::Relaxed),
             in_flight_most: self.in_flight_most,
             splits: self.splits,
             detours: self.detours,

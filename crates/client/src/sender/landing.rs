@@ -52,7 +52,10 @@ impl Sender<'_> {
     fn went_well(&mut self, piece: &Piece, ticket: Ticket, sent: Instant) {
         self.alike = None;
         self.throttled_since = None;
-        self.pool.of(piece.identity).went_well(ticket, piece.rows.len(), Instant::now() - sent);
+        // How long a file takes says nothing about messages.
+        if !piece.operation.is_alone() {
+            self.pool.of(piece.identity).went_well(ticket, piece.rows.len(), Instant::now() - sent);
+        }
     }
 
     /// What is done about a message that did not go well.
@@ -258,15 +261,21 @@ impl Sender<'_> {
     pub(super) fn bad_row(&mut self, row: &Row, problem: &Problem, piece: &Piece, way: Way) {
         let was_lost = piece.is_lost || row.entry().sent == rows::Sent::Yes;
         let is_absent = problem.class == Class::Absent;
-        if row.operation() == Operation::Delete && is_absent {
+        let is_end = matches!(row.operation(), Operation::Delete | Operation::Disassociate);
+        if is_end && is_absent {
             if was_lost {
                 return self.end(row, Outcome::Deleted, None, piece.attempts);
             }
-            if self.route.if_exists {
+            let is_second = row.entry().mark.is_some_and(|mark| self.removed.contains(&mark));
+            if self.route.if_exists || is_second {
                 return self.end(row, Outcome::Absent, None, piece.attempts);
             }
         }
         let is_duplicate = problem.code == Some(code::DUPLICATE_RECORD);
+        if row.operation() == Operation::Associate && is_duplicate {
+            let outcome = if was_lost { Outcome::Created } else { Outcome::Unchanged };
+            return self.end(row, outcome, None, piece.attempts);
+        }
         if row.operation() == Operation::Create {
             let may_be_there = was_lost || row.entry().sent == rows::Sent::Perhaps;
             match (row.entry().id_is_ours, may_be_there, is_duplicate) {
@@ -339,9 +348,9 @@ impl Piece {
 /// How a row ends when all went well.
 pub(super) fn well(operation: Operation) -> Outcome {
     match operation {
-        Operation::Create => Outcome::Created,
-        Operation::Update => Outcome::Updated,
+        Operation::Create | Operation::Associate => Outcome::Created,
+        Operation::Update | Operation::Upload => Outcome::Updated,
         Operation::Upsert => Outcome::Written,
-        Operation::Delete => Outcome::Deleted,
+        Operation::Delete | Operation::Disassociate => Outcome::Deleted,
     }
 }

@@ -4,9 +4,11 @@
 
 use super::settle;
 use super::{Answer, Asks, Flight, Flights, LINGER, Later, Piece, Sender, WHICH_ROWS_MAX, Way};
+use crate::files;
 use crate::planner::Chunk;
 use crate::request;
 use crate::rows::{Operation, Row, Sent};
+use crate::transport::Request;
 use futures_util::future::BoxFuture;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -120,9 +122,13 @@ impl<'a> Sender<'a> {
         let piece = &mut flight.piece;
         let first = piece.rows.first().expect("a piece has at least one row");
         piece.identity = identity;
-        self.requests += 1;
+        self.requests.fetch_add(1, Ordering::Relaxed);
         self.used[identity].requests += 1;
         self.serial += 1;
+        let file = match flight.asks {
+            Asks::Write if first.operation() == Operation::Upload => Some(first.clone()),
+            _ => None,
+        };
         let request = match (&flight.asks, flight.way) {
             (Asks::Exists(_), _) => request::exists(self.route, first),
             (Asks::Compare(_), _) => settle::read_back(self.route, first),
@@ -130,13 +136,18 @@ impl<'a> Sender<'a> {
                 let ids: Vec<_> = piece.rows.iter().filter_map(|row| row.entry().id).collect();
                 request::which(self.route, &ids)
             }
+            (Asks::Write, _) if file.is_some() => Request::get(""),
             (Asks::Write, Way::Bulk) => request::bulk(self.route, piece.operation, &piece.rows),
             (Asks::Write, Way::Single) => request::single(self.route, first),
             (Asks::Write, Way::Batch) => {
                 let boundary = format!("batch_{:016x}_{}", self.settings.random, self.serial);
-                match request::in_batch(self.route, &piece.rows, &boundary) {
+                // Text of a row may look like the boundary.
+                let tried = (0..8).find_map(|number| {
+                    request::in_batch(self.route, &piece.rows, &format!("{boundary}_{number}"))
+                });
+                match tried {
                     Some(request) => request,
-                    // Text of a row looks like the boundary: its message as a whole is sent instead.
+                    // Like all of them: its message as a whole is sent instead.
                     None => {
                         flight.way = Way::Bulk;
                         request::bulk(self.route, piece.operation, &piece.rows)
@@ -148,11 +159,19 @@ impl<'a> Sender<'a> {
             piece.attempts += 1;
         }
         flight.sent = now;
-        let rows = if matches!(flight.asks, Asks::Write) { flight.piece.rows.len() } else { 0 };
+        let counts = matches!(flight.asks, Asks::Write) && !flight.piece.operation.is_alone();
+        let rows = if counts { flight.piece.rows.len() } else { 0 };
         flight.ticket = self.pool.of(identity).launched(now.into_std(), rows);
         let (serial, transport) = (self.serial, self.transport);
         self.flying.insert(serial, flight);
-        Box::pin(async move { (serial, transport.send_as(identity, request).await) })
+        let (route, requests) = (self.route, Arc::clone(&self.requests));
+        Box::pin(async move {
+            let answer = match file {
+                Some(row) => files::send(transport, identity, route, &row, &requests).await,
+                None => transport.send_as(identity, request).await,
+            };
+            (serial, answer)
+        })
     }
 
     /// Moves what has become due to where it can be sent.

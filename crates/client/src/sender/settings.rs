@@ -55,7 +55,9 @@ impl Default for Settings {
             retries: 0,
             initial_retry_delay: Duration::from_secs(5),
             random: 0,
-            has_bulk: [true, true, true, false],
+            has_bulk: Operation::ALL.map(|operation| {
+                matches!(operation, Operation::Create | Operation::Update | Operation::Upsert)
+            }),
             bisect_limit: BISECT_LIMIT,
             no_fallback: false,
             keep_going: false,

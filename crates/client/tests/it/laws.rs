@@ -105,6 +105,7 @@ async fn run_with(
         headers: Vec::new(),
         query: None,
         described: None,
+        pairs: None,
     };
     let service = Simulated::new(script);
     let (sender, receiver) = mpsc::channel(sender::BLOCKS_MAX);

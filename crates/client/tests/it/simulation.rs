@@ -235,6 +235,7 @@ async fn start(history: &History, service: &Simulated, medium: &Medium, round: u
         headers: Vec::new(),
         query: None,
         described: Some(described()),
+        pairs: None,
     };
     let mut settings = Settings {
         width: Setting::Fixed(history.width),
@@ -330,10 +331,10 @@ fn check(seed: u64, history: &History, service: &Simulated, past: &Past) {
         let id = Uuid::from_u128(row.id).to_string();
         let want = match (row.operation, row.is_bad) {
             (_, true) => Outcome::Failed,
-            (Operation::Create, false) => Outcome::Created,
-            (Operation::Update, false) => Outcome::Updated,
+            (Operation::Create | Operation::Associate, false) => Outcome::Created,
+            (Operation::Update | Operation::Upload, false) => Outcome::Updated,
             (Operation::Upsert, false) => Outcome::Written,
-            (Operation::Delete, false) => Outcome::Deleted,
+            (Operation::Delete | Operation::Disassociate, false) => Outcome::Deleted,
         };
         assert_eq!(past.of(ordinal), State::Ended(want), "seed {seed}: row {ordinal} {row:?}");
         if want == Outcome::Created || want == Outcome::Written {

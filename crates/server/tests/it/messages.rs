@@ -154,3 +154,49 @@ async fn a_second_node_sees_a_new_table_at_once() {
         assert_eq!(answer["value"][0]["ship_label"], "A");
     }
 }
+
+#[tokio::test]
+async fn a_long_page_leaves_while_it_is_made_and_is_the_same_as_a_whole_one() {
+    for home in Home::each() {
+        long_page(home).await;
+    }
+}
+
+async fn long_page(home: Home) {
+    let house = House::open(home).await;
+    let targets: Vec<_> = (0..1_100)
+        .map(|number| {
+            let text = format!("{number} {}", "\u{fc}\"x".repeat(40));
+            json!({"@odata.type": "Microsoft.Dynamics.CRM.contact", "lastname": number.to_string(), "description": text})
+        })
+        .collect();
+    let body = json!({"Targets": targets}).to_string();
+    let path = "contacts/Microsoft.Dynamics.CRM.CreateMultiple";
+    let (status, answer) = house.json(Method::POST, path, &body).await;
+    assert_eq!(status, 200, "{answer}");
+    for (options, rows, in_pieces) in [
+        ("$select=lastname,description&$orderby=lastname", 1_100, true),
+        ("$select=lastname,description&$top=1090&$filter=lastname ne '7'", 1_090, true),
+        ("$select=lastname&$top=10", 10, false),
+    ] {
+        let path = format!("contacts?{options}");
+        let response = house.send(Method::GET, &path, "").await;
+        assert_eq!(response.headers().contains_key("content-length"), !in_pieces, "{path}");
+        assert_eq!(response.headers()["odata-version"], "4.0", "{path}");
+        assert!(response.headers().contains_key("x-ms-ratelimit-time-remaining-xrm-requests"));
+        let text = response.text().await.expect("a whole body");
+        let page: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(page["value"].as_array().map(Vec::len), Some(rows), "{path}");
+        let head = house.send(Method::HEAD, &path, "").await;
+        assert_eq!(head.headers()["content-length"], text.len().to_string(), "{path}");
+        // In a batch it is written as a whole.
+        let batch = format!(
+            "--b\r\nContent-Type: application/http\r\n\r\nGET {path} HTTP/1.1\r\n\r\n\r\n--b--\r\n"
+        );
+        let request = house.client.post(format!("{}/api/data/v9.2/$batch", house.url));
+        let request = request.header("content-type", "multipart/mixed;boundary=b").body(batch);
+        let batch = request.send().await.expect("it answers").text().await.expect("a whole body");
+        assert!(batch.contains(&text), "{path}: another page in a batch");
+    }
+    house.close().await;
+}

@@ -1,12 +1,15 @@
 //! A page that is written while it is read.
 //!
 //! In: a query. Out: an answer whose records were encoded part by part, the first ones while the store still
-//! read the others. Not here: pages of which something must be known before their first record (`read`).
-//! Invariant: the answer is that of `read`, byte for byte; nothing of it leaves before all of it was read.
+//! read the others. A long one leaves while it is made, where there is an outlet. Not here: pages of which
+//! something must be known before their first record (`read`).
+//! Invariant: the answer is that of `read`, byte for byte; what the engine says too late cuts it, and is never
+//! an answer that looks whole.
 
 use super::children;
 use super::read;
 use crate::api::{Attempt, Stop};
+use crate::outlet::Outlet;
 use crate::response;
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -14,6 +17,10 @@ use model::{TableKind, Value};
 use query::odata::Parsed;
 use wire::record::{self, PageFrame, Writer};
 
+/// Rows that are encoded at once.
+const PART_ROWS: usize = 250;
+/// What leaves together. An answer that is shorter leaves as a whole, with its length.
+const PIECE_BYTES: usize = 64 << 10;
 /// What is set aside for the rest of a page at most; a page of long texts grows by itself.
 const REST_BYTES_MAX: usize = 16 << 20;
 /// What a value of a record takes in JSON, about, before any was seen.
@@ -39,7 +46,17 @@ pub(super) async fn list(
     let context = read::context(attempt, parsed);
     let mut frame = PageFrame { context: &context, ..PageFrame::default() };
     let mut body = Body::begin(children::plain_writer(attempt, parsed), &frame, parsed);
-    let take = &mut |cells: &[Value]| body.take(cells);
+    let mut way = attempt.request.outlet.as_deref().map(|outlet| Way { outlet, begun: false });
+    let take = &mut |cells: &[Value]| {
+        for part in cells.chunks(body.width.saturating_mul(PART_ROWS)) {
+            body.take(part, way.is_some());
+            if let Some(way) = &mut way
+                && body.bytes.len() >= PIECE_BYTES
+            {
+                way.send(body.piece(), |bytes| head(attempt, parsed, bytes));
+            }
+        }
+    };
     let page = Box::pin(attempt.read_in_parts(parsed.query.clone(), take)).await?;
     let token = match page.more {
         true => parsed.token_after(&body.first, &body.last),
@@ -50,9 +67,38 @@ pub(super) async fn list(
         None => None,
     };
     frame.next_link = next_link.as_deref();
-    let mut response = response::json(StatusCode::OK, body.end(&frame));
+    let rest = body.end(&frame);
+    match way {
+        Some(Way { outlet, begun: true }) => {
+            outlet.piece(rest.into());
+            outlet.end();
+            Ok(response::empty(StatusCode::OK))
+        }
+        _ => Ok(head(attempt, parsed, rest)),
+    }
+}
+
+fn head(attempt: &Attempt<'_>, parsed: &Parsed, body: Vec<u8>) -> Response<Bytes> {
+    let mut response = response::json(StatusCode::OK, body);
     read::put_applied(attempt, &mut response, parsed.query.paging.size);
-    Ok(response)
+    response
+}
+
+/// The way out of an answer that leaves before it is whole.
+struct Way<'a> {
+    outlet: &'a dyn Outlet,
+    begun: bool,
+}
+
+impl Way<'_> {
+    fn send(&mut self, piece: Vec<u8>, head: impl FnOnce(Vec<u8>) -> Response<Bytes>) {
+        if self.begun {
+            self.outlet.piece(piece.into());
+        } else {
+            self.begun = true;
+            self.outlet.begin(head(piece));
+        }
+    }
 }
 
 /// The body of an answer, as far as it is written.
@@ -64,6 +110,8 @@ struct Body<'a> {
     /// Rows that the page may have.
     rows_max: usize,
     rows: usize,
+    /// What a record of the last part took.
+    row_bytes: usize,
     first: Vec<Value>,
     last: Vec<Value>,
 }
@@ -78,22 +126,24 @@ impl<'a> Body<'a> {
             width: parsed.query.columns.len().max(1),
             rows_max: usize::try_from(parsed.query.paging.size).unwrap_or(usize::MAX),
             rows: 0,
+            row_bytes: 0,
             first: Vec::new(),
             last: Vec::new(),
         }
     }
 
-    /// Appends some rows.
-    fn take(&mut self, cells: &[Value]) {
+    /// Appends some rows: to what is to be the whole answer, or to a piece of it.
+    fn take(&mut self, cells: &[Value], in_pieces: bool) {
         // So that a long page is not moved again and again.
-        self.bytes.reserve(match self.bytes.len().checked_div(self.rows) {
-            None => cells.len().saturating_mul(VALUE_BYTES),
-            Some(row_bytes) => self
-                .rows_max
-                .saturating_sub(self.rows)
-                .saturating_mul(row_bytes.saturating_add(1))
-                .min(REST_BYTES_MAX),
+        self.bytes.reserve(match self.row_bytes {
+            0 => cells.len().saturating_mul(VALUE_BYTES),
+            row_bytes => {
+                let page = self.rows_max.saturating_sub(self.rows);
+                let rows = if in_pieces { page.min(PART_ROWS) } else { page };
+                rows.saturating_mul(row_bytes.saturating_add(1)).min(REST_BYTES_MAX)
+            }
         });
+        let before = self.bytes.len();
         let rows = cells.chunks_exact(self.width);
         if let Some(last) = rows.clone().next_back() {
             self.last = last.to_vec();
@@ -102,7 +152,16 @@ impl<'a> Body<'a> {
             self.first = first.to_vec();
         }
         self.rows += rows.len();
+        let count = rows.len();
         record::write_rows(&mut self.bytes, &self.writer, rows);
+        self.row_bytes = (self.bytes.len() - before).checked_div(count).unwrap_or(0);
+    }
+
+    /// What is written and has not left, but for its last byte, from which the writer sees that a comma is
+    /// due.
+    fn piece(&mut self) -> Vec<u8> {
+        let last = self.bytes.split_off(self.bytes.len().saturating_sub(1));
+        std::mem::replace(&mut self.bytes, last)
     }
 
     fn end(mut self, frame: &PageFrame<'_>) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! From the definitions that a service answers to a table, for clients.
 //!
-//! Not here: relationships of other tables. Columns whose kind is not known here (files, images,
-//! party lists, companion columns) are left out, and so are alternate keys over them or keys whose
+//! Not here: relationships of other tables. Columns whose kind is not known here (party lists, companion
+//! columns such as the name of a file) are left out, and so are alternate keys over them or keys whose
 //! index is not active.
 //! Invariant: the table's number is its object type code, which is unique in its service; columns and
 //! keys are numbered from 1.
@@ -87,6 +87,10 @@ struct ColumnBody<'a> {
     option_set: Option<OptionSetBody>,
     global_option_set: Option<OptionSetBody>,
     targets: Option<Vec<String>>,
+    #[serde(rename = "MaxSizeInKB")]
+    max_size_kb: Option<u32>,
+    can_store_full_image: Option<bool>,
+    is_primary_image: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -336,6 +340,12 @@ impl ColumnBody<'_> {
             }
             "Owner" => self.lookup(LookupKind::Owner, logical_name, schema_name, relationships)?,
             "EntityName" => ColumnKind::TableName,
+            "File" => ColumnKind::File { max_size_kb: self.max_size_kb.unwrap_or(32_768) },
+            "Image" => ColumnKind::Image {
+                max_size_kb: self.max_size_kb.unwrap_or(10_240),
+                can_store_full_image: self.can_store_full_image.unwrap_or(false),
+                is_primary: self.is_primary_image.unwrap_or(false),
+            },
             _ => return None,
         })
     }

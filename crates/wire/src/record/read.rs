@@ -157,7 +157,12 @@ impl<'a> Reader<'a> {
                 }
             }
             Property::Column(column) => {
-                match literal::from_json(&self.table.column(column).kind, raw) {
+                let kind = match &self.table.column(column).kind {
+                    // Nobody writes the id of a file, but readers get it.
+                    ColumnKind::File { .. } => &ColumnKind::Guid,
+                    kind => kind,
+                };
+                match literal::from_json(kind, raw) {
                     Ok(value) if column == self.table.primary_key => record.id = value.as_id(),
                     Ok(value) => record.cells.push(Cell { column, value }),
                     Err(_) if self.error.is_none() => {

@@ -587,12 +587,13 @@ fn columns_of_unknown_kinds_and_keys_over_them_are_left_out() {
         "PrimaryNameAttribute":"name","OwnershipType":"UserOwned","ManyToOneRelationships":[
         {"ReferencedEntity":"owner","ReferencingAttribute":"ownerid","ReferencingEntityNavigationPropertyName":"ownerid"}],"MetadataId":"70816501-EDB9-4740-A16C-6A5EFBC05D84","Keys":[
         {"LogicalName":"k1","KeyAttributes":["name"],"EntityKeyIndexStatus":"Active"},
-        {"LogicalName":"k2","KeyAttributes":["entityimage"],"EntityKeyIndexStatus":"Active"},
+        {"LogicalName":"k2","KeyAttributes":["parties"],"EntityKeyIndexStatus":"Active"},
         {"LogicalName":"k3","KeyAttributes":["name"],"EntityKeyIndexStatus":"Failed"}],
         "Attributes":[
         {"@odata.type":"#Microsoft.Dynamics.CRM.UniqueIdentifierAttributeMetadata","LogicalName":"accountid","AttributeType":"Uniqueidentifier"},
         {"@odata.type":"#Microsoft.Dynamics.CRM.StringAttributeMetadata","LogicalName":"name","AttributeType":"String","MaxLength":160},
         {"@odata.type":"#Microsoft.Dynamics.CRM.StringAttributeMetadata","LogicalName":"owneridname","AttributeType":"String","AttributeOf":"ownerid"},
+        {"@odata.type":"#Microsoft.Dynamics.CRM.AttributeMetadata","LogicalName":"parties","AttributeType":"PartyList"},
         {"@odata.type":"#Microsoft.Dynamics.CRM.ImageAttributeMetadata","LogicalName":"entityimage","AttributeType":"Virtual","AttributeTypeName":{"Value":"ImageType"}},
         {"@odata.type":"#Microsoft.Dynamics.CRM.MultiSelectPicklistAttributeMetadata","LogicalName":"tags","AttributeType":"Virtual","AttributeTypeName":{"Value":"MultiSelectPicklistType"}},
         {"@odata.type":"#Microsoft.Dynamics.CRM.LookupAttributeMetadata","LogicalName":"ownerid","AttributeType":"Owner","Targets":["systemuser","team"]},
@@ -601,7 +602,8 @@ fn columns_of_unknown_kinds_and_keys_over_them_are_left_out() {
     let definition = read_table(body.as_bytes()).unwrap();
     let names: Vec<&str> =
         definition.columns.iter().map(|column: &Column| &*column.logical_name).collect();
-    assert_eq!(names, ["accountid", "name", "tags", "ownerid", "new_ref", "exchangerate"]);
+    let all = ["accountid", "name", "entityimage", "tags", "ownerid", "new_ref", "exchangerate"];
+    assert_eq!(names, all);
     let keys: Vec<&str> = definition.keys.iter().map(|key| &*key.logical_name).collect();
     assert_eq!(keys, ["k1"]);
     let table = Table::new(definition);
