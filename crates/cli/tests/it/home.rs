@@ -43,11 +43,6 @@ impl Home {
         Self::start_in(directory, vec!["--auth".to_owned(), "on".to_owned()])
     }
 
-    /// Its address.
-    pub(crate) fn url(&self) -> &str {
-        self.service.url()
-    }
-
     fn start_in(directory: TempDir, arguments: Vec<String>) -> Self {
         let options = Options {
             binary: PathBuf::from(BINARY),
