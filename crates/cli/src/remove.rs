@@ -14,11 +14,12 @@ use client::controller::Setting;
 use client::filter::Wanted;
 use client::get::{Query, Reading};
 use client::ids::Seed;
-use client::remove::{Input, Options, job};
+use client::remove::{Input, Options, Record, job};
 use client::sender::BISECT_LIMIT;
 use client::service::Service;
 use client::set::Pace;
 use client::source::Format;
+use model::Uuid;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -34,10 +35,14 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
     if args.wait {
         return Err(Usage("`--wait` goes with `--via job`".to_owned()).into());
     }
+    if args.format.is_some() && args.file.is_none() {
+        return Err(Usage("`--format` goes with a FILE".to_owned()).into());
+    }
     let way = connection::pool(&args.connection, args.pace.width)?;
     let (service, mut counting) = Counting::begin(way, args.stats.as_deref());
     let callers = connection::unnamed_profiles(&args.connection)?;
-    let source = args.file.clone().unwrap_or_else(|| PathBuf::from("--filter"));
+    let named = if args.id.is_empty() { "--filter" } else { "--id" };
+    let source = args.file.clone().unwrap_or_else(|| PathBuf::from(named));
     let (input, total, count) = input(&args, &service).await?;
     if !args.yes && !args.what_if && !may_go_on(&args.table, &source, count)? {
         output::note("nothing was removed");
@@ -49,7 +54,8 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
             run::begin(&args.keep, &args.table, file, seed, &callers)?
         }
         (None, None) if args.keep.run.is_some() => {
-            let text = "`--run` needs a file of rows: what a filter names changes with time";
+            let text = "`--run` needs a file of rows: what a filter names changes with time, \
+                        and ids are no input to go on with";
             return Err(Usage(text.to_owned()).into());
         }
         (going, _) => going,
@@ -175,6 +181,7 @@ fn refuse_beside_job(args: &Remove, goes_on: bool) -> Result<(), Usage> {
     let journal = args.keep.journal.as_deref().map(Path::as_os_str);
     let given = [
         ("FILE", args.file.is_some()),
+        ("--id", !args.id.is_empty()),
         ("--format", args.format.is_some()),
         ("--match-on", !args.match_on.is_empty()),
         ("--retrieval-batch-size", args.look.retrieval_batch_size != RETRIEVAL_SIZE),
@@ -216,6 +223,12 @@ async fn input(args: &Remove, service: &Service) -> anyhow::Result<(Input, Total
             let opened = connection::open(file, args.format.map(Into::into))?;
             let connection::Input { bytes, format, total } = opened;
             (Input::Rows { bytes, format }, total, None)
+        }
+        (None, _) if !args.id.is_empty() => {
+            let record = |id: &Uuid| Record { id: *id, partition: None };
+            let records: Vec<Record> = args.id.iter().map(record).collect();
+            let total = Total::Rows(records.len() as u64);
+            (Input::Records(records), total, None)
         }
         (None, filter) => {
             let filter = filter.as_deref().unwrap_or_default();

@@ -3,6 +3,7 @@
 use super::{CallArgs, CareArgs, Connection, Format, Keep, Look, Pace, setting};
 use clap::{Args, ValueEnum};
 use client::controller::Setting;
+use model::Uuid;
 use std::path::PathBuf;
 
 /// How rows to delete travel.
@@ -20,14 +21,21 @@ pub(crate) struct Remove {
     pub(crate) table: String,
     /// CSV, NDJSON or JSON with the column `Id` or the primary key, for elastic tables also `partitionid`,
     /// or lines that are ids, or rows that are matched by --match-on; `-` is standard input
-    #[arg(value_name = "FILE", required_unless_present = "filter", conflicts_with = "filter")]
+    #[arg(
+        value_name = "FILE",
+        required_unless_present_any = ["filter", "id"],
+        conflicts_with_all = ["filter", "id"]
+    )]
     pub(crate) file: Option<PathBuf>,
+    /// Primary keys of the rows to delete, several times if wished
+    #[arg(long, value_name = "GUID", value_delimiter = ',', conflicts_with = "filter")]
+    pub(crate) id: Vec<Uuid>,
     /// Deletes every row that a filter names: an OData `$filter`, or a JSON object as `sheaf get` takes it
     #[arg(long, value_name = "JSON|EXPR")]
     pub(crate) filter: Option<String>,
     /// Columns that rows are matched by, in several lists if wished: the first that finds something
     /// counts. A row's primary key goes before them
-    #[arg(long, value_name = "a,b", conflicts_with = "filter")]
+    #[arg(long, value_name = "a,b", conflicts_with_all = ["filter", "id"])]
     pub(crate) match_on: Vec<String>,
     /// Deletes every record that a row matches, instead of failing a row that matches several
     #[arg(long, requires = "match_on")]

@@ -154,3 +154,67 @@ fn a_key_that_comes_twice_is_deleted_once_and_the_second_is_absent() {
     let said = home.call(2, "remove account gone.csv --via multiple");
     assert!(said.contains("no `DeleteMultiple`"), "{said}");
 }
+
+#[test]
+fn ids_are_given_as_options() {
+    let home = Home::start();
+    let ids: Vec<String> =
+        (1..=4).map(|number| format!("9a111111-0000-4000-8000-00000000000{number}")).collect();
+    let rows: String = ids.iter().map(|id| format!("{id},A{}\n", id.split_at(35).1)).collect();
+    file(&home, "in.csv", &format!("accountid,accountnumber\n{rows}"));
+    home.call(0, "set account in.csv --create-only");
+    let said = home.call(0, &format!("remove account --id {} -n", ids[0]));
+    assert!(said.contains("remove would be: 1 rows: 1 deleted"), "{said}");
+    assert_eq!(left(&home), "A1 A2 A3 A4");
+    let said = home.call(0, &format!("remove account --id {},{} --id {}", ids[0], ids[1], ids[1]));
+    assert!(said.contains("3 rows: 2 deleted, 1 absent"), "{said}");
+    assert_eq!(left(&home), "A3 A4");
+    let said = home.call(1, &format!("remove account --id {} -b 1", ids[0]));
+    assert!(said.contains("1 rows: 1 failed"), "{said}");
+    home.call(0, &format!("remove account --id {} --if-exists", ids[0]));
+    for flags in ["--filter x", "in.csv", "--match-on name", "--via job", "--format csv", "--run a"]
+    {
+        let said = home.call(2, &format!("remove account --id {} {flags}", ids[2]));
+        assert!(
+            said.contains("--id") || said.contains("--format") || said.contains("--run"),
+            "{said}"
+        );
+    }
+    home.call(2, "remove account --id nobody");
+    home.call(2, "remove account --filter name^eq^'x' --format csv -y");
+    assert_eq!(left(&home), "A3 A4");
+}
+
+#[test]
+fn options_that_are_not_there_are_refused_by_name() {
+    let home = Home::start();
+    file(&home, "in.csv", "name\nA\n");
+    for (command, options) in [
+        (
+            "set account in.csv",
+            &[
+                "--id",
+                "--confirm",
+                "--timezone",
+                "--epoch",
+                "--multi-sep",
+                "--server-ids",
+                "--retry-ambiguous",
+                "--atomic",
+                "--affinity",
+                "--max-in-flight",
+                "--report",
+            ][..],
+        ),
+        ("get account", &["--link", "--unpublished", "--affinity"][..]),
+        ("remove account in.csv", &["--confirm", "--affinity", "--max-in-flight"][..]),
+    ] {
+        for option in options {
+            let said = home.call(2, &format!("{command} {option} x"));
+            assert!(said.contains(&format!("unexpected argument '{option}'")), "{said}");
+        }
+    }
+    let said = home.call(2, "set account in.csv --lookup-missing create-stub");
+    assert!(said.contains("create-stub"), "{said}");
+    assert_eq!(left(&home), "");
+}
