@@ -83,6 +83,16 @@ impl Planner {
         }
     }
 
+    /// Puts the rows of full chunks, which were cut for smaller messages, together anew.
+    pub fn regroup(&mut self, bounds: Bounds) {
+        self.flush();
+        for chunk in std::mem::take(&mut self.full) {
+            for row in chunk.rows {
+                self.add(row, bounds);
+            }
+        }
+    }
+
     /// Rows in chunks that are not full yet.
     pub fn open(&self) -> usize {
         self.open.iter().map(Vec::len).sum()
@@ -144,6 +154,22 @@ impl Planner {
 mod tests {
     use super::*;
     use crate::rows::test_row;
+
+    #[test]
+    fn rows_that_were_cut_for_smaller_messages_are_put_together_in_their_order() {
+        let mut planner = Planner::default();
+        for ordinal in 0..8 {
+            planner.push(test_row(ordinal, Operation::Create, None, "{}"), BOUNDS);
+        }
+        planner.regroup(Bounds { rows_max: 6, bytes_max: 100 });
+        let ordinals = |chunk: Chunk| -> Vec<u64> {
+            chunk.rows.iter().map(|row| row.entry().ordinal).collect()
+        };
+        assert_eq!(planner.take_chunk().map(ordinals), Some((0..6).collect()));
+        assert_eq!((planner.full(), planner.open()), (0, 2));
+        planner.flush();
+        assert_eq!(planner.take_chunk().map(ordinals), Some(vec![6, 7]));
+    }
     use proptest::prelude::*;
 
     const BOUNDS: Bounds = Bounds { rows_max: 3, bytes_max: 100 };

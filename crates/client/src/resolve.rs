@@ -199,9 +199,10 @@ impl<'a> Resolver<'a> {
                 }
                 continue;
             }
-            let block = self.look_at(window, &mut waiting).await?;
-            if !block.is_empty() && blocks.send(block).await.is_err() {
-                return Ok(());
+            for block in self.look_at(window, &mut waiting).await? {
+                if blocks.send(block).await.is_err() {
+                    return Ok(());
+                }
             }
         }
     }
@@ -230,7 +231,7 @@ impl<'a> Resolver<'a> {
         &mut self,
         mut window: Vec<Draft>,
         waiting: &mut Vec<Waiting>,
-    ) -> Result<Block, service::Error> {
+    ) -> Result<Vec<Block>, service::Error> {
         window.sort_by_key(|draft| draft.ordinal);
         let mut open: Vec<&mut Draft> = window
             .iter_mut()
@@ -501,7 +502,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// Encodes what was decided. A row for a record that another one is on its way to waits.
-    async fn encode(&mut self, items: Vec<Item>, waiting: &mut Vec<Waiting>) -> Block {
+    async fn encode(&mut self, items: Vec<Item>, waiting: &mut Vec<Waiting>) -> Vec<Block> {
         let mut taken: HashSet<u64> = HashSet::new();
         let mut ready = Vec::with_capacity(items.len());
         for Item { draft, mut marks, decided, files } in items {
@@ -531,6 +532,8 @@ impl<'a> Resolver<'a> {
         waiting.sort_by_key(|row| row.draft.ordinal);
         let mut encoder = self.encoder.take().expect("it is put back below");
         let encoded = tokio::task::spawn_blocking(move || {
+            // Rows are kept until all of their block have ended: small blocks keep few.
+            let mut blocks = Vec::new();
             let mut block = Block::default();
             for (mut draft, decided, mut files, parts) in ready {
                 let given = std::mem::take(&mut draft.files);
@@ -539,12 +542,20 @@ impl<'a> Resolver<'a> {
                     draft.files = files.remove(&place).unwrap_or_else(|| given.clone());
                     encoder.add(&mut block, &draft, decision, parts);
                 }
+                if block.is_full() {
+                    // Those of one table are much alike.
+                    let next = Block::with_room(block.bytes().min(Block::BYTES_MAX) * 17 / 16);
+                    blocks.push(std::mem::replace(&mut block, next));
+                }
             }
-            (encoder, block)
+            if !block.is_empty() {
+                blocks.push(block);
+            }
+            (encoder, blocks)
         });
-        let (encoder, block) = encoded.await.expect("encoding does not panic");
+        let (encoder, blocks) = encoded.await.expect("encoding does not panic");
         self.encoder = Some(encoder);
-        block
+        blocks
     }
 }
 

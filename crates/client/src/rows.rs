@@ -187,6 +187,16 @@ impl Block {
     /// … or this many bytes. One row may exceed it.
     pub const BYTES_MAX: usize = 1 << 20;
 
+    /// An empty one with room for as many rows as it holds, of so many bytes together.
+    pub fn with_room(bytes: usize) -> Self {
+        Self { entries: Vec::with_capacity(Self::ROWS_MAX), bytes: Vec::with_capacity(bytes) }
+    }
+
+    /// The bytes of its rows together.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Writes into the arena and says where.
     ///
     /// Shape: a row is at most 64 MiB (`source::LINE_BYTES_MAX`), so that places fit 32 bits.

@@ -192,6 +192,8 @@ struct Sender<'a> {
     pool: Pool,
     used: Vec<Used>,
     planner: Planner,
+    /// The size that full chunks were cut for.
+    planned: usize,
     counts: Counts,
     dice: Dice,
     /// To be sent as soon as there is a slot.
@@ -247,6 +249,7 @@ impl<'a> Sender<'a> {
             pool,
             used,
             planner: Planner::default(),
+            planned: 0,
             counts: Counts::default(),
             dice: Dice::new(settings.random),
             ready: VecDeque::new(),

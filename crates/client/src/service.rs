@@ -9,6 +9,8 @@ use crate::rows::Operation;
 use crate::transport::{self, Request, Response, Transport};
 use crate::verdict::{self, Sent, Verdict};
 use crate::{controller, definition};
+use futures_util::StreamExt;
+use futures_util::future::{try_join, try_join_all};
 use model::{Catalog, ColumnIndex, ColumnKind, Table, TableDefinition, TableId, TableKind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -32,6 +34,8 @@ pub(crate) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// How often a request outside a run is sent before it fails.
 const ATTEMPTS_MAX: u32 = 4;
+/// Definitions of a lookup's tables that are asked for at once.
+const DEFINITIONS_AT_ONCE: usize = 8;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// Why a call failed as a whole.
@@ -298,10 +302,16 @@ impl Service {
         pointed.dedup();
         let table = Arc::new(table);
         let mut tables = vec![Arc::clone(&table)];
-        for name in pointed {
+        let asked =
+            pointed.iter().map(|name| async move { (name, self.definition(name, 0).await) });
+        let mut answers = futures_util::stream::iter(asked).buffered(DEFINITIONS_AT_ONCE);
+        while let Some((name, answer)) = answers.next().await {
             let number = u32::try_from(tables.len() + 1).unwrap_or(u32::MAX);
-            match self.definition(&name, number).await {
-                Ok(definition) => tables.push(Arc::new(Table::new(definition))),
+            match answer {
+                Ok(definition) => {
+                    let definition = TableDefinition { id: TableId(number), ..definition };
+                    tables.push(Arc::new(Table::new(definition)));
+                }
                 // A service may name tables that it does not have; values for them are then refused.
                 Err(Error::Refused { problem, .. }) if problem.class != Class::Access => {
                     tracing::debug!(table = %name, %problem, "a lookup's table cannot be read");
@@ -323,11 +333,14 @@ impl Service {
         let path = format!("{root}?$expand=Attributes,Keys,ManyToOneRelationships");
         let response = self.ask(Request::get(path), &doing).await?;
         let mut json: Json = read(&response, &doing)?;
-        for kind in definition::missing_options(&json) {
+        // A handful at most, and none needs the other: far away, each would cost a whole way there and back.
+        let answers = definition::missing_options(&json).into_iter().map(|kind| {
             let path = format!(
                 "{root}/Attributes/Microsoft.Dynamics.CRM.{kind}?$select=LogicalName&$expand=OptionSet"
             );
-            let response = self.ask(Request::get(path), &doing).await?;
+            self.ask(Request::get(path), &doing)
+        });
+        for response in try_join_all(answers).await? {
             definition::add_options(&mut json, &read(&response, &doing)?);
         }
         definition::sort_columns(&mut json);
@@ -346,8 +359,11 @@ impl Service {
         if table.kind == TableKind::Elastic {
             return Ok(Operation::ALL.map(Operation::may_be_bulk));
         }
-        let has_create = self.has_message(Operation::Create, &table.logical_name).await?;
-        let has_update = self.has_message(Operation::Update, &table.logical_name).await?;
+        let (has_create, has_update) = try_join(
+            self.has_message(Operation::Create, &table.logical_name),
+            self.has_message(Operation::Update, &table.logical_name),
+        )
+        .await?;
         // Standard tables have no filter for `UpsertMultiple`: it is there where both others are.
         Ok(Operation::ALL.map(|operation| match operation {
             Operation::Create => has_create,

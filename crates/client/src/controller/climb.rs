@@ -23,6 +23,13 @@
 //! whose own rate has changed for a while makes everything be tried anew, what takes back first where the
 //! rate has fallen.
 //!
+//! Before the first round is complete the size grows at once to what every answer shows to be quick: messages that
+//! would take half a second at most if every further row cost what a row has cost on the average. Once they are as
+//! large as they may be, each answer that is hardly slower than the quickest allows one more at a time, up to four
+//! times the first width: as long as that is so, it is the way that takes the time, not the service. So a load
+//! that ends before anything is known well is not sent in small messages to a quick service, nor a few at a time to
+//! a far one.
+//!
 //! Refusals set bounds: a throttle lowers the width that may be tried, and the bound is lifted by a
 //! quarter after a minute, then after two, and so on while it is hit again; a refusal for size bounds the
 //! size for good. Where the *number* of requests is what is limited, messages are made larger instead.
@@ -45,6 +52,12 @@ const GAIN: f64 = 1.02;
 const NO_LOSS: f64 = 0.985;
 /// Answers quicker than this are quick: messages may grow for nothing but fewer requests.
 const QUICK: Duration = Duration::from_secs(2);
+/// Messages that take no longer than this are large enough to begin with.
+const START: Duration = Duration::from_millis(500);
+/// Answers that take no longer than so many times the quickest say that the service has room.
+const HARDLY_SLOWER: f64 = 1.25;
+/// The width grows at once to so many times the first.
+const START_WIDTH: usize = 4;
 /// Messages that take longer are too slow to grow.
 const SLOW: Duration = Duration::from_secs(5);
 /// How long a direction rests when it failed for the first time.
@@ -207,6 +220,12 @@ pub(super) struct Climb {
     round: Round,
     turns: [Turn; 4],
     started: Option<Instant>,
+    /// Nothing is known yet, and nothing was refused.
+    is_starting: bool,
+    /// How wide it may grow at once.
+    start_width_max: usize,
+    /// The quickest answer to a message of the largest size.
+    quickest: Duration,
 }
 
 impl Climb {
@@ -225,6 +244,9 @@ impl Climb {
             round: Round::new(1, start.width),
             turns: [Turn { due: None, failures: 0, in_doubt: false }; 4],
             started: None,
+            is_starting: true,
+            start_width_max: (start.width * START_WIDTH).min(width_bound),
+            quickest: Duration::MAX,
         }
     }
 
@@ -281,6 +303,9 @@ impl Climb {
     /// It went well.
     #[expect(clippy::cast_precision_loss, reason = "a thousand rows at most")]
     pub(super) fn went_well(&mut self, ticket: Ticket, rows: usize, took: Duration) {
+        if self.is_starting && rows > 0 {
+            self.grow_at_once(rows, took);
+        }
         if ticket.0 == self.round.number && rows > 0 {
             let round = &mut self.round;
             let (rows, took) = (rows as f64, took.as_secs_f64());
@@ -289,6 +314,32 @@ impl Climb {
             round.took += took;
             round.slowness += took / rows;
             round.slowness_squared += (took / rows) * (took / rows);
+        }
+    }
+
+    /// The size that one answer shows to be quick, where it is larger by a step; else one more at a time.
+    #[expect(clippy::cast_precision_loss, reason = "a thousand rows at most")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded above")]
+    fn grow_at_once(&mut self, rows: usize, took: Duration) {
+        let Point { width, size } = self.base;
+        if self.free.size && size < self.size_bound {
+            let quick = rows as f64 * START.as_secs_f64() / took.as_secs_f64().max(1e-6);
+            let quick = quick.min(self.size_bound as f64) as usize;
+            if quick >= (size + size / 4).min(self.size_bound) {
+                self.base.size = quick;
+                self.restart();
+            }
+            return;
+        }
+        let is_large = rows * 4 >= size * 3;
+        if !(self.free.width && is_large && took <= START) {
+            return;
+        }
+        let has_room = took.as_secs_f64() <= self.quickest.as_secs_f64() * HARDLY_SLOWER;
+        self.quickest = self.quickest.min(took);
+        if has_room && width < self.start_width_max {
+            self.base.width += 1;
+            self.restart();
         }
     }
 
@@ -322,6 +373,7 @@ impl Climb {
     }
 
     fn conclude(&mut self, now: Instant, found: Measure, never_full: bool) {
+        self.is_starting = false;
         match self.stage {
             Stage::Base => {
                 self.measured_base(now, found);
@@ -520,6 +572,7 @@ impl Climb {
 
     /// The first refusal of a burst.
     pub(super) fn throttled(&mut self, now: Instant, limit: Limit) {
+        self.is_starting = false;
         let tried = match self.stage {
             Stage::Try(direction, point) => Some((direction, point)),
             Stage::Base | Stage::Again(..) => None,
@@ -568,6 +621,7 @@ impl Climb {
 
     /// A message of so many rows was too large or too slow.
     pub(super) fn too_large(&mut self, rows: usize) {
+        self.is_starting = false;
         self.size_bound = self.size_bound.min((rows * 3 / 4).max(1));
         self.base.size = (rows / 2).clamp(1, self.base.size);
         self.known = None;
@@ -577,6 +631,7 @@ impl Climb {
 
     /// One fewer at a time, and for a while no more.
     pub(super) fn narrow(&mut self, now: Instant) {
+        self.is_starting = false;
         self.base.width = (self.base.width - 1).max(1);
         if self.free.width {
             self.bound(now, self.base.width);

@@ -60,6 +60,55 @@ fn a_size_that_is_given_is_kept_and_bounded_by_the_table() {
     assert_eq!(learned.size(), 100);
 }
 
+/// The size once one message of 100 rows was answered after so many milliseconds.
+fn size_after_one(milliseconds: u64, size: Setting, size_max: usize) -> usize {
+    let start = start();
+    let mut control = Controller::new(Setting::Auto, None, size, size_max);
+    let ticket = control.launched(start, 100);
+    control.landed(ticket);
+    control.went_well(ticket, 100, Duration::from_millis(milliseconds));
+    control.size()
+}
+
+#[test]
+fn a_quick_service_is_sent_large_messages_at_once() {
+    assert_eq!(size_after_one(10, Setting::Auto, SIZE_MAX), 1_000);
+    assert_eq!(size_after_one(100, Setting::Auto, SIZE_MAX), 500);
+    assert_eq!(size_after_one(450, Setting::Auto, SIZE_MAX), 100);
+    assert_eq!(size_after_one(10, Setting::Auto, SIZE_MAX_ELASTIC), 100);
+    assert_eq!(size_after_one(10, Setting::Fixed(100), SIZE_MAX), 100);
+}
+
+#[test]
+fn a_far_service_gets_more_at_a_time_while_answers_stay_as_quick() {
+    let start = start();
+    let mut control = Controller::new(Setting::Auto, Some(4), Setting::Auto, SIZE_MAX);
+    let mut answer = |rows, milliseconds| {
+        let ticket = control.launched(start, rows);
+        control.landed(ticket);
+        control.went_well(ticket, rows, Duration::from_millis(milliseconds));
+        control.width_ceiling()
+    };
+    assert_eq!(answer(100, 50), 4, "it is the size that grows first");
+    assert_eq!(answer(1_000, 60), 5);
+    assert_eq!(answer(1_000, 70), 6);
+    assert_eq!(answer(1_000, 90), 6, "it was slower");
+    assert_eq!(answer(100, 10), 6, "that says nothing about large ones");
+    let widths: Vec<usize> = (0..12).map(|_| answer(1_000, 60)).collect();
+    assert_eq!(widths.last(), Some(&16), "{widths:?}");
+}
+
+#[test]
+fn a_service_that_refused_is_not_sent_larger_messages_for_being_quick() {
+    let start = start();
+    let mut control = Controller::new(Setting::Auto, None, Setting::Auto, SIZE_MAX);
+    let ticket = control.launched(start, 100);
+    control.was_too_much(100);
+    control.landed(ticket);
+    control.went_well(ticket, 100, Duration::from_millis(10));
+    assert_eq!(control.size(), 50);
+}
+
 #[test]
 fn what_was_too_large_bounds_the_size() {
     let mut control = Controller::new(Setting::Auto, None, Setting::Fixed(800), SIZE_MAX);

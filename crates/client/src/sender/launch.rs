@@ -20,6 +20,12 @@ impl<'a> Sender<'a> {
     pub(super) fn launch(&mut self, now: Instant, input_open: bool, flights: &mut Flights<'a>) {
         self.wake(now);
         self.pool.look(now.into_std());
+        let bounds = self.bounds();
+        // What was cut for much smaller messages would be sent in as many of them.
+        if bounds.rows_max >= 2 * self.planned && self.planned > 0 {
+            self.planner.regroup(bounds);
+        }
+        self.planned = bounds.rows_max;
         while let Some(identity) = self.pool.pick() {
             if !self.prepare(now, input_open && self.has_room()) {
                 break;

@@ -1,6 +1,6 @@
 //! Which rows of a refused operation failed, and why.
 //!
-//! Runs where the rows are as the operation found them, after what it wrote was rolled back. The rules
+//! Runs where the rows are as the operation found them: after what it wrote was rolled back, or instead of writing. The rules
 //! are `store::judge`; here the facts are read, each kind by one statement bound anew. What hangs on a
 //! row to delete is walked per target, so that each one is told for itself.
 //! Not here: running the operations before the refused one again (`writer`).
@@ -14,7 +14,7 @@ use crate::names::{self, LookupTable, Storage};
 use crate::select;
 use model::{Catalog, ColumnIndex, DeleteAction, KeyIndex, OneToMany, Table, TableId, Uuid, Value};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use store::alternate::{KeyPart, KeyParts};
 use store::judge::{Resolved, Rows, judge};
@@ -26,7 +26,21 @@ pub(super) fn diagnose(
     catalog: &Arc<Catalog>,
     op: &WriteOp,
 ) -> Result<Vec<Rejection>> {
-    let stored = Stored { session, catalog, failed: RefCell::new(None) };
+    let rows = failing(session, catalog, op)?;
+    if rows.is_empty() {
+        return Err(malformed("an operation was refused, but none of its rows is to blame"));
+    }
+    Ok(rows)
+}
+
+/// The failing rows of an operation that was not tried, ascending.
+pub(super) fn failing(
+    session: &Session<'_>,
+    catalog: &Arc<Catalog>,
+    op: &WriteOp,
+) -> Result<Vec<Rejection>> {
+    let known = RefCell::new(HashMap::new());
+    let stored = Stored { session, catalog, failed: RefCell::new(None), known };
     let mut verdicts = judge(&stored, op);
     if let WriteOp::Delete(op) = op {
         hold(&stored, &op.table, &mut verdicts);
@@ -40,11 +54,7 @@ pub(super) fn diagnose(
     if let Some(source) = stored.failed.into_inner() {
         return Err(statement_failed(source));
     }
-    let rows: Vec<Rejection> = verdicts.into_iter().filter_map(Result::err).collect();
-    if rows.is_empty() {
-        return Err(malformed("an operation was refused, but none of its rows is to blame"));
-    }
-    Ok(rows)
+    Ok(verdicts.into_iter().filter_map(Result::err).collect())
 }
 
 /// The rows of the database as the judge asks for them.
@@ -53,6 +63,8 @@ struct Stored<'s, 'c> {
     catalog: &'s Catalog,
     /// The first error; answers after it do not matter.
     failed: RefCell<Option<rusqlite::Error>>,
+    /// Versions that were read: owners and currencies are the same in row after row.
+    known: RefCell<HashMap<(TableId, Uuid), Option<i64>>>,
 }
 
 impl Stored<'_, '_> {
@@ -92,12 +104,17 @@ impl Stored<'_, '_> {
 
 impl Rows for Stored<'_, '_> {
     fn version(&self, table: TableId, id: Uuid) -> Option<i64> {
-        let table = self.catalog.table_by_id(table)?;
-        self.note((|| {
-            let mut statement = self.session.statement(&version_sql(table.definition()))?;
+        if let Some(known) = self.known.borrow().get(&(table, id)) {
+            return *known;
+        }
+        let definition = self.catalog.table_by_id(table)?;
+        let version = self.note((|| {
+            let mut statement = self.session.statement(&version_sql(definition.definition()))?;
             statement.raw_bind_parameter(1, id.as_bytes().as_slice())?;
             statement.raw_query().next()?.map(|row| row.get(0)).transpose()
-        })())
+        })());
+        self.known.borrow_mut().insert((table, id), version);
+        version
     }
 
     fn value(&self, table: &Table, id: Uuid, column: ColumnIndex) -> Value {

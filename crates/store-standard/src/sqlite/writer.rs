@@ -3,7 +3,9 @@
 //! It takes what waits, runs it in one transaction and answers everyone after the commit. A group is
 //! first run without savepoints, which make SQLite keep copies of pages; if a message of it fails,
 //! the group is rolled back and run again with a savepoint around each message. Where that has
-//! happened often, the next groups start with savepoints. The first message of an open transaction has none either.
+//! happened often, the next groups start with savepoints, or messages of many rows have a transaction
+//! each. The first message of an open transaction has no savepoint either. A set that must be refused is
+//! only read for.
 //! Not here: one operation (`execute`), who was to blame (`diagnose`).
 //! Invariant: a transaction that is not committed is rolled back before anything else is begun, and
 //! row versions and definitions in memory are those of the last commit.
@@ -32,6 +34,11 @@ use tokio::sync::oneshot;
 
 /// Row versions that are reserved at a time, so that not every commit writes the counter.
 const VERSIONS_RESERVED: i64 = 65_536;
+/// Messages of so many rows on the average have a transaction each where groups fail often: a savepoint would copy
+/// more pages than a commit costs.
+const ALONE_ROWS_MIN: usize = 250;
+/// No row has a version below this.
+const FIRST_VERSION: i64 = 1;
 /// Failures among the last 16 groups from which on groups start with savepoints.
 const FAILURES_MAX: u32 = 4;
 
@@ -265,12 +272,25 @@ impl Writer<'_> {
         for Apply { writes, answer } in stale {
             send(answer, Err(Error::StaleCatalog { bound: writes.catalog.version(), actual }));
         }
-        if group.is_empty() {
+        let (judged, group): (Vec<_>, Vec<_>) =
+            group.into_iter().partition(|apply| is_only_judged(&apply.writes.ops));
+        for Apply { writes, answer } in judged {
+            send(answer, Err(self.judged(&writes)));
+        }
+        let fails_often = self.failures.count_ones() >= FAILURES_MAX;
+        let rows: usize = group.iter().map(|apply| row_count(&apply.writes.ops)).sum();
+        if group.len() <= 1 || fails_often && rows >= ALONE_ROWS_MIN * group.len() {
+            let messages = group.len();
+            let failed = group.into_iter().map(|apply| self.alone(apply));
+            let failed = failed.filter(|failed| *failed).count();
+            // A message that fails alone says nothing about groups.
+            if messages > 1 || messages == 1 && failed == 0 {
+                self.remember(failed > 0);
+            }
             return;
         }
         let before = self.versions;
-        let alone = group.len() == 1;
-        if alone || self.failures.count_ones() < FAILURES_MAX {
+        if !fails_often {
             match self.without_savepoints(&group) {
                 Ok(applied) => {
                     self.remember(false);
@@ -291,13 +311,31 @@ impl Writer<'_> {
             self.end_transaction();
             copies(error, group.len())
         });
-        // A message alone says nothing about groups.
-        if !alone {
-            self.remember(results.iter().any(Result::is_err));
-        }
+        self.remember(results.iter().any(Result::is_err));
         for (apply, result) in group.into_iter().zip(results) {
             send(apply.answer, result);
         }
+    }
+
+    /// Runs a message in a transaction of its own; tells whether it failed.
+    fn alone(&mut self, apply: Apply) -> bool {
+        let before = self.versions;
+        let group = [apply];
+        let result = self.without_savepoints(&group).map_err(|error| {
+            tracing::debug!(%error, "message rolled back");
+            self.versions = before;
+            self.end_transaction();
+            error
+        });
+        let [Apply { writes, answer }] = group;
+        let result = match result {
+            Ok(mut applied) => applied.pop().ok_or_else(|| malformed("a message has no answer")),
+            Err(GroupFailed::Refused(op)) => Err(self.refused_alone(&writes, op)),
+            Err(GroupFailed::Engine(error)) => Err(error),
+        };
+        let has_failed = result.is_err();
+        send(answer, result);
+        has_failed
     }
 
     /// Begins a transaction and works for its caller until it ends.
@@ -387,14 +425,66 @@ impl Writer<'_> {
         self.session.run("BEGIN IMMEDIATE").map_err(GroupFailed::of)?;
         let mut applied = Vec::with_capacity(group.len());
         for apply in group {
-            applied.push(self.message(&apply.writes).map_err(|(_, halt)| match halt {
-                Halt::Refused => GroupFailed::Refused,
+            applied.push(self.message(&apply.writes).map_err(|(op, halt)| match halt {
+                Halt::Refused => GroupFailed::Refused(op),
                 Halt::Failed(error) => GroupFailed::Engine(error),
             })?);
         }
         self.reserve_versions().map_err(GroupFailed::of)?;
         self.session.commit().map_err(GroupFailed::of)?;
         Ok(applied)
+    }
+
+    /// Why a message that was alone in its transaction, which was rolled back, was refused.
+    fn refused_alone(&mut self, writes: &WriteSet, op: usize) -> Error {
+        let before = self.versions;
+        let catalog = self.catalog.clone();
+        let author = (writes.now, writes.user);
+        let error = match self.session.run("BEGIN IMMEDIATE") {
+            Ok(()) => self.rejection(&catalog, author, (&writes.ops, &writes.checks), op),
+            Err(error) => statement_failed(error),
+        };
+        self.versions = before;
+        self.end_transaction();
+        error
+    }
+
+    /// Why a set is refused that no store takes: read, not tried.
+    fn judged(&mut self, writes: &WriteSet) -> Error {
+        let error = match self.session.run("BEGIN") {
+            Ok(()) => self.first_refused(writes),
+            Err(error) => statement_failed(error),
+        };
+        self.end_transaction();
+        error
+    }
+
+    fn first_refused(&mut self, writes: &WriteSet) -> Error {
+        let catalog = self.catalog.clone();
+        let work = Work {
+            session: &self.session,
+            catalog: &catalog,
+            versions: &mut self.versions,
+            followed: &self.followed,
+            now: writes.now,
+            user: writes.user,
+        };
+        for (place, op) in writes.ops.iter().enumerate() {
+            for (number, one) in writes.checks.iter().enumerate().filter(|(_, one)| one.op == place)
+            {
+                match check(&work, number, one) {
+                    Ok(()) => {}
+                    Err(Halt::Failed(error)) => return error,
+                    Err(Halt::Refused) => return malformed("a check was refused, not failed"),
+                }
+            }
+            match diagnose::failing(work.session, &catalog, op) {
+                Ok(rows) if rows.is_empty() => {}
+                Ok(rows) => return Error::Rejected { op: place, rows },
+                Err(error) => return error,
+            }
+        }
+        malformed("no row has a version below the first, but none was missing")
     }
 
     /// Runs the group with a savepoint around each message, so that each one passes or fails alone.
@@ -590,7 +680,7 @@ impl Writer<'_> {
 #[derive(Debug, thiserror::Error)]
 enum GroupFailed {
     #[error("a row of the group hurts what must hold")]
-    Refused,
+    Refused(usize),
     #[error("the engine failed")]
     Engine(#[source] Error),
 }
@@ -619,6 +709,20 @@ fn place_of_key(ops: &[SchemaOp], table: model::TableId, key: Option<u32>) -> us
             _ => false,
         })
         .unwrap_or(0)
+}
+
+/// Whether the set is one operation with rows and one that no store takes (`store::writes`): all that is wanted is
+/// a verdict, and reading gives it without copies of pages and without a second try.
+fn is_only_judged(ops: &[WriteOp]) -> bool {
+    let [WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_), WriteOp::Update(last)] = ops
+    else {
+        return false;
+    };
+    !last.rows.is_empty()
+        && last
+            .rows
+            .iter()
+            .all(|row| row.expected_version.is_some_and(|version| version < FIRST_VERSION))
 }
 
 fn row_count(ops: &[WriteOp]) -> usize {

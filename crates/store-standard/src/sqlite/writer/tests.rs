@@ -46,14 +46,19 @@ impl Waiting {
         };
         this.push(Job::Change { change: Box::new(change), answer });
         this.write(5_000);
-        this.shared = Arc::new(Shared {
-            catalog: RwLock::new(this.shared.catalog()),
+        this.reopen();
+        this
+    }
+
+    /// Takes messages again after the writer has ended.
+    fn reopen(&mut self) {
+        self.shared = Arc::new(Shared {
+            catalog: RwLock::new(self.shared.catalog()),
             writes: Queue::new(64),
             reads: Queue::new(1),
             pieces: Queue::new(1),
             counts: Arc::default(),
         });
-        this
     }
 
     fn push(&self, job: Job) {
@@ -197,6 +202,41 @@ fn a_failing_operation_undoes_the_ones_before_it_and_is_named() {
 }
 
 #[test]
+fn a_set_that_must_be_refused_is_judged_and_not_written() {
+    let mut waiting = Waiting::new();
+    waiting.insert([1, 2]);
+    let table = waiting.shared.catalog().table("crate").expect("it was made").clone();
+    let impossible = UpdateRow {
+        key: RowKey::Id(Uuid::nil()),
+        cells: Vec::new(),
+        binds: Vec::new(),
+        expected_version: Some(i64::MIN),
+    };
+    let impossible = WriteOp::Update(Update {
+        table: table.clone(),
+        constants: Vec::new(),
+        rows: vec![impossible],
+    });
+    let insert = |numbers: &[u128]| {
+        let row =
+            |number: &u128| InsertRow { id: id(*number), cells: Vec::new(), binds: Vec::new() };
+        let rows = numbers.iter().map(row).collect();
+        WriteOp::Insert(Insert { table: table.clone(), constants: Vec::new(), rows })
+    };
+    let sets = [[5, 2, 6], [5, 6, 7]].map(|numbers| vec![insert(&numbers), impossible.clone()]);
+    assert_eq!(waiting.write(5_000), 1);
+    assert_eq!(waiting.verdicts(), ".");
+    waiting.reopen();
+    for set in sets {
+        waiting.message(set);
+    }
+    waiting.insert([5]);
+    assert_eq!(waiting.write(5_000), 1, "only the insert is committed");
+    assert_eq!(waiting.verdicts(), "0[1] 1[0] .");
+    assert_eq!(waiting.rows(), 3);
+}
+
+#[test]
 fn groups_that_fail_often_are_isolated_at_once() {
     // Ten groups of two messages, the second of each failing: all but it pass, whichever way the
     // group is run.
@@ -208,6 +248,21 @@ fn groups_that_fail_often_are_isolated_at_once() {
     assert_eq!(waiting.write(2), 10);
     assert_eq!(waiting.verdicts(), [". 0[0]"; 10].join(" "));
     assert_eq!(waiting.rows(), 10);
+}
+
+#[test]
+fn messages_of_many_rows_get_a_transaction_each_where_groups_fail_often() {
+    let mut waiting = Waiting::new();
+    for group in 0..10 {
+        let first = group * 1_000;
+        waiting.insert(first..first + 300);
+        waiting.insert(first + 299..first + 599);
+        waiting.insert(first + 600..first + 900);
+    }
+    // Four groups fail until that is often; the two good messages of each of the others are committed alone.
+    assert_eq!(waiting.write(900), 4 + 6 * 2);
+    assert_eq!(waiting.verdicts(), [". 0[0] ."; 10].join(" "));
+    assert_eq!(waiting.rows(), 6_000);
 }
 
 #[test]
