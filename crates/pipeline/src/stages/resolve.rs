@@ -72,11 +72,20 @@ impl Pipeline {
                 record.key = TargetKey::Id(id);
             }
         }
-        let (mut kept, mut target_of, mut record_of) = (Vec::new(), Vec::new(), Vec::new());
+        let event = |records| vec![Event { message: *name, records }];
+        if !names_rows {
+            // Each makes a record of its own.
+            let each: Vec<usize> = (0..records.len()).collect();
+            let (target_of, record_of, events) = (each.clone(), each.clone(), event(each));
+            return Ok(Resolution::Good(Resolved { records, target_of, record_of, events }));
+        }
+        let count = records.len();
+        let (mut kept, mut target_of) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut record_of = Vec::with_capacity(count);
         let mut seen: HashMap<Uuid, usize> = HashMap::new();
         for (target, record) in records.into_iter().enumerate() {
             let place = match record.key {
-                TargetKey::Id(id) if names_rows => *seen.entry(id).or_insert(kept.len()),
+                TargetKey::Id(id) => *seen.entry(id).or_insert(kept.len()),
                 _ => kept.len(),
             };
             record_of.push(place);
@@ -85,7 +94,7 @@ impl Pipeline {
                 target_of.push(target);
             }
         }
-        let events = vec![Event { message: *name, records: (0..kept.len()).collect() }];
+        let events = event((0..kept.len()).collect());
         Ok(Resolution::Good(Resolved { records: kept, target_of, record_of, events }))
     }
 }
