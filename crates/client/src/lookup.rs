@@ -121,6 +121,25 @@ impl Lookups {
         Ok(Self { described, rules, aims, rows_max, known: HashMap::new(), headers })
     }
 
+    /// Finds what good rows leave open. A row one of whose records is not found gets the first reason as its problem.
+    pub async fn settle(
+        &mut self,
+        service: &Service,
+        drafts: &mut [Draft],
+    ) -> Result<(), service::Error> {
+        let is_open = |draft: &&mut Draft| draft.problem.is_none() && !draft.open.is_empty();
+        let mut open: Vec<&mut Draft> = drafts.iter_mut().filter(is_open).collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let missing = self.resolve(service, &mut open).await?;
+        for (draft, missing) in open.into_iter().zip(missing) {
+            draft.problem = missing.into_iter().next().map(|missing| missing.problem);
+            draft.open.clear();
+        }
+        Ok(())
+    }
+
     /// Finds what the rows leave open; answers, row by row, what was not found.
     pub async fn resolve(
         &mut self,

@@ -197,17 +197,7 @@ impl Finder {
         drafts: &mut [Draft],
         select: &[ColumnIndex],
     ) -> Result<Vec<Result<Vec<ReadRecord>, Problem>>, service::Error> {
-        let mut open: Vec<&mut Draft> = drafts
-            .iter_mut()
-            .filter(|draft| draft.problem.is_none() && !draft.open.is_empty())
-            .collect();
-        if !open.is_empty() {
-            let missing = self.lookups.resolve(&self.service, &mut open).await?;
-            for (draft, missing) in open.into_iter().zip(missing) {
-                draft.problem = missing.into_iter().next().map(|missing| missing.problem);
-                draft.open.clear();
-            }
-        }
+        self.lookups.settle(&self.service, drafts).await?;
         for draft in drafts.iter_mut() {
             let has_key = draft.id.is_some()
                 || self.lists.iter().any(|list| values_of(draft, list).is_some());

@@ -163,17 +163,7 @@ impl Finding {
         &mut self,
         drafts: &mut [Draft],
     ) -> Result<Vec<Result<Vec<[Uuid; 2]>, Problem>>, service::Error> {
-        let mut open: Vec<&mut Draft> = drafts
-            .iter_mut()
-            .filter(|draft| draft.problem.is_none() && !draft.open.is_empty())
-            .collect();
-        if !open.is_empty() {
-            let missing = self.lookups.resolve(&self.service, &mut open).await?;
-            for (draft, missing) in open.into_iter().zip(missing) {
-                draft.problem = missing.into_iter().next().map(|missing| missing.problem);
-                draft.open.clear();
-            }
-        }
+        self.lookups.settle(&self.service, drafts).await?;
         let mut named: Vec<Option<Result<Vec<[Uuid; 2]>, Problem>>> = Vec::new();
         for draft in drafts.iter_mut() {
             let ids = self.pairs.ids(draft);
