@@ -49,6 +49,7 @@ pub(crate) async fn run(words: &[String]) -> Result<String, Box<dyn Error>> {
         care: Care::default(),
         call: Call::default(),
         what_if: false,
+        confirm: None,
         pass_thru: None,
     };
     let bytes = unpacked(open_packed(&file)?, &file)?;

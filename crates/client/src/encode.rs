@@ -14,7 +14,7 @@ use crate::journal::Outcome;
 use crate::mapping::{Mapped, Mapper};
 use crate::pairs::Pairs;
 use crate::problem::{Class, Problem};
-use crate::rows::{Block, Entry, Operation, Sent, Span, Upload};
+use crate::rows::{Block, Entry, Operation, Sent, Span, Upload, Why};
 use crate::run::{Selection, Take};
 use model::{
     Catalog, Cell, ColumnIndex, ColumnKind, KeyIndex, KeyValue, Table, Target, TargetKey, Value,
@@ -132,6 +132,8 @@ pub enum Decision {
     Pair,
     /// Nothing is sent.
     Settled(Outcome, Option<Uuid>),
+    /// Nothing is sent, and this is why.
+    Skipped(Why, Option<Uuid>),
     /// Nothing is sent, and it failed.
     Failed(Problem),
 }
@@ -188,6 +190,11 @@ impl Encoder {
             (Decision::Failed(problem), _) => return Err(problem),
             (Decision::Settled(outcome, id), _) => {
                 (entry.settled, entry.id) = (Some(outcome), id.or(entry.id));
+                return Ok(());
+            }
+            (Decision::Skipped(why, id), _) => {
+                (entry.settled, entry.id) = (Some(Outcome::Skipped), id.or(entry.id));
+                entry.why = Some(why);
                 return Ok(());
             }
             (Decision::Pair, _) => {

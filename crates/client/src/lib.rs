@@ -14,6 +14,7 @@ pub mod run;
 pub mod ask;
 pub mod compare;
 pub mod compression;
+pub mod confirm;
 pub mod convert;
 pub mod decide;
 pub mod encode;

@@ -511,9 +511,9 @@ impl<'a> Resolver<'a> {
                 .iter()
                 .filter(|_| self.policy.mode == Mode::Look)
                 .filter_map(|(decision, _)| match decision {
-                    Decision::Update { id, .. } | Decision::Settled(_, Some(id)) => {
-                        Some(encode::mark_of_id(*id))
-                    }
+                    Decision::Update { id, .. }
+                    | Decision::Settled(_, Some(id))
+                    | Decision::Skipped(_, Some(id)) => Some(encode::mark_of_id(*id)),
                     _ => None,
                 })
                 .filter(|mark| !marks.contains(mark))

@@ -114,6 +114,28 @@ impl Span {
     }
 }
 
+/// Why a row is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its record is there.
+    Exists,
+    /// Its record is not there.
+    Missing,
+    /// Somebody was asked and said no.
+    Declined,
+}
+
+impl Why {
+    /// The word in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exists => "exists",
+            Self::Missing => "missing",
+            Self::Declined => "declined",
+        }
+    }
+}
+
 /// One row of a block.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -139,6 +161,8 @@ pub struct Entry {
     pub problem: Option<Box<Problem>>,
     /// How it ends without being sent, when nothing is wrong with it.
     pub settled: Option<Outcome>,
+    /// Why it is left out, when it is.
+    pub why: Option<Why>,
     /// Files that are sent once the row's own write went well, or first where the row has no other write.
     pub uploads: Box<[Upload]>,
     /// The record of an update that follows once all of that went well; empty for none.
@@ -165,6 +189,7 @@ impl Default for Entry {
             mark: None,
             problem: None,
             settled: None,
+            why: None,
             uploads: Box::default(),
             follow_up: Span::default(),
             sent: Sent::No,

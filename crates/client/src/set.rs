@@ -3,6 +3,7 @@
 //! Not here: sending (`sender`), printing (`cli`).
 //! Invariant: nothing is sent before headers, keys and report files are known to be good.
 
+use crate::confirm::Asker;
 use crate::controller::{SIZE_MAX, SIZE_MAX_ELASTIC, Setting};
 use crate::decide::{Mode, Policy};
 use crate::encode::{self, Draft, Drafter, Encoder};
@@ -57,8 +58,23 @@ pub struct Options {
     pub call: Call,
     /// Nothing is written.
     pub what_if: bool,
+    /// Who is asked before a batch leaves.
+    pub confirm: Option<Asker>,
     /// Where rows that ended well go, as JSON objects with id and outcome.
     pub pass_thru: Option<PassTo>,
+}
+
+impl Options {
+    /// How rows are sent to a table, of which `has_bulk` says what bulk messages it has.
+    fn settings(
+        &self,
+        described: &Described,
+        has_bulk: [bool; Operation::ALL.len()],
+        hint: Option<usize>,
+    ) -> Settings {
+        let common = settings(described, self.pace, self.care, has_bulk, hint, self.seed);
+        Settings { what_if: self.what_if, confirm: self.confirm.clone(), ..common }
+    }
 }
 
 /// Which operation rows turn into, in the user's words.
@@ -292,6 +308,7 @@ pub fn settings(
         errors_max: care.errors_max,
         throttle_max: care.throttle_max,
         what_if: false,
+        confirm: None,
     }
 }
 
@@ -331,8 +348,7 @@ pub async fn set(
     };
     let (sender, drafts) = mpsc::channel(BLOCKS_MAX);
     let reader = tokio::task::spawn_blocking(move || read(source, drafter, &sender));
-    let settings = settings(&described, options.pace, options.care, has_bulk, hint, options.seed);
-    let settings = Settings { what_if: options.what_if, ..settings };
+    let settings = options.settings(&described, has_bulk, hint);
     let route = Route {
         pairs: pairs.as_ref().map(|pairs| pairs.way()),
         ..route(&described, false, &options.call)

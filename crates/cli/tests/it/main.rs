@@ -2,6 +2,8 @@
 
 mod auth;
 mod bench;
+#[cfg(target_os = "linux")]
+mod confirm;
 mod examples;
 mod files;
 mod formats;

@@ -341,6 +341,7 @@ impl Piece {
             attempts: self.attempts,
             bad: Arc::clone(&self.bad),
             identity: self.identity,
+            is_agreed: self.is_agreed,
         }
     }
 }

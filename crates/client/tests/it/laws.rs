@@ -1,6 +1,7 @@
 //! What holds for every run: one outcome per row, sums that add up, nothing lost, nothing twice.
 
 use crate::service::{Fate, Names, Script, Simulated};
+use client::confirm::{Asker, Reply};
 use client::controller::Setting;
 use client::journal::Outcome;
 use client::request::Route;
@@ -8,6 +9,7 @@ use client::rows::{Block, Entry, Operation};
 use client::sender::{self, Event, Halt, Settings, Summary};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
@@ -112,8 +114,10 @@ async fn run_with(
     let mut outcomes = BTreeMap::new();
     let summary = {
         let mut observe = |event: Event<'_>| {
-            if let Event::Ended { row, outcome, problem, .. } = event {
-                let why = problem.map(|problem| format!("{} {problem}", problem.class.as_str()));
+            if let Event::Ended { row, outcome, problem, why, .. } = event {
+                let problem =
+                    problem.map(|problem| format!("{} {problem}", problem.class.as_str()));
+                let why = problem.or(why.map(|why| why.as_str().to_owned()));
                 let earlier = outcomes.insert(row.entry().ordinal, (outcome, why));
                 assert!(earlier.is_none(), "row {} ended twice", row.entry().ordinal);
             }
@@ -419,6 +423,71 @@ fn a_delete_whose_answer_was_lost_is_no_missing_record() {
     let ran = run(&rows, script, settings(1, 1));
     // Nothing was there: the first counts as deleted because its answer was lost, the others fail.
     assert_eq!((ran.count(Outcome::Deleted), ran.count(Outcome::Failed)), (1, 2));
+}
+
+/// Somebody who gives these answers one after the other, and whose questions are kept.
+fn somebody(replies: &[Reply]) -> (Option<Asker>, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let (replies, kept) = (replies.to_vec(), Arc::clone(&asked));
+    let asker = Asker::new(move |question| {
+        let mut kept = kept.lock().expect("questions");
+        let reply = *replies.get(kept.len()).expect("nobody is asked so often");
+        kept.push(question.to_string());
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            reply
+        })
+    });
+    (Some(asker), asked)
+}
+
+#[test]
+fn a_batch_leaves_after_a_yes_and_no_other() {
+    let (confirm, asked) = somebody(&[Reply::No, Reply::Yes, Reply::No, Reply::All]);
+    let ran = run(&creates(60), Script::default(), Settings { confirm, ..settings(10, 4) });
+    assert_eq!((ran.count(Outcome::Created), ran.count(Outcome::Skipped)), (40, 20));
+    let skipped = ran.outcomes.iter().filter(|(_, (outcome, _))| *outcome == Outcome::Skipped);
+    assert!(skipped.clone().all(|(_, (_, why))| why.as_deref() == Some("declined")));
+    let skipped: Vec<u64> = skipped.map(|(ordinal, _)| *ordinal).collect();
+    assert_eq!(skipped, (0..10).chain(20..30).collect::<Vec<_>>());
+    assert_eq!(ran.service.state.lock().expect("state").records.len(), 40);
+    assert_eq!(ran.summary.requests, 4);
+    let asked = asked.lock().expect("questions");
+    assert_eq!(asked.len(), 4, "after `all` nobody is asked");
+    assert_eq!(asked[0], "create 10 rows of table `things` (line 2, line 3, line 4, …)?");
+    // A single row, known by its key.
+    let (confirm, asked) = somebody(&[Reply::No]);
+    let rows = [Row { operation: Operation::Delete, ..create(7) }];
+    let ran = run(&rows, Script::default(), Settings { confirm, ..settings(10, 4) });
+    assert_eq!((ran.count(Outcome::Skipped), ran.summary.requests), (1, 0));
+    let want = "delete 1 row of table `things` (00000000-0000-0000-0000-000000000007)?";
+    assert_eq!(*asked.lock().expect("questions"), [want]);
+}
+
+#[test]
+fn who_quits_gets_what_is_in_flight_and_nothing_more() {
+    let (confirm, _) = somebody(&[Reply::Yes, Reply::Quit]);
+    let ran = run(&creates(1_000), Script::default(), Settings { confirm, ..settings(10, 4) });
+    assert!(matches!(ran.summary.halt, Some(Halt::Interrupted)));
+    assert_eq!(ran.count(Outcome::Created), 10);
+    assert_eq!(
+        ran.count(Outcome::Created) + ran.count(Outcome::NotAttempted),
+        ran.summary.counts.read()
+    );
+    assert_eq!(ran.service.state.lock().expect("state").records.len(), 10);
+    assert_eq!(client::report::exit_code(&ran.summary), 5);
+}
+
+#[test]
+fn what_was_agreed_to_is_not_asked_about_again_when_it_is_sent_again_or_in_parts() {
+    let mut rows = creates(100);
+    rows[20].is_bad = true;
+    let fates = vec![Fate::Busy, Fate::LostAfter, Fate::Throttled(5)];
+    let (confirm, asked) = somebody(&[Reply::Yes; 2]);
+    let given = Settings { confirm, retries: 2, ..settings(50, 2) };
+    let ran = run(&rows, Script { fates, ..Script::default() }, given);
+    assert_eq!((ran.count(Outcome::Created), ran.count(Outcome::Failed)), (99, 1));
+    assert_eq!(asked.lock().expect("questions").len(), 2);
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
