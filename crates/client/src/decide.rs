@@ -8,6 +8,7 @@
 use crate::compare::are_equal;
 use crate::encode::{Decision, Draft};
 use crate::journal::Outcome;
+use crate::parties::Role;
 use crate::problem::{Class, Problem};
 use crate::rows::Why;
 use model::{Cell, ColumnIndex, KeyIndex, Table, Uuid};
@@ -47,6 +48,8 @@ pub struct Policy {
     pub update_all: bool,
     /// Columns that only new records get.
     pub no_update_columns: HashSet<ColumnIndex>,
+    /// Lists of parties that only new records get.
+    pub no_update_parties: Vec<Role>,
 }
 
 /// A record that is there.

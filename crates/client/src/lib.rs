@@ -24,6 +24,7 @@ pub mod lookup;
 pub mod mapping;
 pub mod matching;
 pub mod pairs;
+pub mod parties;
 pub mod source;
 
 pub mod bisect;

@@ -163,6 +163,8 @@ pub struct Entry {
     pub settled: Option<Outcome>,
     /// Why it is left out, when it is.
     pub why: Option<Why>,
+    /// It has new records of other tables in it, which no bulk message takes.
+    pub is_nested: bool,
     /// Files that are sent once the row's own write went well, or first where the row has no other write.
     pub uploads: Box<[Upload]>,
     /// The record of an update that follows once all of that went well; empty for none.
@@ -190,6 +192,7 @@ impl Default for Entry {
             problem: None,
             settled: None,
             why: None,
+            is_nested: false,
             uploads: Box::default(),
             follow_up: Span::default(),
             sent: Sent::No,
@@ -309,6 +312,11 @@ impl Row {
             Some(Write::Upload(_)) => Operation::Upload,
             Some(Write::FollowUp) => Operation::Update,
         }
+    }
+
+    /// Whether it may travel in a bulk message, where there is one.
+    pub fn may_be_bulk(&self) -> bool {
+        !(self.entry().is_nested && matches!(self.write(), Some(Write::Own)))
     }
 
     /// Its record as a member of `Targets`; nothing where a file is sent.

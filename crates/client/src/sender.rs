@@ -292,12 +292,16 @@ impl<'a> Sender<'a> {
     }
 
     /// How rows of an operation travel.
-    fn way(&self, operation: Operation, rows: usize) -> Way {
-        match self.settings.has_bulk[operation as usize] {
+    fn way(&self, operation: Operation, rows: &[Row]) -> Way {
+        match self.has_bulk(operation, rows) {
             true => Way::Bulk,
-            false if rows > 1 => Way::Batch,
+            false if rows.len() > 1 => Way::Batch,
             false => Way::Single,
         }
+    }
+
+    fn has_bulk(&self, operation: Operation, rows: &[Row]) -> bool {
+        self.settings.has_bulk[operation as usize] && rows.iter().all(Row::may_be_bulk)
     }
 
     fn is_empty(&self) -> bool {

@@ -13,6 +13,7 @@ mod manual;
 mod pairs;
 mod parallel;
 mod parity;
+mod parties;
 #[cfg(feature = "plugins")]
 mod plugin;
 mod reading;

@@ -98,7 +98,7 @@ impl<'a> Sender<'a> {
                 });
                 for rows in unsure.chunks(WHICH_ROWS_MAX) {
                     let piece = Piece::of(operation, rows.to_vec());
-                    let way = self.way(operation, rows.len());
+                    let way = self.way(operation, rows);
                     self.ready.push_back(Flight { asks: Asks::Which, ..Flight::write(piece, way) });
                 }
                 if !sure.is_empty() {
@@ -112,7 +112,7 @@ impl<'a> Sender<'a> {
 
     /// Puts a piece behind those that are ready.
     pub(super) fn queue(&mut self, piece: Piece) {
-        let way = self.way(piece.operation, piece.rows.len());
+        let way = self.way(piece.operation, &piece.rows);
         self.ready.push_back(Flight::write(piece, way));
     }
 
