@@ -369,7 +369,11 @@ pub(crate) fn test_row(ordinal: u64, operation: Operation, mark: Option<u64>, bo
     let mut block = Block::default();
     let body = block.write(|out| out.extend_from_slice(body.as_bytes()));
     let id = Uuid::from_u128(u128::from(ordinal) + 1);
-    let address = block.write(|out| out.extend_from_slice(id.to_string().as_bytes()));
+    let address = match operation {
+        Operation::Associate | Operation::Disassociate => format!("{id}/{id}"),
+        _ => id.to_string(),
+    };
+    let address = block.write(|out| out.extend_from_slice(address.as_bytes()));
     block.push(Entry {
         ordinal,
         line: ordinal + 2,

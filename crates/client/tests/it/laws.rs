@@ -20,15 +20,23 @@ struct Row {
     operation: Operation,
     id: u128,
     is_bad: bool,
+    /// A rule for duplicates finds it.
+    is_twin: bool,
     key: Option<String>,
 }
 
 fn create(id: u128) -> Row {
-    Row { operation: Operation::Create, id, is_bad: false, key: Some(format!("k{id}")) }
+    Row {
+        operation: Operation::Create,
+        id,
+        is_bad: false,
+        is_twin: false,
+        key: Some(format!("k{id}")),
+    }
 }
 
 fn upsert(id: u128) -> Row {
-    Row { operation: Operation::Upsert, id, is_bad: false, key: None }
+    Row { operation: Operation::Upsert, id, is_bad: false, is_twin: false, key: None }
 }
 
 fn settings(size: usize, width: usize) -> Settings {
@@ -70,6 +78,9 @@ fn blocks(rows: &[Row]) -> Vec<Block> {
             if row.is_bad {
                 record["bad"] = true.into();
             }
+            if row.is_twin {
+                record["twin"] = true.into();
+            }
             if let Some(key) = &row.key {
                 record["k"] = key.clone().into();
             }
@@ -104,12 +115,16 @@ async fn run_with(
         primary_key: "thingid".into(),
         is_atomic: !script.is_elastic,
         if_exists: false,
-        headers: Vec::new(),
+        headers: script.headers.clone(),
         query: None,
         described: None,
         pairs: None,
     };
     let service = Simulated::new(script);
+    for row in rows.iter().filter(|row| row.operation == Operation::Update) {
+        let id = Uuid::from_u128(row.id).to_string();
+        service.state.lock().expect("state").records.insert(id, (None, 1));
+    }
     let (sender, receiver) = mpsc::channel(sender::BLOCKS_MAX);
     let mut outcomes = BTreeMap::new();
     let summary = {
@@ -423,6 +438,32 @@ fn a_delete_whose_answer_was_lost_is_no_missing_record() {
     let ran = run(&rows, script, settings(1, 1));
     // Nothing was there: the first counts as deleted because its answer was lost, the others fail.
     assert_eq!((ran.count(Outcome::Deleted), ran.count(Outcome::Failed)), (1, 2));
+}
+
+#[test]
+fn duplicates_are_refused_row_by_row_where_that_is_wished_for_and_only_there() {
+    let header = ("MSCRM.SuppressDuplicateDetection", "false".to_owned());
+    let kinds = [Operation::Create, Operation::Update, Operation::Upsert];
+    for (kind, has_bulk, size) in
+        kinds.into_iter().flat_map(|kind| [(kind, true, 20), (kind, false, 20), (kind, false, 1)])
+    {
+        for headers in [vec![header.clone()], Vec::new()] {
+            let wished = !headers.is_empty();
+            let script = Script { names: Names::Nothing, headers, has_bulk, ..Script::default() };
+            let has_bulk = settings(size, 2).has_bulk.map(|has| has && has_bulk);
+            let rows: Vec<Row> = (1..=40)
+                .map(|id| Row { operation: kind, is_twin: id % 15 == 0, ..create(id) })
+                .collect();
+            let ran = run(&rows, script, Settings { has_bulk, ..settings(size, 2) });
+            let failed: Vec<u64> = ran.failed().iter().map(|(ordinal, _)| *ordinal).collect();
+            let want: &[u64] = if wished { &[14, 29] } else { &[] };
+            assert_eq!(failed, want, "{kind:?} {has_bulk:?} {size} {wished}");
+            assert!(ran.failed().iter().all(|(_, why)| why.contains("0x80040333")));
+            let well = ran.summary.counts.read() - want.len() as u64;
+            let landed = [Outcome::Created, Outcome::Updated, Outcome::Written];
+            assert_eq!(landed.map(|outcome| ran.count(outcome)).iter().sum::<u64>(), well);
+        }
+    }
 }
 
 /// Somebody who gives these answers one after the other, and whose questions are kept.
