@@ -189,7 +189,8 @@ impl Reader {
                     serde_json::from_str(raw).map_err(|_| no())?;
                 let is_given =
                     |name: &str| members.keys().any(|own| own.eq_ignore_ascii_case(name));
-                if is_given("partyid") || is_given("addressused") {
+                let is_record = is_given("Id") && !is_given("partyid") && !is_given("addressused");
+                if !is_record {
                     let mut mapped = Mapped::default();
                     self.mapper.json(raw.as_bytes(), &mut mapped)?;
                     return self.finish(role, mapped);
