@@ -7,6 +7,7 @@ use crate::progress::{Progress, Total};
 use crate::set::{self, seconds};
 use crate::signal::Stop;
 use crate::stats::Counting;
+use client::compression::Compression;
 use client::filter::Wanted;
 use client::get::{Error, Matching, Query, Reading};
 use client::source::Format;
@@ -22,6 +23,10 @@ pub(crate) async fn get(args: Get) -> anyhow::Result<u8> {
     let (service, counting) = Counting::begin(way, args.stats.as_deref());
     let format = args.format.map(Format::from);
     let format = format.or_else(|| Format::of_path(&args.output)).unwrap_or(Format::Csv);
+    if format == Format::Parquet && Compression::of_path(&args.output).is_some() {
+        let text = "Parquet is compressed inside: give a name without .gz or .zst";
+        return Err(Usage(text.to_owned()).into());
+    }
     let query = query(&args)?;
     let reading = Reading::prepare(&service, &query, format).await?;
     if args.count {

@@ -1,6 +1,6 @@
 //! Rows out of a table: page by page into a file or stream.
 //!
-//! In: a [`Query`]. Out: CSV, NDJSON or JSON that `set` accepts again, or how many rows there are.
+//! In: a [`Query`]. Out: CSV, NDJSON, JSON or Parquet that `set` accepts again, or how many rows there are.
 //! Not here: what filters mean (`filter`), which columns are shown (`columns`), texts (`output`), the
 //! pages of FetchXML (`fetch`), rows that name records (`matched`), files on disk (`saved`).
 //! Invariant: no more than two pages are in memory; a page is written before the next but one is asked
@@ -11,6 +11,7 @@ mod columns;
 mod fetch;
 mod matched;
 mod output;
+mod parquet;
 mod saved;
 
 pub use columns::is_system;
@@ -389,7 +390,7 @@ impl Reading {
         stop: Option<watch::Receiver<bool>>,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<Fetched, Error> {
-        let out = output::Writer::new(out, format, &self.columns)?;
+        let out = output::Writer::new(out, format, &self.columns, &self.described.table)?;
         let write = |out: &mut output::Writer,
                      columns: &[Shown],
                      catalog: &Arc<Catalog>,

@@ -10,7 +10,7 @@ pub(crate) struct Get {
     /// Table: logical name, the same without its prefix, entity set or display name
     #[arg(required_unless_present = "fetch")]
     pub(crate) table: Option<String>,
-    /// CSV, NDJSON or JSON whose rows name the records that are read, by `Id` or the primary key or by
+    /// CSV, NDJSON, JSON or Parquet whose rows name the records that are read, by `Id` or the primary key or by
     /// --match-on; `-` is standard input
     #[arg(
         value_name = "FILE",
