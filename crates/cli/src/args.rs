@@ -52,11 +52,11 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Shows the service and the client at work, in a temporary directory.
     Demo(Demo),
-    /// Loads rows from CSV, NDJSON or JSON into a table.
+    /// Loads rows from CSV, NDJSON, JSON or Parquet into a table.
     Set(Box<Set>),
     /// Loads files of several tables, each after those that its lookups point to.
     Load(Box<Load>),
-    /// Reads rows of a table as CSV, NDJSON or JSON.
+    /// Reads rows of a table as CSV, NDJSON, JSON or Parquet.
     Get(Box<Get>),
     /// Deletes rows of a table.
     Remove(Box<Remove>),
@@ -258,7 +258,7 @@ pub(crate) struct Look {
 pub(crate) struct Set {
     /// Table: logical name, the same without its prefix, entity set or display name
     pub(crate) table: String,
-    /// CSV, NDJSON or JSON file, compressed where its name ends in .gz or .zst; `-` is standard input
+    /// CSV, NDJSON, JSON or Parquet file, all but the last compressed where its name ends in .gz or .zst; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-")]
     pub(crate) file: PathBuf,
     #[command(flatten)]
@@ -572,6 +572,7 @@ pub(crate) enum Format {
     Csv,
     Ndjson,
     Json,
+    Parquet,
 }
 
 impl From<Format> for client::source::Format {
@@ -580,6 +581,7 @@ impl From<Format> for client::source::Format {
             Format::Csv => Self::Csv,
             Format::Ndjson => Self::Ndjson,
             Format::Json => Self::Json,
+            Format::Parquet => Self::Parquet,
         }
     }
 }

@@ -13,7 +13,7 @@ use client::pool::{Identity, Pool};
 use client::profile::{self, Profile, Profiles};
 use client::secret::Secret;
 use client::service::Service;
-use client::source::{self, Bytes, Format};
+use client::source::{self, Bytes, Format, Parquet};
 use client::token::{Application, Credential, Issuer, Proof};
 use client::transport::{Address, Http, Transport};
 use std::hash::{BuildHasher, RandomState};
@@ -358,19 +358,42 @@ pub(crate) struct Input {
     pub(crate) total: Total,
 }
 
-/// Opens an input, unpacks it and finds out how it is written.
+/// Opens an input, unpacks it and finds out how it is written. Parquet comes as NDJSON.
 pub(crate) fn open(path: &Path, format: Option<Format>) -> Result<Input, source::Error> {
+    let named = format.or_else(|| Format::of_path(path));
+    if named == Some(Format::Parquet) {
+        return open_parquet(path);
+    }
     let (bytes, read) = Counted::new(source::open_packed(path)?);
     let total = match std::fs::metadata(path) {
         Ok(file) if file.is_file() => Total::Bytes(file.len(), read),
         _ => Total::Unknown,
     };
     let bytes = compression::unpacked(Box::new(bytes), path)?;
-    let (format, bytes) = match format.or_else(|| Format::of_path(path)) {
+    let (format, bytes) = match named {
         Some(format) => (format, bytes),
         None => source::sniff(bytes)?,
     };
-    Ok(Input { bytes, format, total })
+    match format {
+        Format::Parquet => open_parquet(path),
+        format => Ok(Input { bytes, format, total }),
+    }
+}
+
+fn open_parquet(path: &Path) -> Result<Input, source::Error> {
+    let parquet = Parquet::open(path)?;
+    let total = Total::Rows(parquet.rows());
+    Ok(Input { bytes: Box::new(parquet), format: Format::Ndjson, total })
+}
+
+/// Refuses reports that would not be what their names say.
+pub(crate) fn refuse_parquet(output: Option<&Path>, flag: &str) -> Result<(), Usage> {
+    match output {
+        Some(output) if Format::of_path(output) == Some(Format::Parquet) => Err(Usage(format!(
+            "`{flag}` is written row by row, which Parquet is not: give a file that ends in .ndjson, or in .csv for a CSV input"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Opens an output, compressed where its name says so; `-` is standard output.

@@ -129,7 +129,8 @@ fn of_source(err: &source::Error) -> u8 {
     match err {
         source::Error::Open { .. }
         | source::Error::NoHeaders
-        | source::Error::RepeatedHeader(_) => USAGE,
+        | source::Error::RepeatedHeader(_)
+        | source::Error::Stream => USAGE,
         source::Error::Read { .. } => 7,
     }
 }

@@ -7,6 +7,7 @@ use crate::progress::{Progress, Total};
 use crate::set::{self, seconds};
 use crate::signal::Stop;
 use crate::stats::Counting;
+use client::compression::Compression;
 use client::filter::Wanted;
 use client::get::{Error, Matching, Query, Reading};
 use client::source::Format;
@@ -22,6 +23,11 @@ pub(crate) async fn get(args: Get) -> anyhow::Result<u8> {
     let (service, counting) = Counting::begin(way, args.stats.as_deref());
     let format = args.format.map(Format::from);
     let format = format.or_else(|| Format::of_path(&args.output)).unwrap_or(Format::Csv);
+    if format == Format::Parquet && Compression::of_path(&args.output).is_some() {
+        let text = "Parquet is compressed inside: give a name without .gz or .zst";
+        return Err(Usage(text.to_owned()).into());
+    }
+    refuse_side_by_side(&args)?;
     let query = query(&args)?;
     let reading = Reading::prepare(&service, &query, format).await?;
     if args.count {
@@ -36,6 +42,21 @@ pub(crate) async fn get(args: Get) -> anyhow::Result<u8> {
     match &args.file {
         Some(file) => matched(&args, reading, file, format, counting).await,
         None => all(&args, reading, query.top, format, counting).await,
+    }
+}
+
+/// What has an order of its own is read page by page.
+fn refuse_side_by_side(args: &Get) -> Result<(), Usage> {
+    let given = [
+        (!args.sort.is_empty(), "--sort"),
+        (args.fetch.is_some(), "--fetch"),
+        (args.file.is_some(), "rows that name records"),
+    ];
+    match given.into_iter().find(|(is_given, _)| *is_given && args.width > 1) {
+        Some((_, what)) => Err(Usage(format!(
+            "`-j` reads pages side by side, in no order, and does not go with {what}: leave out one of them"
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -66,6 +87,7 @@ fn query(args: &Get) -> anyhow::Result<Query> {
         sort: args.sort.clone(),
         top: args.top,
         page_size: args.page_size,
+        width: usize::from(args.width),
         headers: args.headers.map(Into::into),
     })
 }

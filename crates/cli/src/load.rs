@@ -16,6 +16,7 @@ use client::lookup::Aim;
 use client::mapping::find;
 use client::run::Wish;
 use client::service::Service;
+use client::source::Format;
 use entries::Entry;
 use model::{ColumnKind, Table};
 use std::path::PathBuf;
@@ -282,7 +283,12 @@ fn second_pass(load: &Load, input: &Input, step: &Step) -> Set {
 fn name_files(load: &Load, input: &Input, step: &Step, mark: &str, args: &mut Set) {
     let name = input.args.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let at = |directory: &PathBuf, end: &str| directory.join(format!("{mark}{name}{end}"));
-    args.rejects = load.rejects.as_ref().map(|directory| at(directory, ""));
+    // Rejected rows of a Parquet input are NDJSON.
+    let end = match Format::of_path(&input.args.file) {
+        Some(Format::Parquet) => ".ndjson",
+        _ => "",
+    };
+    args.rejects = load.rejects.as_ref().map(|directory| at(directory, end));
     args.errors = load.errors.as_ref().map(|directory| at(directory, ".ndjson"));
     args.stats = load.stats.as_ref().map(|directory| match directory.as_os_str() == "-" {
         true => directory.clone(),

@@ -238,6 +238,8 @@ async fn input(args: &Remove, service: &Service) -> anyhow::Result<(Input, Total
             connection::refuse_same(file, args.rejects.as_deref(), "--rejects")?;
             connection::refuse_same(file, args.errors.as_deref(), "--errors")?;
             connection::refuse_same(file, args.stats.as_deref(), "--stats")?;
+            connection::refuse_parquet(args.rejects.as_deref(), "--rejects")?;
+            connection::refuse_parquet(args.errors.as_deref(), "--errors")?;
             let opened = connection::open(file, args.format.map(Into::into))?;
             let connection::Input { bytes, format, total } = opened;
             (Input::Rows { bytes, format }, total, None)

@@ -33,6 +33,8 @@ pub(crate) async fn set_with(args: Set, going: Option<Going>) -> anyhow::Result<
 pub(crate) async fn set_counted(args: Set, going: Option<Going>) -> anyhow::Result<(u8, Counts)> {
     connection::refuse_same(&args.file, args.rejects.as_deref(), "--rejects")?;
     connection::refuse_same(&args.file, args.errors.as_deref(), "--errors")?;
+    connection::refuse_parquet(args.rejects.as_deref(), "--rejects")?;
+    connection::refuse_parquet(args.errors.as_deref(), "--errors")?;
     if args.rejects.is_some() && args.rejects == args.errors {
         return Err(Usage("`--rejects` and `--errors` name the same file".to_owned()).into());
     }

@@ -3,14 +3,13 @@
 //! What a program needs that has rows and a table: a way to the service, options, and a look at what happens. A
 //! file's name says how it is written and whether it is compressed.
 
-use client::compression::unpacked;
 use client::controller::Setting;
 use client::ids::Seed;
 use client::journal::Outcome;
 use client::sender::Event;
 use client::service::Service;
 use client::set::{Call, Care, Options, Pace, RETRIEVAL_SIZE, Wish, set};
-use client::source::{Format, open_packed};
+use client::source::open_rows;
 use client::transport::{Address, Http};
 use std::error::Error;
 use std::path::PathBuf;
@@ -53,8 +52,7 @@ pub(crate) async fn run(words: &[String]) -> Result<String, Box<dyn Error>> {
         ordered: false,
         pass_thru: None,
     };
-    let bytes = unpacked(open_packed(&file)?, &file)?;
-    let format = Format::of_path(&file).ok_or("the name says no format")?;
+    let (bytes, format) = open_rows(&file)?;
 
     let mut failed = Vec::new();
     let loaded = set(&service, &options, bytes, format, None, None, &mut |event| {

@@ -1,17 +1,21 @@
 //! Rows out of a table: page by page into a file or stream.
 //!
-//! In: a [`Query`]. Out: CSV, NDJSON or JSON that `set` accepts again, or how many rows there are.
+//! In: a [`Query`]. Out: CSV, NDJSON, JSON or Parquet that `set` accepts again, or how many rows there are.
 //! Not here: what filters mean (`filter`), which columns are shown (`columns`), texts (`output`), the
-//! pages of FetchXML (`fetch`), rows that name records (`matched`), files on disk (`saved`).
-//! Invariant: no more than two pages are in memory; a page is written before the next but one is asked
-//! for.
+//! pages of FetchXML (`fetch`), rows that name records (`matched`), files on disk (`saved`), pages side by
+//! side (`side_by_side`).
+//! Invariant: no more than two pages are in memory, and one for every further reader; a page is written before the
+//! next but one is asked for.
 
 mod active;
 mod columns;
 mod fetch;
 mod matched;
 mod output;
+mod parquet;
+mod parts;
 mod saved;
+mod side_by_side;
 
 pub use columns::is_system;
 pub use matched::{Matched, Matching};
@@ -31,6 +35,7 @@ use fetch::Fetch;
 use model::{Catalog, Table};
 use output::{Record, Row};
 use saved::Saved;
+use side_by_side::SideBySide;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -66,6 +71,8 @@ pub struct Query {
     pub top: Option<u64>,
     /// Rows in a page.
     pub page_size: u32,
+    /// Pages that are asked for at a time; beyond 1 rows come in no order.
+    pub width: usize,
     /// What stands above the columns; none means what fits table and format.
     pub headers: Option<Headers>,
 }
@@ -144,6 +151,7 @@ pub struct Reading {
     top: Option<u64>,
     saved: Option<Saved>,
     active: Option<Active>,
+    side_by_side: Option<SideBySide>,
 }
 
 impl Reading {
@@ -201,8 +209,12 @@ impl Reading {
             let directory = query.file_directory.as_deref();
             directory.map(|directory| Saved::of(table, directory, columns)).transpose()
         };
+        let mut side_by_side = None;
         let (columns, saved, path) = match &fetch {
             Some(fetch) => {
+                if query.width > 1 {
+                    return Err(parts::refuse("FetchXML is read page by page"));
+                }
                 let columns = columns::of_fetch(table, fetch)?;
                 let saved = saved(&columns)?;
                 (
@@ -221,6 +233,8 @@ impl Reading {
                     true => &Query { top: None, ..query.clone() },
                     false => query,
                 };
+                side_by_side = SideBySide::of(table, query, &mut more)?;
+                let query = side_by_side.as_ref().map_or(query, |side_by_side| &side_by_side.query);
                 let path = path(table, query, &columns, &more, filter.as_deref(), page_size)?;
                 (columns, saved, path)
             }
@@ -249,6 +263,7 @@ impl Reading {
             top,
             saved,
             active,
+            side_by_side,
         })
     }
 
@@ -316,6 +331,9 @@ impl Reading {
     where
         S: Send + 'static,
     {
+        if self.side_by_side.is_some() {
+            return self.read_side_by_side(stop, sink, write, progress).await;
+        }
         let Self {
             service, described, columns, first, fetch, page_size, top, saved, active, ..
         } = self;
@@ -389,7 +407,7 @@ impl Reading {
         stop: Option<watch::Receiver<bool>>,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<Fetched, Error> {
-        let out = output::Writer::new(out, format, &self.columns)?;
+        let out = output::Writer::new(out, format, &self.columns, &self.described.table)?;
         let write = |out: &mut output::Writer,
                      columns: &[Shown],
                      catalog: &Arc<Catalog>,

@@ -61,7 +61,7 @@ impl Rejects {
             headers.iter().map(|name| !REPORT_COLUMNS.contains(&name.as_str())).collect();
         let out = match format {
             // What is killed leaves an array without an end; objects one after another are JSON input, too.
-            Format::Ndjson | Format::Json => Output::Lines(BufWriter::new(file)),
+            Format::Ndjson | Format::Json | Format::Parquet => Output::Lines(BufWriter::new(file)),
             Format::Csv => {
                 let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
                 let names = headers.iter().zip(&kept).filter(|(_, kept)| **kept);
@@ -214,7 +214,7 @@ impl Errors {
                     self.headers.iter().map(String::as_str).zip(fields).collect();
                 raw_json(&named)
             }
-            Format::Ndjson | Format::Json => serde_json::from_slice(row.raw())
+            Format::Ndjson | Format::Json | Format::Parquet => serde_json::from_slice(row.raw())
                 .unwrap_or_else(|_| raw_json(&String::from_utf8_lossy(row.raw()))),
         };
         let record = ErrorRecord {
@@ -332,7 +332,9 @@ impl PassThru {
                 let named = self.headers.iter().zip(fields);
                 named.map(|(name, field)| (name.clone(), raw_json(&field))).collect()
             }
-            Format::Ndjson | Format::Json => serde_json::from_slice(row.raw()).unwrap_or_default(),
+            Format::Ndjson | Format::Json | Format::Parquet => {
+                serde_json::from_slice(row.raw()).unwrap_or_default()
+            }
         };
         members.retain(|name, _| !name.eq_ignore_ascii_case("id"));
         if let Some(id) = id {

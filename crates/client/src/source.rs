@@ -1,12 +1,14 @@
-//! Where rows come from: CSV, NDJSON and JSON, from a file or a stream, one row at a time.
+//! Where rows come from: CSV, NDJSON, JSON and Parquet, from a file or a stream, one row at a time.
 //!
 //! Not here: what rows mean (`mapping`, `encode`), unpacking (`compression`).
 //! Invariant: memory does not grow with the input; every row knows its line; a row that cannot be
 //! read is a row with a problem, and only the medium's own failure ends the reading.
 
 mod json;
+mod parquet;
 
 pub use json::Json;
+pub use parquet::Parquet;
 
 use crate::compression;
 use crate::encode::{Draft, Drafter};
@@ -28,6 +30,8 @@ pub enum Format {
     Ndjson,
     /// A JSON array of objects. Read, it may also be objects one after another.
     Json,
+    /// A Parquet file. Read by [`Parquet`], which makes NDJSON of it.
+    Parquet,
 }
 
 impl Format {
@@ -39,6 +43,7 @@ impl Format {
             "csv" => Some(Self::Csv),
             "ndjson" | "jsonl" => Some(Self::Ndjson),
             "json" => Some(Self::Json),
+            "parquet" => Some(Self::Parquet),
             _ => None,
         }
     }
@@ -69,6 +74,9 @@ pub enum Error {
     /// Two headers are the same.
     #[error("the header line has `{0}` twice")]
     RepeatedHeader(String),
+    /// Parquet has its end first.
+    #[error("Parquet is read from a file, neither from a stream nor compressed as a whole")]
+    Stream,
 }
 
 /// The bytes of an input.
@@ -90,12 +98,28 @@ pub fn open_packed(path: &Path) -> Result<Bytes, Error> {
     }
 }
 
-/// Looks at the first byte of a stream: `{` begins NDJSON, `[` JSON, anything else CSV.
+/// Opens a file of rows: unpacked, Parquet as NDJSON; `-` is standard input.
+pub fn open_rows(path: &Path) -> Result<(Bytes, Format), Error> {
+    match Format::of_path(path) {
+        Some(Format::Parquet) => Ok((Box::new(Parquet::open(path)?), Format::Ndjson)),
+        Some(format) => Ok((open(path)?, format)),
+        None => {
+            let (format, bytes) = sniff(open(path)?)?;
+            match format {
+                Format::Parquet => Ok((Box::new(Parquet::open(path)?), Format::Ndjson)),
+                format => Ok((bytes, format)),
+            }
+        }
+    }
+}
+
+/// Looks at the first bytes of a stream: `{` begins NDJSON, `[` JSON, `PAR1` Parquet, anything else CSV.
 pub fn sniff(bytes: Bytes) -> Result<(Format, Bytes), Error> {
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, bytes);
     let start = reader.fill_buf().map_err(|err| Error::Read { line: 0, why: err.to_string() })?;
     let first = start.iter().find(|byte| !byte.is_ascii_whitespace());
     let format = match first {
+        _ if start.starts_with(parquet::MARK) => Format::Parquet,
         Some(b'{') => Format::Ndjson,
         Some(b'[') => Format::Json,
         _ => Format::Csv,
@@ -281,6 +305,7 @@ impl Source {
             Format::Csv => Self::Csv(Csv::new(bytes)?),
             Format::Ndjson => Self::Objects(Objects::Ndjson(Ndjson::new(bytes))),
             Format::Json => Self::Objects(Objects::Json(Json::new(bytes))),
+            Format::Parquet => return Err(Error::Stream),
         })
     }
 

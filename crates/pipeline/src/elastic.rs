@@ -349,6 +349,7 @@ impl Drafts {
             cells.next().map(|cell| cell.value.clone())
         };
         let constants = self.constants.clone();
+        let making = access.making(&table);
         for draft in &mut self.targets {
             let Fate::Row(row) = &mut draft.fate else { continue };
             let new_owner = constant(&row.cells, owner);
@@ -357,8 +358,7 @@ impl Drafts {
                 value.and_then(|value| value.as_id())
             };
             let links = row.cells.iter().any(|cell| guard::is_link(&table, cell.column));
-            let reaches = |action| access.covers(&table, action, id_of(owner), id_of(unit));
-            let may_make = reaches(Action::Create) && (!links || reaches(Action::Append));
+            let may_make = making.out_of_reach(links, id_of(owner), id_of(unit)).is_none();
             let makes = is_create(name) || row.is_new;
             let far = row.cells.iter().find_map(|cell| match &cell.value {
                 Value::Lookup(lookup) if pointed.contains(lookup) => Some(*lookup),

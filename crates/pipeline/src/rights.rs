@@ -141,6 +141,41 @@ pub(crate) struct Access {
     pub(crate) real: Option<Arc<Rights>>,
 }
 
+/// How far an action reaches in a table, worked out once for many rows.
+pub(crate) struct Reach<'a>(Vec<Scope<'a>>);
+
+impl Reach<'_> {
+    /// Whether it reaches a row that is being made, by its owner and business unit.
+    pub(crate) fn covers(&self, owner: Option<Uuid>, unit: Option<Uuid>) -> bool {
+        self.0.iter().all(|scope| match scope {
+            Scope::Nothing => false,
+            Scope::Some(held) => held.covers(owner, unit),
+            Scope::All => true,
+        })
+    }
+}
+
+/// What making rows of a table asks for, worked out once for many rows.
+pub(crate) struct Making<'a> {
+    create: Reach<'a>,
+    append: Reach<'a>,
+}
+
+impl Making<'_> {
+    /// The action that does not reach a row that is being made; `links`: whether it points to others.
+    pub(crate) fn out_of_reach(
+        &self,
+        links: bool,
+        owner: Option<Uuid>,
+        unit: Option<Uuid>,
+    ) -> Option<Action> {
+        if !self.create.covers(owner, unit) {
+            return Some(Action::Create);
+        }
+        (links && !self.append.covers(owner, unit)).then_some(Action::Append)
+    }
+}
+
 impl Access {
     /// Both, the caller's own first.
     pub(crate) fn each(&self) -> impl Iterator<Item = &Arc<Rights>> {
@@ -190,19 +225,17 @@ impl Access {
         self.each().any(|rights| matches!(rights.scope(table, action), Scope::Nothing))
     }
 
-    /// Whether an action reaches a row that is being made, by its owner and business unit.
-    pub(crate) fn covers(
-        &self,
-        table: &TableDefinition,
-        action: Action,
-        owner: Option<Uuid>,
-        unit: Option<Uuid>,
-    ) -> bool {
-        self.each().all(|rights| match rights.scope(table, action) {
-            Scope::Nothing => false,
-            Scope::Some(held) => held.covers(owner, unit),
-            Scope::All => true,
-        })
+    /// How far an action reaches in a table.
+    pub(crate) fn reach(&self, table: &TableDefinition, action: Action) -> Reach<'_> {
+        Reach(self.each().map(|rights| rights.scope(table, action)).collect())
+    }
+
+    /// What making rows of a table asks for.
+    pub(crate) fn making(&self, table: &TableDefinition) -> Making<'_> {
+        Making {
+            create: self.reach(table, Action::Create),
+            append: self.reach(table, Action::Append),
+        }
     }
 
     /// The condition that rows of a table must meet; none when all of them do.

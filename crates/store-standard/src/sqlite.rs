@@ -2,8 +2,8 @@
 //!
 //! In reading order: `options`, this file (the store and its threads), `queue` (how work reaches them),
 //! `connection` and `session` (a database connection and its prepared statements), `writer` (groups of
-//! messages under one commit), `open` (a transaction that its caller keeps open), `execute` (one operation), `diagnose` (which rows failed), `schema` and
-//! `catalog` (definitions), `follow` (deleted rows that are remembered), `numbers` (of auto-number columns),
+//! messages under one commit), `open` (a transaction that its caller keeps open), `execute` (one operation), `diagnose` (which
+//! rows failed), `judged` (sets that are judged before they are written), `schema` and `catalog` (definitions), `follow` (deleted rows that are remembered), `numbers` (of auto-number columns),
 //! `pieces` (of files), `reader` (pages).
 //! Not here: what differs from PostgreSQL in query text (`dialect`), the rules of refusal (`store::judge`).
 //! Invariant: only the writer thread writes, and this process is the only one that has the file open.
@@ -20,6 +20,7 @@ mod exact;
 mod execute;
 mod follow;
 mod functions;
+mod judged;
 mod numbers;
 mod open;
 mod pieces;
@@ -34,6 +35,7 @@ use async_trait::async_trait;
 use error::engine;
 use model::{Catalog, ColumnId, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
+use judged::Refusals;
 use queue::Queue;
 use session::Counts;
 pub use session::StatementCounts;
@@ -100,6 +102,8 @@ struct Shared {
     writes: Queue<writer::Job>,
     reads: Queue<reader::Job>,
     pieces: Queue<pieces::Job>,
+    /// How messages of many rows ended lately.
+    refusals: Refusals,
     counts: Arc<Counts>,
 }
 
@@ -148,6 +152,7 @@ impl SqliteStore {
             writes: Queue::new(options.write_queue_max),
             reads: Queue::new(options.read_queue_max),
             pieces: Queue::new(options.read_queue_max),
+            refusals: Refusals::default(),
             counts: Arc::new(Counts::default()),
         });
         let mut threads = Vec::new();
@@ -195,15 +200,28 @@ impl SqliteStore {
     ) -> Result<oneshot::Receiver<Result<Page>>> {
         self.shared.check_version(&query.catalog)?;
         let (answer, result) = oneshot::channel();
-        let job = reader::Job {
+        let job = reader::PageJob {
             page: select::page(query, &dialect::Sqlite),
             count: select::count(query, &dialect::Sqlite),
             size: size_of(query),
             parts,
             answer,
         };
-        self.shared.reads.push(job).map_err(queue::Refused::into_error)?;
+        self.shared.reads.push(reader::Job::Page(job)).map_err(queue::Refused::into_error)?;
         Ok(result)
+    }
+
+    /// Has a reader judge a set, which comes back if nothing is against it.
+    async fn judge(&self, writes: WriteSet) -> Result<WriteSet> {
+        let (answer, verdict) = oneshot::channel();
+        let job = reader::Job::Judge(judged::Job { writes, answer });
+        self.shared.reads.push(job).map_err(queue::Refused::into_error)?;
+        let (writes, refused) = verdict.await.map_err(engine("waiting for a reader"))?;
+        let Some(error) = refused? else { return Ok(writes) };
+        if judged::is_remembered(&writes.ops) {
+            self.shared.refusals.remember(true);
+        }
+        Err(error)
     }
 
     async fn write<T>(
@@ -245,7 +263,17 @@ impl StandardStore for SqliteStore {
     async fn apply(&self, writes: WriteSet) -> Result<Applied> {
         // The writer checks again; this one spares it what is stale already.
         self.shared.check_version(&writes.catalog)?;
-        self.write(|answer| writer::Job::Apply(writer::Apply { writes, answer })).await
+        let writes = match judged::is_judged_first(&writes.ops, &self.shared.refusals) {
+            true => self.judge(writes).await?,
+            false => writes,
+        };
+        let is_remembered = judged::is_remembered(&writes.ops);
+        let result =
+            self.write(|answer| writer::Job::Apply(writer::Apply { writes, answer })).await;
+        if is_remembered {
+            self.shared.refusals.remember(matches!(result, Err(Error::Rejected { .. })));
+        }
+        result
     }
 
     async fn begin(&self, catalog: Arc<Catalog>, time_max: Duration) -> Result<Box<dyn Tx>> {
@@ -287,14 +315,14 @@ impl StandardStore for SqliteStore {
     ) -> Result<Vec<Deleted>> {
         self.shared.check_version(catalog)?;
         let (answer, result) = oneshot::channel();
-        let job = reader::Job {
+        let job = reader::PageJob {
             page: follow::select(catalog, table, after, rows_max),
             count: None,
             size: usize::try_from(rows_max).unwrap_or(usize::MAX),
             parts: None,
             answer,
         };
-        self.shared.reads.push(job).map_err(queue::Refused::into_error)?;
+        self.shared.reads.push(reader::Job::Page(job)).map_err(queue::Refused::into_error)?;
         let page = result.await.map_err(engine("waiting for a reader"))??;
         Ok(follow::rows(&page))
     }

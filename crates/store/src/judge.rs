@@ -28,6 +28,11 @@ pub trait Rows {
     fn value(&self, table: &Table, id: Uuid, column: ColumnIndex) -> Value;
     /// The row with this alternate key.
     fn find(&self, table: &Table, key: KeyIndex, parts: &KeyParts) -> Option<Uuid>;
+    /// Whether values that are to be written into this column are kept in what is [`Resolved`]. Who writes nothing of it
+    /// spares the copies; what a verdict hangs on, lookups and columns of alternate keys, must be kept.
+    fn keeps(&self, _table: &Table, _column: ColumnIndex) -> bool {
+        true
+    }
 }
 
 /// A row of an operation, resolved: keys are ids, binds are lookups, constants are filled in.
@@ -71,7 +76,7 @@ pub fn judge(rows: &impl Rows, op: &WriteOp) -> Vec<Result<Resolved, Rejection>>
             _ => None,
         })
         .collect();
-    let mut unique = Unique::new(rows, table);
+    let mut unique = Unique::new(rows, table, drafts.len());
     drafts
         .into_iter()
         .enumerate()
@@ -109,7 +114,7 @@ fn insert_drafts(rows: &impl Rows, op: &writes::Insert) -> Vec<Draft> {
         .iter()
         .map(|row| {
             let (binds, lookup) = resolve_binds(rows, &row.binds);
-            let cells = overlay(&op.constants, &[&row.cells, &binds]);
+            let cells = overlay(rows, &op.table, &op.constants, &[&row.cells, &binds]);
             Draft {
                 row: Some(Resolved::Insert { id: row.id, cells }),
                 id: Some(row.id),
@@ -126,7 +131,7 @@ fn update_drafts(rows: &impl Rows, op: &writes::Update) -> Vec<Draft> {
         .map(|row| {
             let (binds, lookup) = resolve_binds(rows, &row.binds);
             let found = existing(rows, &op.table, &row.key);
-            let cells = overlay(&op.constants, &[&row.cells, &binds]);
+            let cells = overlay(rows, &op.table, &op.constants, &[&row.cells, &binds]);
             let other = match found {
                 Some((_, version)) => mismatch(version, row.expected_version),
                 None => Some(absent(&row.key)),
@@ -164,11 +169,16 @@ fn upsert_drafts(rows: &impl Rows, op: &writes::Upsert) -> Vec<Draft> {
             let row = match found {
                 Some((id, _)) => Resolved::Update {
                     id,
-                    cells: overlay(&op.update_constants, &[&row.cells, &binds]),
+                    cells: overlay(rows, &op.table, &op.update_constants, &[&row.cells, &binds]),
                 },
                 None => Resolved::Insert {
                     id: row.new_id,
-                    cells: overlay(&op.insert_constants, &[&row.cells, &row.insert_cells, &binds]),
+                    cells: overlay(
+                        rows,
+                        &op.table,
+                        &op.insert_constants,
+                        &[&row.cells, &row.insert_cells, &binds],
+                    ),
                 },
             };
             let id = Some(row.id());
@@ -284,12 +294,13 @@ fn resolve_binds(rows: &impl Rows, binds: &[Bind]) -> (Vec<Cell>, Option<Reason>
 }
 
 /// The constants that no own cell replaces, then the own cells.
-fn overlay(constants: &[Cell], own: &[&[Cell]]) -> Vec<Cell> {
+fn overlay(rows: &impl Rows, table: &Table, constants: &[Cell], own: &[&[Cell]]) -> Vec<Cell> {
     let own: Vec<&Cell> = own.iter().copied().flatten().collect();
     constants
         .iter()
         .filter(|constant| own.iter().all(|cell| cell.column != constant.column))
         .chain(own.iter().copied())
+        .filter(|cell| rows.keeps(table, cell.column))
         .cloned()
         .collect()
 }

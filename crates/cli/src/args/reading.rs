@@ -10,7 +10,7 @@ pub(crate) struct Get {
     /// Table: logical name, the same without its prefix, entity set or display name
     #[arg(required_unless_present = "fetch")]
     pub(crate) table: Option<String>,
-    /// CSV, NDJSON or JSON whose rows name the records that are read, by `Id` or the primary key or by
+    /// CSV, NDJSON, JSON or Parquet whose rows name the records that are read, by `Id` or the primary key or by
     /// --match-on; `-` is standard input
     #[arg(
         value_name = "FILE",
@@ -89,6 +89,16 @@ pub(crate) struct Get {
     /// Rows in a page
     #[arg(long, default_value_t = 5_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5_000))]
     pub(crate) page_size: u32,
+    /// Pages that are asked for at a time, up to 52: the primary key is divided into ranges, each row comes once, in no
+    /// order. Not with --sort, --fetch, FILE or elastic tables
+    #[arg(
+        short = 'j',
+        long = "max-degree-of-parallelism",
+        default_value_t = 1,
+        value_name = "N",
+        value_parser = clap::value_parser!(u8).range(1..=52)
+    )]
+    pub(crate) width: u8,
     /// Prints how many rows there are, and reads none: the service counts them
     #[arg(long, visible_alias = "record-count", conflicts_with_all = ["output", "count_also", "file"])]
     pub(crate) count: bool,

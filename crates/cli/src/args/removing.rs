@@ -19,7 +19,7 @@ pub(crate) enum Via {
 pub(crate) struct Remove {
     /// Table: logical name, the same without its prefix, entity set or display name
     pub(crate) table: String,
-    /// CSV, NDJSON or JSON with the column `Id` or the primary key, for elastic tables also `partitionid`,
+    /// CSV, NDJSON, JSON or Parquet with the column `Id` or the primary key, for elastic tables also `partitionid`,
     /// or lines that are ids, or rows that are matched by --match-on; `-` is standard input
     #[arg(
         value_name = "FILE",

@@ -8,7 +8,7 @@ use crate::connection;
 use clap::Parser;
 use client::compression::plain_name;
 use client::mapping::REPORT_COLUMNS;
-use client::source::{Format, Line, Source};
+use client::source::{Format, Line, Parquet, Source};
 use serde_json::Value as Json;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -130,6 +130,10 @@ fn parse(table: &str, file: &Path, options: &[String]) -> Result<Set, Usage> {
 
 /// What the rows of a file give, by name.
 fn names(file: &Path, format: Option<Format>) -> anyhow::Result<Vec<String>> {
+    // It tells its columns without being read.
+    if format.or_else(|| Format::of_path(file)) == Some(Format::Parquet) {
+        return Ok(data_names(Parquet::open(file)?.names().to_vec()));
+    }
     let connection::Input { bytes, format, .. } = connection::open(file, format)?;
     let mut names: Vec<String> = Vec::new();
     match Source::new(bytes, format)? {
@@ -147,8 +151,13 @@ fn names(file: &Path, format: Option<Format>) -> anyhow::Result<Vec<String>> {
             }
         }
     }
+    Ok(data_names(names))
+}
+
+/// Without the reasons of an earlier run.
+fn data_names(mut names: Vec<String>) -> Vec<String> {
     names.retain(|name| !REPORT_COLUMNS.contains(&name.as_str()));
-    Ok(names)
+    names
 }
 
 type Members = std::collections::BTreeMap<String, serde::de::IgnoredAny>;

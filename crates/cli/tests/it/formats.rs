@@ -149,3 +149,76 @@ fn an_input_that_is_cut_off_or_damaged_fails_with_its_name_and_the_place() {
     let said = home.call(7, "set new_crate in.json --match-on Code");
     assert!(said.contains("after line 2: not JSON: a value has no end"), "{said}");
 }
+
+#[test]
+fn records_come_back_from_parquet_with_their_types() {
+    let home = Home::start();
+    let rows = "Code,Weight,Pieces,Fragile,Day,Seen At,Remark\n\
+                P-1,1.50,3,true,2024-02-29,2025-06-01T10:00:00Z,\"two\nlines\"\n\
+                P-2,-0.05,,false,,,\n";
+    fs::write(home.path("in.csv"), rows).expect("written");
+    home.call(0, "table create new_parcel --from in.csv --key Code");
+    home.call(0, "set new_parcel in.csv --create-only");
+    let columns = "-c Code,Weight,Pieces,Fragile,Day,Seen^At,Remark --sort Code";
+    home.call(0, &format!("get new_parcel {columns} -o out.parquet"));
+    assert!(fs::read(home.path("out.parquet")).expect("there").starts_with(b"PAR1"));
+    let mut read = client::source::Parquet::open(&home.path("out.parquet")).expect("it opens");
+    let mut text = String::new();
+    read.read_to_string(&mut text).expect("whole");
+    assert_eq!(
+        text,
+        "{\"new_code\":\"P-1\",\"new_weight\":1.50,\"new_pieces\":3,\"new_fragile\":true,\"new_day\":\"2024-02-29\",\
+         \"new_seen_at\":\"2025-06-01T10:00:00Z\",\"new_remark\":\"two\\nlines\"}\n\
+         {\"new_code\":\"P-2\",\"new_weight\":-0.05,\"new_pieces\":null,\"new_fragile\":false,\"new_day\":null,\
+         \"new_seen_at\":null,\"new_remark\":null}\n"
+    );
+    // With ids and everything else that is read when nobody names columns.
+    home.call(0, "get new_parcel -o all.parquet");
+    let said = home.call(0, "set new_parcel all.parquet");
+    assert!(said.contains("2 rows: 2 unchanged"), "{said}");
+    // Its bytes tell what a name does not.
+    fs::copy(home.path("out.parquet"), home.path("out.data")).expect("copied");
+    let said = home.call(0, "set new_parcel out.data --match-on Code");
+    assert!(said.contains("2 rows: 2 unchanged"), "{said}");
+    home.call(0, "get new_parcel out.parquet --match-on Code -o found.csv");
+    assert_eq!(text_of_lines(&home, "found.csv"), 3);
+    // A load tells columns from the file, matches by the key, and names rejects by what they are.
+    fs::create_dir(home.path("in")).expect("made");
+    fs::copy(home.path("out.parquet"), home.path("in/new_parcel.parquet")).expect("copied");
+    let said = home.call(0, "load in --rejects bad");
+    assert!(said.contains("2 rows: 2 unchanged"), "{said}");
+    home.call(0, "remove new_parcel out.parquet --match-on Code");
+    let said = home.call(0, "load in --rejects bad");
+    assert!(said.contains("2 rows: 2 created"), "{said}");
+    home.call(0, "get new_parcel --filter new_pieces^gt^100 -o none.parquet");
+    let said = home.call(0, "set new_parcel none.parquet");
+    assert!(said.contains("0 rows"), "{said}");
+}
+
+fn text_of_lines(home: &Home, name: &str) -> usize {
+    // One value has a line end in it.
+    text(home, name).replace("two\nlines", "").lines().count()
+}
+
+#[test]
+fn parquet_is_refused_where_it_cannot_be() {
+    let home = start();
+    home.call(0, "get new_crate -o none.parquet");
+    let said = home.call_with(2, "set new_crate - --match-on Code", &home.path("none.parquet"));
+    assert!(said.contains("Parquet is read from a file"), "{said}");
+    let said = home.call(2, "get new_crate -o none.parquet.gz");
+    assert!(said.contains("Parquet is compressed inside"), "{said}");
+    let said = home.call(2, "set new_crate none.parquet --rejects bad.parquet");
+    assert!(said.contains("give a file that ends in .ndjson"), "{said}");
+    fs::write(home.path("bad.parquet"), "PAR1 and nothing else").expect("written");
+    let said = home.call(7, "set new_crate bad.parquet --match-on Code");
+    assert!(said.contains("`bad.parquet` cannot be read as Parquet"), "{said}");
+    // A text where a number is wanted fails its row, told by its place in the file.
+    fs::write(home.path("weights.csv"), "Code,Weight\nC-1,heavy\n").expect("written");
+    home.call(0, "table create new_word --from weights.csv --key Code");
+    home.call(0, "set new_word weights.csv --create-only");
+    home.call(0, "get new_word -c Code,Weight -o words.parquet");
+    let said = home.call(1, "set new_crate words.parquet --create-only --rejects bad.ndjson");
+    assert!(said.contains("words.parquet:1: "), "{said}");
+    assert!(text(&home, "bad.ndjson").contains("\"new_weight\":\"heavy\""));
+}

@@ -206,6 +206,7 @@ fn lookups_are_found_by_name_id_and_column_in_few_questions() {
         "set contact more.csv --match-on lastname --lookup parentcustomerid=account.accountnumber",
     );
     assert!(said.contains("2 rows: 2 unchanged"), "{said}");
+    unchanged_by_parquet(&home, "contact");
 }
 
 #[test]
@@ -544,6 +545,7 @@ fn columns_of_every_kind_are_set_cleared_and_refused_by_name() {
         let is_same = kept == *want || (number(&kept).is_some() && number(&kept) == number(want));
         assert!(is_same, "{name}: {kept} instead of {want}");
     }
+    unchanged_by_parquet(&home, "new_kind");
     // Every wrong value fails a row of its own and names its column.
     let bad: Vec<(&str, &str)> =
         kinds.iter().filter_map(|(name, _, _, bad)| Some((*name, (*bad)?))).collect();
@@ -571,5 +573,14 @@ fn columns_of_every_kind_are_set_cleared_and_refused_by_name() {
         assert!(said.contains("1 updated"), "{nothing}: {said}");
         let there = read(&home);
         assert!(columns.iter().all(|name| there[*name].is_null()), "{there}");
+        unchanged_by_parquet(&home, "new_kind");
     }
+}
+
+/// A table's records, read into a Parquet file with their ids, change nothing when they are set again.
+fn unchanged_by_parquet(home: &Home, table: &str) {
+    home.call(0, &format!("get {table} --headers logical -o all.parquet"));
+    let said = home.call(0, &format!("set {table} all.parquet"));
+    let is_kept = said.contains(" unchanged") && !said.contains("updated");
+    assert!(is_kept && !said.contains("created"), "{said}");
 }

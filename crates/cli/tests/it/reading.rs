@@ -1,6 +1,7 @@
 //! `sheaf get` reads what was asked for, and nothing else: against a real service.
 
 use crate::home::Home;
+use crate::tap::Tap;
 use std::fs;
 
 fn file(home: &Home, name: &str, text: &str) {
@@ -257,4 +258,64 @@ fn as_many_rows_as_asked_come_in_pages_of_the_size_asked_and_in_order() {
     assert_eq!(read("--top 0"), Vec::<String>::new());
     home.call(2, "get account --page-size 0");
     home.call(2, "get account --page-size 5001");
+}
+
+#[test]
+fn pages_side_by_side_give_every_row_once_while_others_are_written() {
+    let home = Home::start();
+    file(&home, "kind.csv", "Code\nx\n");
+    home.call(0, "table create new_row --from kind.csv");
+    let read = |line: &str| {
+        let mut read = rows(&home, &format!("get new_row --headers logical -c new_rowid {line}"));
+        let all = read.len();
+        read.sort();
+        read.dedup();
+        assert_eq!(read.len(), all, "{line}: a row came twice");
+        read
+    };
+    assert_eq!(read("-j 4").len(), 0);
+    // Ids of this program lie in clusters; some lie at the edges, and some anywhere.
+    let mut rows = String::from("Id,new_code\n");
+    for id in ["00000000-0000-0000-0000-000000000001", "ffffffff-ffff-ffff-ffff-ffffffffffff"] {
+        rows.push_str(&format!("{id},edge\n"));
+    }
+    for n in 1..400_u64 {
+        let bits = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let (high, low) = (bits >> 32, bits & 0xffff_ffff);
+        rows.push_str(&format!("{high:08x}-0000-4000-8000-{n:04x}{low:08x},any\n"));
+    }
+    file(&home, "ids.csv", &rows);
+    home.call(0, "set new_row ids.csv");
+    let codes: String = (0..1_600).map(|n| format!("c{n}\n")).collect();
+    file(&home, "codes.csv", &format!("new_code\n{codes}"));
+    home.call(0, "set new_row codes.csv --create-only");
+    let alone = read("");
+    assert_eq!(alone.len(), 2_001);
+    let tap = Tap::before(home.url(), None);
+    assert_eq!(read(&format!("-j 8 --page-size 50 --url {}", tap.address)), alone);
+    let asked: Vec<String> =
+        tap.seen("/new_rows?").into_iter().filter(|line| line.contains("new_rowid%20ge")).collect();
+    assert!(asked.len() > 4, "pages of several ranges: {asked:?}");
+    let some = read("--page-size 20 --filter new_code^eq^'any'^or^new_code^eq^'edge'");
+    assert_eq!(some.len(), 401);
+    assert_eq!(read("-j 3 --page-size 20 --filter new_code^eq^'any'^or^new_code^eq^'edge'"), some);
+    assert_eq!(read("-j 5 --page-size 20 --top 777").len(), 777);
+    assert_eq!(read("-j 5 --page-size 50 --top 7").len(), 7);
+    // Everything that was there comes once, whatever comes meanwhile.
+    let mut writing =
+        home.command("set new_row codes.csv --create-only -b 20").spawn().expect("it runs");
+    let meanwhile = read("-j 4 --page-size 20");
+    assert!(writing.wait().expect("it ends").success());
+    assert!(alone.iter().all(|row| meanwhile.binary_search(row).is_ok()), "a row is missing");
+    for (flags, why) in [
+        ("--sort new_code -j 2", "--sort"),
+        ("ids.csv -j 2", "rows that name records"),
+        ("-j 0", "0 is not in 1..=52"),
+    ] {
+        let said = home.call(2, &format!("get new_row {flags}"));
+        assert!(said.contains(why), "{flags}: {said}");
+    }
+    home.call(0, "table create new_mote --from kind.csv --elastic");
+    let said = home.call(2, "get new_mote -j 2");
+    assert!(said.contains("elastic table"), "{said}");
 }

@@ -76,7 +76,7 @@ impl Reading {
         let reader = tokio::task::spawn_blocking(move || {
             source.pump(&mut drafter, |drafts| sender.blocking_send(drafts).is_ok())
         });
-        let mut out = Writer::new(out, format, &self.columns)?;
+        let mut out = Writer::new(out, format, &self.columns, self.table())?;
         let mut columns = self.columns;
         let mut matched = Matched::default();
         while let Some(mut window) = drafts.recv().await {

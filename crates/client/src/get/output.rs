@@ -1,12 +1,13 @@
 //! The texts of records: CSV, NDJSON and JSON.
 //!
-//! In: pages as bytes. Out: lines. Invariant: a page is written to its last row before it is let go.
+//! In: pages as bytes. Out: lines. Not here: Parquet (`parquet`). Invariant: a page is written to its last row before it is let go.
 
 use super::columns::{From, Shown};
+use super::parquet;
 use crate::compression::Sink;
 use crate::service::Described;
 use crate::source::Format;
-use model::{Catalog, Value};
+use model::{Catalog, ColumnIndex, Table, Value};
 use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::io::{BufWriter, Write};
@@ -92,21 +93,31 @@ impl Row {
         Self { is_null: vec![true; texts.len()], is_bare, texts, places }
     }
 
+    /// The place of a column in the output.
+    pub(super) fn place(&self, column: ColumnIndex) -> Option<usize> {
+        self.places.get(usize::from(column.0)).copied().flatten()
+    }
+
+    /// The text at a place, if there is a value.
+    pub(super) fn text(&self, place: usize) -> Option<&str> {
+        (!self.is_null[place]).then(|| &*self.texts[place])
+    }
+
     /// `columns` must be those that the row was made for.
     pub(super) fn fill(&mut self, columns: &[Shown], catalog: &Catalog, record: &Record) {
         self.texts.iter_mut().for_each(String::clear);
         self.is_null.fill(true);
         for cell in &record.read.cells {
-            let Some(Some(place)) = self.places.get(usize::from(cell.column.0)) else { continue };
-            let text = &mut self.texts[*place];
-            self.is_null[*place] = cell.value.is_null();
+            let Some(place) = self.place(cell.column) else { continue };
+            let text = &mut self.texts[place];
+            self.is_null[place] = cell.value.is_null();
             match &cell.value {
-                Value::Lookup(lookup) if columns[*place].with_table => {
+                Value::Lookup(lookup) if columns[place].with_table => {
                     let table = catalog.table_by_id(lookup.table);
                     let table = table.map_or("", |table| &*table.logical_name);
                     text.push_str(&format!("TableName={table};Id={}", lookup.id));
                 }
-                value => columns[*place].form.write(text, value),
+                value => columns[place].form.write(text, value),
             }
         }
         // The primary key stands beside the cells; it is the only column that can be missing there.
@@ -138,11 +149,17 @@ pub(super) enum Writer {
     Ndjson(BufWriter<Sink>),
     /// An array, and whether it has a member.
     Json(BufWriter<Sink>, bool),
+    Parquet(Box<parquet::Writer>),
 }
 
 impl Writer {
     /// Writes the header line where there is one.
-    pub(super) fn new(out: Sink, format: Format, columns: &[Shown]) -> std::io::Result<Self> {
+    pub(super) fn new(
+        out: Sink,
+        format: Format,
+        columns: &[Shown],
+        table: &Table,
+    ) -> std::io::Result<Self> {
         Ok(match format {
             Format::Csv => {
                 let mut writer = csv::Writer::from_writer(out);
@@ -157,6 +174,7 @@ impl Writer {
                 out.write_all(b"[")?;
                 Self::Json(out, false)
             }
+            Format::Parquet => Self::Parquet(Box::new(parquet::Writer::new(out, columns, table)?)),
         })
     }
 
@@ -169,6 +187,7 @@ impl Writer {
     ) -> std::io::Result<()> {
         let mut row = Row::new(columns);
         match self {
+            Self::Parquet(writer) => writer.write(columns, catalog, records),
             Self::Csv(writer) => {
                 for record in records {
                     row.fill(columns, catalog, record);
@@ -207,6 +226,7 @@ impl Writer {
                 out.write_all(if has_members { b"\n]\n" } else { b"]\n" })?;
                 out.into_inner().map_err(|err| err.into_error())?
             }
+            Self::Parquet(writer) => return writer.finish(),
         };
         out.finish()
     }

@@ -7,7 +7,7 @@
 //! kinds of work, never on the number of rows. The order in which they are told: the action on the row
 //! itself, `Append`, `Assign`, then `AppendTo` on the rows that are pointed to, by table.
 
-use super::{Access, Shares, ends, owner_columns};
+use super::{Access, Making, Shares, ends, owner_columns};
 use crate::fault;
 use crate::message::Write;
 use crate::privilege::{self, Action};
@@ -210,8 +210,10 @@ pub(crate) fn checks(
     let mut guard = Guard { access, catalog, shares, unable, found, failures };
     match op {
         WriteOp::Insert(op) => {
+            let making = access.making(&op.table);
             for (row, insert) in op.rows.iter().enumerate() {
-                guard.new_row(&op.table, row, insert.id, &[&op.constants, &insert.cells], made);
+                let parts: &[&[Cell]] = &[&op.constants, &insert.cells];
+                guard.new_row(&op.table, &making, (row, insert.id), parts, made);
             }
         }
         WriteOp::Update(op) => {
@@ -256,7 +258,14 @@ impl Guard<'_> {
     }
 
     /// The owner to be must be in reach of `Create`, and of `Append` where lookups are set.
-    fn new_row(&mut self, table: &Table, row: usize, id: Uuid, parts: &[&[Cell]], made: &mut Made) {
+    fn new_row(
+        &mut self,
+        table: &Table,
+        making: &Making<'_>,
+        (row, id): (usize, Uuid),
+        parts: &[&[Cell]],
+        made: &mut Made,
+    ) {
         let (owner, unit) = whose(table, parts);
         made.insert((table.id, id), (owner, unit));
         let links = parts
@@ -264,12 +273,8 @@ impl Guard<'_> {
             .copied()
             .flatten()
             .any(|cell| is_link(table, cell.column) && !cell.value.is_null());
-        for action in [Some(Action::Create), links.then_some(Action::Append)].into_iter().flatten()
-        {
-            if !self.access.covers(table, action, owner, unit) {
-                self.fail(row, self.access.out_of_reach(table, action, id), id);
-                return;
-            }
+        if let Some(action) = making.out_of_reach(links, owner, unit) {
+            self.fail(row, self.access.out_of_reach(table, action, id), id);
         }
     }
 
@@ -402,6 +407,7 @@ impl Guard<'_> {
     fn upsert(&mut self, op: &writes::Upsert, made: &mut Made) {
         let mut old: Vec<OldRow<'_>> = Vec::new();
         let mut place_of: Vec<usize> = Vec::new();
+        let making = self.access.making(&op.table);
         for (place, row) in op.rows.iter().enumerate() {
             let parts: [&[Cell]; 3] = [&op.insert_constants, &row.cells, &row.insert_cells];
             let (owner, unit) = whose(&op.table, &parts);
@@ -411,8 +417,7 @@ impl Guard<'_> {
                     .iter()
                     .chain(&row.insert_cells)
                     .any(|cell| is_link(&op.table, cell.column) && !cell.value.is_null());
-            let reaches = |action| self.access.covers(&op.table, action, owner, unit);
-            let may_make = reaches(Action::Create) && (!links || reaches(Action::Append));
+            let may_make = making.out_of_reach(links, owner, unit).is_none();
             match &row.key {
                 None if may_make => {
                     made.insert((op.table.id, row.new_id), (owner, unit));
@@ -533,7 +538,7 @@ impl Guard<'_> {
         (owner, unit): (Option<Uuid>, Option<Uuid>),
     ) {
         let Some(target) = self.catalog.table_by_id(lookup.table) else { return };
-        if !self.access.covers(target, action, owner, unit) {
+        if !self.access.reach(target, action).covers(owner, unit) {
             let fault = self.access.out_of_reach(target, action, lookup.id);
             self.fail(row, fault, lookup.id);
         }

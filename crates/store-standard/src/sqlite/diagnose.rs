@@ -1,19 +1,20 @@
 //! Which rows of a refused operation failed, and why.
 //!
-//! Runs where the rows are as the operation found them: after what it wrote was rolled back, or instead of writing. The rules
-//! are `store::judge`; here the facts are read, each kind by one statement bound anew. What hangs on a
+//! Runs where the rows are as the operation found them: after what it wrote was rolled back, or instead of writing
+//! (`judged`). The rules are `store::judge`; here the facts are read, each kind by one statement bound anew. What hangs on a
 //! row to delete is walked per target, so that each one is told for itself.
 //! Not here: running the operations before the refused one again (`writer`).
 
 use super::error::{Halt, malformed, statement_failed};
-use super::execute::{find_key, pointers, refuse_loops, version_sql};
+use super::execute::{find_one, key_sql, pointers, refuse_loops, version_sql};
 use super::reader::value_of;
-use super::session::Session;
+use super::session::{Lent, Session};
 use crate::dialect::Param;
 use crate::names::{self, LookupTable, Storage};
 use crate::select;
-use model::{Catalog, ColumnIndex, DeleteAction, KeyIndex, OneToMany, Table, TableId, Uuid, Value};
+use model::{Catalog, ColumnIndex, ColumnKind, DeleteAction, KeyIndex, OneToMany, Table, TableId, Uuid, Value};
 use std::cell::RefCell;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use store::alternate::{KeyPart, KeyParts};
@@ -39,8 +40,14 @@ pub(super) fn failing(
     catalog: &Arc<Catalog>,
     op: &WriteOp,
 ) -> Result<Vec<Rejection>> {
-    let known = RefCell::new(HashMap::new());
-    let stored = Stored { session, catalog, failed: RefCell::new(None), known };
+    let stored = Stored {
+        session,
+        catalog,
+        own: op.table().id,
+        failed: RefCell::default(),
+        known: RefCell::default(),
+        lent: RefCell::default(),
+    };
     let mut verdicts = judge(&stored, op);
     if let WriteOp::Delete(op) = op {
         hold(&stored, &op.table, &mut verdicts);
@@ -61,13 +68,40 @@ pub(super) fn failing(
 struct Stored<'s, 'c> {
     session: &'s Session<'c>,
     catalog: &'s Catalog,
+    /// The table of the operation.
+    own: TableId,
     /// The first error; answers after it do not matter.
     failed: RefCell<Option<rusqlite::Error>>,
-    /// Versions that were read: owners and currencies are the same in row after row.
+    /// Versions of other tables that were read: owners and currencies are the same in row after row.
     known: RefCell<HashMap<(TableId, Uuid), Option<i64>>>,
+    /// The statement of each kind of question.
+    lent: RefCell<HashMap<Question, Lent<'s, 'c>>>,
 }
 
-impl Stored<'_, '_> {
+/// A question that is asked for row after row.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Question {
+    /// The version of a row.
+    Version(TableId),
+    /// The row with an alternate key.
+    Key(TableId, KeyIndex),
+}
+
+impl<'s, 'c> Stored<'s, 'c> {
+    /// Asks with the question's statement, which is made when it is asked for the first time.
+    fn ask<T>(
+        &self,
+        question: Question,
+        sql: impl FnOnce() -> String,
+        ask: impl FnOnce(&mut Lent<'s, 'c>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let mut lent = self.lent.borrow_mut();
+        match lent.entry(question) {
+            Entry::Occupied(mut statement) => ask(statement.get_mut()),
+            Entry::Vacant(place) => ask(place.insert(self.session.statement(&sql())?)),
+        }
+    }
+
     fn note<T: Default>(&self, answer: rusqlite::Result<T>) -> T {
         answer.unwrap_or_else(|error| {
             self.failed.borrow_mut().get_or_insert(error);
@@ -108,12 +142,14 @@ impl Rows for Stored<'_, '_> {
             return *known;
         }
         let definition = self.catalog.table_by_id(table)?;
-        let version = self.note((|| {
-            let mut statement = self.session.statement(&version_sql(definition.definition()))?;
+        let sql = || version_sql(definition.definition());
+        let version = self.note(self.ask(Question::Version(table), sql, |statement| {
             statement.raw_bind_parameter(1, id.as_bytes().as_slice())?;
             statement.raw_query().next()?.map(|row| row.get(0)).transpose()
-        })());
-        self.known.borrow_mut().insert((table, id), version);
+        }));
+        if table != self.own {
+            self.known.borrow_mut().insert((table, id), version);
+        }
         version
     }
 
@@ -132,8 +168,13 @@ impl Rows for Stored<'_, '_> {
                 param(names::storage(self.catalog, table.definition(), *column), part)
             })
             .collect();
-        let found = find_key(self.session, table, key, std::iter::once(params));
-        self.note(found).into_iter().next().flatten()
+        let (question, sql) = (Question::Key(table.id, key), || key_sql(table, key));
+        self.note(self.ask(question, sql, |statement| find_one(statement, params)))
+    }
+
+    fn keeps(&self, table: &Table, column: ColumnIndex) -> bool {
+        matches!(table.column(column).kind, ColumnKind::Lookup { .. })
+            || table.keys.iter().any(|key| key.columns.contains(&column))
     }
 }
 

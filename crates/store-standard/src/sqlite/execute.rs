@@ -25,7 +25,7 @@ use store::{RowKey, RowOutcome, WriteOp};
 
 pub(super) use check::run as check;
 pub(super) use delete::pointers;
-pub(super) use resolve::{find_key, version_sql};
+pub(super) use resolve::{find_one, key_sql, version_sql};
 pub(super) use spread::refuse_loops;
 
 /// What an operation is carried out with.

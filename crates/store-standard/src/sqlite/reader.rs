@@ -1,4 +1,4 @@
-//! Reads pages: threads with a read-only connection each, on snapshots of committed rows.
+//! Reads pages and judges sets: threads with a read-only connection each, on snapshots of committed rows.
 //!
 //! In: a [`Select`] that the caller's side has made. Out: a [`Page`], its values decoded straight from
 //! the result row. A statement that takes too long is interrupted. Who wants a page in parts gets each as
@@ -10,8 +10,8 @@ use super::connection::open_reader;
 use super::deadline::{Deadline, STEPS_PER_LOOK};
 use super::dialect::bind;
 use super::error::{engine, malformed, statement_failed};
-use super::exact;
 use super::session::Session;
+use super::{exact, judged};
 use crate::names::{LookupTable, Storage};
 use crate::select::{Output, Select, choices_of, unscaled};
 use model::{Date, LookupValue, TableId, Timestamp, Uuid, Value};
@@ -29,8 +29,14 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 /// that waking who waits for it costs nothing beside them.
 const PART_ROWS: usize = 250;
 
+/// Work for a reader.
+pub(super) enum Job {
+    Page(PageJob),
+    Judge(judged::Job),
+}
+
 /// One page to read.
-pub(super) struct Job {
+pub(super) struct PageJob {
     pub(super) page: Select,
     pub(super) count: Option<Select>,
     /// Rows of the page at most; the statement may answer one more.
@@ -80,27 +86,42 @@ pub(super) fn start(
 fn run(conn: &Connection, shared: &Shared, deadline: &Deadline, time_max: Duration) {
     let session = Session::new(conn, shared.counts.clone());
     while let Some(job) = shared.reads.pop() {
-        if job.answer.is_closed() {
-            // Nobody waits any more.
-            continue;
-        }
-        deadline.set(time_max);
-        let read = std::panic::AssertUnwindSafe(|| read(&session, &job));
-        let page = std::panic::catch_unwind(read)
-            .unwrap_or_else(|_| Err(malformed("reading a page panicked")));
-        deadline.clear();
-        if session.in_transaction()
-            && let Err(source) = session.run("ROLLBACK")
-        {
-            tracing::error!(error = %source, "a reader could not end its snapshot");
-        }
-        if job.answer.send(page).is_err() {
-            tracing::debug!("nobody waits for the page any more");
+        match job {
+            Job::Page(job) => {
+                if job.answer.is_closed() {
+                    // Nobody waits any more.
+                    continue;
+                }
+                deadline.set(time_max);
+                let page = guarded(&session, || read(&session, &job));
+                deadline.clear();
+                if job.answer.send(page).is_err() {
+                    tracing::debug!("nobody waits for the page any more");
+                }
+            }
+            Job::Judge(judged::Job { writes, answer }) => {
+                let verdict = guarded(&session, || judged::judge(&session, &writes));
+                if answer.send((writes, verdict)).is_err() {
+                    tracing::debug!("nobody waits for the verdict any more");
+                }
+            }
         }
     }
 }
 
-fn read(session: &Session<'_>, job: &Job) -> Result<Page> {
+/// Runs a read, and ends its snapshot however it ended.
+fn guarded<T>(session: &Session<'_>, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(malformed("a read panicked")));
+    if session.in_transaction()
+        && let Err(source) = session.run("ROLLBACK")
+    {
+        tracing::error!(error = %source, "a reader could not end its snapshot");
+    }
+    result
+}
+
+fn read(session: &Session<'_>, job: &PageJob) -> Result<Page> {
     let parts = job.parts.as_ref();
     let Some(count) = &job.count else {
         return page_in_parts(session, &job.page, job.size, parts).map_err(read_failed);

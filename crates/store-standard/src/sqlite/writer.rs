@@ -4,9 +4,9 @@
 //! first run without savepoints, which make SQLite keep copies of pages; if a message of it fails,
 //! the group is rolled back and run again with a savepoint around each message. Where that has
 //! happened often, the next groups start with savepoints, or messages of many rows have a transaction
-//! each. The first message of an open transaction has no savepoint either. A set that must be refused is
-//! only read for.
-//! Not here: one operation (`execute`), who was to blame (`diagnose`).
+//! each. The first message of an open transaction has no savepoint either.
+//! Not here: one operation (`execute`), who was to blame (`diagnose`), sets that are judged before they come here
+//! (`judged`).
 //! Invariant: a transaction that is not committed is rolled back before anything else is begun, and
 //! row versions and definitions in memory are those of the last commit.
 
@@ -16,6 +16,7 @@ use super::deadline::{Deadline, STEPS_PER_LOOK};
 use super::error::{Halt, engine, is_refusal, malformed, statement_failed};
 use super::execute::{Versions, Work, check, execute};
 use super::open::{self, Call, Calls, OpenTx};
+use super::judged::{MANY_ROWS_MIN, OFTEN_MIN, row_count};
 use super::session::Session;
 use super::{catalog, diagnose, follow, numbers, pieces, reader, schema};
 use crate::counters;
@@ -34,13 +35,6 @@ use tokio::sync::oneshot;
 
 /// Row versions that are reserved at a time, so that not every commit writes the counter.
 const VERSIONS_RESERVED: i64 = 65_536;
-/// Messages of so many rows on the average have a transaction each where groups fail often: a savepoint would copy
-/// more pages than a commit costs.
-const ALONE_ROWS_MIN: usize = 250;
-/// No row has a version below this.
-const FIRST_VERSION: i64 = 1;
-/// Failures among the last 16 groups from which on groups start with savepoints.
-const FAILURES_MAX: u32 = 4;
 
 /// Work for the writer.
 pub(super) enum Job {
@@ -272,14 +266,10 @@ impl Writer<'_> {
         for Apply { writes, answer } in stale {
             send(answer, Err(Error::StaleCatalog { bound: writes.catalog.version(), actual }));
         }
-        let (judged, group): (Vec<_>, Vec<_>) =
-            group.into_iter().partition(|apply| is_only_judged(&apply.writes.ops));
-        for Apply { writes, answer } in judged {
-            send(answer, Err(self.judged(&writes)));
-        }
-        let fails_often = self.failures.count_ones() >= FAILURES_MAX;
+        let fails_often = self.failures.count_ones() >= OFTEN_MIN;
         let rows: usize = group.iter().map(|apply| row_count(&apply.writes.ops)).sum();
-        if group.len() <= 1 || fails_often && rows >= ALONE_ROWS_MIN * group.len() {
+        // For many rows a savepoint would copy more pages than a commit costs.
+        if group.len() <= 1 || fails_often && rows >= MANY_ROWS_MIN * group.len() {
             let messages = group.len();
             let failed = group.into_iter().map(|apply| self.alone(apply));
             let failed = failed.filter(|failed| *failed).count();
@@ -447,44 +437,6 @@ impl Writer<'_> {
         self.versions = before;
         self.end_transaction();
         error
-    }
-
-    /// Why a set is refused that no store takes: read, not tried.
-    fn judged(&mut self, writes: &WriteSet) -> Error {
-        let error = match self.session.run("BEGIN") {
-            Ok(()) => self.first_refused(writes),
-            Err(error) => statement_failed(error),
-        };
-        self.end_transaction();
-        error
-    }
-
-    fn first_refused(&mut self, writes: &WriteSet) -> Error {
-        let catalog = self.catalog.clone();
-        let work = Work {
-            session: &self.session,
-            catalog: &catalog,
-            versions: &mut self.versions,
-            followed: &self.followed,
-            now: writes.now,
-            user: writes.user,
-        };
-        for (place, op) in writes.ops.iter().enumerate() {
-            for (number, one) in writes.checks.iter().enumerate().filter(|(_, one)| one.op == place)
-            {
-                match check(&work, number, one) {
-                    Ok(()) => {}
-                    Err(Halt::Failed(error)) => return error,
-                    Err(Halt::Refused) => return malformed("a check was refused, not failed"),
-                }
-            }
-            match diagnose::failing(work.session, &catalog, op) {
-                Ok(rows) if rows.is_empty() => {}
-                Ok(rows) => return Error::Rejected { op: place, rows },
-                Err(error) => return error,
-            }
-        }
-        malformed("no row has a version below the first, but none was missing")
     }
 
     /// Runs the group with a savepoint around each message, so that each one passes or fails alone.
@@ -709,32 +661,6 @@ fn place_of_key(ops: &[SchemaOp], table: model::TableId, key: Option<u32>) -> us
             _ => false,
         })
         .unwrap_or(0)
-}
-
-/// Whether the set is one operation with rows and one that no store takes (`store::writes`): all that is wanted is
-/// a verdict, and reading gives it without copies of pages and without a second try.
-fn is_only_judged(ops: &[WriteOp]) -> bool {
-    let [WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_), WriteOp::Update(last)] = ops
-    else {
-        return false;
-    };
-    !last.rows.is_empty()
-        && last
-            .rows
-            .iter()
-            .all(|row| row.expected_version.is_some_and(|version| version < FIRST_VERSION))
-}
-
-fn row_count(ops: &[WriteOp]) -> usize {
-    ops.iter()
-        .map(|op| match op {
-            WriteOp::Insert(op) => op.rows.len(),
-            WriteOp::Update(op) => op.rows.len(),
-            WriteOp::Upsert(op) => op.rows.len(),
-            WriteOp::Delete(op) => op.rows.len(),
-            WriteOp::Fill(op) => op.rows.len(),
-        })
-        .sum()
 }
 
 fn send<T>(answer: oneshot::Sender<Result<T>>, result: Result<T>) {

@@ -14,19 +14,21 @@ pub(super) struct Unique<'a, R> {
     rows: &'a R,
     table: &'a Table,
     inserted: HashSet<Uuid>,
-    /// Who has a key now; none if it was given up.
-    owners: HashMap<(KeyIndex, KeyParts), Option<Uuid>>,
-    /// Cells that were written to rows so far.
+    /// For each alternate key, who has a value of it now; none if it was given up.
+    owners: Vec<HashMap<KeyParts, Option<Uuid>>>,
+    /// Cells of columns of alternate keys that were written so far to rows which were there before. An operation does
+    /// not come back to a row that it makes.
     written: HashMap<Uuid, Vec<Cell>>,
 }
 
 impl<'a, R: Rows> Unique<'a, R> {
-    pub(super) fn new(rows: &'a R, table: &'a Table) -> Self {
+    /// `count`: how many rows will be asked about.
+    pub(super) fn new(rows: &'a R, table: &'a Table, count: usize) -> Self {
         Self {
             rows,
             table,
-            inserted: HashSet::new(),
-            owners: HashMap::new(),
+            inserted: HashSet::with_capacity(count),
+            owners: table.keys.iter().map(|_| HashMap::with_capacity(count)).collect(),
             written: HashMap::new(),
         }
     }
@@ -60,24 +62,27 @@ impl<'a, R: Rows> Unique<'a, R> {
             changes.push((index, old, new));
         }
         for (index, old, new) in changes {
+            let owners = &mut self.owners[usize::from(index.0)];
             if let Some(parts) = old {
-                self.owners.insert((index, parts), None);
+                owners.insert(parts, None);
             }
             if let Some(parts) = new {
-                self.owners.insert((index, parts), Some(id));
+                owners.insert(parts, Some(id));
             }
         }
         if is_new {
             self.inserted.insert(id);
-        }
-        if !self.table.keys.is_empty() {
-            self.written.entry(id).or_default().extend_from_slice(row.cells());
+        } else if !self.table.keys.is_empty() {
+            let of_keys = row.cells().iter().filter(|cell| {
+                self.table.keys.iter().any(|key| key.columns.contains(&cell.column))
+            });
+            self.written.entry(id).or_default().extend(of_keys.cloned());
         }
         Ok(())
     }
 
     fn owner(&self, key: KeyIndex, parts: &KeyParts) -> Option<Uuid> {
-        match self.owners.get(&(key, parts.clone())) {
+        match self.owners[usize::from(key.0)].get(parts) {
             Some(owner) => *owner,
             None => self.rows.find(self.table, key, parts),
         }
@@ -100,7 +105,7 @@ impl<'a, R: Rows> Unique<'a, R> {
                     cells.iter().chain(written.iter().rev()).find(|cell| cell.column == *column);
                 match own {
                     Some(cell) => cell.value.clone(),
-                    None if is_new || self.inserted.contains(&id) => Value::Null,
+                    None if is_new => Value::Null,
                     None => self.rows.value(self.table, id, *column),
                 }
             })

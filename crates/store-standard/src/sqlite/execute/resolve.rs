@@ -193,12 +193,18 @@ fn find_keys(
 }
 
 /// The rows with these values of an alternate key; values in the form of [`key_param`].
-pub(crate) fn find_key(
+fn find_key(
     session: &Session<'_>,
     table: &Table,
     key: KeyIndex,
     keys: impl Iterator<Item = Option<Vec<Param>>>,
 ) -> rusqlite::Result<Vec<Option<Uuid>>> {
+    let mut statement = session.statement(&key_sql(table, key))?;
+    keys.map(|params| find_one(&mut statement, params)).collect()
+}
+
+/// The statement that finds one row by an alternate key.
+pub(crate) fn key_sql(table: &Table, key: KeyIndex) -> String {
     let id = names::column(table.column(table.primary_key).id);
     let conditions: Vec<String> = table
         .key(key)
@@ -209,16 +215,18 @@ pub(crate) fn find_key(
             format!("{} = ?{}", names::index_part(table.definition(), *column), place + 1)
         })
         .collect();
-    let sql =
-        format!("SELECT {id} FROM {} WHERE {}", names::table(table.id), conditions.join(" AND "));
-    let mut statement = session.statement(&sql)?;
-    keys.map(|params| {
-        // A null, or a number that no row can hold, is nobody's key.
-        let Some(params) = params else { return Ok(None) };
-        bind(&mut statement, &params)?;
-        one(&mut statement, |row| id_at(row, 0))
-    })
-    .collect()
+    format!("SELECT {id} FROM {} WHERE {}", names::table(table.id), conditions.join(" AND "))
+}
+
+/// The row with these values of the alternate key that the statement looks for.
+pub(crate) fn find_one(
+    statement: &mut rusqlite::Statement<'_>,
+    params: Option<Vec<Param>>,
+) -> rusqlite::Result<Option<Uuid>> {
+    // A null, or a number that no row can hold, is nobody's key.
+    let Some(params) = params else { return Ok(None) };
+    bind(statement, &params)?;
+    one(statement, |row| id_at(row, 0))
 }
 
 /// A value of an alternate key as its index keeps it; none for what no row can hold.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::sqlite::queue::Queue;
+use crate::sqlite::judged::Refusals;
 use crate::sqlite::{Synchronous, checkpoint, connection};
 use model::{Cell, Value};
 use std::sync::RwLock;
@@ -28,6 +29,7 @@ impl Waiting {
             writes: Queue::new(64),
             reads: Queue::new(1),
             pieces: Queue::new(1),
+            refusals: Refusals::default(),
             counts: Arc::default(),
         });
         let mut this = Self { directory, shared, answers: Vec::new() };
@@ -57,6 +59,7 @@ impl Waiting {
             writes: Queue::new(64),
             reads: Queue::new(1),
             pieces: Queue::new(1),
+            refusals: Refusals::default(),
             counts: Arc::default(),
         });
     }
@@ -199,41 +202,6 @@ fn a_failing_operation_undoes_the_ones_before_it_and_is_named() {
     assert_eq!(waiting.write(5_000), 1);
     assert_eq!(waiting.verdicts(), ". 1[2] .");
     assert_eq!(waiting.rows(), 2);
-}
-
-#[test]
-fn a_set_that_must_be_refused_is_judged_and_not_written() {
-    let mut waiting = Waiting::new();
-    waiting.insert([1, 2]);
-    let table = waiting.shared.catalog().table("crate").expect("it was made").clone();
-    let impossible = UpdateRow {
-        key: RowKey::Id(Uuid::nil()),
-        cells: Vec::new(),
-        binds: Vec::new(),
-        expected_version: Some(i64::MIN),
-    };
-    let impossible = WriteOp::Update(Update {
-        table: table.clone(),
-        constants: Vec::new(),
-        rows: vec![impossible],
-    });
-    let insert = |numbers: &[u128]| {
-        let row =
-            |number: &u128| InsertRow { id: id(*number), cells: Vec::new(), binds: Vec::new() };
-        let rows = numbers.iter().map(row).collect();
-        WriteOp::Insert(Insert { table: table.clone(), constants: Vec::new(), rows })
-    };
-    let sets = [[5, 2, 6], [5, 6, 7]].map(|numbers| vec![insert(&numbers), impossible.clone()]);
-    assert_eq!(waiting.write(5_000), 1);
-    assert_eq!(waiting.verdicts(), ".");
-    waiting.reopen();
-    for set in sets {
-        waiting.message(set);
-    }
-    waiting.insert([5]);
-    assert_eq!(waiting.write(5_000), 1, "only the insert is committed");
-    assert_eq!(waiting.verdicts(), "0[1] 1[0] .");
-    assert_eq!(waiting.rows(), 3);
 }
 
 #[test]

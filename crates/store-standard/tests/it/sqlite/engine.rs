@@ -10,7 +10,7 @@ use store::conformance::Harness;
 use store::conformance::families;
 use store::conformance::fixture::{TableBuilder, decimal, id, money, next_column};
 use store::conformance::world::{World, text};
-use store::{Error, RowKey, SchemaOp, WriteOp};
+use store::{Error, RowKey, SchemaOp, StandardStore as _, WriteOp};
 use store_standard::{SqliteOptions, SqliteStore, StatementCounts};
 
 const TABLE: &str = "ship_crate";
@@ -329,4 +329,71 @@ async fn keys_ids_and_relationships_are_found_by_index() {
          ORDER BY {ship_label}f, {ship_crateid} LIMIT 10",
         &format!("i5_{}", world.table(TABLE).column(world.column(TABLE, "ship_label")).id.0),
     );
+}
+
+/// A message of new rows of these numbers; each stands for id and tracking number.
+fn numbered(world: &World, numbers: impl IntoIterator<Item = u128>) -> WriteOp {
+    let mut insert = world.inserts(TABLE, &[]);
+    for number in numbers {
+        let cells = world.cells(TABLE, &[("ship_trackingno", text(&number.to_string()))]);
+        insert.rows.push(store::writes::InsertRow { id: id(number), cells, binds: Vec::new() });
+    }
+    WriteOp::Insert(insert)
+}
+
+/// The places of the rows that were refused, and of their operation.
+fn refused(answer: Result<store::Applied, Error>) -> (usize, Vec<usize>) {
+    match answer {
+        Err(Error::Rejected { op, rows }) => (op, rows.iter().map(|row| row.index).collect()),
+        other => panic!("should be refused, is {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_set_that_must_be_refused_is_judged_beside_the_writer_and_not_written() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let (store, world) = world_at(directory.path(), options()).await;
+    world.run(numbered(&world, [1, 2])).await;
+    let mut impossible = world.updates(TABLE, &[(Uuid::nil(), &[])]);
+    impossible.rows[0].expected_version = Some(i64::MIN);
+    let impossible = WriteOp::Update(impossible);
+    let before = store.statements();
+    // Somebody holds the writer; who is only judged does not wait for it.
+    let held = store.begin(world.catalog.clone(), Duration::from_mins(1)).await.expect("it begins");
+    let set = |numbers: &[u128]| {
+        vec![numbered(&world, numbers.iter().copied()), impossible.clone()]
+    };
+    assert_eq!(refused(world.apply(set(&[5, 2, 6, 6, 1])).await), (0, vec![1, 3, 4]));
+    assert_eq!(refused(world.apply(set(&[5, 6, 7])).await), (1, vec![0]));
+    drop(held);
+    assert_eq!(store.statements().commits, before.commits);
+    assert_eq!(world.ids(TABLE).await.len(), 2);
+}
+
+#[tokio::test]
+async fn where_messages_of_many_rows_are_refused_often_they_are_judged_before_they_are_written() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let (store, world) = world_at(directory.path(), options()).await;
+    world.run(numbered(&world, [1_000, 2_007])).await;
+    for _ in 0..4 {
+        let answer = world.apply(vec![numbered(&world, 1_000..1_300)]).await;
+        assert_eq!(refused(answer), (0, vec![0]), "the reader and the writer say the same");
+    }
+    let held = store.begin(world.catalog.clone(), Duration::from_mins(1)).await.expect("it begins");
+    let answer = world.apply(vec![numbered(&world, (2_000..2_300).chain([2_299]))]).await;
+    assert_eq!(refused(answer), (0, vec![7, 300]), "nobody waited for the writer");
+    drop(held);
+    // What passes is written, and when all passed for a while nobody is judged first any more.
+    let mut next = 10_000;
+    for _ in 0..16 {
+        world.run(numbered(&world, next..next + 300)).await;
+        next += 300;
+    }
+    let used = store.statements().used;
+    world.run(numbered(&world, next..next + 300)).await;
+    let alone = store.statements().used - used;
+    let used = store.statements().used;
+    world.run(numbered(&world, [next + 300])).await;
+    assert_eq!(store.statements().used - used, alone, "as few statements as a small message");
+    assert_eq!(world.ids(TABLE).await.len(), 2 + 17 * 300 + 1);
 }

@@ -1,0 +1,125 @@
+//! Sets of which a verdict is wanted before anything is written: judged on the snapshot of a reader, while the writer
+//! writes for others.
+//!
+//! A set is judged here when it must be refused and only its failing rows are asked for, or when many messages of many
+//! rows were refused lately: writing half of such a message, taking it back and asking then who was to blame costs
+//! more than asking first, and it is the one writer that would be kept busy.
+//! Not here: the rules (`store::judge`), what the judge asks (`diagnose`).
+//! Invariant: a set that is refused here would have been refused if it had been written at the moment of the snapshot.
+
+use super::diagnose;
+use super::error::{Halt, malformed, statement_failed};
+use super::execute::{Versions, Work, check};
+use super::session::Session;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use store::{Error, Result, WriteOp, WriteSet};
+use tokio::sync::oneshot;
+
+/// A message of so many rows counts as one of many.
+pub(super) const MANY_ROWS_MIN: usize = 250;
+/// Failures among the last 16 from which on that is often.
+pub(super) const OFTEN_MIN: u32 = 4;
+/// No row has a version below this.
+const FIRST_VERSION: i64 = 1;
+
+/// A set to judge. It comes back with why it is refused, if it is.
+pub(super) struct Job {
+    pub(super) writes: WriteSet,
+    pub(super) answer: oneshot::Sender<(WriteSet, Result<Option<Error>>)>,
+}
+
+/// How the last sixteen messages of many rows ended.
+#[derive(Default)]
+pub(super) struct Refusals(AtomicU16);
+
+impl Refusals {
+    /// Whether many were refused.
+    fn are_many(&self) -> bool {
+        self.0.load(Ordering::Relaxed).count_ones() >= OFTEN_MIN
+    }
+
+    /// One more has ended.
+    pub(super) fn remember(&self, refused: bool) {
+        // Two at the same time may count as one: it is a guess of what comes next.
+        let past = self.0.load(Ordering::Relaxed);
+        self.0.store(past << 1 | u16::from(refused), Ordering::Relaxed);
+    }
+}
+
+/// Whether a set is judged before it may go to the writer.
+pub(super) fn is_judged_first(ops: &[WriteOp], refusals: &Refusals) -> bool {
+    is_only_judged(ops) || is_remembered(ops) && refusals.are_many()
+}
+
+/// Whether the set is one operation with rows and one that no store takes (`store::writes`): all that is wanted is
+/// a verdict, and it is never written.
+fn is_only_judged(ops: &[WriteOp]) -> bool {
+    let [WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_), WriteOp::Update(last)] = ops
+    else {
+        return false;
+    };
+    !last.rows.is_empty()
+        && last
+            .rows
+            .iter()
+            .all(|row| row.expected_version.is_some_and(|version| version < FIRST_VERSION))
+}
+
+/// Whether the set is one of those whose fate is remembered: of many rows and of one operation, as what a second one
+/// finds depends on the first.
+pub(super) fn is_remembered(ops: &[WriteOp]) -> bool {
+    ops.len() == 1 && row_count(ops) >= MANY_ROWS_MIN
+}
+
+/// Rows of all operations.
+pub(super) fn row_count(ops: &[WriteOp]) -> usize {
+    ops.iter()
+        .map(|op| match op {
+            WriteOp::Insert(op) => op.rows.len(),
+            WriteOp::Update(op) => op.rows.len(),
+            WriteOp::Upsert(op) => op.rows.len(),
+            WriteOp::Delete(op) => op.rows.len(),
+            WriteOp::Fill(op) => op.rows.len(),
+        })
+        .sum()
+}
+
+/// Why the set is refused, if it is; all of it is read from one snapshot.
+pub(super) fn judge(session: &Session<'_>, writes: &WriteSet) -> Result<Option<Error>> {
+    session.run("BEGIN").map_err(statement_failed)?;
+    let found = first_refused(session, writes)?;
+    session.run("COMMIT").map_err(statement_failed)?;
+    if found.is_none() && is_only_judged(&writes.ops) {
+        return Err(malformed("no row has a version below the first, but none was missing"));
+    }
+    Ok(found)
+}
+
+fn first_refused(session: &Session<'_>, writes: &WriteSet) -> Result<Option<Error>> {
+    let work = Work {
+        session,
+        catalog: &writes.catalog,
+        // Nothing is written, so no version is given and nothing deleted.
+        versions: &mut Versions { last: 0, reserved: 0 },
+        followed: &HashSet::new(),
+        now: writes.now,
+        user: writes.user,
+    };
+    for (place, op) in writes.ops.iter().enumerate() {
+        for (number, one) in writes.checks.iter().enumerate().filter(|(_, one)| one.op == place) {
+            match check(&work, number, one) {
+                Ok(()) => {}
+                Err(Halt::Failed(error @ Error::Denied { .. })) => return Ok(Some(error)),
+                Err(Halt::Failed(error)) => return Err(error),
+                Err(Halt::Refused) => return Err(malformed("a check was refused, not failed")),
+            }
+        }
+        let rows = diagnose::failing(session, &Arc::clone(&writes.catalog), op)?;
+        if !rows.is_empty() {
+            return Ok(Some(Error::Rejected { op: place, rows }));
+        }
+    }
+    Ok(None)
+}
