@@ -105,6 +105,8 @@ async fn load(service: &Service, rows: u64) -> anyhow::Result<u64> {
         what_if: false,
         confirm: None,
         ordered: false,
+        reports_created: false,
+        id: None,
         pass_thru: None,
     };
     let mut progress = Progress::new(args::Progress::Auto, Total::Rows(rows));

@@ -145,6 +145,8 @@ fn options(args: Set, going: Option<&Going>, seed: Seed) -> Options {
         what_if: args.what_if,
         confirm: None,
         ordered: args.ordered,
+        reports_created: args.report.is_some(),
+        id: args.id,
         pass_thru: args.pass_thru.then(|| PassTo::new(Box::new(std::io::stdout()))),
     }
 }

@@ -31,15 +31,15 @@ impl Verbose {
             return;
         }
         match event {
-            Event::Ended { row, outcome, why, worker, .. } => {
+            Event::Ended { row, outcome, why, worker, id, .. } => {
                 let said = match (outcome, why) {
                     // The reason is printed by itself.
                     (Outcome::Failed, _) => "failed".to_owned(),
                     (outcome, Some(why)) => format!("{} ({})", outcome.as_str(), why.as_str()),
                     (Outcome::Created | Outcome::Updated | Outcome::Written, None) => {
-                        format!("{}{}{}", outcome.as_str(), key(row), columns(row))
+                        format!("{}{}{}", outcome.as_str(), key(row, *id), columns(row))
                     }
-                    (outcome, None) => format!("{}{}", outcome.as_str(), key(row)),
+                    (outcome, None) => format!("{}{}", outcome.as_str(), key(row, *id)),
                 };
                 output::note(&format!("row {}{}: {said}", row.entry().ordinal, by(*worker)));
             }
@@ -54,15 +54,15 @@ pub(crate) fn traced(args: &VerboseArgs, way: Arc<dyn Transport>) -> Arc<dyn Tra
     if args.verbose < 2 && !args.trace_bodies {
         return way;
     }
-    Arc::new(Traced::new(way, Arc::new(|line| output::note(line)), args.trace_bodies))
+    Arc::new(Traced::new(way, Arc::new(output::note), args.trace_bodies))
 }
 
 fn by(worker: Option<usize>) -> String {
     worker.map(|worker| format!(", worker {worker}")).unwrap_or_default()
 }
 
-fn key(row: &Row) -> String {
-    match (row.entry().id, row.address()) {
+fn key(row: &Row, id: Option<model::Uuid>) -> String {
+    match (id, row.address()) {
         (Some(id), _) => format!(" {id}"),
         (None, "") => String::new(),
         (None, address) => format!(" {}", shortened(address)),

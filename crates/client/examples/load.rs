@@ -50,6 +50,8 @@ pub(crate) async fn run(words: &[String]) -> Result<String, Box<dyn Error>> {
         what_if: false,
         confirm: None,
         ordered: false,
+        reports_created: false,
+        id: None,
         pass_thru: None,
     };
     let (bytes, format) = open_rows(&file)?;

@@ -66,12 +66,19 @@ pub struct Drafter {
     selection: Option<Selection>,
     ordinal: u64,
     mapped: Mapped,
+    /// The key of every row, whatever it gives itself.
+    id: Option<Uuid>,
 }
 
 impl Drafter {
     /// Starts at ordinal 0. With a selection, rows of a run that have ended are left out.
     pub fn new(mapper: Mapper, selection: Option<Selection>) -> Self {
-        Self { mapper, selection, ordinal: 0, mapped: Mapped::default() }
+        Self { mapper, selection, ordinal: 0, mapped: Mapped::default(), id: None }
+    }
+
+    /// The row has this key, whatever it gives itself.
+    pub fn of_one(self, id: Option<Uuid>) -> Self {
+        Self { id, ..self }
     }
 
     /// The mapper, for what it left out.
@@ -114,6 +121,7 @@ impl Drafter {
 
     fn finish(&mut self, draft: Draft, raw: Vec<u8>, mapped: Result<(), Problem>) -> Draft {
         let Mapped { id, cells, open, files, caller, parties } = std::mem::take(&mut self.mapped);
+        let id = self.id.or(id);
         Draft { raw, id, cells, open, files, caller, parties, problem: mapped.err(), ..draft }
     }
 }

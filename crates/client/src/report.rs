@@ -18,6 +18,7 @@ use crate::rows::Row;
 use crate::run::Selection;
 use crate::sender::{Halt, Summary};
 use crate::source::{Format, kept_fields, put_on_one_line};
+use model::Uuid;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
@@ -290,9 +291,9 @@ impl PassThru {
         self
     }
 
-    /// Takes in a row that has ended, well or not.
-    pub fn add(&mut self, row: &Row, outcome: Outcome) -> Result<(), Error> {
-        let text = self.text(row, outcome).unwrap_or_default();
+    /// Takes in a row that has ended, well or not; `id` is its record, where that is known.
+    pub fn add(&mut self, row: &Row, outcome: Outcome, id: Option<Uuid>) -> Result<(), Error> {
+        let text = self.text(row, outcome, id).unwrap_or_default();
         match &mut self.ordered {
             None => self.write(&text),
             Some(ordered) => {
@@ -319,9 +320,9 @@ impl PassThru {
     }
 
     /// The object of a row that ended well and has a record.
-    fn text(&self, row: &Row, outcome: Outcome) -> Option<Vec<u8>> {
+    fn text(&self, row: &Row, outcome: Outcome, id: Option<Uuid>) -> Option<Vec<u8>> {
         let is_there = !matches!(outcome, Outcome::Failed | Outcome::NotAttempted);
-        let id = row.entry().id.filter(|_| is_there);
+        let id = id.filter(|_| is_there);
         let has_key = !row.address().is_empty() && is_there;
         if id.is_none() && !has_key {
             return None;

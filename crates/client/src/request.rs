@@ -23,6 +23,8 @@ pub struct Route {
     pub is_atomic: bool,
     /// A record to delete that does not exist is no failure.
     pub if_exists: bool,
+    /// Every upsert is answered with its record, so that it is known whether it was created.
+    pub tells_created: bool,
     /// Headers that every request for a row has: whose call it is, what is bypassed.
     pub headers: Vec<(&'static str, String)>,
     /// The query option that every request for a row has, without `?`.
@@ -97,6 +99,12 @@ pub fn single(route: &Route, row: &Row) -> Request {
     let body = || Bytes::copy_from_slice(row.body());
     let request = match row.operation() {
         Operation::Create => Request::post(route.with_query(route.set.to_string()), body()),
+        Operation::Upsert if route.tells_created => {
+            let select = format!("$select={}", route.primary_key);
+            let path =
+                route.with_options(format!("{}({})", route.set, row.address()), Some(&select));
+            Request { method: Method::Patch, body: body(), ..Request::get(path) }
+        }
         Operation::Update | Operation::Upsert => {
             Request { method: Method::Patch, body: body(), ..Request::get(address()) }
         }
@@ -114,7 +122,13 @@ pub fn single(route: &Route, row: &Row) -> Request {
         Operation::Update => request.with_header("If-Match", "*"),
         _ => request,
     };
-    with_headers(request.with_header(ANNOTATIONS.0, ANNOTATIONS.1), route, Some(row))
+    let prefer = match row.operation() {
+        Operation::Upsert if route.tells_created => {
+            format!("return=representation,{}", ANNOTATIONS.1)
+        }
+        _ => ANNOTATIONS.1.to_owned(),
+    };
+    with_headers(request.with_header(ANNOTATIONS.0, prefer), route, Some(row))
 }
 
 fn way(route: &Route) -> &pairs::Way {
@@ -200,6 +214,7 @@ mod tests {
             primary_key: "contactid".into(),
             is_atomic: true,
             if_exists: false,
+            tells_created: false,
             headers: Vec::new(),
             query: None,
             described: None,
@@ -232,6 +247,7 @@ mod tests {
             primary_key: "contactid".into(),
             is_atomic: true,
             if_exists: false,
+            tells_created: false,
             headers: vec![
                 ("MSCRM.BypassBusinessLogicExecution", "CustomSync".to_owned()),
                 ("MSCRM.SuppressDuplicateDetection", "false".to_owned()),

@@ -31,7 +31,7 @@ use crate::rows::{Block, Operation, Row, Why};
 use crate::transport::{self, Response, Transport};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use model::ErrorCode;
+use model::{ErrorCode, Uuid};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -227,6 +227,8 @@ struct Sender<'a> {
     agreed_to_all: bool,
     /// Why the row that ends is left out, where the row itself does not say.
     why: Option<Why>,
+    /// The record of the row that ends, where the answer told it.
+    made: Option<Uuid>,
     /// Which of those that send are busy.
     workers: Vec<bool>,
     /// Whose answer is being looked at.
@@ -287,6 +289,7 @@ impl<'a> Sender<'a> {
             asking: None,
             agreed_to_all: false,
             why: None,
+            made: None,
             workers: Vec::new(),
             worker: None,
             told: None,

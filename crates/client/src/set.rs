@@ -24,7 +24,7 @@ use crate::sender::{self, BLOCKS_MAX, BODY_BYTES_MAX, ErrorsMax, Event, Settings
 use crate::service::{self, Described, Service};
 use crate::source::{self, Format, Source};
 use futures_util::future::{Either, select};
-use model::{Table, TableKind};
+use model::{Table, TableKind, Uuid};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -65,9 +65,26 @@ pub struct Options {
     pub pass_thru: Option<PassTo>,
     /// They go there in input order.
     pub ordered: bool,
+    /// Upserts tell created records from updated ones, and travel without a bulk message for that.
+    pub reports_created: bool,
+    /// The key of the only row.
+    pub id: Option<Uuid>,
 }
 
 impl Options {
+    /// Whether upserts are to tell created records from others; their bulk message does not.
+    fn tells_created(&self) -> bool {
+        self.wish.upsert && (self.reports_created || self.pass_thru.is_some())
+    }
+
+    fn route(&self, described: &Described, pairs: Option<&Pairs>) -> Route {
+        Route {
+            pairs: pairs.map(Pairs::way),
+            tells_created: self.tells_created(),
+            ..route(described, false, &self.call)
+        }
+    }
+
     /// How rows are sent to a table, of which `has_bulk` says what bulk messages it has.
     fn settings(
         &self,
@@ -284,6 +301,7 @@ pub fn route(described: &Described, if_exists: bool, call: &Call) -> Route {
         primary_key: table.primary_key_name().into(),
         is_atomic: table.kind == TableKind::Standard,
         if_exists,
+        tells_created: false,
         headers: call.headers.clone(),
         query: call.tag.as_ref().map(|tag| format!("tag={}", service::escaped(tag))),
         described: Some(described.clone()),
@@ -357,15 +375,13 @@ pub async fn set(
     let encoder = Encoder::new(table.clone(), described.catalog.clone(), options.seed)
         .of_pairs(pairs.clone())
         .with_parties(parties.clone());
-    let drafter = Drafter::new(mapper, options.selection.clone());
+    let drafter = Drafter::new(mapper, options.selection.clone()).of_one(options.id);
     let has_bulk = bulk_messages(service, &table, options).await?;
     let (sender, drafts) = mpsc::channel(BLOCKS_MAX);
     let reader = tokio::task::spawn_blocking(move || read(source, drafter, &sender));
+    let drafts = if options.id.is_some() { only_one(drafts).await? } else { drafts };
     let settings = Settings { head, ..options.settings(&described, has_bulk, hint) };
-    let route = Route {
-        pairs: pairs.as_ref().map(|pairs| pairs.way()),
-        ..route(&described, false, &options.call)
-    };
+    let route = options.route(&described, pairs.as_deref());
     let (underway, headers) = (Underway::default(), options.call.headers.clone());
     let rows_max = options.retrieval_size;
     let compared = compared(options.pace.width, hint);
@@ -436,7 +452,11 @@ async fn bulk_messages(
     match options.pace.size {
         Setting::Fixed(1) => Ok([false; Operation::ALL.len()]),
         _ if table.is_intersect => Ok([false; Operation::ALL.len()]),
-        _ => service.bulk_messages(table).await,
+        _ => {
+            let mut has_bulk = service.bulk_messages(table).await?;
+            has_bulk[Operation::Upsert as usize] &= !options.tells_created();
+            Ok(has_bulk)
+        }
     }
 }
 
@@ -511,6 +531,24 @@ fn read(
 ) -> (Result<(), source::Error>, Vec<String>) {
     let read = source.pump(&mut drafter, |drafts| sender.blocking_send(drafts).is_ok());
     (read, drafter.mapper().left_out().to_vec())
+}
+
+/// The drafts of an input that has one row at most.
+async fn only_one(
+    mut drafts: mpsc::Receiver<Vec<Draft>>,
+) -> Result<mpsc::Receiver<Vec<Draft>>, Error> {
+    let mut all = Vec::new();
+    while let Some(more) = drafts.recv().await {
+        all.extend(more);
+        if all.len() > 1 {
+            let text = "`--id` names one record, and the input has more than one row";
+            return Err(Error::Wish(Problem::new(Class::Usage, text)));
+        }
+    }
+    let (sender, drafts) = mpsc::channel(1);
+    // There is room for it.
+    drop(sender.try_send(all));
+    Ok(drafts)
 }
 
 fn files(options: &Options, head: Option<Head>) -> report::Wanted<'_> {

@@ -352,9 +352,37 @@ fn pass_through_has_one_object_for_every_outcome_of_every_form_of_input() {
     assert_eq!(first, ["C-1 unchanged 36", "C-2 updated 36", "C-7 created 36"]);
     let second = seen(&format!("rows.ndjson {by_code} -b 1"));
     assert_eq!(second, ["C-1 unchanged 36", "C-2 unchanged 36", "C-7 unchanged 36"]);
-    // By alternate key the service does not say which record it was.
-    let third = seen(&format!("rows.ndjson --upsert {by_code}"));
-    assert_eq!(third, ["C-1 upserted 0", "C-2 upserted 0", "C-7 upserted 0"]);
+    // The service tells which record it was, and whether it was there.
+    file(&home, "more.csv", "Code,Label\nC-1,uno\nC-9,neun\n");
+    let third = seen(&format!("more.csv --upsert {by_code}"));
+    assert_eq!(third, ["C-1 updated 36", "C-9 created 36"]);
+}
+
+#[test]
+fn upserts_tell_created_records_from_others_where_that_is_wished_for() {
+    let home = crates();
+    let text = "Code,Label\nC-1,uno\nC-9,neun\nC-10,zehn\n";
+    let by_code = "--upsert --match-on Code";
+    set(&home, 0, text, &format!("{by_code} --report created"), "2 created, 1 updated");
+    set(&home, 0, text, &format!("{by_code} --report created -b 1"), "3 updated");
+    set(&home, 0, text, by_code, "3 upserted");
+    let id = "9a111111-0000-4000-8000-000000000009";
+    let one = format!("Id,Label\n{id},by key\n");
+    set(&home, 0, &one, "--upsert --report created", "1 created");
+    set(&home, 0, &one, "--upsert --report created", "1 updated");
+}
+
+#[test]
+fn a_single_row_gets_the_key_of_the_call() {
+    let home = crates();
+    let id = "9a111111-0000-4000-8000-00000000000a";
+    set(&home, 0, "Code,Label\nC-20,a\n", &format!("--id {id}"), "1 created");
+    let other = "Id,Label\n9a111111-0000-4000-8000-00000000000b,b\n";
+    set(&home, 0, other, &format!("--id {id}"), "1 updated");
+    assert!(rows(&home, "new_crate", "new_crateid,new_label").contains(&format!("{id},b")));
+    let two = "Code,Label\nC-21,a\nC-22,b\n";
+    set(&home, 2, two, &format!("--id {id}"), "the input has more than one row");
+    assert_eq!(rows(&home, "new_crate", "new_code").len(), 4, "nothing was sent");
 }
 
 #[test]

@@ -193,7 +193,6 @@ fn options_that_are_not_there_are_refused_by_name() {
         (
             "set account in.csv",
             &[
-                "--id",
                 "--timezone",
                 "--epoch",
                 "--multi-sep",
@@ -201,7 +200,6 @@ fn options_that_are_not_there_are_refused_by_name() {
                 "--retry-ambiguous",
                 "--atomic",
                 "--affinity",
-                "--report",
             ][..],
         ),
         ("get account", &["--link", "--unpublished", "--affinity"][..]),

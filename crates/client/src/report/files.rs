@@ -50,13 +50,13 @@ impl Reports {
     }
 
     pub(crate) fn take(&mut self, event: &Event<'_>) {
-        let Event::Ended { row, outcome, problem, attempts, is_partial, .. } = event else {
+        let Event::Ended { row, outcome, problem, attempts, is_partial, id, .. } = event else {
             return;
         };
         let written = match problem {
-            None => [self.pass.as_mut().map(|pass| pass.add(row, *outcome)), None, None],
+            None => [self.pass.as_mut().map(|pass| pass.add(row, *outcome, *id)), None, None],
             Some(problem) => [
-                self.pass.as_mut().map(|pass| pass.add(row, Outcome::Failed)),
+                self.pass.as_mut().map(|pass| pass.add(row, Outcome::Failed, None)),
                 self.rejects.as_mut().map(|file| file.add(row, problem)),
                 self.errors.as_mut().map(|file| file.add(row, problem, *attempts, *is_partial)),
             ],

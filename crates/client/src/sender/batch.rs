@@ -2,7 +2,6 @@
 //!
 //! Invariant: a row is judged by its own answer; a row without one was not carried out and is sent again.
 
-use super::landing::well;
 use super::settle::blaming;
 use super::{Answer, Flight, Piece, Refused, Sender, Way};
 use crate::problem::{Class, Problem};
@@ -65,10 +64,11 @@ impl Sender<'_> {
         for (row, response) in rows.iter().zip(answers) {
             let sent = Sent { operation: row.operation(), rows: 1, is_bulk: false };
             let one = |rows| Piece { rows, ..piece.fresh() };
-            match verdict::judge(sent, &Ok(response)) {
+            let answer = Ok(response);
+            match verdict::judge(sent, &answer) {
                 Verdict::Done => {
                     any_well = true;
-                    self.end(row, well(row.operation()), None, piece.attempts);
+                    self.end_told(row, piece, &answer);
                 }
                 slow @ Verdict::SlowDown { .. } => {
                     throttled.get_or_insert_with(|| (Vec::new(), slow)).0.push(row.clone());

@@ -65,7 +65,7 @@ impl Sender<'_> {
             log.ended(entry.ordinal, outcome, entry.parts);
         }
         let is_partial = row.is_follow_up() && outcome == Outcome::Failed;
-        let why = self.why.or(entry.why);
+        let (why, id) = (self.why.or(entry.why), self.made.or(entry.id));
         (self.observe)(Event::Ended {
             row,
             outcome,
@@ -73,6 +73,7 @@ impl Sender<'_> {
             why,
             attempts,
             is_partial,
+            id,
             worker: self.worker,
         });
         self.planner.ended(row, self.bounds());

@@ -39,7 +39,10 @@ impl Sender<'_> {
         match verdict::judge(sent_rows, answer) {
             Verdict::Done => {
                 self.went_well(&piece, ticket, sent);
-                self.end_all(&piece, well(piece.operation), None);
+                match piece.rows.first() {
+                    Some(row) if way == Way::Single => self.end_told(row, &piece, answer),
+                    _ => self.end_all(&piece, well(piece.operation), None),
+                }
             }
             Verdict::Partly(failing) => {
                 self.throttled_since = None;
@@ -128,6 +131,24 @@ impl Sender<'_> {
         for row in &piece.rows {
             self.end(row, outcome, problem, piece.attempts);
         }
+    }
+
+    /// Ends a row whose own answer may tell which record it is, and whether it was created.
+    pub(super) fn end_told(&mut self, row: &Row, piece: &Piece, answer: &Answer) {
+        let outcome = match (row.operation(), answer) {
+            // The answer to a repeat speaks of the repeat.
+            (Operation::Upsert, Ok(response)) if self.route.tells_created && !piece.is_lost => {
+                self.made = record_of(&response.body, &self.route.primary_key);
+                match response.status {
+                    201 => Outcome::Created,
+                    200 => Outcome::Updated,
+                    _ => Outcome::Written,
+                }
+            }
+            (operation, _) => well(operation),
+        };
+        self.end(row, outcome, None, piece.attempts);
+        self.made = None;
     }
 
     /// Ends a row as failed, unless it has an extra attempt left.
@@ -383,6 +404,12 @@ impl Piece {
             is_agreed: self.is_agreed,
         }
     }
+}
+
+/// The key of the record that a body is.
+fn record_of(body: &[u8], primary_key: &str) -> Option<model::Uuid> {
+    let record: serde_json::Value = serde_json::from_slice(body).ok()?;
+    model::Uuid::try_parse(record.get(primary_key)?.as_str()?).ok()
 }
 
 /// How a row ends when all went well.

@@ -4,6 +4,7 @@ use crate::controller::Point;
 use crate::journal::{Counts, Outcome};
 use crate::problem::Problem;
 use crate::rows::{Row, Why};
+use model::Uuid;
 use std::time::Duration;
 
 /// What a run says while it goes on.
@@ -23,6 +24,8 @@ pub enum Event<'a> {
         attempts: u32,
         /// It failed, but its record was written: only what follows the write failed.
         is_partial: bool,
+        /// Its record, where that is known.
+        id: Option<Uuid>,
         /// Whose answer ended it, of those that send; none where nothing was sent.
         worker: Option<usize>,
     },

@@ -127,6 +127,7 @@ async fn run_heard(
         primary_key: "thingid".into(),
         is_atomic: !script.is_elastic,
         if_exists: false,
+        tells_created: false,
         headers: script.headers.clone(),
         query: None,
         described: None,
@@ -506,9 +507,9 @@ fn rows_are_passed_on_in_input_order_and_no_more_of_them_are_held_back_than_may_
     let mut furthest = 0;
     let script = Script { fates, ..Script::default() };
     let ran = block_on(run_heard(&rows, script, given, None, &mut |event| {
-        if let Event::Ended { row, outcome, .. } = event {
+        if let Event::Ended { row, outcome, id, .. } = event {
             furthest = furthest.max(row.entry().ordinal.saturating_sub(head.get()));
-            pass.add(row, *outcome).expect("passed on");
+            pass.add(row, *outcome, *id).expect("passed on");
         }
     }));
     assert_eq!((ran.count(Outcome::Created), ran.count(Outcome::Failed)), (2_999, 1));

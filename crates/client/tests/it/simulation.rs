@@ -232,6 +232,7 @@ async fn start(history: &History, service: &Simulated, medium: &Medium, round: u
         primary_key: "thingid".into(),
         is_atomic: !history.is_elastic,
         if_exists: false,
+        tells_created: false,
         headers: Vec::new(),
         query: None,
         described: Some(described()),
