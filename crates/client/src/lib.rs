@@ -24,6 +24,7 @@ pub mod mapping;
 pub mod matching;
 pub mod pairs;
 pub mod source;
+pub mod zone;
 
 pub mod bisect;
 pub mod controller;

@@ -67,6 +67,7 @@ pub(crate) fn table() -> (Arc<Table>, Arc<Catalog>) {
             column("new_colors", "Colors", ColumnKind::MultiChoice { options: options(1) }),
             column("new_day", "Day", at(DateTimeBehavior::DateOnly)),
             column("new_at", "At", at(DateTimeBehavior::UserLocal)),
+            column("new_clock", "Clock", at(DateTimeBehavior::TimeZoneIndependent)),
             column("new_one", "One", lookup(&["contact"])),
             column("new_many", "Many", lookup(&["account", "contact"])),
             Column {

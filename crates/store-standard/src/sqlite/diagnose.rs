@@ -12,7 +12,10 @@ use super::session::{Lent, Session};
 use crate::dialect::Param;
 use crate::names::{self, LookupTable, Storage};
 use crate::select;
-use model::{Catalog, ColumnIndex, ColumnKind, DeleteAction, KeyIndex, OneToMany, Table, TableId, Uuid, Value};
+use model::{
+    Catalog, ColumnIndex, ColumnKind, DeleteAction, KeyIndex, OneToMany, Table, TableId, Uuid,
+    Value,
+};
 use std::cell::RefCell;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -1,8 +1,8 @@
 //! Groups: the queue is filled before the writer starts, so what forms a group is known.
 
 use super::*;
-use crate::sqlite::queue::Queue;
 use crate::sqlite::judged::Refusals;
+use crate::sqlite::queue::Queue;
 use crate::sqlite::{Synchronous, checkpoint, connection};
 use model::{Cell, Value};
 use std::sync::RwLock;

@@ -360,9 +360,8 @@ async fn a_set_that_must_be_refused_is_judged_beside_the_writer_and_not_written(
     let before = store.statements();
     // Somebody holds the writer; who is only judged does not wait for it.
     let held = store.begin(world.catalog.clone(), Duration::from_mins(1)).await.expect("it begins");
-    let set = |numbers: &[u128]| {
-        vec![numbered(&world, numbers.iter().copied()), impossible.clone()]
-    };
+    let set =
+        |numbers: &[u128]| vec![numbered(&world, numbers.iter().copied()), impossible.clone()];
     assert_eq!(refused(world.apply(set(&[5, 2, 6, 6, 1])).await), (0, vec![1, 3, 4]));
     assert_eq!(refused(world.apply(set(&[5, 6, 7])).await), (1, vec![0]));
     drop(held);
