@@ -323,6 +323,10 @@ pub(crate) struct Set {
     /// Reads and checks everything, and writes nothing
     #[arg(short = 'n', long)]
     pub(crate) what_if: bool,
+    /// Asks before each batch is sent: yes, no (its rows are skipped), all (asks no more) or quit. Needs a
+    /// terminal, and rows from a FILE
+    #[arg(short = 'i', long)]
+    pub(crate) confirm: bool,
     /// Columns of the input that are left out
     #[arg(long, value_delimiter = ',', value_name = "a,b")]
     pub(crate) ignore: Vec<String>,
@@ -648,10 +652,10 @@ mod tests {
             "sheaf set contact a.csv --timezone America/New_York --epoch ms --multi-sep ;",
             "sheaf get contact a.csv --match-on a,b --match-on c --allow-multiple-matches --retrieval-batch-size 1",
             "sheaf remove contact a.csv --if-exists --yes -j 8",
-            "sheaf remove contact --filter x -b 100 -n",
+            "sheaf remove contact --filter x -b 100 -n --confirm",
             "sheaf remove contact a.csv --match-on a,b --match-on c --allow-multiple-matches --retrieval-batch-size 1",
             "sheaf set contact a.csv --run nightly --journal d --max-errors 5% --bisect-limit 3 --no-fallback --keep-going --max-throttle-wait 60",
-            "sheaf set contact a.csv --what-if --fail-fast --caller-id 11111111-2222-3333-4444-555555555555 --bypass custom-sync,custom-async --bypass-step 11111111-2222-3333-4444-555555555555 --bypass-flows --tag t --duplicate-detection",
+            "sheaf set contact a.csv -i --what-if --fail-fast --caller-id 11111111-2222-3333-4444-555555555555 --bypass custom-sync,custom-async --bypass-step 11111111-2222-3333-4444-555555555555 --bypass-flows --tag t --duplicate-detection",
             "sheaf set contact a.csv --match-on a,b --match-on c --allow-multiple-matches --no-update --no-create --no-update-columns d,e --retrieval-batch-size 1 --pass-thru",
             "sheaf set contact a.csv --update-all-columns --lookup parentcustomerid=account.accountnumber --lookup ownerid=domainname --lookup-missing null --lookup-ambiguous newest",
             "sheaf run resume nightly --force --url http://x --journal d",
@@ -739,6 +743,7 @@ mod tests {
             "sheaf set contact a.csv --epoch days",
             "sheaf remove contact a.csv --filter x",
             "sheaf remove contact --filter x --match-on a",
+            "sheaf remove contact --filter x --confirm --yes",
             "sheaf remove contact a.csv --allow-multiple-matches",
             "sheaf serve --data d --store postgres://x",
             "sheaf serve --node=",

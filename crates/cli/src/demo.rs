@@ -103,6 +103,7 @@ async fn load(service: &Service, rows: u64) -> anyhow::Result<u64> {
         care: Care::default(),
         call: Call::default(),
         what_if: false,
+        confirm: None,
         pass_thru: None,
     };
     let mut progress = Progress::new(args::Progress::Auto, Total::Rows(rows));

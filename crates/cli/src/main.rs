@@ -8,6 +8,7 @@ mod absent;
 mod args;
 mod auth;
 mod bench;
+mod confirm;
 mod connection;
 #[cfg(feature = "serve")]
 mod demo;

@@ -14,12 +14,18 @@ pub(crate) fn note(text: &str) {
 
 /// Asks on standard error and reads the answer from standard input: whether it was yes.
 pub(crate) fn confirm(question: &str) -> std::io::Result<bool> {
+    let answer = answer(&format!("{question} [y/N] "))?.unwrap_or_default();
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Asks on standard error and reads a line from standard input; none at its end.
+pub(crate) fn answer(question: &str) -> std::io::Result<Option<String>> {
     let mut err = std::io::stderr();
-    write!(err, "{question} [y/N] ")?;
+    write!(err, "{question}")?;
     err.flush()?;
     let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    let read = std::io::stdin().read_line(&mut answer)?;
+    Ok((read > 0).then_some(answer))
 }
 
 /// A table with aligned columns, on standard output. Numbers stand to the right.

@@ -3,6 +3,7 @@
 use crate::args::{
     INITIAL_RETRY_DELAY, Progress as Shown, RETRIEVAL_SIZE, RUNS_VARIABLE, Remove, Usage, Via,
 };
+use crate::confirm;
 use crate::connection;
 use crate::output;
 use crate::progress::{Progress, Total};
@@ -38,13 +39,15 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
     if args.format.is_some() && args.file.is_none() {
         return Err(Usage("`--format` goes with a FILE".to_owned()).into());
     }
+    let confirm = confirm::asker(args.confirm && !args.what_if)?;
     let way = connection::pool(&args.connection, args.pace.width)?;
     let (service, mut counting) = Counting::begin(way, args.stats.as_deref());
     let callers = connection::unnamed_profiles(&args.connection)?;
     let named = if args.id.is_empty() { "--filter" } else { "--id" };
     let source = args.file.clone().unwrap_or_else(|| PathBuf::from(named));
     let (input, total, count) = input(&args, &service).await?;
-    if !args.yes && !args.what_if && !may_go_on(&args.table, &source, count)? {
+    let is_asked = args.yes || args.what_if || confirm.is_some();
+    if !is_asked && !may_go_on(&args.table, &source, count)? {
         output::note("nothing was removed");
         return Ok(0);
     }
@@ -60,10 +63,11 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
         }
         (going, _) => going,
     };
-    let options = options(&args, going.as_ref(), seed);
+    let progress = confirm::beside(confirm.is_some(), args.pace.progress);
+    let options = Options { confirm, ..options(&args, going.as_ref(), seed) };
     let mut log = going.as_ref().map(Going::log).transpose()?;
     let stop = Stop::listen();
-    let mut watch = Watch::new(&source, Progress::new(args.pace.progress, total));
+    let mut watch = Watch::new(&source, Progress::new(progress, total));
     let removed = client::remove::remove(
         &service,
         &options,
@@ -119,6 +123,7 @@ fn options(args: &Remove, going: Option<&Going>, seed: Seed) -> Options {
             Via::Auto | Via::Job => client::remove::Via::Auto,
         },
         what_if: args.what_if,
+        confirm: None,
     }
 }
 
@@ -186,6 +191,7 @@ fn refuse_beside_job(args: &Remove, goes_on: bool) -> Result<(), Usage> {
         ("--match-on", !args.match_on.is_empty()),
         ("--retrieval-batch-size", args.look.retrieval_batch_size != RETRIEVAL_SIZE),
         ("--if-exists", args.if_exists),
+        ("--confirm", args.confirm),
         ("--batch-size", args.batch_size != Setting::Auto),
         ("--max-degree-of-parallelism", pace.width != Setting::Auto),
         ("--retries", pace.retries > 0),

@@ -1,6 +1,7 @@
 //! `sheaf set`.
 
 use crate::args::{LookupAmbiguous, LookupMissing, Set, Usage};
+use crate::confirm;
 use crate::connection::{self, Input};
 use crate::output;
 use crate::progress::Progress;
@@ -40,6 +41,7 @@ pub(crate) async fn set_counted(args: Set, going: Option<Going>) -> anyhow::Resu
         return Err(Usage("give a FILE, or rows on standard input".to_owned()).into());
     }
     connection::refuse_same(&args.file, args.stats.as_deref(), "--stats")?;
+    let confirm = confirm::asker(args.confirm && !args.what_if)?;
     let way = connection::pool(&args.connection, args.pace.width)?;
     let (service, mut counting) = Counting::begin(way, args.stats.as_deref());
     let callers = connection::unnamed_profiles(&args.connection)?;
@@ -49,8 +51,9 @@ pub(crate) async fn set_counted(args: Set, going: Option<Going>) -> anyhow::Resu
         None if !args.what_if => run::begin(&args.keep, &args.table, &args.file, seed, &callers)?,
         going => going,
     };
-    let (file, progress, what_if) = (args.file.clone(), args.pace.progress, args.what_if);
-    let options = options(args, going.as_ref(), seed);
+    let progress = confirm::beside(confirm.is_some(), args.pace.progress);
+    let (file, what_if) = (args.file.clone(), args.what_if);
+    let options = Options { confirm, ..options(args, going.as_ref(), seed) };
     let mut log = going.as_ref().map(Going::log).transpose()?;
     let stop = Stop::listen();
     let mut watch = Watch::new(&file, Progress::new(progress, total));
@@ -135,6 +138,7 @@ fn options(args: Set, going: Option<&Going>, seed: Seed) -> Options {
         care: args.care.care(),
         call: args.call.call(),
         what_if: args.what_if,
+        confirm: None,
         pass_thru: args.pass_thru.then(|| PassTo::new(Box::new(std::io::stdout()))),
     }
 }

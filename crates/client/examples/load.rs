@@ -48,6 +48,7 @@ pub(crate) async fn run(words: &[String]) -> Result<String, Box<dyn Error>> {
         care: Care::default(),
         call: Call::default(),
         what_if: false,
+        confirm: None,
         pass_thru: None,
     };
     let (bytes, format) = open_rows(&file)?;

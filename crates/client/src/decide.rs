@@ -8,7 +8,9 @@
 use crate::compare::are_equal;
 use crate::encode::{Decision, Draft};
 use crate::journal::Outcome;
+use crate::parties::Role;
 use crate::problem::{Class, Problem};
+use crate::rows::Why;
 use model::{Cell, ColumnIndex, KeyIndex, Table, Uuid};
 use std::collections::HashSet;
 
@@ -46,6 +48,8 @@ pub struct Policy {
     pub update_all: bool,
     /// Columns that only new records get.
     pub no_update_columns: HashSet<ColumnIndex>,
+    /// Lists of parties that only new records get.
+    pub no_update_parties: Vec<Role>,
 }
 
 /// A record that is there.
@@ -72,7 +76,7 @@ impl Policy {
                 Some(Decision::Update { id, partition: partition.map(Box::from) })
             }
             (Mode::Look, None) if self.match_on.is_empty() => Some(match self.no_create {
-                true => Decision::Settled(Outcome::Skipped, None),
+                true => Decision::Skipped(Why::Missing, None),
                 false => Decision::Create,
             }),
             (Mode::Look, _) => None,
@@ -100,7 +104,7 @@ impl Policy {
         let alone = |decision| vec![(decision, draft.cells.clone())];
         if found.is_empty() {
             return alone(match self.no_create {
-                true => Decision::Settled(Outcome::Skipped, draft.id),
+                true => Decision::Skipped(Why::Missing, draft.id),
                 false => Decision::Create,
             });
         }
@@ -118,7 +122,7 @@ impl Policy {
 
     fn change(&self, table: &Table, draft: &Draft, stored: &Stored) -> (Decision, Vec<Cell>) {
         if self.no_update {
-            return (Decision::Settled(Outcome::Skipped, Some(stored.id)), Vec::new());
+            return (Decision::Skipped(Why::Exists, Some(stored.id)), Vec::new());
         }
         let mut cells = self.update_cells(&draft.cells);
         if !self.update_all {
@@ -180,6 +184,10 @@ mod tests {
                         let id = id.map(|id| format!(" {}", id.as_u128()));
                         format!("{}{}", outcome.as_str(), id.unwrap_or_default())
                     }
+                    Decision::Skipped(why, id) => {
+                        let id = id.map(|id| format!(" {}", id.as_u128()));
+                        format!("{}{}", why.as_str(), id.unwrap_or_default())
+                    }
                     Decision::Failed(problem) => problem.class.as_str().to_owned(),
                 }
             })
@@ -223,16 +231,16 @@ mod tests {
     #[test]
     fn what_must_not_be_made_or_changed_is_skipped() {
         let no_create = Policy { no_create: true, ..Policy::default() };
-        check(&no_create, None, &[], "skipped");
-        check(&no_create, Some(ID), &[], "skipped 7");
+        check(&no_create, None, &[], "missing");
+        check(&no_create, Some(ID), &[], "missing 7");
         check(&no_create, Some(ID), &[(7, "a", 2)], "update 7 new_whole");
         let no_update = Policy { no_update: true, ..Policy::default() };
         check(&no_update, Some(ID), &[], "create new_name,new_whole");
-        check(&no_update, Some(ID), &[(7, "b", 2)], "skipped 7");
+        check(&no_update, Some(ID), &[(7, "b", 2)], "exists 7");
         let neither = Policy { no_create: true, no_update: true, ..Policy::default() };
-        check(&neither, Some(ID), &[], "skipped 7");
-        check(&neither, Some(ID), &[(7, "b", 2)], "skipped 7");
-        check(&neither, None, &[], "skipped");
+        check(&neither, Some(ID), &[], "missing 7");
+        check(&neither, Some(ID), &[(7, "b", 2)], "exists 7");
+        check(&neither, None, &[], "missing");
     }
 
     #[test]

@@ -13,9 +13,11 @@ use crate::ids::Seed;
 use crate::journal::Outcome;
 use crate::mapping::{Mapped, Mapper};
 use crate::pairs::Pairs;
+use crate::parties::{self, PartyList};
 use crate::problem::{Class, Problem};
-use crate::rows::{Block, Entry, Operation, Sent, Span, Upload};
+use crate::rows::{Block, Entry, Operation, Sent, Span, Upload, Why};
 use crate::run::{Selection, Take};
+use crate::service::Described;
 use model::{
     Catalog, Cell, ColumnIndex, ColumnKind, KeyIndex, KeyValue, Table, Target, TargetKey, Value,
     fold, partition,
@@ -45,6 +47,8 @@ pub struct Draft {
     pub files: Vec<(ColumnIndex, Given)>,
     /// For whom it is written, where that is another than the run's caller.
     pub caller: Option<Uuid>,
+    /// Lists of parties that it gives; of a change all that the activity is to have.
+    pub parties: Vec<PartyList>,
     /// Why it cannot be sent.
     pub problem: Option<Problem>,
 }
@@ -109,8 +113,8 @@ impl Drafter {
     }
 
     fn finish(&mut self, draft: Draft, raw: Vec<u8>, mapped: Result<(), Problem>) -> Draft {
-        let Mapped { id, cells, open, files, caller } = std::mem::take(&mut self.mapped);
-        Draft { raw, id, cells, open, files, caller, problem: mapped.err(), ..draft }
+        let Mapped { id, cells, open, files, caller, parties } = std::mem::take(&mut self.mapped);
+        Draft { raw, id, cells, open, files, caller, parties, problem: mapped.err(), ..draft }
     }
 }
 
@@ -132,6 +136,8 @@ pub enum Decision {
     Pair,
     /// Nothing is sent.
     Settled(Outcome, Option<Uuid>),
+    /// Nothing is sent, and this is why.
+    Skipped(Why, Option<Uuid>),
     /// Nothing is sent, and it failed.
     Failed(Problem),
 }
@@ -142,6 +148,7 @@ pub struct Encoder {
     catalog: Arc<Catalog>,
     seed: Seed,
     pairs: Option<Arc<Pairs>>,
+    parties: Option<Described>,
     scratch: Vec<u8>,
 }
 
@@ -152,12 +159,17 @@ const CLOSE: &[u8] = b"]}";
 impl Encoder {
     /// For rows of one table.
     pub fn new(table: Arc<Table>, catalog: Arc<Catalog>, seed: Seed) -> Self {
-        Self { table, catalog, seed, pairs: None, scratch: Vec::new() }
+        Self { table, catalog, seed, pairs: None, parties: None, scratch: Vec::new() }
     }
 
     /// For rows of a many-to-many table.
     pub fn of_pairs(self, pairs: Option<Arc<Pairs>>) -> Self {
         Self { pairs, ..self }
+    }
+
+    /// For rows with lists of parties.
+    pub fn with_parties(self, parties: Option<Described>) -> Self {
+        Self { parties, ..self }
     }
 
     /// Adds a row; it is one of `parts` with its ordinal.
@@ -190,6 +202,11 @@ impl Encoder {
                 (entry.settled, entry.id) = (Some(outcome), id.or(entry.id));
                 return Ok(());
             }
+            (Decision::Skipped(why, id), _) => {
+                (entry.settled, entry.id) = (Some(Outcome::Skipped), id.or(entry.id));
+                entry.why = Some(why);
+                return Ok(());
+            }
             (Decision::Pair, _) => {
                 let pairs = self.pairs.as_ref().expect("only tables of pairs have such rows");
                 return match pairs.ids(draft) {
@@ -205,6 +222,10 @@ impl Encoder {
                 follow_up = self.split(&mut cells);
                 entry.mark = given.and_then(mark);
                 self.key_of_new(entry, given)
+            }
+            (Decision::Upsert(_), _) if !draft.parties.is_empty() => {
+                let text = "`--upsert` does not go with a list of parties: what is there must be looked at";
+                return Err(Problem::new(Class::Usage, text));
             }
             (Decision::Upsert(_), Some(given)) => {
                 entry.operation = Operation::Upsert;
@@ -238,13 +259,14 @@ impl Encoder {
             }
         };
         entry.uploads = self.uploads(draft)?;
-        match entry.operation == Operation::Update && cells.is_empty() && !entry.uploads.is_empty()
-        {
+        entry.is_nested = !draft.parties.is_empty();
+        let is_empty = cells.is_empty() && draft.parties.is_empty();
+        match entry.operation == Operation::Update && is_empty && !entry.uploads.is_empty() {
             true => entry.operation = Operation::Upload,
-            false => entry.body = self.body(block, entry.operation, &key, cells)?,
+            false => entry.body = self.body(block, entry.operation, &key, cells, &draft.parties)?,
         }
         if !follow_up.is_empty() {
-            entry.follow_up = self.body(block, Operation::Update, &key, follow_up)?;
+            entry.follow_up = self.body(block, Operation::Update, &key, follow_up, &[])?;
         }
         let mut address = String::new();
         wire::reference::write_key(&mut address, &self.table, &key);
@@ -298,6 +320,7 @@ impl Encoder {
         operation: Operation,
         key: &TargetKey,
         cells: Vec<Cell>,
+        lists: &[PartyList],
     ) -> Result<Span, Problem> {
         let target = Target { key: key.clone(), cells, ..Target::default() };
         self.scratch.clear();
@@ -310,7 +333,12 @@ impl Encoder {
         )
         .map_err(|err| Problem::new(Class::Conversion, err.to_string()))?;
         debug_assert!(self.scratch.starts_with(OPEN) && self.scratch.ends_with(CLOSE));
-        let body = self.scratch.get(OPEN.len()..self.scratch.len() - CLOSE.len());
+        self.scratch.truncate(self.scratch.len() - CLOSE.len());
+        if let (Some(described), [_, ..]) = (&self.parties, lists) {
+            parties::append(&mut self.scratch, &self.table, described, lists)
+                .map_err(|err| Problem::new(Class::Conversion, err.to_string()))?;
+        }
+        let body = self.scratch.get(OPEN.len()..);
         Ok(block.write(|out| out.extend_from_slice(body.unwrap_or_default())))
     }
 }

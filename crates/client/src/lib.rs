@@ -14,6 +14,7 @@ pub mod run;
 pub mod ask;
 pub mod compare;
 pub mod compression;
+pub mod confirm;
 pub mod convert;
 pub mod decide;
 pub mod encode;
@@ -23,6 +24,7 @@ pub mod lookup;
 pub mod mapping;
 pub mod matching;
 pub mod pairs;
+pub mod parties;
 pub mod source;
 pub mod zone;
 

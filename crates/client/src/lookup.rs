@@ -343,6 +343,11 @@ impl Lookups {
         problem.of_column(&self.described.table.column(column).logical_name)
     }
 
+    /// Whether the newest of several records is meant.
+    pub fn newest(&self) -> bool {
+        self.rules.newest
+    }
+
     /// Whether names that nothing has empty their column.
     pub fn missing_is_null(&self) -> bool {
         self.rules.missing_is_null

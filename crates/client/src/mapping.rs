@@ -6,7 +6,9 @@
 
 use crate::convert::{self, Converter, Open, Reading};
 use crate::files::{self, Given};
+use crate::parties::{self, PartyList, Role};
 use crate::problem::{Class, Problem, shortened};
+use crate::service::Described;
 use model::{Catalog, Cell, ColumnIndex, ColumnKind, Table, Value};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -65,6 +67,8 @@ pub enum Meaning {
     Caller,
     /// A column.
     Column(ColumnIndex),
+    /// Who takes part in an activity, in this role.
+    Parties(Role),
     /// The table has no such column.
     Unknown,
 }
@@ -116,6 +120,8 @@ pub struct Mapper {
     left_out: Vec<String>,
     /// Only these columns are data, whether they can be written or not.
     only: Option<HashSet<ColumnIndex>>,
+    /// Reads the members of lists of parties, where rows may have such.
+    parties: Option<Box<parties::Reader>>,
 }
 
 /// A row as the table sees it.
@@ -131,6 +137,8 @@ pub struct Mapped {
     pub files: Vec<(ColumnIndex, Given)>,
     /// For whom the row is written; the run's own caller where it says nothing.
     pub caller: Option<Uuid>,
+    /// Lists of parties that the row gives.
+    pub parties: Vec<PartyList>,
 }
 
 impl Mapped {
@@ -140,6 +148,7 @@ impl Mapped {
         self.open.clear();
         self.files.clear();
         self.caller = None;
+        self.parties.clear();
     }
 
     fn gives(&self, column: ColumnIndex) -> bool {
@@ -162,12 +171,19 @@ impl Mapper {
             meanings: HashMap::new(),
             left_out: Vec::new(),
             only: None,
+            parties: None,
         }
     }
 
     /// Rows only name records: by their key and by these columns.
     pub fn naming(mut self, columns: impl IntoIterator<Item = ColumnIndex>) -> Self {
         self.only = Some(columns.into_iter().collect());
+        self
+    }
+
+    /// Rows may have lists of parties, which are rows of this table themselves.
+    pub fn with_parties(mut self, parties: Option<&Described>) -> Self {
+        self.parties = parties.map(|described| Box::new(parties::Reader::new(described)));
         self
     }
 
@@ -193,6 +209,7 @@ impl Mapper {
                     column: match meaning {
                         Meaning::Column(index) => self.table.column(index).logical_name.clone(),
                         Meaning::Caller => header.as_str().into(),
+                        Meaning::Parties(role) => role.column().into(),
                         _ => self.table.primary_key_name().into(),
                     },
                 });
@@ -256,6 +273,11 @@ impl Mapper {
         match find(&self.table, name) {
             None if files::companion(&self.table, name).is_some() => Meaning::Nothing,
             None if self.only.is_some() => Meaning::Nothing,
+            None if self.parties.is_some()
+                && let Some(role) = Role::of(&self.table, name) =>
+            {
+                Meaning::Parties(role)
+            }
             None => Meaning::Unknown,
             Some(index) if index == self.table.primary_key => Meaning::Id,
             Some(index) if let Some(only) = &self.only => match only.contains(&index) {
@@ -300,14 +322,10 @@ impl Mapper {
                 Problem::new(Class::Input, format!("the field under `{header}` is not UTF-8"))
             })?;
             if self.rules.null.as_deref() == Some(text) {
-                if let Meaning::Column(column) = meaning {
-                    self.empty(column, out);
-                }
+                self.empty(meaning, out);
             } else if text.is_empty() {
-                if let (Meaning::Column(column), EmptyAs::Clear | EmptyAs::Empty) =
-                    (meaning, self.rules.empty_as)
-                {
-                    self.empty(column, out);
+                if let EmptyAs::Clear | EmptyAs::Empty = self.rules.empty_as {
+                    self.empty(meaning, out);
                 }
             } else {
                 self.field(meaning, text, out)?;
@@ -335,12 +353,12 @@ impl Mapper {
                 return Err(Problem::new(Class::Input, format!("`{name}` is given twice"))
                     .of_column(&self.table.column(column).logical_name));
             }
+            if let Meaning::Parties(role) = meaning {
+                self.party_list(role, value.get(), true, out)?;
+                continue;
+            }
             match json_text(value) {
-                Ok(None) => {
-                    if let Meaning::Column(column) = meaning {
-                        self.empty(column, out);
-                    }
-                }
+                Ok(None) => self.empty(meaning, out),
                 Ok(Some(text)) if value.get().starts_with('[') && self.is_choices(meaning) => {
                     let text = text.replace(';', convert::LISTED);
                     self.field(meaning, &text, out)?;
@@ -379,16 +397,44 @@ impl Mapper {
     }
 
     /// The column is to hold nothing.
-    fn empty(&self, column: ColumnIndex, out: &mut Mapped) {
-        match self.table.column(column).kind {
-            ColumnKind::File { .. } => out.files.push((column, Given::Nothing)),
-            _ => out.cells.push(Cell { column, value: Value::Null }),
+    fn empty(&self, meaning: Meaning, out: &mut Mapped) {
+        match meaning {
+            Meaning::Parties(role) => out.parties.push(PartyList { role, rows: Vec::new() }),
+            Meaning::Column(column) => match self.table.column(column).kind {
+                ColumnKind::File { .. } => out.files.push((column, Given::Nothing)),
+                _ => out.cells.push(Cell { column, value: Value::Null }),
+            },
+            Meaning::Nothing | Meaning::Id | Meaning::Caller | Meaning::Unknown => {}
         }
     }
 
-    fn field(&mut self, meaning: Meaning, text: &str, out: &mut Mapped) -> Result<(), Problem> {
+    fn party_list(
+        &mut self,
+        role: Role,
+        text: &str,
+        is_json: bool,
+        out: &mut Mapped,
+    ) -> Result<(), Problem> {
+        if out.parties.iter().any(|list| list.role == role) {
+            let text = format!("`{}` is given twice", role.column());
+            return Err(Problem::new(Class::Input, text).of_column(role.column()));
+        }
+        let reader = self.parties.as_mut().expect("a role is told apart only where there is one");
+        let read = if is_json { reader.json(role, text) } else { reader.text(role, text) };
+        let rows = read.map_err(|problem| problem.of_column(role.column()))?;
+        out.parties.push(PartyList { role, rows });
+        Ok(())
+    }
+
+    pub(crate) fn field(
+        &mut self,
+        meaning: Meaning,
+        text: &str,
+        out: &mut Mapped,
+    ) -> Result<(), Problem> {
         match meaning {
             Meaning::Nothing | Meaning::Unknown => {}
+            Meaning::Parties(role) => self.party_list(role, text, false, out)?,
             Meaning::Caller => {
                 let word = text.trim();
                 if !word.is_empty() {
@@ -515,7 +561,7 @@ impl<'de> serde::Deserialize<'de> for Members<'de> {
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A JSON value as the text that a CSV field would have; none for null.
-fn json_text(value: &RawValue) -> Result<Option<Cow<'_, str>>, String> {
+pub(crate) fn json_text(value: &RawValue) -> Result<Option<Cow<'_, str>>, String> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Reference {

@@ -124,8 +124,8 @@ impl Planner {
         let place = row.operation() as usize;
         let bytes = row.body().len() + 1;
         // What is on the head of a message holds for all of its rows.
-        let other = self.open[place].last().map(|last| last.entry().caller);
-        if other.is_some_and(|other| other != row.entry().caller) {
+        let head = |row: &Row| (row.entry().caller, row.may_be_bulk());
+        if self.open[place].last().is_some_and(|last| head(last) != head(&row)) {
             self.close(place);
         }
         let rows = self.open[place].len();

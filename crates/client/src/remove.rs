@@ -12,6 +12,7 @@ pub mod job;
 mod matched;
 mod pairs;
 
+use crate::confirm::Asker;
 use crate::controller::Setting;
 use crate::filter::Wanted;
 use crate::get::{self, Query, Reading};
@@ -69,6 +70,8 @@ pub struct Options {
     pub via: Via,
     /// Nothing is deleted.
     pub what_if: bool,
+    /// Who is asked before a batch leaves.
+    pub confirm: Option<Asker>,
 }
 
 /// How records to delete travel.
@@ -223,7 +226,8 @@ pub async fn remove(
     };
     let settings =
         set::settings(&described, options.pace, options.care, has_bulk, hint, options.seed);
-    let settings = Settings { what_if: options.what_if, ..settings };
+    let settings =
+        Settings { what_if: options.what_if, confirm: options.confirm.clone(), ..settings };
     let route = Route {
         pairs: pairs.as_ref().map(|pairs| pairs.way()),
         ..set::route(&described, options.if_exists, &options.call)

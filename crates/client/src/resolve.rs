@@ -13,6 +13,7 @@ use crate::files::{self, Comparer, Either, Given, Kept};
 use crate::journal::Outcome;
 use crate::lookup::{Lookups, Missing};
 use crate::matching::{self, Match, values_of};
+use crate::parties::{Finder, PartyList};
 use crate::problem::{Class, Problem};
 use crate::rows::Block;
 use crate::service::{self, Described, Service};
@@ -96,6 +97,16 @@ struct Item {
     decided: Option<Vec<(Decision, Vec<Cell>)>>,
     /// The files of each decision, where they are fewer than the row gives.
     files: HashMap<usize, Vec<(ColumnIndex, Given)>>,
+    /// The lists of parties of each decision.
+    parties: HashMap<usize, Vec<PartyList>>,
+}
+
+/// The record that a decision may change.
+fn changed(decision: &Decision) -> Option<model::Uuid> {
+    match decision {
+        Decision::Update { id, .. } | Decision::Settled(Outcome::Unchanged, Some(id)) => Some(*id),
+        _ => None,
+    }
 }
 
 /// Looks at rows.
@@ -112,6 +123,8 @@ pub struct Resolver<'a> {
     headers: Vec<(&'static str, String)>,
     /// The table has lookups to itself by name, so that a row may wait for the row that it names.
     names_itself: bool,
+    /// Where rows may have lists of parties.
+    parties: Option<Finder>,
 }
 
 impl<'a> Resolver<'a> {
@@ -147,7 +160,18 @@ impl<'a> Resolver<'a> {
             width,
             headers,
             names_itself,
+            parties: None,
         }
+    }
+
+    /// Rows may have lists of parties, which are rows of this table.
+    ///
+    /// Errors: the table is not what it should be.
+    pub fn with_parties(self, described: Option<Described>) -> Result<Self, Problem> {
+        let newest = self.lookups.newest();
+        let finder =
+            |described| Finder::new(described, newest, self.rows_max, self.headers.clone());
+        Ok(Self { parties: described.map(finder).transpose()?, ..self })
     }
 
     /// Takes drafts until there are no more, or nobody wants their blocks.
@@ -243,6 +267,9 @@ impl<'a> Resolver<'a> {
             let rows = open.iter().map(|draft| draft.ordinal);
             missing.extend(rows.zip(answers).filter(|(_, missing)| !missing.is_empty()));
         }
+        if let Some(parties) = &mut self.parties {
+            parties.settle(self.service, &mut window).await?;
+        }
         // The first row that holds a mark back; only rows behind it wait for it.
         let mut blocked: HashMap<u64, u64> = HashMap::new();
         for row in waiting.iter() {
@@ -275,7 +302,8 @@ impl<'a> Resolver<'a> {
             hold(&mut blocked, &marks, ordinal);
             let missing = missing.remove(&draft.ordinal);
             self.settle_missing(&mut draft, missing);
-            items.push(Item { draft, marks, decided: None, files: HashMap::new() });
+            let (files, parties) = (HashMap::new(), HashMap::new());
+            items.push(Item { draft, marks, decided: None, files, parties });
         }
         waiting.sort_by_key(|row| row.draft.ordinal);
         self.decide(&mut items).await?;
@@ -368,7 +396,44 @@ impl<'a> Resolver<'a> {
                 self.keep_files(item, &stored);
             }
         }
-        self.compare_bytes(items).await
+        self.compare_bytes(items).await?;
+        self.keep_parties(items).await
+    }
+
+    /// What lists of parties mean for what was decided: a change gives the whole list, or none where nothing differs.
+    async fn keep_parties(&self, items: &mut [Item]) -> Result<(), service::Error> {
+        let Some(finder) = &self.parties else { return Ok(()) };
+        let policy = &self.policy;
+        let mut ids = Vec::new();
+        for item in items.iter().filter(|item| !item.draft.parties.is_empty()) {
+            ids.extend(item.decided.iter().flatten().filter_map(|(decision, _)| changed(decision)));
+        }
+        let stored = finder.stored(self.service, &ids).await?;
+        for item in items {
+            let given = &item.draft.parties;
+            if given.is_empty() {
+                continue;
+            }
+            for (place, (decision, _)) in item.decided.iter_mut().flatten().enumerate() {
+                let lists = match changed(decision) {
+                    None => given.clone(),
+                    Some(id) => {
+                        let kept =
+                            |list: &&PartyList| !policy.no_update_parties.contains(&list.role);
+                        let given: Vec<PartyList> = given.iter().filter(kept).cloned().collect();
+                        let there = stored.get(&id).map_or(&[][..], Vec::as_slice);
+                        finder.change(given, there, policy.compares())
+                    }
+                };
+                if let (Decision::Settled(Outcome::Unchanged, Some(id)), false) =
+                    (&*decision, lists.is_empty())
+                {
+                    *decision = Decision::Update { id: *id, partition: None };
+                }
+                item.parties.insert(place, lists);
+            }
+        }
+        Ok(())
     }
 
     /// Of the files of a row those that its records do not hold already, as far as values tell.
@@ -505,15 +570,15 @@ impl<'a> Resolver<'a> {
     async fn encode(&mut self, items: Vec<Item>, waiting: &mut Vec<Waiting>) -> Vec<Block> {
         let mut taken: HashSet<u64> = HashSet::new();
         let mut ready = Vec::with_capacity(items.len());
-        for Item { draft, mut marks, decided, files } in items {
+        for Item { draft, mut marks, decided, files, parties } in items {
             let decided = decided.unwrap_or_default();
             let records: Vec<u64> = decided
                 .iter()
                 .filter(|_| self.policy.mode == Mode::Look)
                 .filter_map(|(decision, _)| match decision {
-                    Decision::Update { id, .. } | Decision::Settled(_, Some(id)) => {
-                        Some(encode::mark_of_id(*id))
-                    }
+                    Decision::Update { id, .. }
+                    | Decision::Settled(_, Some(id))
+                    | Decision::Skipped(_, Some(id)) => Some(encode::mark_of_id(*id)),
                     _ => None,
                 })
                 .filter(|mark| !marks.contains(mark))
@@ -527,7 +592,7 @@ impl<'a> Resolver<'a> {
             taken.extend(&marks);
             let parts = u16::try_from(decided.len()).unwrap_or(u16::MAX);
             self.underway.begin(draft.ordinal, parts, marks);
-            ready.push((draft, decided, files, parts));
+            ready.push((draft, decided, files, parties, parts));
         }
         waiting.sort_by_key(|row| row.draft.ordinal);
         let mut encoder = self.encoder.take().expect("it is put back below");
@@ -535,11 +600,12 @@ impl<'a> Resolver<'a> {
             // Rows are kept until all of their block have ended: small blocks keep few.
             let mut blocks = Vec::new();
             let mut block = Block::default();
-            for (mut draft, decided, mut files, parts) in ready {
+            for (mut draft, decided, mut files, mut parties, parts) in ready {
                 let given = std::mem::take(&mut draft.files);
                 for (place, (decision, cells)) in decided.into_iter().enumerate() {
                     draft.cells = cells;
                     draft.files = files.remove(&place).unwrap_or_else(|| given.clone());
+                    draft.parties = parties.remove(&place).unwrap_or_default();
                     encoder.add(&mut block, &draft, decision, parts);
                 }
                 if block.is_full() {

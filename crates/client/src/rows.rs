@@ -114,6 +114,28 @@ impl Span {
     }
 }
 
+/// Why a row is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its record is there.
+    Exists,
+    /// Its record is not there.
+    Missing,
+    /// Somebody was asked and said no.
+    Declined,
+}
+
+impl Why {
+    /// The word in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exists => "exists",
+            Self::Missing => "missing",
+            Self::Declined => "declined",
+        }
+    }
+}
+
 /// One row of a block.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -139,6 +161,10 @@ pub struct Entry {
     pub problem: Option<Box<Problem>>,
     /// How it ends without being sent, when nothing is wrong with it.
     pub settled: Option<Outcome>,
+    /// Why it is left out, when it is.
+    pub why: Option<Why>,
+    /// It has new records of other tables in it, which no bulk message takes.
+    pub is_nested: bool,
     /// Files that are sent once the row's own write went well, or first where the row has no other write.
     pub uploads: Box<[Upload]>,
     /// The record of an update that follows once all of that went well; empty for none.
@@ -165,6 +191,8 @@ impl Default for Entry {
             mark: None,
             problem: None,
             settled: None,
+            why: None,
+            is_nested: false,
             uploads: Box::default(),
             follow_up: Span::default(),
             sent: Sent::No,
@@ -286,6 +314,11 @@ impl Row {
         }
     }
 
+    /// Whether it may travel in a bulk message, where there is one.
+    pub fn may_be_bulk(&self) -> bool {
+        !(self.entry().is_nested && matches!(self.write(), Some(Write::Own)))
+    }
+
     /// Its record as a member of `Targets`; nothing where a file is sent.
     pub fn body(&self) -> &[u8] {
         match self.write() {
@@ -336,7 +369,11 @@ pub(crate) fn test_row(ordinal: u64, operation: Operation, mark: Option<u64>, bo
     let mut block = Block::default();
     let body = block.write(|out| out.extend_from_slice(body.as_bytes()));
     let id = Uuid::from_u128(u128::from(ordinal) + 1);
-    let address = block.write(|out| out.extend_from_slice(id.to_string().as_bytes()));
+    let address = match operation {
+        Operation::Associate | Operation::Disassociate => format!("{id}/{id}"),
+        _ => id.to_string(),
+    };
+    let address = block.write(|out| out.extend_from_slice(address.as_bytes()));
     block.push(Entry {
         ordinal,
         line: ordinal + 2,

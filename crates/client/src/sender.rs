@@ -8,6 +8,7 @@
 //! a journal, nothing leaves before the journal says so; the pause of one identity holds no other.
 
 mod batch;
+mod consent;
 mod ending;
 mod landing;
 mod launch;
@@ -26,7 +27,7 @@ use crate::planner::{Bounds, Planner};
 use crate::problem::Problem;
 use crate::request::Route;
 use crate::retry::History;
-use crate::rows::{Block, Operation, Row};
+use crate::rows::{Block, Operation, Row, Why};
 use crate::transport::{self, Response, Transport};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -93,6 +94,11 @@ pub async fn run(
             () = stopped(&mut stop), if sender.halt.is_none() => {
                 sender.stop_early(Halt::Interrupted);
             }
+            reply = consent::reply(&mut sender.asking), if sender.asking.is_some() => {
+                sender.answered(reply);
+                sender.keep_journal();
+                sender.tell_status(flights.len());
+            }
             block = blocks.recv(), if input_open && sender.has_room() => match block {
                 Some(block) => {
                     sender.take_in(block);
@@ -131,6 +137,8 @@ struct Piece {
     bad: Arc<AtomicU32>,
     /// Who sent it last.
     identity: usize,
+    /// Somebody has agreed that it is sent, where that is asked.
+    is_agreed: bool,
 }
 
 /// How rows travel.
@@ -212,6 +220,11 @@ struct Sender<'a> {
     /// Marks of records that this run has deleted, up to a bound.
     removed: HashSet<u64>,
     open_since: Option<Instant>,
+    /// The batch that somebody is asked about.
+    asking: Option<consent::Open>,
+    agreed_to_all: bool,
+    /// Why the row that ends is left out, where the row itself does not say.
+    why: Option<Why>,
     halt: Option<Halt>,
     halted_at: Option<Instant>,
     /// Files add to it while they are sent.
@@ -237,6 +250,7 @@ impl<'a> Sender<'a> {
             size: settings.size,
             size_max: settings.size_max,
         });
+        let random = settings.random;
         let name = |identity| Used { name: transport.name(identity).to_owned(), ..Used::default() };
         let used = (0..identities).map(name).collect();
         Self {
@@ -251,7 +265,7 @@ impl<'a> Sender<'a> {
             planner: Planner::default(),
             planned: 0,
             counts: Counts::default(),
-            dice: Dice::new(settings.random),
+            dice: Dice::new(random),
             ready: VecDeque::new(),
             flying: HashMap::new(),
             delayed: BTreeMap::new(),
@@ -260,6 +274,9 @@ impl<'a> Sender<'a> {
             alike: None,
             removed: HashSet::new(),
             open_since: None,
+            asking: None,
+            agreed_to_all: false,
+            why: None,
             halt: None,
             halted_at: None,
             requests: Arc::default(),
@@ -275,12 +292,16 @@ impl<'a> Sender<'a> {
     }
 
     /// How rows of an operation travel.
-    fn way(&self, operation: Operation, rows: usize) -> Way {
-        match self.settings.has_bulk[operation as usize] {
+    fn way(&self, operation: Operation, rows: &[Row]) -> Way {
+        match self.has_bulk(operation, rows) {
             true => Way::Bulk,
-            false if rows > 1 => Way::Batch,
+            false if rows.len() > 1 => Way::Batch,
             false => Way::Single,
         }
+    }
+
+    fn has_bulk(&self, operation: Operation, rows: &[Row]) -> bool {
+        self.settings.has_bulk[operation as usize] && rows.iter().all(Row::may_be_bulk)
     }
 
     fn is_empty(&self) -> bool {
@@ -289,7 +310,8 @@ impl<'a> Sender<'a> {
 
     /// Rows that are taken up and not in flight.
     fn waiting(&self) -> usize {
-        let pieces = self.ready.iter().chain(self.delayed.values());
+        let asked = self.asking.as_ref().map(|open| &open.flight);
+        let pieces = self.ready.iter().chain(self.delayed.values()).chain(asked);
         self.planner.full()
             + self.planner.open()
             + self.planner.waiting()
@@ -386,6 +408,7 @@ impl Piece {
             attempts: 0,
             bad: Arc::default(),
             identity: 0,
+            is_agreed: false,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Not here: sending (`sender`), printing (`cli`).
 //! Invariant: nothing is sent before headers, keys and report files are known to be good.
 
+use crate::confirm::Asker;
 use crate::controller::{SIZE_MAX, SIZE_MAX_ELASTIC, Setting};
 use crate::decide::{Mode, Policy};
 use crate::encode::{self, Draft, Drafter, Encoder};
@@ -12,6 +13,7 @@ use crate::lookup::{self, Lookups};
 use crate::mapping::{self, HeaderError, Mapper, Meaning, Rules};
 use crate::matching;
 use crate::pairs::Pairs;
+use crate::parties::{self, Role};
 use crate::problem::{Class, Problem};
 use crate::report::{self, PassTo, Reports};
 use crate::request::Route;
@@ -57,8 +59,23 @@ pub struct Options {
     pub call: Call,
     /// Nothing is written.
     pub what_if: bool,
+    /// Who is asked before a batch leaves.
+    pub confirm: Option<Asker>,
     /// Where rows that ended well go, as JSON objects with id and outcome.
     pub pass_thru: Option<PassTo>,
+}
+
+impl Options {
+    /// How rows are sent to a table, of which `has_bulk` says what bulk messages it has.
+    fn settings(
+        &self,
+        described: &Described,
+        has_bulk: [bool; Operation::ALL.len()],
+        hint: Option<usize>,
+    ) -> Settings {
+        let common = settings(described, self.pace, self.care, has_bulk, hint, self.seed);
+        Settings { what_if: self.what_if, confirm: self.confirm.clone(), ..common }
+    }
 }
 
 /// Which operation rows turn into, in the user's words.
@@ -137,6 +154,10 @@ impl Wish {
             Mode::Look => matching::lists(table, &self.match_on)?,
             Mode::CreateOnly | Mode::Upsert(_) | Mode::Pair => Vec::new(),
         };
+        let is_list = |name: &&String| {
+            mapping::find(table, name).is_none() && Role::of(table, name).is_some()
+        };
+        let (lists, columns): (Vec<_>, Vec<_>) = self.no_update_columns.iter().partition(is_list);
         Ok(Policy {
             mode,
             match_on,
@@ -144,7 +165,8 @@ impl Wish {
             no_create: self.no_create,
             no_update: self.no_update,
             update_all: self.update_all_columns,
-            no_update_columns: self.no_update_columns.iter().map(find).collect::<Result<_, _>>()?,
+            no_update_columns: columns.into_iter().map(find).collect::<Result<_, _>>()?,
+            no_update_parties: lists.into_iter().filter_map(|name| Role::of(table, name)).collect(),
         })
     }
 }
@@ -292,6 +314,7 @@ pub fn settings(
         errors_max: care.errors_max,
         throttle_max: care.throttle_max,
         what_if: false,
+        confirm: None,
     }
 }
 
@@ -314,7 +337,8 @@ pub async fn set(
     let pairs = Pairs::if_any(service, &described.table).await?;
     let described = pairs.as_ref().map_or(described, |pairs| pairs.described.clone());
     let table = described.table.clone();
-    let mapper = mapper(&described, options, &source)?;
+    let parties = parties::described(service, &described.table, source.headers()).await?;
+    let mapper = mapper(&described, parties.as_ref(), options, &source)?;
     let policy = options.wish.policy(&table).map_err(Error::Wish)?;
     refuse_incomparable(&policy, &table, mapper.meanings())?;
     let (rules, headers_too) = (options.lookups.clone(), options.call.headers.clone());
@@ -322,17 +346,13 @@ pub async fn set(
         .map_err(Error::Wish)?;
     let mut reports = Reports::create(files(options), &table.logical_name, format, &headers)?;
     let encoder = Encoder::new(table.clone(), described.catalog.clone(), options.seed)
-        .of_pairs(pairs.clone());
+        .of_pairs(pairs.clone())
+        .with_parties(parties.clone());
     let drafter = Drafter::new(mapper, options.selection.clone());
-    let has_bulk = match options.pace.size {
-        Setting::Fixed(1) => [false; Operation::ALL.len()],
-        _ if pairs.is_some() => [false; Operation::ALL.len()],
-        _ => service.bulk_messages(&table).await?,
-    };
+    let has_bulk = bulk_messages(service, &table, options).await?;
     let (sender, drafts) = mpsc::channel(BLOCKS_MAX);
     let reader = tokio::task::spawn_blocking(move || read(source, drafter, &sender));
-    let settings = settings(&described, options.pace, options.care, has_bulk, hint, options.seed);
-    let settings = Settings { what_if: options.what_if, ..settings };
+    let settings = options.settings(&described, has_bulk, hint);
     let route = Route {
         pairs: pairs.as_ref().map(|pairs| pairs.way()),
         ..route(&described, false, &options.call)
@@ -343,7 +363,9 @@ pub async fn set(
     let compared = compared(options.pace.width, hint);
     let resolver = Resolver::new(
         service, described, policy, lookups, encoder, &underway, rows_max, compared, headers,
-    );
+    )
+    .with_parties(parties)
+    .map_err(Error::Wish)?;
     let (mut summary, looked) = {
         let mut watched = |event: Event<'_>| {
             reports.take(&event);
@@ -397,9 +419,27 @@ fn compared(width: Setting, hint: Option<usize>) -> usize {
     }
 }
 
-fn mapper(described: &Described, options: &Options, source: &Source) -> Result<Mapper, Error> {
+/// Which bulk messages are used.
+async fn bulk_messages(
+    service: &Service,
+    table: &Table,
+    options: &Options,
+) -> Result<[bool; Operation::ALL.len()], service::Error> {
+    match options.pace.size {
+        Setting::Fixed(1) => Ok([false; Operation::ALL.len()]),
+        _ if table.is_intersect => Ok([false; Operation::ALL.len()]),
+        _ => service.bulk_messages(table).await,
+    }
+}
+
+fn mapper(
+    described: &Described,
+    parties: Option<&Described>,
+    options: &Options,
+    source: &Source,
+) -> Result<Mapper, Error> {
     let Described { table, catalog } = described.clone();
-    let mapper = Mapper::new(table, catalog, options.rules.clone());
+    let mapper = Mapper::new(table, catalog, options.rules.clone()).with_parties(parties);
     Ok(match source.headers() {
         Some(headers) => mapper.with_headers(headers)?,
         None => mapper,

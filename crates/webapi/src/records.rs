@@ -20,6 +20,7 @@ mod listed;
 mod members;
 mod names;
 mod navigate;
+mod parties;
 mod partition;
 mod property;
 mod read;
@@ -64,7 +65,7 @@ pub(crate) async fn record(
     match attempt.request.method {
         Method::GET => read::one(attempt, address).await,
         // PUT writes as PATCH does: one widely used client upserts so.
-        Method::PATCH | Method::PUT => write::change(attempt, address)?.run(attempt).await,
+        Method::PATCH | Method::PUT => write::change(attempt, address).await?.run(attempt).await,
         Method::DELETE => write::delete(attempt, address)?.run(attempt).await,
         _ => Err(attempt.only("GET, HEAD, PATCH, PUT, DELETE").into()),
     }
@@ -72,12 +73,17 @@ pub(crate) async fn record(
 
 /// A request that writes records, understood but not run. Errors: it does something else.
 ///
-/// Awaits a read where a link is to be taken away, and nothing else.
+/// Awaits a read where a link is to be taken away or an activity gets other parties, and nothing else.
 pub(crate) async fn prepare(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, Stop> {
     if let Route::MemberLinks(address, members, member) = route {
         return members::prepare(attempt, address, members, member.as_ref()).await;
     }
-    Ok(prepare_at_once(attempt, route)?)
+    match route {
+        Route::Record(address) if matches!(attempt.request.method, Method::PATCH | Method::PUT) => {
+            write::change(attempt, address).await
+        }
+        _ => Ok(prepare_at_once(attempt, route)?),
+    }
 }
 
 fn prepare_at_once(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, Problem> {
@@ -86,9 +92,6 @@ fn prepare_at_once(attempt: &Attempt<'_>, route: &Route) -> Result<Prepared, Pro
         Route::Collection(table) if *method == Method::POST => write::create(attempt, table),
         Route::Collection(_) => Err(attempt.only("GET, HEAD, POST")),
         Route::Record(address) if *method == Method::DELETE => write::delete(attempt, address),
-        Route::Record(address) if *method == Method::PATCH || *method == Method::PUT => {
-            write::change(attempt, address)
-        }
         Route::Record(_) => Err(attempt.only("GET, HEAD, PATCH, PUT, DELETE")),
         Route::Property(address, column) => property::prepare(attempt, address, *column),
         Route::Link(address, navigation) => link::prepare(attempt, address, navigation),

@@ -57,6 +57,10 @@ pub(crate) struct Remove {
     /// Does not ask
     #[arg(short, long)]
     pub(crate) yes: bool,
+    /// Asks before each batch is sent instead of once: yes, no (its rows are skipped), all (asks no more) or quit.
+    /// Needs a terminal
+    #[arg(short = 'i', long, conflicts_with = "yes")]
+    pub(crate) confirm: bool,
     /// Rows in a message: 1 to 1000 (1 sends single requests), or auto (learned, from 100 on)
     #[arg(short, long, default_value = "auto", value_name = "N|auto", value_parser = setting)]
     pub(crate) batch_size: Setting,

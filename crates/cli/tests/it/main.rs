@@ -2,6 +2,8 @@
 
 mod auth;
 mod bench;
+#[cfg(target_os = "linux")]
+mod confirm;
 mod examples;
 mod files;
 mod formats;
@@ -11,6 +13,7 @@ mod manual;
 mod pairs;
 mod parallel;
 mod parity;
+mod parties;
 #[cfg(feature = "plugins")]
 mod plugin;
 mod reading;

@@ -194,7 +194,6 @@ fn options_that_are_not_there_are_refused_by_name() {
             "set account in.csv",
             &[
                 "--id",
-                "--confirm",
                 "--timezone",
                 "--epoch",
                 "--multi-sep",
@@ -207,7 +206,7 @@ fn options_that_are_not_there_are_refused_by_name() {
             ][..],
         ),
         ("get account", &["--link", "--unpublished", "--affinity"][..]),
-        ("remove account in.csv", &["--confirm", "--affinity", "--max-in-flight"][..]),
+        ("remove account in.csv", &["--affinity", "--max-in-flight"][..]),
     ] {
         for option in options {
             let said = home.call(2, &format!("{command} {option} x"));

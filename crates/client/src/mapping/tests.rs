@@ -16,6 +16,7 @@ fn check(header: &str, want: &str) {
         Meaning::Caller => "caller",
         Meaning::Id => "id",
         Meaning::Unknown => "?",
+        Meaning::Parties(role) => role.column(),
         Meaning::Column(index) => &*mapper.table.column(index).logical_name,
     };
     assert_eq!(got, want, "{header}");

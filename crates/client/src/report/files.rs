@@ -42,7 +42,9 @@ impl Reports {
     }
 
     pub(crate) fn take(&mut self, event: &Event<'_>) {
-        let Event::Ended { row, outcome, problem, attempts, is_partial } = event else { return };
+        let Event::Ended { row, outcome, problem, attempts, is_partial, .. } = event else {
+            return;
+        };
         let written = match problem {
             None => [self.pass.as_mut().map(|pass| pass.add(row, *outcome)), None],
             Some(problem) => [

@@ -65,7 +65,8 @@ impl Sender<'_> {
             log.ended(entry.ordinal, outcome, entry.parts);
         }
         let is_partial = row.is_follow_up() && outcome == Outcome::Failed;
-        (self.observe)(Event::Ended { row, outcome, problem, attempts, is_partial });
+        let why = self.why.or(entry.why);
+        (self.observe)(Event::Ended { row, outcome, problem, why, attempts, is_partial });
         self.planner.ended(row, self.bounds());
         if self.settings.errors_max.is_some_and(|most| most.is_passed(&self.counts)) {
             self.stop_early(Halt::TooManyErrors);
@@ -89,7 +90,8 @@ impl Sender<'_> {
             self.leave(&Piece::of(row.operation(), vec![row]));
         }
         let delayed = std::mem::take(&mut self.delayed).into_values();
-        let flights: Vec<_> = self.ready.drain(..).chain(delayed).collect();
+        let asked = self.asking.take().map(|open| open.flight);
+        let flights: Vec<_> = self.ready.drain(..).chain(delayed).chain(asked).collect();
         for flight in flights {
             self.leave(&flight.piece);
         }

@@ -318,7 +318,7 @@ impl Sender<'_> {
     }
 
     pub(super) fn queue_like(&mut self, piece: Piece, way: Way) {
-        let has_bulk = self.settings.has_bulk[piece.operation as usize];
+        let has_bulk = self.has_bulk(piece.operation, &piece.rows);
         match way {
             Way::Bulk if has_bulk => self.ready.push_back(Flight::write(piece, way)),
             Way::Batch if piece.rows.len() > 1 => self.ready.push_back(Flight::write(piece, way)),
@@ -341,6 +341,7 @@ impl Piece {
             attempts: self.attempts,
             bad: Arc::clone(&self.bad),
             identity: self.identity,
+            is_agreed: self.is_agreed,
         }
     }
 }

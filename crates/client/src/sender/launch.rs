@@ -1,6 +1,6 @@
 //! What is sent next: requests are put together and leave, as many as may be in flight.
 //!
-//! Invariant: with a journal, nothing leaves before the journal says so.
+//! Invariant: with a journal, nothing leaves before the journal says so; where somebody is asked, nothing before a yes.
 
 use super::settle;
 use super::{Answer, Asks, Flight, Flights, LINGER, Later, Piece, Sender, WHICH_ROWS_MAX, Way};
@@ -26,11 +26,14 @@ impl<'a> Sender<'a> {
             self.planner.regroup(bounds);
         }
         self.planned = bounds.rows_max;
-        while let Some(identity) = self.pool.pick() {
+        while self.asking.is_none()
+            && let Some(identity) = self.pool.pick()
+        {
             if !self.prepare(now, input_open && self.has_room()) {
                 break;
             }
-            let Some(mut flight) = self.ready.pop_front() else { break };
+            let Some(flight) = self.ready.pop_front() else { break };
+            let Some(mut flight) = self.consent(flight) else { break };
             self.gather(&mut flight);
             if let Some(log) = &mut self.log {
                 flight.piece.rows.iter().for_each(|row| log.sent(row.entry().ordinal));
@@ -95,7 +98,7 @@ impl<'a> Sender<'a> {
                 });
                 for rows in unsure.chunks(WHICH_ROWS_MAX) {
                     let piece = Piece::of(operation, rows.to_vec());
-                    let way = self.way(operation, rows.len());
+                    let way = self.way(operation, rows);
                     self.ready.push_back(Flight { asks: Asks::Which, ..Flight::write(piece, way) });
                 }
                 if !sure.is_empty() {
@@ -109,7 +112,7 @@ impl<'a> Sender<'a> {
 
     /// Puts a piece behind those that are ready.
     pub(super) fn queue(&mut self, piece: Piece) {
-        let way = self.way(piece.operation, piece.rows.len());
+        let way = self.way(piece.operation, &piece.rows);
         self.ready.push_back(Flight::write(piece, way));
     }
 
@@ -189,7 +192,7 @@ impl<'a> Sender<'a> {
             let Later { row, is_lost, attempts, .. } = entry.remove();
             // Not through the planner: the row still holds its record's mark.
             let piece = Piece::of(row.operation(), vec![row]);
-            self.queue(Piece { is_lost, attempts, ..piece });
+            self.queue(Piece { is_lost, attempts, is_agreed: true, ..piece });
         }
     }
 }

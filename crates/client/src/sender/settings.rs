@@ -1,12 +1,13 @@
 //! How a run sends: what the caller chooses.
 
+use crate::confirm::Asker;
 use crate::controller::Setting;
 use crate::journal::{Counts, Outcome};
 use crate::rows::Operation;
 use std::time::Duration;
 
 /// How a run sends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Requests in flight.
     pub width: Setting,
@@ -39,6 +40,8 @@ pub struct Settings {
     pub throttle_max: Option<Duration>,
     /// Nothing is sent; rows end as they would if all went well.
     pub what_if: bool,
+    /// Who is asked before a batch leaves; nobody where there is none.
+    pub confirm: Option<Asker>,
 }
 
 /// How many bad rows in one message are told apart before its other rows travel in `$batch`.
@@ -64,6 +67,7 @@ impl Default for Settings {
             errors_max: None,
             throttle_max: None,
             what_if: false,
+            confirm: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::controller::Point;
 use crate::journal::{Counts, Outcome};
 use crate::problem::Problem;
-use crate::rows::Row;
+use crate::rows::{Row, Why};
 use std::time::Duration;
 
 /// What a run says while it goes on.
@@ -17,6 +17,8 @@ pub enum Event<'a> {
         outcome: Outcome,
         /// Why, when it failed.
         problem: Option<&'a Problem>,
+        /// Why it was left out, when it was.
+        why: Option<Why>,
         /// How often it was sent.
         attempts: u32,
         /// It failed, but its record was written: only what follows the write failed.

@@ -1,6 +1,7 @@
 //! What holds for every run: one outcome per row, sums that add up, nothing lost, nothing twice.
 
 use crate::service::{Fate, Names, Script, Simulated};
+use client::confirm::{Asker, Reply};
 use client::controller::Setting;
 use client::journal::Outcome;
 use client::request::Route;
@@ -8,6 +9,7 @@ use client::rows::{Block, Entry, Operation};
 use client::sender::{self, Event, Halt, Settings, Summary};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
@@ -18,15 +20,23 @@ struct Row {
     operation: Operation,
     id: u128,
     is_bad: bool,
+    /// A rule for duplicates finds it.
+    is_twin: bool,
     key: Option<String>,
 }
 
 fn create(id: u128) -> Row {
-    Row { operation: Operation::Create, id, is_bad: false, key: Some(format!("k{id}")) }
+    Row {
+        operation: Operation::Create,
+        id,
+        is_bad: false,
+        is_twin: false,
+        key: Some(format!("k{id}")),
+    }
 }
 
 fn upsert(id: u128) -> Row {
-    Row { operation: Operation::Upsert, id, is_bad: false, key: None }
+    Row { operation: Operation::Upsert, id, is_bad: false, is_twin: false, key: None }
 }
 
 fn settings(size: usize, width: usize) -> Settings {
@@ -68,6 +78,9 @@ fn blocks(rows: &[Row]) -> Vec<Block> {
             if row.is_bad {
                 record["bad"] = true.into();
             }
+            if row.is_twin {
+                record["twin"] = true.into();
+            }
             if let Some(key) = &row.key {
                 record["k"] = key.clone().into();
             }
@@ -102,18 +115,24 @@ async fn run_with(
         primary_key: "thingid".into(),
         is_atomic: !script.is_elastic,
         if_exists: false,
-        headers: Vec::new(),
+        headers: script.headers.clone(),
         query: None,
         described: None,
         pairs: None,
     };
     let service = Simulated::new(script);
+    for row in rows.iter().filter(|row| row.operation == Operation::Update) {
+        let id = Uuid::from_u128(row.id).to_string();
+        service.state.lock().expect("state").records.insert(id, (None, 1));
+    }
     let (sender, receiver) = mpsc::channel(sender::BLOCKS_MAX);
     let mut outcomes = BTreeMap::new();
     let summary = {
         let mut observe = |event: Event<'_>| {
-            if let Event::Ended { row, outcome, problem, .. } = event {
-                let why = problem.map(|problem| format!("{} {problem}", problem.class.as_str()));
+            if let Event::Ended { row, outcome, problem, why, .. } = event {
+                let problem =
+                    problem.map(|problem| format!("{} {problem}", problem.class.as_str()));
+                let why = problem.or(why.map(|why| why.as_str().to_owned()));
                 let earlier = outcomes.insert(row.entry().ordinal, (outcome, why));
                 assert!(earlier.is_none(), "row {} ended twice", row.entry().ordinal);
             }
@@ -419,6 +438,97 @@ fn a_delete_whose_answer_was_lost_is_no_missing_record() {
     let ran = run(&rows, script, settings(1, 1));
     // Nothing was there: the first counts as deleted because its answer was lost, the others fail.
     assert_eq!((ran.count(Outcome::Deleted), ran.count(Outcome::Failed)), (1, 2));
+}
+
+#[test]
+fn duplicates_are_refused_row_by_row_where_that_is_wished_for_and_only_there() {
+    let header = ("MSCRM.SuppressDuplicateDetection", "false".to_owned());
+    let kinds = [Operation::Create, Operation::Update, Operation::Upsert];
+    for (kind, has_bulk, size) in
+        kinds.into_iter().flat_map(|kind| [(kind, true, 20), (kind, false, 20), (kind, false, 1)])
+    {
+        for headers in [vec![header.clone()], Vec::new()] {
+            let wished = !headers.is_empty();
+            let script = Script { names: Names::Nothing, headers, has_bulk, ..Script::default() };
+            let has_bulk = settings(size, 2).has_bulk.map(|has| has && has_bulk);
+            let rows: Vec<Row> = (1..=40)
+                .map(|id| Row { operation: kind, is_twin: id % 15 == 0, ..create(id) })
+                .collect();
+            let ran = run(&rows, script, Settings { has_bulk, ..settings(size, 2) });
+            let failed: Vec<u64> = ran.failed().iter().map(|(ordinal, _)| *ordinal).collect();
+            let want: &[u64] = if wished { &[14, 29] } else { &[] };
+            assert_eq!(failed, want, "{kind:?} {has_bulk:?} {size} {wished}");
+            assert!(ran.failed().iter().all(|(_, why)| why.contains("0x80040333")));
+            let well = ran.summary.counts.read() - want.len() as u64;
+            let landed = [Outcome::Created, Outcome::Updated, Outcome::Written];
+            assert_eq!(landed.map(|outcome| ran.count(outcome)).iter().sum::<u64>(), well);
+        }
+    }
+}
+
+/// Somebody who gives these answers one after the other, and whose questions are kept.
+fn somebody(replies: &[Reply]) -> (Option<Asker>, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let (replies, kept) = (replies.to_vec(), Arc::clone(&asked));
+    let asker = Asker::new(move |question| {
+        let mut kept = kept.lock().expect("questions");
+        let reply = *replies.get(kept.len()).expect("nobody is asked so often");
+        kept.push(question.to_string());
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            reply
+        })
+    });
+    (Some(asker), asked)
+}
+
+#[test]
+fn a_batch_leaves_after_a_yes_and_no_other() {
+    let (confirm, asked) = somebody(&[Reply::No, Reply::Yes, Reply::No, Reply::All]);
+    let ran = run(&creates(60), Script::default(), Settings { confirm, ..settings(10, 4) });
+    assert_eq!((ran.count(Outcome::Created), ran.count(Outcome::Skipped)), (40, 20));
+    let skipped = ran.outcomes.iter().filter(|(_, (outcome, _))| *outcome == Outcome::Skipped);
+    assert!(skipped.clone().all(|(_, (_, why))| why.as_deref() == Some("declined")));
+    let skipped: Vec<u64> = skipped.map(|(ordinal, _)| *ordinal).collect();
+    assert_eq!(skipped, (0..10).chain(20..30).collect::<Vec<_>>());
+    assert_eq!(ran.service.state.lock().expect("state").records.len(), 40);
+    assert_eq!(ran.summary.requests, 4);
+    let asked = asked.lock().expect("questions");
+    assert_eq!(asked.len(), 4, "after `all` nobody is asked");
+    assert_eq!(asked[0], "create 10 rows of table `things` (line 2, line 3, line 4, …)?");
+    // A single row, known by its key.
+    let (confirm, asked) = somebody(&[Reply::No]);
+    let rows = [Row { operation: Operation::Delete, ..create(7) }];
+    let ran = run(&rows, Script::default(), Settings { confirm, ..settings(10, 4) });
+    assert_eq!((ran.count(Outcome::Skipped), ran.summary.requests), (1, 0));
+    let want = "delete 1 row of table `things` (00000000-0000-0000-0000-000000000007)?";
+    assert_eq!(*asked.lock().expect("questions"), [want]);
+}
+
+#[test]
+fn who_quits_gets_what_is_in_flight_and_nothing_more() {
+    let (confirm, _) = somebody(&[Reply::Yes, Reply::Quit]);
+    let ran = run(&creates(1_000), Script::default(), Settings { confirm, ..settings(10, 4) });
+    assert!(matches!(ran.summary.halt, Some(Halt::Interrupted)));
+    assert_eq!(ran.count(Outcome::Created), 10);
+    assert_eq!(
+        ran.count(Outcome::Created) + ran.count(Outcome::NotAttempted),
+        ran.summary.counts.read()
+    );
+    assert_eq!(ran.service.state.lock().expect("state").records.len(), 10);
+    assert_eq!(client::report::exit_code(&ran.summary), 5);
+}
+
+#[test]
+fn what_was_agreed_to_is_not_asked_about_again_when_it_is_sent_again_or_in_parts() {
+    let mut rows = creates(100);
+    rows[20].is_bad = true;
+    let fates = vec![Fate::Busy, Fate::LostAfter, Fate::Throttled(5)];
+    let (confirm, asked) = somebody(&[Reply::Yes; 2]);
+    let given = Settings { confirm, retries: 2, ..settings(50, 2) };
+    let ran = run(&rows, Script { fates, ..Script::default() }, given);
+    assert_eq!((ran.count(Outcome::Created), ran.count(Outcome::Failed)), (99, 1));
+    assert_eq!(asked.lock().expect("questions").len(), 2);
 }
 
 fn fate() -> impl Strategy<Value = Fate> {

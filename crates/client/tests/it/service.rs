@@ -65,6 +65,8 @@ pub(crate) struct Script {
     pub(crate) identities: usize,
     /// For so many seconds the first request of an identity throttles it.
     pub(crate) throttles: Vec<u64>,
+    /// Headers that every request for a row is to have.
+    pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 /// Numbers drawn from a seed (the public-domain splitmix64).
@@ -108,12 +110,15 @@ impl Default for Script {
             took: Duration::from_millis(50),
             identities: 1,
             throttles: Vec::new(),
+            headers: Vec::new(),
         }
     }
 }
 
 #[derive(Default)]
 pub(crate) struct State {
+    /// The request at hand wants duplicates to be found.
+    pub(crate) detects: bool,
     /// By id: the alternate key and a counter of writes.
     pub(crate) records: BTreeMap<String, (Option<String>, u32)>,
     /// The newest value of `v` by id.
@@ -215,6 +220,10 @@ impl Simulated {
 
     /// Why a record is refused, given what is there.
     fn refusal(state: &State, target: &Value, kind: Kind) -> Option<Refusal> {
+        if state.detects && target.get("twin").is_some() {
+            let message = "A record was not created or updated because a duplicate of the current record already exists.";
+            return Some(Refusal { status: 412, code: "0x80040333", message });
+        }
         let is_create = kind == Kind::Create;
         if target.get("bad").is_some() {
             return Some(Refusal { status: 400, code: "0x80044331", message: "too long" });
@@ -278,8 +287,12 @@ impl Simulated {
             return Self::write_elastic(&mut state, &targets, kind);
         }
         let mut failing = Vec::new();
-        let mut scratch =
-            State { records: state.records.clone(), keys: state.keys.clone(), ..State::default() };
+        let mut scratch = State {
+            records: state.records.clone(),
+            keys: state.keys.clone(),
+            detects: state.detects,
+            ..State::default()
+        };
         for (place, target) in targets.iter().enumerate() {
             match Self::refusal(&scratch, target, kind) {
                 Some(refusal) => failing.push((place, refusal)),
@@ -369,6 +382,9 @@ impl Simulated {
         let id = request.path.strip_prefix("things(").and_then(|rest| rest.split_once(')'));
         let id = id.map(|(id, _)| id);
         let must_exist = request.headers.iter().any(|(name, _)| *name == "If-Match");
+        let detection = ("MSCRM.SuppressDuplicateDetection", "false".to_owned());
+        self.state.lock().expect("no test panics while it holds the state").detects =
+            request.headers.contains(&detection);
         match (request.method, id) {
             (Method::Get, Some(id)) => self.read(id),
             (Method::Get, None) => self.which(&request.path),
@@ -391,12 +407,15 @@ impl Simulated {
                 _ => Method::Get,
             };
             let path = part.target.strip_prefix("/api/data/v9.2/").expect("from the root");
-            let is_if_match = part.headers.iter().any(|(name, _)| *name == "If-Match");
-            let headers = is_if_match.then(|| ("If-Match", "*".to_owned()));
+            let told = ["If-Match", "MSCRM.SuppressDuplicateDetection"].into_iter();
+            let headers = told.filter_map(|told| {
+                let given = part.headers.iter().find(|(name, _)| *name == told);
+                given.map(|(_, value)| (told, (*value).to_owned()))
+            });
             let inner = Request {
                 method,
                 path: path.to_owned(),
-                headers: headers.into_iter().collect(),
+                headers: headers.collect(),
                 body: part.body.to_vec().into(),
             };
             let response = self.carry_out(&inner);

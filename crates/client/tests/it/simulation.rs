@@ -294,6 +294,7 @@ async fn play(seed: u64) {
         faults: history.script.faults.clone(),
         fates: Vec::new(),
         throttles: Vec::new(),
+        headers: Vec::new(),
         ..history.script
     });
     for id in &history.before {

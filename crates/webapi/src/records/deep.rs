@@ -99,7 +99,7 @@ impl Writes {
                     target.cells.push(Cell { column, value });
                     self.add(record, level - 1);
                 }
-                Nested::Children { column, records } => {
+                Nested::Children { column, records, .. } => {
                     for mut record in records {
                         record.target.cells.push(Cell { column, value: own.clone() });
                         self.add(record, level + 1);

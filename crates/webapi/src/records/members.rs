@@ -221,7 +221,7 @@ async fn lookup_of(
 }
 
 /// The id of a record that may be named by an alternate key.
-async fn id_of(attempt: &Attempt<'_>, address: &Address) -> Result<Uuid, Stop> {
+pub(super) async fn id_of(attempt: &Attempt<'_>, address: &Address) -> Result<Uuid, Stop> {
     if let TargetKey::Id(id) = address.key {
         return Ok(id);
     }

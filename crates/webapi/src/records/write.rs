@@ -4,6 +4,7 @@
 //! Invariant: what the answer needs is checked before anything is written; after the write only a
 //! read may fail, and then the answer is the one without a body.
 
+use super::parties::{self, Parties};
 use super::{deep, partition, read};
 use crate::api::{Attempt, Stop};
 use crate::fault::{self, Payload, Problem};
@@ -60,11 +61,27 @@ pub(crate) fn create(attempt: &Attempt<'_>, table: &Arc<Table>) -> Result<Prepar
 }
 
 /// `PATCH /set(key)`, and `PUT`.
-pub(crate) fn change(attempt: &Attempt<'_>, address: &Address) -> Result<Prepared, Problem> {
+///
+/// Awaits a read where an activity gets other parties, and nothing else.
+pub(crate) async fn change(attempt: &Attempt<'_>, address: &Address) -> Result<Prepared, Stop> {
+    let (mut prepared, parties) = change_at_once(attempt, address)?;
+    if let Some(parties) = parties {
+        parties.prepare(attempt, address, &mut prepared).await?;
+    }
+    Ok(prepared)
+}
+
+fn change_at_once(
+    attempt: &Attempt<'_>,
+    address: &Address,
+) -> Result<(Prepared, Option<Parties>), Problem> {
     let table = &address.table;
     check_options(attempt, table)?;
     let (name, condition, expected_version) = guarded(attempt, table)?;
-    let mut target = decode(attempt, table, name)?;
+    let (mut target, parties) = match parties::decode(attempt, table) {
+        Some((target, parties)) => (target, Some(parties)),
+        None => (decode(attempt, table, name)?, None),
+    };
     match (&target.key, &address.key) {
         (TargetKey::Id(body), TargetKey::Id(url)) if body != url => {
             return Err(Problem::argument(format!(
@@ -91,7 +108,7 @@ pub(crate) fn change(attempt: &Attempt<'_>, address: &Address) -> Result<Prepare
     let shown = Shown::Address(address.clone(), in_body);
     let mut prepared = Prepared::of_one(table, name, target, shown);
     prepared.write.condition = condition;
-    Ok(prepared)
+    Ok((prepared, parties))
 }
 
 /// `DELETE /set(key)`

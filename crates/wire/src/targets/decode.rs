@@ -421,7 +421,10 @@ impl<'a> Decoder<'a> {
             records.push(record);
         }
         match (child, pairs) {
-            (Some((_, column)), _) => self.found(Nested::Children { column, records }),
+            (Some((table, column)), _) => {
+                let table = Arc::clone(table);
+                self.found(Nested::Children { table, column, records });
+            }
             (None, Some(pairs)) => self.found(Nested::Paired { pairs, records }),
             (None, None) => {}
         }

@@ -31,6 +31,8 @@ pub enum Nested {
     },
     /// New records of one table that point to it.
     Children {
+        /// Their table.
+        table: Arc<Table>,
         /// Their lookup column.
         column: ColumnIndex,
         /// The other records.
