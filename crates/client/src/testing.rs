@@ -77,7 +77,14 @@ pub(crate) fn table() -> (Arc<Table>, Arc<Catalog>) {
             },
         ],
     );
-    let contact = define(2, "contact", vec![column("contactid", "Contact", ColumnKind::Guid)]);
+    let contact = define(
+        2,
+        "contact",
+        vec![
+            column("contactid", "Contact", ColumnKind::Guid),
+            column("nickname", "Nickname", text()),
+        ],
+    );
     let account = define(3, "account", vec![column("accountid", "Account", ColumnKind::Guid)]);
     let catalog = Catalog::new(1, vec![thing.clone(), contact, account], Vec::new());
     (thing, Arc::new(catalog))
