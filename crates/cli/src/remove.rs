@@ -9,11 +9,13 @@ use crate::run::{self, Going};
 use crate::set::{self, Watch};
 use crate::signal::Stop;
 use crate::stats::Counting;
+use crate::verbose::{self, Verbose};
 use client::controller::Setting;
 use client::filter::Wanted;
 use client::get::{Query, Reading};
 use client::ids::Seed;
 use client::remove::{Input, Options, Record, job};
+use client::report::PassTo;
 use client::sender::BISECT_LIMIT;
 use client::service::Service;
 use client::set::Pace;
@@ -45,6 +47,7 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
     }
     let confirm = confirm::asker(args.confirm && !args.what_if)?;
     let way = connection::pool(&args.connection, args.pace.width)?;
+    let way = verbose::traced(&args.verbose, way);
     let (service, mut counting) = Counting::begin(way, args.stats.as_deref());
     let callers = connection::unnamed_profiles(&args.connection)?;
     let named = if args.id.is_empty() { "--filter" } else { "--id" };
@@ -62,7 +65,9 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
         }
         (going, _) => going,
     };
-    let progress = confirm::beside(confirm.is_some(), args.pace.progress);
+    let speaks = confirm.is_some() || args.verbose.verbose > 0 || args.verbose.trace_bodies;
+    let progress = confirm::beside(speaks, args.pace.progress);
+    let verbose = Verbose::new(&args.verbose);
     let options = Options { confirm, ..options(&args, going.as_ref(), seed) };
     let mut log = going.as_ref().map(Going::log).transpose()?;
     let stop = Stop::listen();
@@ -76,6 +81,7 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
         &mut |event| {
             counting.take(&event);
             watch.take(&event);
+            verbose.take(&event);
         },
     )
     .await;
@@ -109,6 +115,7 @@ fn options(args: &Remove, going: Option<&Going>, seed: Seed) -> Options {
             width: args.pace.width,
             retries: args.pace.retries,
             initial_retry_delay: args.pace.initial_retry_delay,
+            in_flight_max: args.pace.max_in_flight.map(Into::into),
         },
         rejects: args.rejects.clone(),
         errors: args.errors.clone(),
@@ -123,6 +130,8 @@ fn options(args: &Remove, going: Option<&Going>, seed: Seed) -> Options {
         },
         what_if: args.what_if,
         confirm: None,
+        ordered: args.ordered,
+        pass_thru: args.pass_thru.then(|| PassTo::new(Box::new(std::io::stdout()))),
     }
 }
 
@@ -189,6 +198,9 @@ fn refuse_beside_job(args: &Remove, goes_on: bool) -> Result<(), Usage> {
         ("--retrieval-batch-size", args.look.retrieval_batch_size != RETRIEVAL_SIZE),
         ("--if-exists", args.if_exists),
         ("--confirm", args.confirm),
+        ("--pass-thru", args.pass_thru),
+        ("--verbose", args.verbose.verbose > 0 || args.verbose.trace_bodies),
+        ("--max-in-flight", pace.max_in_flight.is_some()),
         ("--batch-size", args.batch_size != Setting::Auto),
         ("--max-degree-of-parallelism", pace.width != Setting::Auto),
         ("--retries", pace.retries > 0),

@@ -212,12 +212,11 @@ fn options_that_are_not_there_are_refused_by_name() {
                 "--retry-ambiguous",
                 "--atomic",
                 "--affinity",
-                "--max-in-flight",
                 "--report",
             ][..],
         ),
         ("get account", &["--link", "--unpublished", "--affinity"][..]),
-        ("remove account in.csv", &["--affinity", "--max-in-flight"][..]),
+        ("remove account in.csv", &["--affinity"][..]),
     ] {
         for option in options {
             let said = home.call(2, &format!("{command} {option} x"));
