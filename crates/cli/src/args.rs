@@ -11,6 +11,7 @@ mod parallel;
 mod plugin;
 mod reading;
 mod removing;
+mod values;
 
 pub(crate) use auth::{Auth, AuthCommand, AuthList, AuthLogin, AuthTest, KeepIn};
 pub(crate) use bench::{Bench, BenchCommand, BenchMethods, BenchRows, BenchTune};
@@ -25,6 +26,7 @@ pub(crate) use plugin::{
 };
 pub(crate) use reading::Get;
 pub(crate) use removing::{Remove, Via};
+pub(crate) use values::ValueArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use client::controller::Setting;
@@ -338,6 +340,8 @@ pub(crate) struct Set {
     /// CSV fields with exactly this text clear their column
     #[arg(long, value_name = "TEXT")]
     pub(crate) null: Option<String>,
+    #[command(flatten)]
+    pub(crate) values: ValueArgs,
     #[command(flatten)]
     pub(crate) care: CareArgs,
     #[command(flatten)]
@@ -678,6 +682,8 @@ mod tests {
             "sheaf get contact -c a:raw,b:display --where x --record-count",
             "sheaf get contact --exclude-columns a,b --lookup-names",
             "sheaf get --fetch q.xml --page-size 7 --top 9",
+            "sheaf get contact -j 8 --timezone Europe/Berlin",
+            "sheaf set contact a.csv --timezone America/New_York --epoch ms --multi-sep ;",
             "sheaf get contact a.csv --match-on a,b --match-on c --allow-multiple-matches --retrieval-batch-size 1",
             "sheaf remove contact a.csv --if-exists --yes -j 8",
             "sheaf remove contact --filter x -b 100 -n --confirm -v --pass-thru --ordered --max-in-flight 4",
@@ -770,6 +776,9 @@ mod tests {
             "sheaf get contact --match-on a",
             "sheaf get contact --count --output a.csv",
             "sheaf remove contact",
+            "sheaf get contact --timezone Mars/Olympus",
+            "sheaf set contact a.csv --multi-sep ab",
+            "sheaf set contact a.csv --epoch days",
             "sheaf remove contact a.csv --filter x",
             "sheaf remove contact --filter x --match-on a",
             "sheaf remove contact --filter x --confirm --yes",

@@ -88,6 +88,7 @@ fn query(args: &Get) -> anyhow::Result<Query> {
         top: args.top,
         page_size: args.page_size,
         width: usize::from(args.width),
+        zone: args.timezone.clone(),
         headers: args.headers.map(Into::into),
     })
 }

@@ -1,8 +1,6 @@
 //! `sheaf remove`.
 
-use crate::args::{
-    INITIAL_RETRY_DELAY, Progress as Shown, RETRIEVAL_SIZE, RUNS_VARIABLE, Remove, Usage, Via,
-};
+use crate::args::{INITIAL_RETRY_DELAY, Progress as Shown, RETRIEVAL_SIZE, Remove, Usage, Via};
 use crate::confirm;
 use crate::connection;
 use crate::output;
@@ -41,6 +39,12 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
     if args.format.is_some() && args.file.is_none() {
         return Err(Usage("`--format` goes with a FILE".to_owned()).into());
     }
+    if let (None, Some(flag)) = (&args.file, run::asked_for(&args.keep)) {
+        return Err(Usage(format!(
+            "`{flag}` needs a file of rows: what a filter names changes with time, and ids are no input to go on with"
+        ))
+        .into());
+    }
     let confirm = confirm::asker(args.confirm && !args.what_if)?;
     let way = connection::pool(&args.connection, args.pace.width)?;
     let way = verbose::traced(&args.verbose, way);
@@ -58,11 +62,6 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
     let going = match (going, &args.file) {
         (None, Some(file)) if !args.what_if => {
             run::begin(&args.keep, &args.table, file, seed, &callers)?
-        }
-        (None, None) if args.keep.run.is_some() => {
-            let text = "`--run` needs a file of rows: what a filter names changes with time, \
-                        and ids are no input to go on with";
-            return Err(Usage(text.to_owned()).into());
         }
         (going, _) => going,
     };
@@ -190,9 +189,7 @@ fn of_job(err: job::Error) -> anyhow::Error {
 /// The service deletes by itself: what says how this program does it has no meaning.
 fn refuse_beside_job(args: &Remove, goes_on: bool) -> Result<(), Usage> {
     let (pace, care, call) = (&args.pace, &args.care, &args.call);
-    // Where runs are kept ever is no wish for this call.
-    let ever_kept = std::env::var_os(RUNS_VARIABLE);
-    let journal = args.keep.journal.as_deref().map(Path::as_os_str);
+    let journal = run::asked_for(&args.keep);
     let given = [
         ("FILE", args.file.is_some()),
         ("--id", !args.id.is_empty()),
@@ -220,8 +217,8 @@ fn refuse_beside_job(args: &Remove, goes_on: bool) -> Result<(), Usage> {
         ("--bypass-step", !call.bypass_step.is_empty()),
         ("--bypass-flows", call.bypass_flows),
         ("--duplicate-detection", call.duplicate_detection),
-        ("--run", args.keep.run.is_some() || goes_on),
-        ("--journal", journal != ever_kept.as_deref()),
+        ("--run", journal == Some("--run") || goes_on),
+        ("--journal", journal == Some("--journal")),
         ("--rejects", args.rejects.is_some()),
         ("--errors", args.errors.is_some()),
     ];

@@ -128,6 +128,7 @@ fn options(args: Set, going: Option<&Going>, seed: Seed) -> Options {
             ignore_unknown: args.ignore_unknown_columns,
             file_directory: args.file_directory,
             caller_column: args.call.caller_column().map(str::to_owned),
+            reading: args.values.reading(),
         },
         pace: Pace {
             size: args.batch_size,

@@ -166,14 +166,23 @@ impl Question<'_> {
         }
     }
 
-    /// All records, unless there are more than one page of them.
+    /// All records, unless there are more than so many pages of them.
     pub async fn all_if_few(
         &self,
         select: &[ColumnIndex],
+        pages_max: usize,
     ) -> Result<Option<Vec<ReadRecord>>, service::Error> {
-        let names = self.names(select);
-        let page = self.page(format!("{}?$select={names}", self.table.entity_set_name)).await?;
-        Ok(page.next_link.is_none().then_some(page.records))
+        let mut path = format!("{}?$select={}", self.table.entity_set_name, self.names(select));
+        let mut records = Vec::new();
+        for _ in 0..pages_max {
+            let page = self.page(path).await?;
+            records.extend(page.records);
+            match page.next_link {
+                Some(link) => path = link,
+                None => return Ok(Some(records)),
+            }
+        }
+        Ok(None)
     }
 
     fn names(&self, select: &[ColumnIndex]) -> String {

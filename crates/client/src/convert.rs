@@ -2,10 +2,11 @@
 //!
 //! In: a column and a text that is not blank. Out: a [`Value`], or why not.
 //! Not here: empty fields and headers (`mapping`). Lookups by name are refused, naming the forms that
-//! are understood. A time without a zone is taken as UTC.
+//! are understood. A time without a zone is taken as UTC, unless [`Reading`] says otherwise.
 //! Invariant: no text is silently changed; what does not fit its column is an error that names it.
 
 use crate::problem::shortened;
+use crate::zone::Zone;
 use model::{
     Catalog, ChoiceOption, Column, ColumnKind, Date, DateTimeBehavior, Decimal, Label,
     LookupTarget, LookupValue, Timestamp, Value, fold,
@@ -13,6 +14,41 @@ use model::{
 use std::collections::HashMap;
 use std::str::FromStr;
 use uuid::Uuid;
+
+/// What texts mean that can mean several things.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// The zone of times that have none, in columns that hold instants; none is UTC.
+    pub zone: Option<Zone>,
+    /// Whole numbers are date and time.
+    pub epoch: Option<Epoch>,
+    /// What parts several choices.
+    pub choices: Parting,
+}
+
+/// What a whole number counts since 1970, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Epoch {
+    /// Seconds.
+    Seconds,
+    /// Thousandths of a second.
+    Milliseconds,
+}
+
+/// Parts the choices of a list, whatever else parts them.
+pub(crate) const LISTED: &str = "\u{1f}";
+
+/// What parts several choices in a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Parting {
+    /// `;` where there is one, else `,`.
+    #[default]
+    Any,
+    /// Only this.
+    By(char),
+    /// Nothing: a text is one choice.
+    Nothing,
+}
 
 /// How a column's texts are read; made once per column.
 #[derive(Debug)]
@@ -38,8 +74,9 @@ enum Kind {
     Double,
     Boolean(HashMap<Box<str>, bool>),
     Choice(HashMap<Box<str>, i32>),
-    MultiChoice(HashMap<Box<str>, i32>),
-    DateTime,
+    MultiChoice(HashMap<Box<str>, i32>, Parting),
+    /// In this zone.
+    DateTime(Option<Zone>, Option<Epoch>),
     Date,
     Guid,
     Lookup(Vec<(LookupTarget, Option<model::TableId>)>),
@@ -69,11 +106,11 @@ impl Converter {
                 Kind::Boolean(map)
             }
             ColumnKind::DateTime { behavior: DateTimeBehavior::DateOnly, .. } => Kind::Date,
-            ColumnKind::DateTime { .. } => Kind::DateTime,
+            ColumnKind::DateTime { .. } => Kind::DateTime(None, None),
             ColumnKind::Choice { options, .. }
             | ColumnKind::State { options }
             | ColumnKind::Status { options } => Kind::Choice(labels(options)),
-            ColumnKind::MultiChoice { options } => Kind::MultiChoice(labels(options)),
+            ColumnKind::MultiChoice { options } => Kind::MultiChoice(labels(options), Parting::Any),
             ColumnKind::Lookup { targets, .. } => Kind::Lookup(
                 targets
                     .iter()
@@ -84,6 +121,23 @@ impl Converter {
             ),
         };
         Self { kind }
+    }
+
+    /// The same where texts mean what `reading` says.
+    pub fn reading(mut self, column: &Column, reading: &Reading) -> Self {
+        match (&mut self.kind, &column.kind) {
+            (Kind::MultiChoice(_, parting), _) => *parting = reading.choices,
+            (Kind::DateTime(zone, epoch), ColumnKind::DateTime { behavior, .. }) => {
+                // Other columns hold what a clock shows, wherever it hangs.
+                *zone = match behavior {
+                    DateTimeBehavior::UserLocal => reading.zone.clone(),
+                    DateTimeBehavior::DateOnly | DateTimeBehavior::TimeZoneIndependent => None,
+                };
+                *epoch = reading.epoch;
+            }
+            _ => {}
+        }
+        self
     }
 
     /// What the text of a lookup leaves open: which record has this name, or which table this id.
@@ -141,10 +195,17 @@ impl Converter {
                 .map(|value| Value::Boolean(*value))
                 .ok_or_else(|| no("yes or no")),
             Kind::Choice(labels) => choice(labels, word).map(Value::Integer),
-            Kind::MultiChoice(labels) => choices(labels, word).map(Value::Choices),
-            Kind::DateTime => {
-                Timestamp::parse(word).map(Value::DateTime).ok_or_else(|| no("date and time"))
+            Kind::MultiChoice(labels, parting) => {
+                choices(labels, word, *parting).map(Value::Choices)
             }
+            Kind::DateTime(zone, epoch) => match (epoch.and_then(|epoch| since(word, epoch)), zone)
+            {
+                (Some(at), _) => at.map(Value::DateTime).ok_or_else(|| no("date and time")),
+                (None, Some(zone)) => zone.read(word).map(Value::DateTime),
+                (None, None) => {
+                    Timestamp::parse(word).map(Value::DateTime).ok_or_else(|| no("date and time"))
+                }
+            },
             Kind::Date => Date::parse(word).map(Value::Date).ok_or_else(|| no("date")),
             Kind::Guid => {
                 Uuid::try_parse(word).map(Value::Guid).map_err(|_| no("unique identifier"))
@@ -187,18 +248,37 @@ fn choice(labels: &HashMap<Box<str>, i32>, word: &str) -> Result<i32, String> {
     }
 }
 
-/// One label, or several separated by `;` or else by `,`.
-fn choices(labels: &HashMap<Box<str>, i32>, word: &str) -> Result<Box<[i32]>, String> {
+/// The instant of a whole number, if it is one and within what records hold.
+fn since(word: &str, epoch: Epoch) -> Option<Option<Timestamp>> {
+    let number = whole(word)?;
+    let second = match epoch {
+        Epoch::Seconds => number,
+        Epoch::Milliseconds => number.div_euclid(1_000),
+    };
+    let at = Timestamp(second);
+    Some((Timestamp::MIN..=Timestamp::MAX).contains(&at).then_some(at))
+}
+
+/// One label, or several with something between them.
+fn choices(
+    labels: &HashMap<Box<str>, i32>,
+    word: &str,
+    parting: Parting,
+) -> Result<Box<[i32]>, String> {
+    let mark = match parting {
+        _ if word.contains(LISTED) => LISTED.to_owned(),
+        Parting::Any => if word.contains(';') { ";" } else { "," }.to_owned(),
+        Parting::By(mark) => mark.to_string(),
+        Parting::Nothing => return Ok([choice(labels, word)?].into()),
+    };
     let mut values = match choice(labels, word) {
         Ok(value) => vec![value],
-        Err(_) => {
-            let mark = if word.contains(';') { ';' } else { ',' };
-            word.split(mark)
-                .map(str::trim)
-                .filter(|part| !part.is_empty())
-                .map(|part| choice(labels, part))
-                .collect::<Result<_, _>>()?
-        }
+        Err(_) => word
+            .split(&mark)
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(|part| choice(labels, part))
+            .collect::<Result<_, _>>()?,
     };
     values.sort_unstable();
     values.dedup();

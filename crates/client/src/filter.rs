@@ -12,9 +12,10 @@ mod operator;
 pub use criteria::criteria;
 
 use crate::ask::literal;
-use crate::convert::Converter;
+use crate::convert::{Converter, Reading};
 use crate::mapping;
 use crate::problem::shortened;
+use crate::zone::Zone;
 use model::{Catalog, ColumnIndex, ColumnKind, Table, Value};
 use operator::{Operand, Operator};
 use serde_json::{Map, Value as Json};
@@ -68,13 +69,21 @@ struct Condition {
 struct Scope<'a> {
     table: &'a Table,
     catalog: &'a Catalog,
+    /// What values mean.
+    reading: Reading,
 }
 
-/// The text of `$filter`; none where every record is meant.
+/// The text of `$filter`; none where every record is meant. Times without a zone are of `zone`, or UTC.
 ///
 /// Errors: what is wrong with the wish.
-pub fn text(wanted: &Wanted, table: &Table, catalog: &Catalog) -> Result<Option<String>, String> {
-    let scope = Scope { table, catalog };
+pub fn text(
+    wanted: &Wanted,
+    table: &Table,
+    catalog: &Catalog,
+    zone: Option<&Zone>,
+) -> Result<Option<String>, String> {
+    let reading = Reading { zone: zone.cloned(), ..Reading::default() };
+    let scope = Scope { table, catalog, reading };
     let trees = |texts: &[String]| -> Result<Vec<Tree>, String> {
         texts.iter().map(|text| scope.tree(text)).collect()
     };
@@ -395,7 +404,10 @@ impl Scope<'_> {
                     Err(why) => Err(wrong(why)),
                 }
             }
-            _ => Converter::new(column, self.catalog).read(&text).map_err(wrong),
+            _ => {
+                let converter = Converter::new(column, self.catalog);
+                converter.reading(column, &self.reading).read(&text).map_err(wrong)
+            }
         }
     }
 }

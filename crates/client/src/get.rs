@@ -29,6 +29,7 @@ use crate::problem::Problem;
 use crate::service::{self, Described, Service, escaped};
 use crate::source::{self, Format};
 use crate::transport::{Request, Response};
+use crate::zone::Zone;
 use active::Active;
 use columns::Shown;
 use fetch::Fetch;
@@ -73,6 +74,8 @@ pub struct Query {
     pub page_size: u32,
     /// Pages that are asked for at a time; beyond 1 rows come in no order.
     pub width: usize,
+    /// The zone of times in filters that have none, and of those that are written; none is UTC.
+    pub zone: Option<Zone>,
     /// What stands above the columns; none means what fits table and format.
     pub headers: Option<Headers>,
 }
@@ -204,7 +207,8 @@ impl Reading {
     ) -> Result<Self, Error> {
         let table = &described.table;
         let page_size = query.page_size.clamp(1, PAGE_ROWS_MAX);
-        let filter = filter::text(&query.wanted, table, &described.catalog).map_err(Error::Wish)?;
+        let filter = filter::text(&query.wanted, table, &described.catalog, query.zone.as_ref());
+        let filter = filter.map_err(Error::Wish)?;
         let saved = |columns: &[Shown]| {
             let directory = query.file_directory.as_deref();
             directory.map(|directory| Saved::of(table, directory, columns)).transpose()
@@ -239,6 +243,8 @@ impl Reading {
                 (columns, saved, path)
             }
         };
+        let mut columns = columns;
+        columns::put_into(query.zone.as_ref(), table, &mut columns);
         let mut annotations = vec![wire::record::LOOKUP_TABLE];
         if columns.iter().any(Shown::is_formatted) {
             annotations.push(wire::record::FORMATTED_VALUE);

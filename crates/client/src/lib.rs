@@ -26,6 +26,7 @@ pub mod matching;
 pub mod pairs;
 pub mod parties;
 pub mod source;
+pub mod zone;
 
 pub mod bisect;
 pub mod controller;

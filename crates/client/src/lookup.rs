@@ -12,12 +12,17 @@ use crate::service::{self, Described, Service};
 use model::{
     Cell, ColumnIndex, ColumnKind, LookupTarget, LookupValue, Table, TableId, Uuid, Value,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use wire::record::ReadRecord;
 
 /// Names that are remembered; beyond them the memory starts anew.
 const NAMES_MAX: usize = 200_000;
+
+/// A question about fewer names than half of what one may ask for is a poor one. After so many of them …
+const POOR_MAX: usize = 4;
+/// … a table of up to so many pages is read as a whole, once, so that a few names here and there are no further questions.
+const PAGES_MAX: usize = 10;
 
 /// Where the records of a lookup are looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +59,8 @@ struct Known {
     /// Every record of the table is among them.
     is_whole: bool,
     was_read: bool,
+    /// Poor questions so far, until the table is tried as a whole.
+    poor: usize,
 }
 
 /// One place where names of a lookup are looked up.
@@ -119,6 +126,28 @@ impl Lookups {
             aims.insert(index, aim.clone());
         }
         Ok(Self { described, rules, aims, rows_max, known: HashMap::new(), headers })
+    }
+
+    /// Notes which names of these rows would be a question in a table that is too large to be read as a whole. Names in the
+    /// rows' own table do not count: those that are not there now may be there soon.
+    pub fn note_unknown(&self, drafts: &[Draft], unknown: &mut HashSet<(ColumnIndex, Open)>) {
+        let good = drafts.iter().filter(|draft| draft.problem.is_none());
+        for (column, open) in good.flat_map(|draft| &draft.open) {
+            for place in self.places(*column, open) {
+                let Some(value) = self.value(&place, open) else { continue };
+                let Some(known) = self.known.get(&(place.table.id, place.column)) else { break };
+                let key = key_text([&value]);
+                match known.hits.get(&key) {
+                    Some(Hit::One(_) | Hit::Several(_)) => break,
+                    Some(Hit::None) => {}
+                    None if known.is_whole || place.table.id == self.described.table.id => {}
+                    None => {
+                        unknown.insert((*column, open.clone()));
+                        break;
+                    }
+                }
+            }
+        }
     }
 
     /// Finds what good rows leave open. A row one of whose records is not found gets the first reason as its problem.
@@ -257,7 +286,17 @@ impl Lookups {
         // A small table is read as a whole, once. The table's own rows change with every row.
         if !known.was_read && !is_own && self.rows_max > 1 {
             known.was_read = true;
-            if let Some(records) = question.all_if_few(&select).await? {
+            if let Some(records) = question.all_if_few(&select, 1).await? {
+                known.is_whole = true;
+                add(records);
+                values.clear();
+            }
+        }
+        if !known.is_whole && !is_own && values.len() * 2 <= self.rows_max {
+            known.poor += 1;
+            if known.poor == POOR_MAX
+                && let Some(records) = question.all_if_few(&select, PAGES_MAX).await?
+            {
                 known.is_whole = true;
                 add(records);
                 values.clear();
@@ -397,3 +436,6 @@ fn choose(table: &Table, records: Vec<ReadRecord>, newest: bool) -> Hit {
         _ => Hit::Several(ids),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

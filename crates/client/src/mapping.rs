@@ -4,7 +4,7 @@
 //! Not here: which operation a row turns into (`encode`), the texts of single values (`convert`).
 //! Invariant: a header means one column and a column has one header; nothing is dropped unsaid.
 
-use crate::convert::{Converter, Open};
+use crate::convert::{self, Converter, Open, Reading};
 use crate::files::{self, Given};
 use crate::parties::{self, PartyList, Role};
 use crate::problem::{Class, Problem, shortened};
@@ -52,6 +52,8 @@ pub struct Rules {
     pub file_directory: Option<PathBuf>,
     /// The column of the input that names for whom a row is written; it is not data.
     pub caller_column: Option<String>,
+    /// What texts mean that can mean several things.
+    pub reading: Reading,
 }
 
 /// What a header means.
@@ -296,8 +298,9 @@ impl Mapper {
 
     fn converter(&mut self, index: ColumnIndex) -> &Converter {
         let column = self.table.column(index);
-        self.converters[usize::from(index.0)]
-            .get_or_insert_with(|| Converter::new(column, &self.catalog))
+        self.converters[usize::from(index.0)].get_or_insert_with(|| {
+            Converter::new(column, &self.catalog).reading(column, &self.rules.reading)
+        })
     }
 
     /// Maps a CSV row. `out` is emptied first.
@@ -356,6 +359,10 @@ impl Mapper {
             }
             match json_text(value) {
                 Ok(None) => self.empty(meaning, out),
+                Ok(Some(text)) if value.get().starts_with('[') && self.is_choices(meaning) => {
+                    let text = text.replace(';', convert::LISTED);
+                    self.field(meaning, &text, out)?;
+                }
                 Ok(Some(text)) => self.field(meaning, &text, out)?,
                 Err(why) => {
                     return Err(Problem::new(Class::Conversion, why).of_column(&name));
@@ -382,6 +389,11 @@ impl Mapper {
             self.meanings.insert(name.to_owned(), meaning);
         }
         Ok(meaning)
+    }
+
+    fn is_choices(&self, meaning: Meaning) -> bool {
+        matches!(meaning, Meaning::Column(column)
+            if matches!(self.table.column(column).kind, ColumnKind::MultiChoice { .. }))
     }
 
     /// The column is to hold nothing.

@@ -21,11 +21,16 @@ use model::{Cell, ColumnIndex, ColumnKind, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use wire::record::ReadRecord;
 
 /// Rows that are looked at together.
 pub const WINDOW_ROWS: usize = 2_000;
+/// Rows that are gathered while they name few records that are to be looked up, …
+const GATHERED_MAX: usize = 5 * WINDOW_ROWS;
+/// … and for how long at most.
+const GATHERING_MAX: Duration = Duration::from_millis(250);
 /// Rows that may wait for earlier ones before reading stops.
 const WAITING_MAX: usize = 4 * WINDOW_ROWS;
 
@@ -222,6 +227,9 @@ impl<'a> Resolver<'a> {
                     return Ok(());
                 }
                 continue;
+            }
+            if is_open && waiting.is_empty() {
+                is_open = gather(&self.lookups, self.rows_max, &mut window, &mut drafts).await;
             }
             for block in self.look_at(window, &mut waiting).await? {
                 if blocks.send(block).await.is_err() {
@@ -630,6 +638,33 @@ impl<'a> Resolver<'a> {
     }
 }
 
+/// Takes more rows while there are names to ask for, but fewer than one question may have; whether there may be more rows.
+async fn gather(
+    lookups: &Lookups,
+    names_max: usize,
+    window: &mut Vec<Draft>,
+    drafts: &mut mpsc::Receiver<Vec<Draft>>,
+) -> bool {
+    let mut unknown = HashSet::new();
+    let mut noted = 0;
+    let enough = tokio::time::sleep(GATHERING_MAX);
+    tokio::pin!(enough);
+    loop {
+        lookups.note_unknown(window.get(noted..).unwrap_or_default(), &mut unknown);
+        noted = window.len();
+        if unknown.is_empty() || unknown.len() >= names_max || window.len() >= GATHERED_MAX {
+            return true;
+        }
+        tokio::select! {
+            more = drafts.recv() => match more {
+                Some(more) => window.extend(more),
+                None => return false,
+            },
+            () = &mut enough => return true,
+        }
+    }
+}
+
 fn hold(blocked: &mut HashMap<u64, u64>, marks: &[u64], ordinal: u64) {
     for mark in marks {
         let first = blocked.entry(*mark).or_insert(ordinal);
@@ -646,3 +681,6 @@ fn hash(value: &impl Hash) -> u64 {
 fn mark_of_name(key: &str) -> u64 {
     hash(&("name", key))
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,6 +67,7 @@ pub(crate) fn table() -> (Arc<Table>, Arc<Catalog>) {
             column("new_colors", "Colors", ColumnKind::MultiChoice { options: options(1) }),
             column("new_day", "Day", at(DateTimeBehavior::DateOnly)),
             column("new_at", "At", at(DateTimeBehavior::UserLocal)),
+            column("new_clock", "Clock", at(DateTimeBehavior::TimeZoneIndependent)),
             column("new_one", "One", lookup(&["contact"])),
             column("new_many", "Many", lookup(&["account", "contact"])),
             Column {
@@ -76,7 +77,14 @@ pub(crate) fn table() -> (Arc<Table>, Arc<Catalog>) {
             },
         ],
     );
-    let contact = define(2, "contact", vec![column("contactid", "Contact", ColumnKind::Guid)]);
+    let contact = define(
+        2,
+        "contact",
+        vec![
+            column("contactid", "Contact", ColumnKind::Guid),
+            column("nickname", "Nickname", text()),
+        ],
+    );
     let account = define(3, "account", vec![column("accountid", "Account", ColumnKind::Guid)]);
     let catalog = Catalog::new(1, vec![thing.clone(), contact, account], Vec::new());
     (thing, Arc::new(catalog))

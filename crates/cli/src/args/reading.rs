@@ -2,6 +2,7 @@
 
 use super::{Connection, Format, Headers, Look, Progress};
 use clap::Args;
+use client::zone::Zone;
 use model::Uuid;
 use std::path::PathBuf;
 
@@ -114,6 +115,10 @@ pub(crate) struct Get {
     pub(crate) allow_multiple_matches: bool,
     #[command(flatten)]
     pub(crate) look: Look,
+    /// Zone in which instants are written, with their offset, and of times in filter objects that have none:
+    /// UTC, local, or a name such as Europe/Berlin [default: UTC]. Parquet has instants, in UTC
+    #[arg(long, value_name = "ZONE", value_parser = super::values::zone)]
+    pub(crate) timezone: Option<Zone>,
     /// Headers: as-loaded gives the headers and texts of the file that the table was made from;
     /// logical gives logical names, the primary key first. By default as-loaded for CSV of tables
     /// that users made, else logical

@@ -612,3 +612,69 @@ fn unchanged_by_parquet(home: &Home, table: &str) {
     let is_kept = said.contains(" unchanged") && !said.contains("updated");
     assert!(is_kept && !said.contains("created"), "{said}");
 }
+
+#[test]
+fn times_of_a_zone_come_back_over_changes_of_clocks_and_unclear_ones_fail() {
+    let home = kinds();
+    let rows = "name,new_at,new_day,new_colors\n\
+                before,2026-03-29T01:59:59,2026-03-29,1|Blue\n\
+                after,2026-03-29 03:00:00,2026-03-29,Red\n\
+                gap,2026-03-29T02:30:00,,\n\
+                first,2026-10-25T02:30:00+02:00,,\n\
+                second,2026-10-25T02:30:00+01:00,,\n\
+                unclear,2026-10-25T02:30:00,,\n\
+                number,1782900000,,\n\
+                list,,,1;2\n";
+    file(&home, "times.csv", rows);
+    let zone = "--timezone Europe/Berlin";
+    let flags = format!("{zone} --epoch s --multi-sep | --errors e.ndjson");
+    let said = home.call(1, &format!("set new_kind times.csv --create-only {flags}"));
+    assert!(said.contains("8 rows: 5 created, 3 failed"), "{said}");
+    let errors = fs::read_to_string(home.path("e.ndjson")).expect("written");
+    for why in ["does not exist in Europe/Berlin", "comes twice in Europe/Berlin", "`1;2` is"] {
+        assert!(errors.contains(why), "{why} in {errors}");
+    }
+    let read = |flags: &str| {
+        home.call(
+            0,
+            &format!(
+                "get new_kind --headers logical -c name,new_at,new_day --sort name {flags} -o t.csv"
+            ),
+        );
+        fs::read_to_string(home.path("t.csv")).expect("written")
+    };
+    assert_eq!(
+        read(""),
+        "new_name,new_at,new_day\nafter,2026-03-29T01:00:00Z,2026-03-29\n\
+         before,2026-03-29T00:59:59Z,2026-03-29\nfirst,2026-10-25T00:30:00Z,\n\
+         number,2026-07-01T10:00:00Z,\nsecond,2026-10-25T01:30:00Z,\n"
+    );
+    assert_eq!(
+        read(zone),
+        "new_name,new_at,new_day\nafter,2026-03-29T03:00:00+02:00,2026-03-29\n\
+         before,2026-03-29T01:59:59+01:00,2026-03-29\nfirst,2026-10-25T02:30:00+02:00,\n\
+         number,2026-07-01T12:00:00+02:00,\nsecond,2026-10-25T02:30:00+01:00,\n"
+    );
+    // What was read in a zone is input in any.
+    for flags in ["", zone, "--timezone Asia/Tokyo"] {
+        let said = home.call(0, &format!("set new_kind t.csv --match-on new_name {flags}"));
+        assert!(said.contains("5 rows: 5 unchanged"), "{flags}: {said}");
+    }
+    // Filters speak of times of the zone, too.
+    let filter = r#"--filter {"new_at":{"operator":"lt","value":"2026-03-29T01:30:00"}}"#;
+    assert_eq!(read(filter).lines().count(), 3);
+    assert_eq!(read(&format!("{filter} {zone}")).lines().count(), 1);
+    let gap = filter.replace("01:30", "02:30");
+    let said = home.call(2, &format!("get new_kind {gap} {zone}"));
+    assert!(said.contains("does not exist in Europe/Berlin"), "{said}");
+    // A column made from times without a zone has what a clock shows: no zone changes it.
+    file(&home, "visits.csv", "Code,Seen At\na,2026-07-01 12:00:00\nb,2026-12-01 08:30:00\n");
+    home.call(0, "table create new_visit --from visits.csv --key Code");
+    home.call(0, &format!("set new_visit visits.csv {zone}"));
+    home.call(0, &format!("get new_visit {zone} --sort Code -o again.csv"));
+    let again = fs::read_to_string(home.path("again.csv")).expect("written");
+    let given = fs::read_to_string(home.path("visits.csv")).expect("there");
+    assert_eq!(again, given);
+    let said = home.call(2, "get new_kind --timezone Mars/Olympus");
+    assert!(said.contains("`Mars/Olympus` is no time zone"), "{said}");
+}

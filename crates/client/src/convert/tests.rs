@@ -106,3 +106,48 @@ fn text_stays_as_it_is_and_errors_shorten_it() {
     let long = "9".repeat(300);
     check("new_whole", &long, &format!("no: `{}…` is no whole number of 32 bits", "9".repeat(100)));
 }
+
+fn check_reading(reading: &Reading, column: &str, text: &str, want: &str) {
+    let (table, catalog) = testing::table();
+    let column = table.column(table.index_of(column).expect(column));
+    let got = match Converter::new(column, &catalog).reading(column, reading).read(text) {
+        Ok(value) => format!("{value:?}"),
+        Err(why) => format!("no: {why}"),
+    };
+    let want = match Timestamp::parse(want) {
+        Some(at) => format!("{:?}", Value::DateTime(at)),
+        None => want.to_owned(),
+    };
+    assert_eq!(got, want, "{text:?} by {reading:?}");
+}
+
+#[test]
+fn times_numbers_and_lists_mean_what_is_said_of_them() {
+    let zone = "Europe/Berlin".parse().expect("it is known");
+    let berlin = Reading { zone: Some(zone), ..Reading::default() };
+    check_reading(&berlin, "new_at", "2026-07-01 12:00", "2026-07-01T10:00:00Z");
+    check_reading(&berlin, "new_at", "2026-07-01T12:00Z", "2026-07-01T12:00:00Z");
+    let gap = "no: `2026-03-29T02:30` does not exist in Europe/Berlin: give its offset";
+    check_reading(&berlin, "new_at", "2026-03-29T02:30", gap);
+    // What a clock shows is the same anywhere, and so is a day.
+    check_reading(&berlin, "new_clock", "2026-03-29T02:30", "2026-03-29T02:30:00Z");
+    let day = format!("{:?}", Value::Date(Date::parse("2026-03-29").expect("a day")));
+    check_reading(&berlin, "new_day", "2026-03-29", &day);
+    let epoch = |epoch| Reading { epoch: Some(epoch), ..berlin.clone() };
+    let (seconds, thousandths) = (epoch(Epoch::Seconds), epoch(Epoch::Milliseconds));
+    check_reading(&seconds, "new_at", "1782900000", "2026-07-01T10:00:00Z");
+    check_reading(&thousandths, "new_at", "1782900000999", "2026-07-01T10:00:00Z");
+    check_reading(&thousandths, "new_at", "-1", "1969-12-31T23:59:59Z");
+    check_reading(&seconds, "new_at", "2026-07-01 12:00", "2026-07-01T10:00:00Z");
+    let far = "no: `99999999999999` is no date and time";
+    check_reading(&seconds, "new_at", "99999999999999", far);
+    let by = |choices| Reading { choices, ..Reading::default() };
+    let both = "Choices([2, 3])";
+    check_reading(&by(Parting::By('|')), "new_colors", "2| Blue", &both.replace('2', "1"));
+    let no = "is neither a label nor a number of the choice";
+    check_reading(&by(Parting::By('|')), "new_colors", "2;Blue", &format!("no: `2;Blue` {no}"));
+    check_reading(&by(Parting::Nothing), "new_colors", "2,3", &format!("no: `2,3` {no}"));
+    check_reading(&by(Parting::Nothing), "new_colors", "Blue", "Choices([3])");
+    let list = format!("2{LISTED}Blue");
+    check_reading(&by(Parting::By(',')), "new_colors", &list, &both.replace('2', "1"));
+}

@@ -3,6 +3,7 @@
 //! Invariant: what criteria cannot say is refused by name, never left out.
 
 use super::{Condition, Scope, Tree};
+use crate::convert::Reading;
 use model::{Catalog, Table, Value};
 use serde_json::{Value as Json, json};
 
@@ -10,7 +11,7 @@ use serde_json::{Value as Json, json};
 ///
 /// Errors: what is wrong with it, or what criteria cannot say.
 pub fn criteria(text: &str, table: &Table, catalog: &Catalog) -> Result<Json, String> {
-    let scope = Scope { table, catalog };
+    let scope = Scope { table, catalog, reading: Reading::default() };
     let tree = scope.tree(text)?;
     match scope.part(&tree)? {
         Part::Group(group) => Ok(group),

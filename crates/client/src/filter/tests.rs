@@ -5,7 +5,7 @@ use crate::testing;
 
 fn text_of(wanted: &Wanted) -> String {
     let (table, catalog) = testing::table();
-    match text(wanted, &table, &catalog) {
+    match text(wanted, &table, &catalog, None) {
         Ok(text) => text.unwrap_or_default(),
         Err(why) => format!("refused: {why}"),
     }

@@ -9,7 +9,8 @@ use crate::form::Form;
 use crate::infer::NOT_LOADED;
 use crate::mapping;
 use crate::source::Format;
-use model::{ColumnIndex, ColumnKind, Table};
+use crate::zone::Zone;
+use model::{ColumnIndex, ColumnKind, DateTimeBehavior, Table};
 
 /// Where the text of a column comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub(super) struct Shown {
     pub(super) is_key: bool,
     /// Its text is JSON as it is: numbers and booleans.
     pub(super) is_bare: bool,
+    /// Instants are written as times of this zone.
+    pub(super) zone: Option<Zone>,
 }
 
 impl Shown {
@@ -237,6 +240,7 @@ fn shown(table: &Table, headers: Headers, index: ColumnIndex, is_text: bool) -> 
         with_table,
         is_key,
         is_bare,
+        zone: None,
     }
 }
 
@@ -248,6 +252,7 @@ fn property(name: String, header: &str, selected: Option<ColumnIndex>) -> Shown 
         with_table: false,
         is_key: false,
         is_bare: false,
+        zone: None,
     }
 }
 
@@ -280,6 +285,19 @@ pub(super) fn of_fetch(table: &Table, fetch: &Fetch) -> Result<Vec<Shown>, Error
         columns.push(shown(table, Headers::Logical, table.primary_key, false));
     }
     Ok(columns)
+}
+
+/// Puts instants into a zone; what a clock shows anywhere stays as it is.
+pub(super) fn put_into(zone: Option<&Zone>, table: &Table, columns: &mut [Shown]) {
+    let Some(zone) = zone else { return };
+    for shown in columns {
+        if let From::Column(index) = shown.from
+            && let ColumnKind::DateTime { behavior: DateTimeBehavior::UserLocal, .. } =
+                table.column(index).kind
+        {
+            shown.zone = Some(zone.clone());
+        }
+    }
 }
 
 pub(super) fn order(table: &Table, sort: &[String]) -> Result<String, Error> {

@@ -5,6 +5,7 @@
 use super::columns::{From, Shown};
 use super::parquet;
 use crate::compression::Sink;
+use crate::form::Form;
 use crate::service::Described;
 use crate::source::Format;
 use model::{Catalog, ColumnIndex, Table, Value};
@@ -116,6 +117,13 @@ impl Row {
                     let table = catalog.table_by_id(lookup.table);
                     let table = table.map_or("", |table| &*table.logical_name);
                     text.push_str(&format!("TableName={table};Id={}", lookup.id));
+                }
+                Value::DateTime(at) if let Some(zone) = &columns[place].zone => {
+                    let (blank, is_bare) = match columns[place].form {
+                        Form::DateTime { blank, zulu } => (blank, !zulu),
+                        _ => (false, false),
+                    };
+                    zone.write(text, *at, blank, is_bare);
                 }
                 value => columns[place].form.write(text, value),
             }

@@ -16,6 +16,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+/// Few targets take less text.
+const TARGET_BYTES_MIN: usize = 64;
+/// Targets that room is made for before they are read.
+const TARGETS_EXPECTED_MAX: usize = 1_000;
+
 pub(super) fn list(
     body: &[u8],
     message: MessageName,
@@ -24,6 +29,8 @@ pub(super) fn list(
 ) -> Result<TargetList> {
     let mut decoder = Decoder::new(Some(message), table, catalog);
     let mut list = TargetList::default();
+    // A list that grows is copied again and again.
+    list.targets.reserve((body.len() / TARGET_BYTES_MIN).min(TARGETS_EXPECTED_MAX));
     parse(body, ListSeed { decoder: &mut decoder, list: &mut list })?;
     if list.targets.is_empty() {
         decoder.report(Error::TargetsEmpty);
