@@ -194,9 +194,6 @@ fn options_that_are_not_there_are_refused_by_name() {
             "set account in.csv",
             &[
                 "--id",
-                "--timezone",
-                "--epoch",
-                "--multi-sep",
                 "--server-ids",
                 "--retry-ambiguous",
                 "--atomic",
@@ -205,7 +202,7 @@ fn options_that_are_not_there_are_refused_by_name() {
                 "--report",
             ][..],
         ),
-        ("get account", &["--link", "--unpublished", "--affinity"][..]),
+        ("get account", &["--link", "--unpublished", "--affinity", "--ordered"][..]),
         ("remove account in.csv", &["--affinity", "--max-in-flight"][..]),
     ] {
         for option in options {
