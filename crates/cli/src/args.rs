@@ -220,6 +220,21 @@ pub(crate) struct Pace {
     /// Progress on standard error: auto is a bar on a terminal and nothing elsewhere
     #[arg(long, value_enum, default_value_t = Progress::Auto)]
     pub(crate) progress: Progress,
+    /// Requests in flight at most for all identities together, whatever the width [default: the width]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_in_flight: Option<std::num::NonZeroUsize>,
+}
+
+/// What is told on standard error while rows move.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct VerboseArgs {
+    /// Tells every row, what was read, waits, splits and changes of the pace on standard error; -vv also every
+    /// request with its status and how long it took
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Tells requests as -vv does, with the bodies of both ways; secrets are masked and long values cut
+    #[arg(long)]
+    pub(crate) trace_bodies: bool,
 }
 
 /// Before the first extra attempt where nothing else is wished for.
@@ -294,6 +309,11 @@ pub(crate) struct Set {
     /// Writes a JSON object for every row that ended well to standard output, with its id and outcome
     #[arg(long)]
     pub(crate) pass_thru: bool,
+    /// Writes them in the order of the input; holds back as many rows as may be in flight and wait, and no more
+    #[arg(long, requires = "pass_thru")]
+    pub(crate) ordered: bool,
+    #[command(flatten)]
+    pub(crate) verbose: VerboseArgs,
     /// Rows in a message: 1 to 1000 (1 sends single requests), or auto (learned, from 100 on)
     #[arg(short, long, default_value = "auto", value_name = "N|auto", value_parser = setting)]
     pub(crate) batch_size: Setting,
@@ -652,10 +672,10 @@ mod tests {
             "sheaf set contact a.csv --timezone America/New_York --epoch ms --multi-sep ;",
             "sheaf get contact a.csv --match-on a,b --match-on c --allow-multiple-matches --retrieval-batch-size 1",
             "sheaf remove contact a.csv --if-exists --yes -j 8",
-            "sheaf remove contact --filter x -b 100 -n --confirm",
+            "sheaf remove contact --filter x -b 100 -n --confirm -v --pass-thru --ordered --max-in-flight 4",
             "sheaf remove contact a.csv --match-on a,b --match-on c --allow-multiple-matches --retrieval-batch-size 1",
             "sheaf set contact a.csv --run nightly --journal d --max-errors 5% --bisect-limit 3 --no-fallback --keep-going --max-throttle-wait 60",
-            "sheaf set contact a.csv -i --what-if --fail-fast --caller-id 11111111-2222-3333-4444-555555555555 --bypass custom-sync,custom-async --bypass-step 11111111-2222-3333-4444-555555555555 --bypass-flows --tag t --duplicate-detection",
+            "sheaf set contact a.csv -vv --trace-bodies --pass-thru --ordered --max-in-flight 3 -i --what-if --fail-fast --caller-id 11111111-2222-3333-4444-555555555555 --bypass custom-sync,custom-async --bypass-step 11111111-2222-3333-4444-555555555555 --bypass-flows --tag t --duplicate-detection",
             "sheaf set contact a.csv --match-on a,b --match-on c --allow-multiple-matches --no-update --no-create --no-update-columns d,e --retrieval-batch-size 1 --pass-thru",
             "sheaf set contact a.csv --update-all-columns --lookup parentcustomerid=account.accountnumber --lookup ownerid=domainname --lookup-missing null --lookup-ambiguous newest",
             "sheaf run resume nightly --force --url http://x --journal d",
@@ -720,6 +740,8 @@ mod tests {
     fn contradictions_are_wrong_calls() {
         for line in [
             "sheaf set contact a.csv --create-only --upsert",
+            "sheaf set contact a.csv --ordered",
+            "sheaf set contact a.csv --max-in-flight 0",
             "sheaf set contact a.csv --create-only --match-on a",
             "sheaf set contact a.csv -b 0",
             "sheaf set contact a.csv --create-only --no-create",

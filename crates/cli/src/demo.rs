@@ -104,6 +104,7 @@ async fn load(service: &Service, rows: u64) -> anyhow::Result<u64> {
         call: Call::default(),
         what_if: false,
         confirm: None,
+        ordered: false,
         pass_thru: None,
     };
     let mut progress = Progress::new(args::Progress::Auto, Total::Rows(rows));
@@ -120,7 +121,7 @@ async fn load(service: &Service, rows: u64) -> anyhow::Result<u64> {
             Event::Ended { problem: Some(problem), .. } => {
                 first_problem.get_or_insert_with(|| problem.clone());
             }
-            Event::Ended { .. } => {}
+            Event::Ended { .. } | Event::Note(_) => {}
         },
     )
     .await;

@@ -30,6 +30,7 @@ mod stats;
 mod table;
 #[cfg(feature = "serve")]
 mod user;
+mod verbose;
 
 #[cfg(not(feature = "serve"))]
 use absent::{demo, serve, user};

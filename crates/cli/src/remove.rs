@@ -1,8 +1,6 @@
 //! `sheaf remove`.
 
-use crate::args::{
-    INITIAL_RETRY_DELAY, Progress as Shown, RETRIEVAL_SIZE, RUNS_VARIABLE, Remove, Usage, Via,
-};
+use crate::args::{INITIAL_RETRY_DELAY, Progress as Shown, RETRIEVAL_SIZE, Remove, Usage, Via};
 use crate::confirm;
 use crate::connection;
 use crate::output;
@@ -11,11 +9,13 @@ use crate::run::{self, Going};
 use crate::set::{self, Watch};
 use crate::signal::Stop;
 use crate::stats::Counting;
+use crate::verbose::{self, Verbose};
 use client::controller::Setting;
 use client::filter::Wanted;
 use client::get::{Query, Reading};
 use client::ids::Seed;
 use client::remove::{Input, Options, Record, job};
+use client::report::PassTo;
 use client::sender::BISECT_LIMIT;
 use client::service::Service;
 use client::set::Pace;
@@ -39,8 +39,15 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
     if args.format.is_some() && args.file.is_none() {
         return Err(Usage("`--format` goes with a FILE".to_owned()).into());
     }
+    if let (None, Some(flag)) = (&args.file, run::asked_for(&args.keep)) {
+        return Err(Usage(format!(
+            "`{flag}` needs a file of rows: what a filter names changes with time, and ids are no input to go on with"
+        ))
+        .into());
+    }
     let confirm = confirm::asker(args.confirm && !args.what_if)?;
     let way = connection::pool(&args.connection, args.pace.width)?;
+    let way = verbose::traced(&args.verbose, way);
     let (service, mut counting) = Counting::begin(way, args.stats.as_deref());
     let callers = connection::unnamed_profiles(&args.connection)?;
     let named = if args.id.is_empty() { "--filter" } else { "--id" };
@@ -56,14 +63,11 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
         (None, Some(file)) if !args.what_if => {
             run::begin(&args.keep, &args.table, file, seed, &callers)?
         }
-        (None, None) if args.keep.run.is_some() => {
-            let text = "`--run` needs a file of rows: what a filter names changes with time, \
-                        and ids are no input to go on with";
-            return Err(Usage(text.to_owned()).into());
-        }
         (going, _) => going,
     };
-    let progress = confirm::beside(confirm.is_some(), args.pace.progress);
+    let speaks = confirm.is_some() || args.verbose.verbose > 0 || args.verbose.trace_bodies;
+    let progress = confirm::beside(speaks, args.pace.progress);
+    let verbose = Verbose::new(&args.verbose);
     let options = Options { confirm, ..options(&args, going.as_ref(), seed) };
     let mut log = going.as_ref().map(Going::log).transpose()?;
     let stop = Stop::listen();
@@ -77,6 +81,7 @@ pub(crate) async fn remove_with(args: Remove, going: Option<Going>) -> anyhow::R
         &mut |event| {
             counting.take(&event);
             watch.take(&event);
+            verbose.take(&event);
         },
     )
     .await;
@@ -110,6 +115,7 @@ fn options(args: &Remove, going: Option<&Going>, seed: Seed) -> Options {
             width: args.pace.width,
             retries: args.pace.retries,
             initial_retry_delay: args.pace.initial_retry_delay,
+            in_flight_max: args.pace.max_in_flight.map(Into::into),
         },
         rejects: args.rejects.clone(),
         errors: args.errors.clone(),
@@ -124,6 +130,8 @@ fn options(args: &Remove, going: Option<&Going>, seed: Seed) -> Options {
         },
         what_if: args.what_if,
         confirm: None,
+        ordered: args.ordered,
+        pass_thru: args.pass_thru.then(|| PassTo::new(Box::new(std::io::stdout()))),
     }
 }
 
@@ -181,9 +189,7 @@ fn of_job(err: job::Error) -> anyhow::Error {
 /// The service deletes by itself: what says how this program does it has no meaning.
 fn refuse_beside_job(args: &Remove, goes_on: bool) -> Result<(), Usage> {
     let (pace, care, call) = (&args.pace, &args.care, &args.call);
-    // Where runs are kept ever is no wish for this call.
-    let ever_kept = std::env::var_os(RUNS_VARIABLE);
-    let journal = args.keep.journal.as_deref().map(Path::as_os_str);
+    let journal = run::asked_for(&args.keep);
     let given = [
         ("FILE", args.file.is_some()),
         ("--id", !args.id.is_empty()),
@@ -192,6 +198,9 @@ fn refuse_beside_job(args: &Remove, goes_on: bool) -> Result<(), Usage> {
         ("--retrieval-batch-size", args.look.retrieval_batch_size != RETRIEVAL_SIZE),
         ("--if-exists", args.if_exists),
         ("--confirm", args.confirm),
+        ("--pass-thru", args.pass_thru),
+        ("--verbose", args.verbose.verbose > 0 || args.verbose.trace_bodies),
+        ("--max-in-flight", pace.max_in_flight.is_some()),
         ("--batch-size", args.batch_size != Setting::Auto),
         ("--max-degree-of-parallelism", pace.width != Setting::Auto),
         ("--retries", pace.retries > 0),
@@ -208,8 +217,8 @@ fn refuse_beside_job(args: &Remove, goes_on: bool) -> Result<(), Usage> {
         ("--bypass-step", !call.bypass_step.is_empty()),
         ("--bypass-flows", call.bypass_flows),
         ("--duplicate-detection", call.duplicate_detection),
-        ("--run", args.keep.run.is_some() || goes_on),
-        ("--journal", journal != ever_kept.as_deref()),
+        ("--run", journal == Some("--run") || goes_on),
+        ("--journal", journal == Some("--journal")),
         ("--rejects", args.rejects.is_some()),
         ("--errors", args.errors.is_some()),
     ];

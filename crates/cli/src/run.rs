@@ -3,7 +3,9 @@
 //! A run remembers the arguments it began with, without secrets; going on with it is the same call once
 //! more, with the journal. Invariant: secrets are never written down.
 
-use crate::args::{Command, Keep, RunAgain, RunCommand, RunList, RunNamed, Sheaf, Usage};
+use crate::args::{
+    Command, Keep, RUNS_VARIABLE, RunAgain, RunCommand, RunList, RunNamed, Sheaf, Usage,
+};
 use crate::output;
 use anyhow::Context;
 use clap::Parser;
@@ -78,8 +80,11 @@ pub(crate) fn begin(
         (None, None) => return Ok(None),
     };
     if file.as_os_str() == "-" {
-        let text = "`--run` needs an input that can be read again: a file, not standard input";
-        return Err(Usage(text.to_owned()).into());
+        let Some(flag) = asked_for(keep) else { return Ok(None) };
+        return Err(Usage(format!(
+            "`{flag}` needs an input that can be read again: a file, not standard input"
+        ))
+        .into());
     }
     let manifest = Manifest {
         version: VERSION,
@@ -94,6 +99,19 @@ pub(crate) fn begin(
         output::note(&format!("run `{name}`"));
     }
     Ok(Some(Going { run, wish: None }))
+}
+
+/// The flag that asks for a journal in the call itself. Where the environment says where runs are kept, calls whose input
+/// cannot be read again go without one.
+pub(crate) fn asked_for(keep: &Keep) -> Option<&'static str> {
+    let is_own = |directory: &PathBuf| {
+        std::env::var_os(RUNS_VARIABLE).is_none_or(|usual| usual != directory.as_os_str())
+    };
+    match (&keep.run, &keep.journal) {
+        (Some(_), _) => Some("--run"),
+        (None, Some(directory)) if is_own(directory) => Some("--journal"),
+        _ => None,
+    }
 }
 
 /// Takes a run up that a load has begun; nothing where it has not, or does not go on.

@@ -8,6 +8,7 @@ use crate::progress::Progress;
 use crate::run::{self, Going};
 use crate::signal::Stop;
 use crate::stats::Counting;
+use crate::verbose::{self, Verbose};
 use client::ids::Seed;
 use client::journal::{Counts, Outcome};
 use client::mapping::Rules;
@@ -43,6 +44,7 @@ pub(crate) async fn set_counted(args: Set, going: Option<Going>) -> anyhow::Resu
     connection::refuse_same(&args.file, args.stats.as_deref(), "--stats")?;
     let confirm = confirm::asker(args.confirm && !args.what_if)?;
     let way = connection::pool(&args.connection, args.pace.width)?;
+    let way = verbose::traced(&args.verbose, way);
     let (service, mut counting) = Counting::begin(way, args.stats.as_deref());
     let callers = connection::unnamed_profiles(&args.connection)?;
     let Input { bytes, format, total } = connection::open(&args.file, args.format.map(Into::into))?;
@@ -51,7 +53,9 @@ pub(crate) async fn set_counted(args: Set, going: Option<Going>) -> anyhow::Resu
         None if !args.what_if => run::begin(&args.keep, &args.table, &args.file, seed, &callers)?,
         going => going,
     };
-    let progress = confirm::beside(confirm.is_some(), args.pace.progress);
+    let speaks = confirm.is_some() || args.verbose.verbose > 0 || args.verbose.trace_bodies;
+    let progress = confirm::beside(speaks, args.pace.progress);
+    let verbose = Verbose::new(&args.verbose);
     let (file, what_if) = (args.file.clone(), args.what_if);
     let options = Options { confirm, ..options(args, going.as_ref(), seed) };
     let mut log = going.as_ref().map(Going::log).transpose()?;
@@ -67,6 +71,7 @@ pub(crate) async fn set_counted(args: Set, going: Option<Going>) -> anyhow::Resu
         &mut |event| {
             counting.take(&event);
             watch.take(&event);
+            verbose.take(&event);
         },
     )
     .await;
@@ -130,6 +135,7 @@ fn options(args: Set, going: Option<&Going>, seed: Seed) -> Options {
             width: args.pace.width,
             retries: args.pace.retries,
             initial_retry_delay: args.pace.initial_retry_delay,
+            in_flight_max: args.pace.max_in_flight.map(Into::into),
         },
         rejects: args.rejects,
         errors: args.errors,
@@ -139,6 +145,7 @@ fn options(args: Set, going: Option<&Going>, seed: Seed) -> Options {
         call: args.call.call(),
         what_if: args.what_if,
         confirm: None,
+        ordered: args.ordered,
         pass_thru: args.pass_thru.then(|| PassTo::new(Box::new(std::io::stdout()))),
     }
 }
@@ -191,7 +198,7 @@ impl Watch {
                     self.progress.note(&format!("{place}: {column}{problem}"));
                 }
             }
-            Event::Ended { .. } => {}
+            Event::Ended { .. } | Event::Note(_) => {}
         }
     }
 

@@ -49,6 +49,7 @@ pub(crate) async fn run(words: &[String]) -> Result<String, Box<dyn Error>> {
         call: Call::default(),
         what_if: false,
         confirm: None,
+        ordered: false,
         pass_thru: None,
     };
     let (bytes, format) = open_rows(&file)?;

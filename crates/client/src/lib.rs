@@ -42,6 +42,7 @@ pub mod secret;
 pub mod sender;
 pub mod stats;
 pub mod token;
+pub mod trace;
 pub mod transport;
 pub mod verdict;
 

@@ -22,7 +22,7 @@ use crate::mapping;
 use crate::matching::Finder;
 use crate::pairs::Pairs;
 use crate::problem::{Class, Problem, shortened};
-use crate::report::{self, Reports};
+use crate::report::{self, Head, PassTo, Reports};
 use crate::request::Route;
 use crate::rows::{Block, Entry, Operation, Sent, Span};
 use crate::run::{Selection, Take};
@@ -72,6 +72,10 @@ pub struct Options {
     pub what_if: bool,
     /// Who is asked before a batch leaves.
     pub confirm: Option<Asker>,
+    /// Where rows that ended well go, as JSON objects with id and outcome.
+    pub pass_thru: Option<PassTo>,
+    /// They go there in input order.
+    pub ordered: bool,
 }
 
 /// How records to delete travel.
@@ -200,11 +204,13 @@ pub async fn remove(
     let has_bulk = bulk(service, &described.table, options, pairs.is_some()).await?;
     let (format, headers, from) =
         source_of(service, &described, options, pairs.clone(), input).await?;
+    let head = options.ordered.then(Head::default);
     let wanted = report::Wanted {
         rejects: options.rejects.as_deref(),
         errors: options.errors.as_deref(),
-        pass: None,
-        goes_on: options.selection.is_some(),
+        pass: options.pass_thru.clone(),
+        head: head.clone(),
+        selection: options.selection.clone(),
     };
     let mut reports = Reports::create(wanted, &described.table.logical_name, format, &headers)?;
     let (sender, blocks) = mpsc::channel(BLOCKS_MAX);
@@ -227,7 +233,7 @@ pub async fn remove(
     let settings =
         set::settings(&described, options.pace, options.care, has_bulk, hint, options.seed);
     let settings =
-        Settings { what_if: options.what_if, confirm: options.confirm.clone(), ..settings };
+        Settings { what_if: options.what_if, confirm: options.confirm.clone(), head, ..settings };
     let route = Route {
         pairs: pairs.as_ref().map(|pairs| pairs.way()),
         ..set::route(&described, options.if_exists, &options.call)

@@ -5,14 +5,17 @@
 //! Invariant: every failed row stands once in each file, with its own code and text.
 
 mod files;
+mod order;
 
 pub(crate) use files::{Reports, Wanted};
+pub use order::Head;
 
 use crate::compression::Sink;
 use crate::journal::Outcome;
 use crate::mapping::REPORT_COLUMNS;
 use crate::problem::{Class, Problem};
 use crate::rows::Row;
+use crate::run::Selection;
 use crate::sender::{Halt, Summary};
 use crate::source::{Format, kept_fields, put_on_one_line};
 use serde::Serialize;
@@ -269,6 +272,7 @@ pub struct PassThru {
     to: PassTo,
     format: Format,
     headers: Vec<String>,
+    ordered: Option<order::Ordered>,
 }
 
 /// The member that tells how a row ended.
@@ -277,16 +281,50 @@ pub const OUTCOME: &str = "_outcome";
 impl PassThru {
     /// For rows of an input with these headers.
     pub fn new(to: PassTo, format: Format, headers: &[String]) -> Self {
-        Self { to, format, headers: headers.to_vec() }
+        Self { to, format, headers: headers.to_vec(), ordered: None }
     }
 
-    /// Adds a row.
+    /// Tells rows in input order, as far as `head` says. A run that goes on has a selection.
+    pub fn in_order(mut self, head: Head, selection: Option<Selection>) -> Self {
+        self.ordered = Some(order::Ordered::new(head, selection));
+        self
+    }
+
+    /// Takes in a row that has ended, well or not.
     pub fn add(&mut self, row: &Row, outcome: Outcome) -> Result<(), Error> {
+        let text = self.text(row, outcome).unwrap_or_default();
+        match &mut self.ordered {
+            None => self.write(&text),
+            Some(ordered) => {
+                let text = ordered.add(row, &text);
+                self.write(&text)
+            }
+        }
+    }
+
+    /// Tells what was held back.
+    pub fn finish(&mut self) -> Result<(), Error> {
+        let rest = self.ordered.as_mut().map(order::Ordered::rest).unwrap_or_default();
+        self.write(&rest)
+    }
+
+    fn write(&self, text: &[u8]) -> Result<(), Error> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let mut out = self.to.0.lock().unwrap_or_else(PoisonError::into_inner);
+        out.write_all(text)
+            .and_then(|()| out.flush())
+            .map_err(|source| Error { path: PathBuf::from("-"), source })
+    }
+
+    /// The object of a row that ended well and has a record.
+    fn text(&self, row: &Row, outcome: Outcome) -> Option<Vec<u8>> {
         let is_there = !matches!(outcome, Outcome::Failed | Outcome::NotAttempted);
         let id = row.entry().id.filter(|_| is_there);
         let has_key = !row.address().is_empty() && is_there;
         if id.is_none() && !has_key {
-            return Ok(());
+            return None;
         }
         let mut members: BTreeMap<String, Box<RawValue>> = match self.format {
             Format::Csv => {
@@ -306,10 +344,7 @@ impl PassThru {
         let mut text = serde_json::to_vec(&members).expect("texts and numbers are JSON");
         put_on_one_line(&mut text);
         text.push(b'\n');
-        let mut out = self.to.0.lock().unwrap_or_else(PoisonError::into_inner);
-        out.write_all(&text)
-            .and_then(|()| out.flush())
-            .map_err(|source| Error { path: PathBuf::from("-"), source })
+        Some(text)
     }
 }
 

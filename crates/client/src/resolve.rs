@@ -314,8 +314,13 @@ impl<'a> Resolver<'a> {
             items.push(Item { draft, marks, decided: None, files, parties });
         }
         waiting.sort_by_key(|row| row.draft.ordinal);
+        let looked = items.iter().filter(|item| self.looks(&item.draft)).count();
         self.decide(&mut items).await?;
-        Ok(self.encode(items, waiting).await)
+        let mut blocks = self.encode(items, waiting).await;
+        if let Some(first) = blocks.first_mut() {
+            first.looked = looked;
+        }
+        Ok(blocks)
     }
 
     fn settle_missing(&self, draft: &mut Draft, missing: Option<Vec<Missing>>) {

@@ -14,6 +14,14 @@ pub struct History {
     counts: [u8; 5],
 }
 
+impl History {
+    /// How often it was waited for this reason, and how often it may be.
+    pub fn attempts(&self, why: Transient) -> (u32, u32) {
+        let rule = rule(why);
+        (self.counts[rule.place].into(), rule.attempts.into())
+    }
+}
+
 /// How a reason is waited for.
 struct Rule {
     place: usize,

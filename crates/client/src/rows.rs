@@ -207,6 +207,8 @@ impl Default for Entry {
 pub struct Block {
     entries: Vec<Entry>,
     bytes: Vec<u8>,
+    /// So many rows were looked at together with its first one; told once.
+    pub looked: usize,
 }
 
 impl Block {
@@ -217,7 +219,11 @@ impl Block {
 
     /// An empty one with room for as many rows as it holds, of so many bytes together.
     pub fn with_room(bytes: usize) -> Self {
-        Self { entries: Vec::with_capacity(Self::ROWS_MAX), bytes: Vec::with_capacity(bytes) }
+        Self {
+            entries: Vec::with_capacity(Self::ROWS_MAX),
+            bytes: Vec::with_capacity(bytes),
+            looked: 0,
+        }
     }
 
     /// The bytes of its rows together.
@@ -326,6 +332,11 @@ impl Row {
             Some(Write::FollowUp) => self.block.text(self.entry().follow_up),
             Some(Write::Upload(_)) | None => &[],
         }
+    }
+
+    /// The record that its own write sends, whatever is sent now.
+    pub fn own_body(&self) -> &[u8] {
+        self.block.text(self.entry().body)
     }
 
     /// The file that is sent now, if one is.

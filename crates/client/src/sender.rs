@@ -17,9 +17,9 @@ mod settle;
 mod told;
 
 pub use settings::{BISECT_LIMIT, ErrorsMax, Settings};
-pub use told::{Event, Halt, Status, Summary, Used};
+pub use told::{Event, Halt, Note, Status, Summary, Used};
 
-use crate::controller::{Pool, Shares, Ticket};
+use crate::controller::{Point, Pool, Shares, Ticket};
 use crate::ids::Dice;
 use crate::journal::log::Log;
 use crate::journal::{Counts, Outcome};
@@ -159,6 +159,8 @@ struct Flight {
     way: Way,
     sent: Instant,
     ticket: Ticket,
+    /// Which of those that send has it, from 1; 0 before that.
+    worker: usize,
 }
 
 /// What a request is for.
@@ -225,6 +227,14 @@ struct Sender<'a> {
     agreed_to_all: bool,
     /// Why the row that ends is left out, where the row itself does not say.
     why: Option<Why>,
+    /// Which of those that send are busy.
+    workers: Vec<bool>,
+    /// Whose answer is being looked at.
+    worker: Option<usize>,
+    /// The width and size that were told last.
+    told: Option<Point>,
+    /// Behind the last row that was taken up.
+    taken: u64,
     halt: Option<Halt>,
     halted_at: Option<Instant>,
     /// Files add to it while they are sent.
@@ -277,6 +287,10 @@ impl<'a> Sender<'a> {
             asking: None,
             agreed_to_all: false,
             why: None,
+            workers: Vec::new(),
+            worker: None,
+            told: None,
+            taken: 0,
             halt: None,
             halted_at: None,
             requests: Arc::default(),
@@ -321,7 +335,13 @@ impl<'a> Sender<'a> {
 
     /// Reading stops when twice as many messages wait as may be in flight.
     fn has_room(&self) -> bool {
-        self.waiting() < (2 * self.pool.width_ceiling() * self.bounds().rows_max).max(2)
+        let most = (2 * self.pool.width_ceiling() * self.bounds().rows_max).max(2);
+        let (waiting, is_idle) = (self.waiting(), self.flying.is_empty());
+        // Where nothing is under way, only what comes can bring the head on.
+        let is_behind = self.settings.head.as_ref().is_some_and(|head| {
+            self.taken.saturating_sub(head.get()) >= most as u64 && !(waiting == 0 && is_idle)
+        });
+        waiting < most && !is_behind
     }
 
     fn take_in(&mut self, block: Block) {
@@ -330,7 +350,11 @@ impl<'a> Sender<'a> {
             // Whoever reads waits for rows that are here to end.
             self.planner.flush();
         }
+        if block.looked > 0 {
+            self.note(Note::Looked(block.looked));
+        }
         for row in block.rows() {
+            self.taken = self.taken.max(row.entry().ordinal + 1);
             self.counts.take_up();
             match &row.entry().problem {
                 Some(problem) => {
@@ -387,13 +411,22 @@ impl<'a> Sender<'a> {
             paused: paused.filter(|paused| !paused.is_zero()),
         };
         (self.observe)(Event::Status(status));
+        let point = Point { width: self.pool.width_ceiling(), size: self.bounds().rows_max };
+        if self.told != Some(point) {
+            self.told = Some(point);
+            self.note(Note::Pace(point));
+        }
+    }
+
+    fn note(&mut self, note: Note) {
+        (self.observe)(Event::Note(note));
     }
 }
 
 impl Flight {
     fn write(piece: Piece, way: Way) -> Self {
         let (sent, ticket) = (Instant::now(), Ticket::default());
-        Self { piece, asks: Asks::Write, way, sent, ticket }
+        Self { piece, asks: Asks::Write, way, sent, ticket, worker: 0 }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::matching;
 use crate::pairs::Pairs;
 use crate::parties::{self, Role};
 use crate::problem::{Class, Problem};
-use crate::report::{self, PassTo, Reports};
+use crate::report::{self, Head, PassTo, Reports};
 use crate::request::Route;
 use crate::resolve::{Resolver, Underway};
 use crate::rows::Operation;
@@ -63,6 +63,8 @@ pub struct Options {
     pub confirm: Option<Asker>,
     /// Where rows that ended well go, as JSON objects with id and outcome.
     pub pass_thru: Option<PassTo>,
+    /// They go there in input order.
+    pub ordered: bool,
 }
 
 impl Options {
@@ -218,6 +220,8 @@ pub struct Pace {
     pub retries: u32,
     /// The wait before the first of them.
     pub initial_retry_delay: Duration,
+    /// Requests in flight, whatever the width.
+    pub in_flight_max: Option<usize>,
 }
 
 impl Default for Pace {
@@ -227,6 +231,7 @@ impl Default for Pace {
             width: Setting::Auto,
             retries: 0,
             initial_retry_delay: Duration::from_secs(5),
+            in_flight_max: None,
         }
     }
 }
@@ -315,6 +320,8 @@ pub fn settings(
         throttle_max: care.throttle_max,
         what_if: false,
         confirm: None,
+        head: None,
+        in_flight_max: pace.in_flight_max,
     }
 }
 
@@ -344,7 +351,9 @@ pub async fn set(
     let (rules, headers_too) = (options.lookups.clone(), options.call.headers.clone());
     let lookups = Lookups::new(described.clone(), rules, options.retrieval_size, headers_too)
         .map_err(Error::Wish)?;
-    let mut reports = Reports::create(files(options), &table.logical_name, format, &headers)?;
+    let head = options.ordered.then(Head::default);
+    let mut reports =
+        Reports::create(files(options, head.clone()), &table.logical_name, format, &headers)?;
     let encoder = Encoder::new(table.clone(), described.catalog.clone(), options.seed)
         .of_pairs(pairs.clone())
         .with_parties(parties.clone());
@@ -352,13 +361,12 @@ pub async fn set(
     let has_bulk = bulk_messages(service, &table, options).await?;
     let (sender, drafts) = mpsc::channel(BLOCKS_MAX);
     let reader = tokio::task::spawn_blocking(move || read(source, drafter, &sender));
-    let settings = options.settings(&described, has_bulk, hint);
+    let settings = Settings { head, ..options.settings(&described, has_bulk, hint) };
     let route = Route {
         pairs: pairs.as_ref().map(|pairs| pairs.way()),
         ..route(&described, false, &options.call)
     };
-    let underway = Underway::default();
-    let headers = options.call.headers.clone();
+    let (underway, headers) = (Underway::default(), options.call.headers.clone());
     let rows_max = options.retrieval_size;
     let compared = compared(options.pace.width, hint);
     let resolver = Resolver::new(
@@ -505,12 +513,13 @@ fn read(
     (read, drafter.mapper().left_out().to_vec())
 }
 
-fn files(options: &Options) -> report::Wanted<'_> {
+fn files(options: &Options, head: Option<Head>) -> report::Wanted<'_> {
     report::Wanted {
         rejects: options.rejects.as_deref(),
         errors: options.errors.as_deref(),
         pass: options.pass_thru.clone(),
-        goes_on: options.selection.is_some(),
+        head,
+        selection: options.selection.clone(),
     }
 }
 

@@ -211,7 +211,7 @@ impl Stats {
             Event::Ended { attempts, .. } if *attempts > 1 => {
                 self.again = (self.again.0 + 1, self.again.1 + u64::from(attempts - 1));
             }
-            Event::Ended { .. } => {}
+            Event::Ended { .. } | Event::Note(_) => {}
             Event::Status(status) => {
                 let (least, most) = self.size.unwrap_or((status.size, status.size));
                 self.size = Some((least.min(status.size), most.max(status.size)));

@@ -34,6 +34,7 @@ use model::{Catalog, ColumnId, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use store::writes::must_be_refused;
 use store::{
     Applied, Changed, Deleted, Numbers, Piece, Result, SchemaChange, StandardStore, Tx, WriteSet,
 };
@@ -260,7 +261,7 @@ impl StandardStore for PostgresStore {
 
     async fn apply(&self, writes: WriteSet) -> Result<Applied> {
         const DOING: &str = "writing rows";
-        let mut careful = false;
+        let mut careful = must_be_refused(&writes.ops);
         for attempt in 0..ATTEMPTS_MAX {
             let mut session =
                 self.connections.session().await.map_err(|error| error.give_up(DOING))?;

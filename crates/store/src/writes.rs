@@ -48,6 +48,23 @@ pub fn is_checked(column: &Column) -> bool {
     )
 }
 
+/// No row has a version below this.
+const FIRST_VERSION: i64 = 1;
+
+/// Whether the set is one operation with rows and one that no store takes, as it expects a version that no row has: all
+/// that is wanted is to know which rows of the first one fail. A store judges it and writes nothing.
+pub fn must_be_refused(ops: &[WriteOp]) -> bool {
+    let [WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_), WriteOp::Update(last)] = ops
+    else {
+        return false;
+    };
+    !last.rows.is_empty()
+        && last
+            .rows
+            .iter()
+            .all(|row| row.expected_version.is_some_and(|version| version < FIRST_VERSION))
+}
+
 /// One message: operations over slices of rows, all or nothing.
 #[derive(Clone, Debug)]
 pub struct WriteSet {

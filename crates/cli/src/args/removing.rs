@@ -1,6 +1,6 @@
 //! What `sheaf remove` takes.
 
-use super::{CallArgs, CareArgs, Connection, Format, Keep, Look, Pace, setting};
+use super::{CallArgs, CareArgs, Connection, Format, Keep, Look, Pace, VerboseArgs, setting};
 use clap::{Args, ValueEnum};
 use client::controller::Setting;
 use model::Uuid;
@@ -72,6 +72,14 @@ pub(crate) struct Remove {
     pub(crate) call: CallArgs,
     #[command(flatten)]
     pub(crate) keep: Keep,
+    /// Writes a JSON object for every row that ended well to standard output, with its id and outcome
+    #[arg(long)]
+    pub(crate) pass_thru: bool,
+    /// Writes them in the order of the input; holds back as many rows as may be in flight and wait, and no more
+    #[arg(long, requires = "pass_thru")]
+    pub(crate) ordered: bool,
+    #[command(flatten)]
+    pub(crate) verbose: VerboseArgs,
     /// Reads and checks everything, and deletes nothing
     #[arg(short = 'n', long)]
     pub(crate) what_if: bool,

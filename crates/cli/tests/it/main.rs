@@ -21,3 +21,4 @@ mod removing;
 mod runs;
 mod script;
 mod tap;
+mod verbose;

@@ -131,6 +131,17 @@ fn a_job_of_the_service_deletes_what_a_filter_object_names_and_is_followed() {
         .expect("it runs");
     let said = String::from_utf8_lossy(&kept_ever.stderr).into_owned();
     assert!(kept_ever.status.success() && said.contains("a job for 1 rows"), "{said}");
+    for flag in ["--journal d", "--run r"] {
+        let said = home.call(2, &format!("remove account --filter name^eq^'C' -y {flag}"));
+        let name = flag.split(' ').next().expect("a name");
+        assert!(said.contains(&format!("`{name}` needs a file of rows")), "{said}");
+    }
+    let kept_ever = home
+        .command("remove account --filter name^eq^'nobody' -y --progress none")
+        .env("SHEAF_RUNS", home.path("runs"))
+        .output()
+        .expect("it runs");
+    assert!(kept_ever.status.success(), "{kept_ever:?}");
     let said = job(2, &format!("{few} -y --match-on name"));
     assert!(said.contains("--match-on"), "{said}");
     home.call(2, "remove account in.csv --wait");
@@ -192,18 +203,10 @@ fn options_that_are_not_there_are_refused_by_name() {
     for (command, options) in [
         (
             "set account in.csv",
-            &[
-                "--id",
-                "--server-ids",
-                "--retry-ambiguous",
-                "--atomic",
-                "--affinity",
-                "--max-in-flight",
-                "--report",
-            ][..],
+            &["--id", "--server-ids", "--retry-ambiguous", "--atomic", "--affinity", "--report"][..],
         ),
         ("get account", &["--link", "--unpublished", "--affinity", "--ordered"][..]),
-        ("remove account in.csv", &["--affinity", "--max-in-flight"][..]),
+        ("remove account in.csv", &["--affinity"][..]),
     ] {
         for option in options {
             let said = home.call(2, &format!("{command} {option} x"));

@@ -216,3 +216,30 @@ fn what_if_writes_nothing() {
     let said = home.call(0, "remove new_crate all.csv -y -b 100 -j 4");
     assert!(said.contains("299 rows: 299 deleted") && said.contains("requests"), "{said}");
 }
+
+#[test]
+fn rows_of_a_stream_go_without_a_journal_unless_the_call_itself_asks_for_one() {
+    let home = Home::start();
+    table(&home);
+    input(&home, 10, &[]);
+    let piped = |flags: &str| {
+        let rows = fs::File::open(home.path("in.csv")).expect("written");
+        let call = format!("set new_crate - --create-only --format csv {flags}");
+        let mut command = home.command(&call);
+        command.env("SHEAF_RUNS", home.path("usual")).stdin(rows);
+        command.output().expect("it runs")
+    };
+    for flag in ["--run r", "--journal other"] {
+        let output = piped(flag);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let name = flag.split(' ').next().expect("a name");
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains(&format!("`{name}` needs an input that can be read again")),
+            "{said}"
+        );
+    }
+    let output = piped("");
+    assert!(output.status.success(), "{output:?}");
+    assert!(!home.path("usual").exists());
+}

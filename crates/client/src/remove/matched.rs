@@ -85,6 +85,7 @@ impl Finding {
             }
             let found = self.finder.find(&mut window, &[]).await?;
             let mut block = Block::default();
+            block.looked = window.len();
             for (draft, found) in window.into_iter().zip(found) {
                 let named = found.map(|records| {
                     let named = records.into_iter().filter_map(|record| {

@@ -3,7 +3,9 @@
 //! Not here: how each is written (the parent). Invariant: the first one that cannot be written is told at the end; the
 //! run goes on.
 
-use super::{Error, Errors, PassThru, PassTo, Rejects};
+use super::{Error, Errors, Head, PassThru, PassTo, Rejects};
+use crate::journal::Outcome;
+use crate::run::Selection;
 use crate::sender::Event;
 use crate::source::Format;
 use std::path::Path;
@@ -13,8 +15,10 @@ pub(crate) struct Wanted<'a> {
     pub(crate) rejects: Option<&'a Path>,
     pub(crate) errors: Option<&'a Path>,
     pub(crate) pass: Option<PassTo>,
-    /// What an earlier run wrote into them stays.
-    pub(crate) goes_on: bool,
+    /// Rows that are passed on come in input order.
+    pub(crate) head: Option<Head>,
+    /// Which rows are sent, where a run goes on.
+    pub(crate) selection: Option<Selection>,
 }
 
 /// The files.
@@ -32,12 +36,16 @@ impl Reports {
         format: Format,
         headers: &[String],
     ) -> Result<Self, Error> {
-        let Wanted { rejects, errors, pass, goes_on } = wanted;
+        let Wanted { rejects, errors, pass, head, selection } = wanted;
+        let goes_on = selection.is_some();
         let create = |path| Rejects::create(path, format, headers, goes_on);
         let rejects = rejects.map(create).transpose()?;
         let create = |path| Errors::create(path, table, format, headers, goes_on);
         let errors = errors.map(create).transpose()?;
-        let pass = pass.map(|to| PassThru::new(to, format, headers));
+        let pass = pass.map(|to| PassThru::new(to, format, headers)).map(|pass| match head {
+            Some(head) => pass.in_order(head, selection),
+            None => pass,
+        });
         Ok(Self { rejects, errors, pass, failed: None })
     }
 
@@ -46,8 +54,9 @@ impl Reports {
             return;
         };
         let written = match problem {
-            None => [self.pass.as_mut().map(|pass| pass.add(row, *outcome)), None],
+            None => [self.pass.as_mut().map(|pass| pass.add(row, *outcome)), None, None],
             Some(problem) => [
+                self.pass.as_mut().map(|pass| pass.add(row, Outcome::Failed)),
                 self.rejects.as_mut().map(|file| file.add(row, problem)),
                 self.errors.as_mut().map(|file| file.add(row, problem, *attempts, *is_partial)),
             ],
@@ -59,7 +68,10 @@ impl Reports {
         }
     }
 
-    pub(crate) fn finish(self) -> Option<Error> {
+    pub(crate) fn finish(mut self) -> Option<Error> {
+        if let Some(Err(err)) = self.pass.as_mut().map(PassThru::finish) {
+            self.failed.get_or_insert(err);
+        }
         let rejects = self.rejects.and_then(|file| file.finish().err());
         let errors = self.errors.and_then(|file| file.finish().err());
         self.failed.or(rejects).or(errors)

@@ -66,7 +66,15 @@ impl Sender<'_> {
         }
         let is_partial = row.is_follow_up() && outcome == Outcome::Failed;
         let why = self.why.or(entry.why);
-        (self.observe)(Event::Ended { row, outcome, problem, why, attempts, is_partial });
+        (self.observe)(Event::Ended {
+            row,
+            outcome,
+            problem,
+            why,
+            attempts,
+            is_partial,
+            worker: self.worker,
+        });
         self.planner.ended(row, self.bounds());
         if self.settings.errors_max.is_some_and(|most| most.is_passed(&self.counts)) {
             self.stop_early(Halt::TooManyErrors);

@@ -2,7 +2,7 @@
 //!
 //! Invariant: after an answer every row of its piece has ended or is in exactly one queue.
 
-use super::{Answer, Asks, Flight, Halt, Later, Piece, Refused, Sender, Way};
+use super::{Answer, Asks, Flight, Halt, Later, Note, Piece, Refused, Sender, Way};
 use crate::bisect;
 use crate::controller::{Limit, Ticket};
 use crate::journal::Outcome;
@@ -20,11 +20,16 @@ impl Sender<'_> {
     pub(super) fn land(&mut self, serial: u64, answer: &Answer) {
         let flight = self.flying.remove(&serial).expect("an answer belongs to a request in flight");
         self.pool.of(flight.piece.identity).landed(flight.ticket);
+        if let Some(is_busy) = self.workers.get_mut(flight.worker.wrapping_sub(1)) {
+            *is_busy = false;
+        }
+        self.worker = Some(flight.worker);
         match flight.asks {
             Asks::Write if flight.way == Way::Batch => self.land_batch(flight, answer),
             Asks::Write => self.land_write(flight, answer),
             Asks::Exists(_) | Asks::Compare(_) | Asks::Which => self.land_question(flight, answer),
         }
+        self.worker = None;
     }
 
     pub(super) fn land_write(&mut self, flight: Flight, answer: &Answer) {
@@ -108,6 +113,9 @@ impl Sender<'_> {
         self.used[identity].throttles += 1;
         self.pool.of(identity).throttled(now.into_std(), after, limit);
         let since = *self.throttled_since.get_or_insert(now);
+        let wait = after.unwrap_or(crate::controller::PAUSE_UNSAID);
+        let name = self.used[identity].name.clone();
+        self.note(Note::Throttled { name, wait, problem: problem.clone() });
         let until = self.pool.paused_until(now.into_std()).map_or(now, Instant::from_std);
         let is_too_long = self.settings.throttle_max.is_some_and(|most| until > since + most);
         if is_too_long {
@@ -132,6 +140,15 @@ impl Sender<'_> {
         self.extra.insert(row.entry().ordinal, used + 1);
         let wait = retry::wait_extra(self.settings.initial_retry_delay, used + 1, &mut self.dice);
         self.serial += 1;
+        self.note(Note::Retry {
+            ordinal: row.entry().ordinal,
+            rows: 1,
+            worker: self.worker,
+            wait,
+            attempt: used + 1,
+            attempts_max: self.settings.retries,
+            problem: problem.clone(),
+        });
         let later = Later {
             row: row.clone(),
             is_lost: piece.is_lost,
@@ -154,6 +171,7 @@ impl Sender<'_> {
             return self.leave(&piece);
         }
         if let Some(wait) = retry::wait(&mut piece.history, why, after, &mut self.dice) {
+            self.tell_retry(&piece, why, wait, problem);
             self.serial += 1;
             let flight = Flight::write(piece, way);
             self.delayed.insert((Instant::now() + wait, self.serial), flight);
@@ -187,6 +205,26 @@ impl Sender<'_> {
         }
     }
 
+    /// Says that a piece waits.
+    pub(super) fn tell_retry(
+        &mut self,
+        piece: &Piece,
+        why: Transient,
+        wait: Duration,
+        problem: Problem,
+    ) {
+        let (attempt, attempts_max) = piece.history.attempts(why);
+        self.note(Note::Retry {
+            ordinal: piece.rows.first().map_or(0, |row| row.entry().ordinal),
+            rows: piece.rows.len(),
+            worker: self.worker,
+            wait,
+            attempt,
+            attempts_max,
+            problem,
+        });
+    }
+
     fn halve(&mut self, piece: Piece, way: Way, problem: Problem) {
         if piece.rows.len() == 1 {
             let refused = Refused { problem, failing: Vec::new(), alike: false };
@@ -198,6 +236,7 @@ impl Sender<'_> {
 
     fn split(&mut self, mut piece: Piece, way: Way, at: impl Fn(usize) -> usize) {
         self.splits += 1;
+        self.note(Note::Split(piece.rows.len()));
         let right = piece.rows.split_off(at(piece.rows.len()));
         let right = Piece { rows: right, ..piece.fresh() };
         let left = Piece { rows: std::mem::take(&mut piece.rows), ..piece.fresh() };

@@ -3,7 +3,9 @@
 //! Invariant: with a journal, nothing leaves before the journal says so; where somebody is asked, nothing before a yes.
 
 use super::settle;
-use super::{Answer, Asks, Flight, Flights, LINGER, Later, Piece, Sender, WHICH_ROWS_MAX, Way};
+use super::{
+    Answer, Asks, Flight, Flights, LINGER, Later, Note, Piece, Sender, WHICH_ROWS_MAX, Way,
+};
 use crate::files;
 use crate::planner::Chunk;
 use crate::request;
@@ -27,6 +29,7 @@ impl<'a> Sender<'a> {
         }
         self.planned = bounds.rows_max;
         while self.asking.is_none()
+            && self.settings.in_flight_max.is_none_or(|most| self.flying.len() < most)
             && let Some(identity) = self.pool.pick()
         {
             if !self.prepare(now, input_open && self.has_room()) {
@@ -70,6 +73,7 @@ impl<'a> Sender<'a> {
         }
         self.ready = rest;
         self.detours += 1;
+        self.note(Note::Detour(flight.piece.rows.len()));
         flight.way = if flight.piece.rows.len() > 1 { Way::Batch } else { Way::Single };
     }
 
@@ -162,6 +166,7 @@ impl<'a> Sender<'a> {
             piece.attempts += 1;
         }
         flight.sent = now;
+        flight.worker = self.employ();
         let counts = matches!(flight.asks, Asks::Write) && !flight.piece.operation.is_alone();
         let rows = if counts { flight.piece.rows.len() } else { 0 };
         flight.ticket = self.pool.of(identity).launched(now.into_std(), rows);
@@ -175,6 +180,16 @@ impl<'a> Sender<'a> {
             };
             (serial, answer)
         })
+    }
+
+    /// Who sends next: the first who is free, from 1.
+    fn employ(&mut self) -> usize {
+        let place = self.workers.iter().position(|is_busy| !is_busy).unwrap_or_else(|| {
+            self.workers.push(false);
+            self.workers.len() - 1
+        });
+        self.workers[place] = true;
+        place + 1
     }
 
     /// Moves what has become due to where it can be sent.

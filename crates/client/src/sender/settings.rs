@@ -3,6 +3,7 @@
 use crate::confirm::Asker;
 use crate::controller::Setting;
 use crate::journal::{Counts, Outcome};
+use crate::report::Head;
 use crate::rows::Operation;
 use std::time::Duration;
 
@@ -42,6 +43,10 @@ pub struct Settings {
     pub what_if: bool,
     /// Who is asked before a batch leaves; nobody where there is none.
     pub confirm: Option<Asker>,
+    /// Where rows are told in input order: how far that is. No more are taken up than may be in flight or wait behind it.
+    pub head: Option<Head>,
+    /// Requests in flight, whatever the width.
+    pub in_flight_max: Option<usize>,
 }
 
 /// How many bad rows in one message are told apart before its other rows travel in `$batch`.
@@ -68,6 +73,8 @@ impl Default for Settings {
             throttle_max: None,
             what_if: false,
             confirm: None,
+            head: None,
+            in_flight_max: None,
         }
     }
 }

@@ -80,7 +80,10 @@ impl Sender<'_> {
                     return self.leave(&Piece { is_lost: true, ..piece });
                 }
                 match retry::wait(&mut piece.history, why, after, &mut self.dice) {
-                    Some(wait) => self.ask_later(piece, way, asks, wait),
+                    Some(wait) => {
+                        self.tell_retry(&piece, why, wait, problem);
+                        self.ask_later(piece, way, asks, wait);
+                    }
                     // Given up as a write would be.
                     None => {
                         piece.is_lost = true;
@@ -92,7 +95,10 @@ impl Sender<'_> {
                 (Verdict::Halve(problem), asks, Ok(response)) if response.status >= 500 => {
                     let why = Transient::Busy;
                     match retry::wait(&mut piece.history, why, None, &mut self.dice) {
-                        Some(wait) => self.ask_later(piece, way, asks, wait),
+                        Some(wait) => {
+                            self.tell_retry(&piece, why, wait, problem);
+                            self.ask_later(piece, way, asks, wait);
+                        }
                         None => self.wait(piece, way, why, None, problem),
                     }
                 }

@@ -4,9 +4,11 @@ use crate::service::{Fate, Names, Script, Simulated};
 use client::confirm::{Asker, Reply};
 use client::controller::Setting;
 use client::journal::Outcome;
+use client::report::{Head, PassThru, PassTo};
 use client::request::Route;
 use client::rows::{Block, Entry, Operation};
 use client::sender::{self, Event, Halt, Settings, Summary};
+use client::source::Format;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -110,6 +112,16 @@ async fn run_with(
     settings: Settings,
     stop: Option<watch::Receiver<bool>>,
 ) -> Ran {
+    run_heard(rows, script, settings, stop, &mut |_| {}).await
+}
+
+async fn run_heard(
+    rows: &[Row],
+    script: Script,
+    settings: Settings,
+    stop: Option<watch::Receiver<bool>>,
+    hear: &mut (dyn FnMut(&Event<'_>) + Send),
+) -> Ran {
     let route = Route {
         set: "things".into(),
         primary_key: "thingid".into(),
@@ -129,6 +141,7 @@ async fn run_with(
     let mut outcomes = BTreeMap::new();
     let summary = {
         let mut observe = |event: Event<'_>| {
+            hear(&event);
             if let Event::Ended { row, outcome, problem, why, .. } = event {
                 let problem =
                     problem.map(|problem| format!("{} {problem}", problem.class.as_str()));
@@ -464,6 +477,88 @@ fn duplicates_are_refused_row_by_row_where_that_is_wished_for_and_only_there() {
             assert_eq!(landed.map(|outcome| ran.count(outcome)).iter().sum::<u64>(), well);
         }
     }
+}
+
+/// What is passed on, and where it goes.
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("bytes").write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn rows_are_passed_on_in_input_order_and_no_more_of_them_are_held_back_than_may_wait() {
+    let (size, width) = (10, 4);
+    // The first message takes its time, and one in the middle is refused for a bad row.
+    let fates = vec![Fate::Busy, Fate::Normal, Fate::Busy, Fate::Throttled(3), Fate::LostAfter];
+    let mut rows = creates(3_000);
+    rows[1_500].is_bad = true;
+    let (sink, head) = (Sink::default(), Head::default());
+    let to = PassTo::new(Box::new(sink.clone()));
+    let mut pass = PassThru::new(to, Format::Ndjson, &[]).in_order(head.clone(), None);
+    let given = Settings { head: Some(head.clone()), ..settings(size, width) };
+    let mut furthest = 0;
+    let script = Script { fates, ..Script::default() };
+    let ran = block_on(run_heard(&rows, script, given, None, &mut |event| {
+        if let Event::Ended { row, outcome, .. } = event {
+            furthest = furthest.max(row.entry().ordinal.saturating_sub(head.get()));
+            pass.add(row, *outcome).expect("passed on");
+        }
+    }));
+    assert_eq!((ran.count(Outcome::Created), ran.count(Outcome::Failed)), (2_999, 1));
+    assert_eq!(head.get(), 3_000);
+    let block = 100;
+    let most = 2 * size as u64 * width as u64 + block;
+    assert!(furthest <= most, "{furthest} rows were held back");
+    assert!(furthest >= size as u64, "something was held back: {furthest}");
+    let text = String::from_utf8(sink.0.lock().expect("bytes").clone()).expect("text");
+    let id = |line: &str| line.split("\"Id\":\"").nth(1).map(|rest| rest[..36].to_owned());
+    let ids: Vec<String> = text.lines().filter_map(id).collect();
+    let want: Vec<String> =
+        (1..=3_000).filter(|id| *id != 1_501).map(|id| Uuid::from_u128(id).to_string()).collect();
+    assert_eq!(ids, want);
+}
+
+#[test]
+fn no_more_is_in_flight_than_is_allowed_whatever_the_width() {
+    let given = Settings { in_flight_max: Some(3), ..settings(10, 8) };
+    let ran = run(&creates(500), Script::default(), given);
+    assert_eq!(ran.count(Outcome::Created), 500);
+    assert_eq!(ran.summary.in_flight_most, 3);
+}
+
+#[test]
+fn whatever_keeps_rows_is_told() {
+    let fates = vec![Fate::Normal, Fate::Busy, Fate::Throttled(3)];
+    let mut rows = creates(40);
+    rows[5].is_bad = true;
+    let mut told = Vec::new();
+    let mut workers = HashSet::new();
+    let script = Script { fates, ..Script::default() };
+    let given = Settings { retries: 1, ..settings(20, 2) };
+    block_on(run_heard(&rows, script, given, None, &mut |event| match event {
+        Event::Note(note) => told.push(note.to_string()),
+        Event::Ended { worker, .. } => drop(workers.insert(*worker)),
+        Event::Status(_) => {}
+    }));
+    let told = told.join("\n");
+    for want in [
+        "pace: width 2, 20 rows in a message",
+        "batch of 20 rows is sent in two parts",
+        "row 20 and 19 more, worker 2: again in ",
+        " s (attempt 1 of 10): 0x8004a001 busy",
+        "throttled: nothing is sent for 3.0 s: 0x80072322",
+        "s (attempt 1 of 1): 0x80044331 too long",
+    ] {
+        assert!(told.contains(want), "{want} in {told}");
+    }
+    assert!(workers.is_subset(&HashSet::from([Some(1), Some(2)])), "{workers:?}");
 }
 
 /// Somebody who gives these answers one after the other, and whose questions are kept.

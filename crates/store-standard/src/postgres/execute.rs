@@ -26,7 +26,7 @@ use std::sync::Arc;
 use store::alternate::KeyParts;
 use store::judge::{Resolved, judge};
 use store::spread::Before;
-use store::writes::{Fill, Insert, is_checked};
+use store::writes::{Fill, Insert, is_checked, must_be_refused};
 use store::{Check, Rejection, RowKey, RowOutcome, WriteOp, alternate};
 use tokio_postgres::Row;
 
@@ -123,7 +123,8 @@ pub(super) async fn quickly(
     Ok(outcomes)
 }
 
-/// Runs the operations the careful way: every failing row of the first failing one is told.
+/// Runs the operations the careful way: every failing row of the first failing one is told. Of a set that must be refused
+/// nothing is written, not even to be rolled back.
 pub(super) async fn carefully(
     transaction: &mut Transaction<'_>,
     catalog: &Arc<Catalog>,
@@ -131,6 +132,7 @@ pub(super) async fn carefully(
     (ops, checks): (&[WriteOp], &[Check]),
 ) -> Result<Vec<Vec<RowOutcome>>, Error> {
     let mut outcomes = Vec::with_capacity(ops.len());
+    let is_only_judged = must_be_refused(ops);
     for (place, op) in ops.iter().enumerate() {
         check::run(transaction, catalog, &checks_of(checks, place..place + 1)).await?;
         let table = table_of(op);
@@ -156,6 +158,10 @@ pub(super) async fn carefully(
         }
         let rows = passed(verdicts)
             .map_err(|rows| Error::Store(store::Error::Rejected { op: place, rows }))?;
+        if is_only_judged {
+            outcomes.push(outcomes_of(&rows));
+            continue;
+        }
         let spreading = Spreading::of(catalog, author, op);
         let before = match spreads {
             true => spreading.before(transaction, &spreading_rows(&rows)).await?,

@@ -14,6 +14,7 @@ use super::session::Session;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use store::writes::must_be_refused;
 use store::{Error, Result, WriteOp, WriteSet};
 use tokio::sync::oneshot;
 
@@ -21,8 +22,6 @@ use tokio::sync::oneshot;
 pub(super) const MANY_ROWS_MIN: usize = 250;
 /// Failures among the last 16 from which on that is often.
 pub(super) const OFTEN_MIN: u32 = 4;
-/// No row has a version below this.
-const FIRST_VERSION: i64 = 1;
 
 /// A set to judge. It comes back with why it is refused, if it is.
 pub(super) struct Job {
@@ -50,21 +49,7 @@ impl Refusals {
 
 /// Whether a set is judged before it may go to the writer.
 pub(super) fn is_judged_first(ops: &[WriteOp], refusals: &Refusals) -> bool {
-    is_only_judged(ops) || is_remembered(ops) && refusals.are_many()
-}
-
-/// Whether the set is one operation with rows and one that no store takes (`store::writes`): all that is wanted is
-/// a verdict, and it is never written.
-fn is_only_judged(ops: &[WriteOp]) -> bool {
-    let [WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_), WriteOp::Update(last)] = ops
-    else {
-        return false;
-    };
-    !last.rows.is_empty()
-        && last
-            .rows
-            .iter()
-            .all(|row| row.expected_version.is_some_and(|version| version < FIRST_VERSION))
+    must_be_refused(ops) || is_remembered(ops) && refusals.are_many()
 }
 
 /// Whether the set is one of those whose fate is remembered: of many rows and of one operation, as what a second one
@@ -91,7 +76,7 @@ pub(super) fn judge(session: &Session<'_>, writes: &WriteSet) -> Result<Option<E
     session.run("BEGIN").map_err(statement_failed)?;
     let found = first_refused(session, writes)?;
     session.run("COMMIT").map_err(statement_failed)?;
-    if found.is_none() && is_only_judged(&writes.ops) {
+    if found.is_none() && must_be_refused(&writes.ops) {
         return Err(malformed("no row has a version below the first, but none was missing"));
     }
     Ok(found)

@@ -548,3 +548,28 @@ async fn a_node_works_over_a_unix_socket_and_outlives_a_crash_of_the_server() {
     world.run(new_crates(&world, &ids(101, 100), None)).await;
     assert_eq!(world.ids("ship_crate").await.len(), 200);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_set_that_must_be_refused_is_judged_and_not_written() {
+    let (harness, world) = World::open::<Postgres>().await;
+    let mut impossible = world.updates("ship_crate", &[(Uuid::nil(), &[])]);
+    impossible.rows[0].expected_version = Some(i64::MIN);
+    let impossible = WriteOp::Update(impossible);
+    let ids = some_ids(1, 300);
+    let before = harness.node().counters();
+    let answer = world.apply(vec![new_crates(&world, &ids, None), impossible.clone()]).await;
+    assert!(matches!(answer, Err(Error::Rejected { op: 1, .. })), "{answer:?}");
+    assert_eq!(harness.node().counters().transactions - before.transactions, 1);
+    // What was written and rolled back would have left its pages.
+    let table = world.table("ship_crate").id;
+    let pages = format!("SELECT pg_relation_size('t{}')", table.0);
+    let database = harness.url().rsplit('/').next().and_then(|name| name.split('?').next());
+    let cluster = Cluster::shared().expect("PostgreSQL runs");
+    let found = cluster.sql(database.expect("it has a name"), &pages).expect("it runs");
+    assert_eq!(found.trim(), "0");
+    world.run(new_crates(&world, &ids[7..8], None)).await;
+    match world.apply(vec![new_crates(&world, &ids, None), impossible]).await {
+        Err(Error::Rejected { op: 0, rows }) => assert_eq!(rows[0].index, 7, "{rows:?}"),
+        other => panic!("should be refused, is {other:?}"),
+    }
+}
