@@ -205,7 +205,7 @@ fn options_that_are_not_there_are_refused_by_name() {
             "set account in.csv",
             &["--server-ids", "--retry-ambiguous", "--atomic", "--affinity"][..],
         ),
-        ("get account", &["--link", "--unpublished", "--affinity"][..]),
+        ("get account", &["--link", "--unpublished", "--affinity", "--ordered"][..]),
         ("remove account in.csv", &["--affinity"][..]),
     ] {
         for option in options {
