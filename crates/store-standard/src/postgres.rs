@@ -27,6 +27,7 @@ mod spread;
 mod transaction;
 mod write;
 
+use crate::refusals::{self, Refusals};
 use async_trait::async_trait;
 use connection::{Connections, Session, Step};
 use error::{Error, Fault, engine};
@@ -34,7 +35,6 @@ use model::{Catalog, ColumnId, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use store::writes::must_be_refused;
 use store::{
     Applied, Changed, Deleted, Numbers, Piece, Result, SchemaChange, StandardStore, Tx, WriteSet,
 };
@@ -56,6 +56,8 @@ pub struct PostgresStore {
     open: Arc<Semaphore>,
     /// The definitions as they were last seen.
     catalog: Mutex<Option<Arc<Catalog>>>,
+    /// How messages of many rows ended lately, on this node.
+    refusals: Refusals,
 }
 
 impl PostgresStore {
@@ -73,7 +75,8 @@ impl PostgresStore {
             follow::open(&mut session).await?;
             drop(session);
             let open = Arc::new(Semaphore::new(open::TRANSACTIONS_MAX));
-            Ok::<_, Error>(Arc::new(Self { connections, open, catalog: Mutex::new(None) }))
+            let (catalog, refusals) = (Mutex::new(None), Refusals::default());
+            Ok::<_, Error>(Arc::new(Self { connections, open, catalog, refusals }))
         };
         open.await.map_err(|error| error.give_up(DOING))
     }
@@ -94,6 +97,13 @@ impl PostgresStore {
                 self.hold(&catalog);
                 Ok(catalog)
             }
+        }
+    }
+
+    /// Remembers how a message ended.
+    fn ended(&self, writes: &WriteSet, refused: bool) {
+        if refusals::counts(&writes.ops) {
+            self.refusals.remember(refused);
         }
     }
 
@@ -261,15 +271,21 @@ impl StandardStore for PostgresStore {
 
     async fn apply(&self, writes: WriteSet) -> Result<Applied> {
         const DOING: &str = "writing rows";
-        let mut careful = must_be_refused(&writes.ops);
+        let mut careful = self.refusals.is_judged_first(&writes.ops);
         for attempt in 0..ATTEMPTS_MAX {
             let mut session =
                 self.connections.session().await.map_err(|error| error.give_up(DOING))?;
             match Box::pin(write_once(&mut session, &writes, careful)).await {
-                Ok(applied) => return Ok(applied),
+                Ok(applied) => {
+                    self.ended(&writes, false);
+                    return Ok(applied);
+                }
                 Err(error) => match next(&mut session, &writes.catalog, error, DOING).await {
                     Next::Again { careful: now } => careful |= now,
-                    Next::GiveUp(error) => return Err(error),
+                    Next::GiveUp(error) => {
+                        self.ended(&writes, matches!(error, store::Error::Rejected { .. }));
+                        return Err(error);
+                    }
                 },
             }
             drop(session);

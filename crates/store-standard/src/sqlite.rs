@@ -30,10 +30,10 @@ mod schema;
 mod session;
 mod writer;
 
+use crate::refusals::{self, Refusals};
 use crate::select;
 use async_trait::async_trait;
 use error::engine;
-use judged::Refusals;
 use model::{Catalog, ColumnId, ColumnIndex, TableId, Timestamp, Uuid};
 use query::{BoundQuery, Page};
 use queue::Queue;
@@ -218,7 +218,7 @@ impl SqliteStore {
         self.shared.reads.push(job).map_err(queue::Refused::into_error)?;
         let (writes, refused) = verdict.await.map_err(engine("waiting for a reader"))?;
         let Some(error) = refused? else { return Ok(writes) };
-        if judged::is_remembered(&writes.ops) {
+        if refusals::counts(&writes.ops) {
             self.shared.refusals.remember(true);
         }
         Err(error)
@@ -263,14 +263,14 @@ impl StandardStore for SqliteStore {
     async fn apply(&self, writes: WriteSet) -> Result<Applied> {
         // The writer checks again; this one spares it what is stale already.
         self.shared.check_version(&writes.catalog)?;
-        let writes = match judged::is_judged_first(&writes.ops, &self.shared.refusals) {
+        let writes = match self.shared.refusals.is_judged_first(&writes.ops) {
             true => self.judge(writes).await?,
             false => writes,
         };
-        let is_remembered = judged::is_remembered(&writes.ops);
+        let counts = refusals::counts(&writes.ops);
         let result =
             self.write(|answer| writer::Job::Apply(writer::Apply { writes, answer })).await;
-        if is_remembered {
+        if counts {
             self.shared.refusals.remember(matches!(result, Err(Error::Rejected { .. })));
         }
         result

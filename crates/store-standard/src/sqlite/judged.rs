@@ -4,7 +4,7 @@
 //! A set is judged here when it must be refused and only its failing rows are asked for, or when many messages of many
 //! rows were refused lately: writing half of such a message, taking it back and asking then who was to blame costs
 //! more than asking first, and it is the one writer that would be kept busy.
-//! Not here: the rules (`store::judge`), what the judge asks (`diagnose`).
+//! Not here: the rules (`store::judge`), what the judge asks (`diagnose`), which sets are judged first (`refusals`).
 //! Invariant: a set that is refused here would have been refused if it had been written at the moment of the snapshot.
 
 use super::diagnose;
@@ -13,62 +13,14 @@ use super::execute::{Versions, Work, check};
 use super::session::Session;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 use store::writes::must_be_refused;
-use store::{Error, Result, WriteOp, WriteSet};
+use store::{Error, Result, WriteSet};
 use tokio::sync::oneshot;
-
-/// A message of so many rows counts as one of many.
-pub(super) const MANY_ROWS_MIN: usize = 250;
-/// Failures among the last 16 from which on that is often.
-pub(super) const OFTEN_MIN: u32 = 4;
 
 /// A set to judge. It comes back with why it is refused, if it is.
 pub(super) struct Job {
     pub(super) writes: WriteSet,
     pub(super) answer: oneshot::Sender<(WriteSet, Result<Option<Error>>)>,
-}
-
-/// How the last sixteen messages of many rows ended.
-#[derive(Default)]
-pub(super) struct Refusals(AtomicU16);
-
-impl Refusals {
-    /// Whether many were refused.
-    fn are_many(&self) -> bool {
-        self.0.load(Ordering::Relaxed).count_ones() >= OFTEN_MIN
-    }
-
-    /// One more has ended.
-    pub(super) fn remember(&self, refused: bool) {
-        // Two at the same time may count as one: it is a guess of what comes next.
-        let past = self.0.load(Ordering::Relaxed);
-        self.0.store(past << 1 | u16::from(refused), Ordering::Relaxed);
-    }
-}
-
-/// Whether a set is judged before it may go to the writer.
-pub(super) fn is_judged_first(ops: &[WriteOp], refusals: &Refusals) -> bool {
-    must_be_refused(ops) || is_remembered(ops) && refusals.are_many()
-}
-
-/// Whether the set is one of those whose fate is remembered: of many rows and of one operation, as what a second one
-/// finds depends on the first.
-pub(super) fn is_remembered(ops: &[WriteOp]) -> bool {
-    ops.len() == 1 && row_count(ops) >= MANY_ROWS_MIN
-}
-
-/// Rows of all operations.
-pub(super) fn row_count(ops: &[WriteOp]) -> usize {
-    ops.iter()
-        .map(|op| match op {
-            WriteOp::Insert(op) => op.rows.len(),
-            WriteOp::Update(op) => op.rows.len(),
-            WriteOp::Upsert(op) => op.rows.len(),
-            WriteOp::Delete(op) => op.rows.len(),
-            WriteOp::Fill(op) => op.rows.len(),
-        })
-        .sum()
 }
 
 /// Why the set is refused, if it is; all of it is read from one snapshot.

@@ -1,7 +1,7 @@
 //! Groups: the queue is filled before the writer starts, so what forms a group is known.
 
 use super::*;
-use crate::sqlite::judged::Refusals;
+use crate::refusals::Refusals;
 use crate::sqlite::queue::Queue;
 use crate::sqlite::{Synchronous, checkpoint, connection};
 use model::{Cell, Value};

@@ -573,3 +573,28 @@ async fn a_set_that_must_be_refused_is_judged_and_not_written() {
         other => panic!("should be refused, is {other:?}"),
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_messages_of_many_rows_are_refused_often_they_are_judged_before_they_are_written() {
+    let (harness, world) = World::open::<Postgres>().await;
+    world.run(new_crates(&world, &some_ids(1, 1), None)).await;
+    let ids = some_ids(1, 300);
+    let transactions = async || {
+        let before = harness.node().counters();
+        match world.apply(vec![new_crates(&world, &ids, None)]).await {
+            Err(Error::Rejected { op: 0, rows }) => assert_eq!(rows[0].index, 0, "{rows:?}"),
+            other => panic!("should be refused, is {other:?}"),
+        }
+        harness.node().counters().transactions - before.transactions
+    };
+    for _ in 0..4 {
+        assert_eq!(transactions().await, 2, "written, undone and judged");
+    }
+    assert_eq!(transactions().await, 1, "judged");
+    // When all passed for a while nobody is judged first any more.
+    for part in 2..18 {
+        world.run(new_crates(&world, &some_ids(part, 300), None)).await;
+    }
+    assert_eq!(transactions().await, 2);
+    assert_eq!(world.ids("ship_crate").await.len(), 1 + 16 * 300);
+}
