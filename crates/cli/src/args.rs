@@ -17,7 +17,7 @@ pub(crate) use auth::{Auth, AuthCommand, AuthList, AuthLogin, AuthTest, KeepIn};
 pub(crate) use bench::{Bench, BenchCommand, BenchMethods, BenchRows, BenchTune};
 pub(crate) use loading::Load;
 pub(crate) use moving::{
-    CallArgs, CareArgs, Keep, RUNS_VARIABLE, Run, RunAgain, RunCommand, RunList, RunNamed,
+    CallArgs, CareArgs, Keep, NewIds, RUNS_VARIABLE, Run, RunAgain, RunCommand, RunList, RunNamed,
 };
 pub(crate) use parallel::Parallel;
 pub(crate) use plugin::{
@@ -303,6 +303,8 @@ pub(crate) struct Set {
     /// What a lookup's text that names several records does: fails the row, or means the newest
     #[arg(long, value_enum, default_value_t = LookupAmbiguous::Fail)]
     pub(crate) lookup_ambiguous: LookupAmbiguous,
+    #[command(flatten)]
+    pub(crate) new_ids: NewIds,
     /// Directory with folders that hold one file each: a file column then takes a folder's name, a GUID.
     /// `@PATH` means any other file
     #[arg(long, value_name = "DIR")]

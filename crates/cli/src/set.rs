@@ -16,7 +16,7 @@ use client::report;
 use client::report::PassTo;
 use client::rows::Row;
 use client::sender::{Event, Halt, Summary};
-use client::set::{Options, Pace, Wish};
+use client::set::{Care, Options, Pace, Wish};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
@@ -114,6 +114,7 @@ fn options(args: Set, going: Option<&Going>, seed: Seed) -> Options {
             no_update_columns: args.no_update_columns,
             match_on: args.match_on.iter().map(|list| names(list)).collect(),
             allow_multiple_matches: args.allow_multiple_matches,
+            server_ids: args.new_ids.server_ids,
         },
         lookups: client::lookup::Rules {
             aims: args.lookup,
@@ -141,7 +142,7 @@ fn options(args: Set, going: Option<&Going>, seed: Seed) -> Options {
         errors: args.errors,
         seed: going.map_or(seed, Going::seed),
         selection: going.and_then(Going::selection),
-        care: args.care.care(),
+        care: Care { retry_ambiguous: args.new_ids.retry_ambiguous, ..args.care.care() },
         call: args.call.call(),
         what_if: args.what_if,
         confirm: None,
@@ -206,7 +207,7 @@ impl Watch {
 
     fn place(&self, row: &Row) -> String {
         match row.entry().line {
-            0 => row.address().to_owned(),
+            0 => row.address().into_owned(),
             line => format!("{}:{line}", self.file),
         }
     }

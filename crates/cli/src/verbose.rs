@@ -62,7 +62,7 @@ fn by(worker: Option<usize>) -> String {
 }
 
 fn key(row: &Row, id: Option<model::Uuid>) -> String {
-    match (id, row.address()) {
+    match (id, &*row.address()) {
         (Some(id), _) => format!(" {id}"),
         (None, "") => String::new(),
         (None, address) => format!(" {}", shortened(address)),

@@ -82,7 +82,7 @@ pub(crate) fn name_of(row: &Row) -> String {
     match entry.operation {
         Operation::Create if entry.id_is_ours && entry.line > 0 => format!("line {}", entry.line),
         Operation::Create if entry.id_is_ours => format!("row {}", entry.ordinal),
-        _ => match (row.address(), entry.id) {
+        _ => match (&*row.address(), entry.id) {
             ("", None) => format!("line {}", entry.line),
             ("", Some(id)) => id.to_string(),
             (address, _) => address.to_owned(),

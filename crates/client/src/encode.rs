@@ -3,7 +3,7 @@
 //! In: fields, and what was decided about their row. Out: first a [`Draft`], then an entry of a [`Block`].
 //! Not here: reading files (`source`), columns and values (`mapping`), deciding (`decide`).
 //! Invariant: every record that is read becomes exactly one entry, in order; a new record has its id
-//! before it is first sent.
+//! before it is first sent, unless the service is to make it.
 
 mod state;
 
@@ -157,6 +157,7 @@ pub struct Encoder {
     seed: Seed,
     pairs: Option<Arc<Pairs>>,
     parties: Option<Described>,
+    server_ids: bool,
     scratch: Vec<u8>,
 }
 
@@ -167,7 +168,8 @@ const CLOSE: &[u8] = b"]}";
 impl Encoder {
     /// For rows of one table.
     pub fn new(table: Arc<Table>, catalog: Arc<Catalog>, seed: Seed) -> Self {
-        Self { table, catalog, seed, pairs: None, parties: None, scratch: Vec::new() }
+        let (pairs, parties, server_ids) = (None, None, false);
+        Self { table, catalog, seed, pairs, parties, server_ids, scratch: Vec::new() }
     }
 
     /// For rows of a many-to-many table.
@@ -178,6 +180,11 @@ impl Encoder {
     /// For rows with lists of parties.
     pub fn with_parties(self, parties: Option<Described>) -> Self {
         Self { parties, ..self }
+    }
+
+    /// The service gives new records their ids, where rows do not.
+    pub fn with_server_ids(self, server_ids: bool) -> Self {
+        Self { server_ids, ..self }
     }
 
     /// Adds a row; it is one of `parts` with its ordinal.
@@ -274,7 +281,7 @@ impl Encoder {
             false => entry.body = self.body(block, entry.operation, &key, cells, &draft.parties)?,
         }
         if !follow_up.is_empty() {
-            entry.follow_up = self.body(block, Operation::Update, &key, follow_up, &[])?;
+            entry.follow_up = self.body(block, Operation::Update, &named(&key), follow_up, &[])?;
         }
         let mut address = String::new();
         wire::reference::write_key(&mut address, &self.table, &key);
@@ -316,6 +323,9 @@ impl Encoder {
     }
 
     fn key_of_new(&self, entry: &mut Entry, given: Option<Uuid>) -> TargetKey {
+        if self.server_ids && given.is_none() {
+            return TargetKey::None;
+        }
         entry.id_is_ours = given.is_none();
         let id = given.unwrap_or_else(|| self.seed.id(entry.ordinal));
         entry.id = Some(id);
@@ -348,6 +358,14 @@ impl Encoder {
         }
         let body = self.scratch.get(OPEN.len()..);
         Ok(block.write(|out| out.extend_from_slice(body.unwrap_or_default())))
+    }
+}
+
+/// The key in what follows a new record: no id holds the place of one that the service makes.
+fn named(key: &TargetKey) -> TargetKey {
+    match key {
+        TargetKey::None => TargetKey::Id(Uuid::nil()),
+        key => key.clone(),
     }
 }
 

@@ -207,7 +207,8 @@ impl Errors {
         is_partial: bool,
     ) -> Result<(), Error> {
         let entry = row.entry();
-        let key = (!row.address().is_empty()).then(|| row.address());
+        let address = row.address();
+        let key = (!address.is_empty()).then_some(&*address);
         let input = match self.format {
             Format::Csv => {
                 let fields = kept_fields(row.raw()).map(String::from_utf8_lossy);
@@ -223,7 +224,7 @@ impl Errors {
             line: entry.line,
             table: &self.table,
             operation: entry.operation.as_str(),
-            id: entry.id.map(|id| id.to_string()),
+            id: row.id().map(|id| id.to_string()),
             key,
             class: problem.class.as_str(),
             code: problem.code.map(|code| code.to_string()),

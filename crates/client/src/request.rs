@@ -63,7 +63,7 @@ pub fn bulk(route: &Route, operation: Operation, rows: &[Row]) -> Request {
         if place > 0 {
             body.push(b',');
         }
-        body.extend_from_slice(row.body());
+        body.extend_from_slice(&row.body());
     }
     body.extend_from_slice(b"]}");
     let path = format!("{}/Microsoft.Dynamics.CRM.{}", route.set, operation.bulk());
@@ -96,7 +96,7 @@ pub const CALLER: &str = "MSCRMCallerID";
 /// A request for one row, without a bulk message.
 pub fn single(route: &Route, row: &Row) -> Request {
     let address = || route.with_query(format!("{}({})", route.set, row.address()));
-    let body = || Bytes::copy_from_slice(row.body());
+    let body = || Bytes::copy_from_slice(&row.body());
     let request = match row.operation() {
         Operation::Create => Request::post(route.with_query(route.set.to_string()), body()),
         Operation::Upsert if route.tells_created => {
@@ -110,10 +110,10 @@ pub fn single(route: &Route, row: &Row) -> Request {
         }
         Operation::Delete => Request { method: Method::Delete, ..Request::get(address()) },
         Operation::Associate => {
-            Request::post(route.with_query(way(route).associate(row.address())), body())
+            Request::post(route.with_query(way(route).associate(&row.address())), body())
         }
         Operation::Disassociate => {
-            let path = route.with_query(way(route).disassociate(row.address()));
+            let path = route.with_query(way(route).disassociate(&row.address()));
             Request { method: Method::Delete, ..Request::get(path) }
         }
         Operation::Upload => unreachable!("files travel in requests of their own (`files`)"),

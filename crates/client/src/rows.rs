@@ -7,6 +7,7 @@
 use crate::journal::Outcome;
 use crate::problem::Problem;
 use model::MessageName;
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -98,6 +99,15 @@ pub enum Sent {
     Perhaps,
     /// It has, and how it ended was not seen.
     Yes,
+    /// It has, and the row failed or was left out; now it is to be tried once more.
+    Again,
+}
+
+impl Sent {
+    /// Whether an earlier part is known to have sent it.
+    pub fn is_sure(self) -> bool {
+        matches!(self, Self::Yes | Self::Again)
+    }
 }
 
 /// A part of a block's bytes.
@@ -263,7 +273,7 @@ impl Block {
     /// Handles to its rows, in input order.
     pub fn rows(self: &Arc<Self>) -> impl Iterator<Item = Row> + '_ {
         let places = 0..place(self.entries.len());
-        places.map(|at| Row { block: Arc::clone(self), at, step: 0 })
+        places.map(|at| Row { block: Arc::clone(self), at, step: 0, made: None })
     }
 
     fn text(&self, span: Span) -> &[u8] {
@@ -278,6 +288,8 @@ pub struct Row {
     at: u32,
     /// How many of its writes have gone well.
     step: u16,
+    /// The id that the service gave its record.
+    made: Option<Uuid>,
 }
 
 /// One of the writes of a row.
@@ -326,12 +338,37 @@ impl Row {
     }
 
     /// Its record as a member of `Targets`; nothing where a file is sent.
-    pub fn body(&self) -> &[u8] {
-        match self.write() {
-            Some(Write::Own) => self.block.text(self.entry().body),
-            Some(Write::FollowUp) => self.block.text(self.entry().follow_up),
-            Some(Write::Upload(_)) | None => &[],
+    pub fn body(&self) -> Cow<'_, [u8]> {
+        match (self.write(), self.made) {
+            (Some(Write::Own), _) => self.block.text(self.entry().body).into(),
+            (Some(Write::FollowUp), Some(id)) => {
+                named(self.block.text(self.entry().follow_up), id).into()
+            }
+            (Some(Write::FollowUp), None) => self.block.text(self.entry().follow_up).into(),
+            (Some(Write::Upload(_)) | None, _) => Cow::default(),
         }
+    }
+
+    /// Whether it makes a record whose id only the service knows.
+    pub fn is_unnamed(&self) -> bool {
+        let entry = self.entry();
+        entry.operation == Operation::Create && entry.id.is_none() && self.made.is_none()
+    }
+
+    /// Whether the service gives its record an id.
+    pub fn is_named_by_service(&self) -> bool {
+        self.is_unnamed() || self.made.is_some()
+    }
+
+    /// The same row with the id that the service gave its record.
+    #[must_use]
+    pub fn made_as(&self, id: Uuid) -> Self {
+        Self { made: Some(id), ..self.clone() }
+    }
+
+    /// Its primary key, when known.
+    pub fn id(&self) -> Option<Uuid> {
+        self.made.or(self.entry().id)
     }
 
     /// The record that its own write sends, whatever is sent now.
@@ -359,15 +396,31 @@ impl Row {
     }
 
     /// Its key as written between the brackets of a record's address.
-    pub fn address(&self) -> &str {
-        std::str::from_utf8(self.block.text(self.entry().address))
-            .expect("addresses are written from text")
+    pub fn address(&self) -> Cow<'_, str> {
+        match self.made {
+            Some(id) => id.to_string().into(),
+            None => std::str::from_utf8(self.block.text(self.entry().address))
+                .expect("addresses are written from text")
+                .into(),
+        }
     }
 
     /// The row as it was read.
     pub fn raw(&self) -> &[u8] {
         self.block.text(self.entry().raw)
     }
+}
+
+/// A record that was written with no id in its first place for one, with this id there.
+fn named(body: &[u8], id: Uuid) -> Vec<u8> {
+    let nil = Uuid::nil().to_string();
+    let mut body = body.to_vec();
+    // The key stands before all columns.
+    let at = body.windows(nil.len()).position(|part| part == nil.as_bytes());
+    if let Some(place) = at.and_then(|at| body.get_mut(at..at + nil.len())) {
+        place.copy_from_slice(id.to_string().as_bytes());
+    }
+    body
 }
 
 fn place(len: usize) -> u32 {
@@ -396,5 +449,5 @@ pub(crate) fn test_row(ordinal: u64, operation: Operation, mark: Option<u64>, bo
         mark,
         ..Entry::default()
     });
-    Row { block: Arc::new(block), at: 0, step: 0 }
+    Row { block: Arc::new(block), at: 0, step: 0, made: None }
 }

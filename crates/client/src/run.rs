@@ -184,7 +184,7 @@ impl Selection {
             (Wish::Rest, State::Sent) => Take::Send(Sent::Yes),
             (Wish::Rest, State::Ended(_)) => Take::Skip,
             (Wish::Failed | Wish::Undone, State::Ended(Outcome::Failed))
-            | (Wish::Undone, State::Ended(Outcome::Skipped)) => Take::Send(Sent::Yes),
+            | (Wish::Undone, State::Ended(Outcome::Skipped)) => Take::Send(Sent::Again),
             (Wish::Failed | Wish::Undone, State::Unknown | State::Sent | State::Ended(_)) => {
                 Take::Skip
             }
@@ -473,7 +473,7 @@ mod tests {
         assert_eq!(rest.earlier().to_string(), "3 rows: 1 created, 1 skipped, 1 failed");
         let failed = run.selection(Wish::Failed);
         let takes: Vec<_> = [0, 1, 2, 3, 9].map(|ordinal| failed.take(ordinal)).into();
-        let again = Take::Send(Sent::Yes);
+        let again = Take::Send(Sent::Again);
         assert_eq!(takes, [Take::Skip, again, Take::Skip, Take::Skip, Take::Skip]);
         assert_eq!(failed.earlier().to_string(), "2 rows: 1 created, 1 skipped");
         let undone = run.selection(Wish::Undone);

@@ -12,6 +12,7 @@ mod consent;
 mod ending;
 mod landing;
 mod launch;
+mod made;
 mod settings;
 mod settle;
 mod told;
@@ -24,7 +25,7 @@ use crate::ids::Dice;
 use crate::journal::log::Log;
 use crate::journal::{Counts, Outcome};
 use crate::planner::{Bounds, Planner};
-use crate::problem::Problem;
+use crate::problem::{Class, Problem};
 use crate::request::Route;
 use crate::retry::History;
 use crate::rows::{Block, Operation, Row, Why};
@@ -366,6 +367,10 @@ impl<'a> Sender<'a> {
                 }
                 None => match row.entry().settled {
                     Some(outcome) => self.end(&row, outcome, None, 0),
+                    None if self.was_made_perhaps(&row) => {
+                        let text = "an earlier part of the run sent the row, and how that ended was not seen";
+                        self.end_ambiguous(&row, &Problem::new(Class::Ambiguous, text), 0);
+                    }
                     None if self.settings.what_if => {
                         self.end(&row, landing::well(row.operation()), None, 0);
                     }

@@ -116,6 +116,8 @@ pub struct Wish {
     pub match_on: Vec<Vec<String>>,
     /// Every record that a list finds is meant.
     pub allow_multiple_matches: bool,
+    /// The service gives new records their ids.
+    pub server_ids: bool,
 }
 
 /// Stored files that are compared at a time.
@@ -134,6 +136,7 @@ impl Wish {
             ("--no-create", self.no_create),
             ("--no-update", self.no_update),
             ("--no-update-columns", !self.no_update_columns.is_empty()),
+            ("--server-ids", self.server_ids),
         ];
         match given.iter().find(|(_, is_given)| *is_given) {
             None => Ok(()),
@@ -203,6 +206,8 @@ pub struct Care {
     pub errors_max: Option<ErrorsMax>,
     /// How long throttling may go on.
     pub throttle_max: Option<Duration>,
+    /// New records to which the service gives ids are sent again though an answer was lost.
+    pub retry_ambiguous: bool,
 }
 
 impl Default for Care {
@@ -213,6 +218,7 @@ impl Default for Care {
             keep_going: false,
             errors_max: None,
             throttle_max: None,
+            retry_ambiguous: false,
         }
     }
 }
@@ -336,6 +342,7 @@ pub fn settings(
         keep_going: care.keep_going,
         errors_max: care.errors_max,
         throttle_max: care.throttle_max,
+        retry_ambiguous: care.retry_ambiguous,
         what_if: false,
         confirm: None,
         head: None,
@@ -374,7 +381,8 @@ pub async fn set(
         Reports::create(files(options, head.clone()), &table.logical_name, format, &headers)?;
     let encoder = Encoder::new(table.clone(), described.catalog.clone(), options.seed)
         .of_pairs(pairs.clone())
-        .with_parties(parties.clone());
+        .with_parties(parties.clone())
+        .with_server_ids(options.wish.server_ids);
     let drafter = Drafter::new(mapper, options.selection.clone()).of_one(options.id);
     let has_bulk = bulk_messages(service, &table, options).await?;
     let (sender, drafts) = mpsc::channel(BLOCKS_MAX);

@@ -8,8 +8,9 @@ use crate::controller::Limit;
 use crate::problem::{Class, Problem};
 use crate::rows::Operation;
 use crate::transport::{self, Response};
-use model::{ErrorCode, code};
+use model::{ErrorCode, Uuid, code};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What an answer means.
@@ -337,11 +338,23 @@ impl Refusal {
     }
 }
 
+/// The ids that the details of a message of which some rows failed give, by place.
+pub fn elastic_ids(response: &Response) -> BTreeMap<usize, Uuid> {
+    let annotations = wire::error_body::read(&response.body).annotations;
+    let details = annotations.get(ELASTIC_DETAILS).map_or("", String::as_str);
+    let items: Vec<ElasticItem> = serde_json::from_str(details).unwrap_or_default();
+    let id =
+        |item: ElasticItem| Some((item.request_index, Uuid::try_parse(item.id.as_deref()?).ok()?));
+    items.into_iter().filter_map(id).collect()
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ElasticItem {
     request_index: usize,
     status_code: u16,
+    #[serde(default)]
+    id: Option<String>,
 }
 
 impl ElasticItem {

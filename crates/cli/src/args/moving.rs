@@ -43,8 +43,21 @@ impl CareArgs {
             keep_going: self.keep_going,
             errors_max: if self.fail_fast { Some(ErrorsMax::Rows(1)) } else { self.max_errors },
             throttle_max: self.max_throttle_wait,
+            retry_ambiguous: false,
         }
     }
+}
+
+/// Who makes the ids of new records.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct NewIds {
+    /// Lets the service make the ids of new records. A new record whose answer was lost then fails with class
+    /// `ambiguous` instead of being sent once more
+    #[arg(long)]
+    pub(crate) server_ids: bool,
+    /// Sends such a record once more; it may then be there twice
+    #[arg(long, requires = "server_ids")]
+    pub(crate) retry_ambiguous: bool,
 }
 
 /// Which custom logic is left out.

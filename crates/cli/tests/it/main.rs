@@ -10,6 +10,7 @@ mod formats;
 mod home;
 mod loading;
 mod manual;
+mod new_ids;
 mod pairs;
 mod parallel;
 mod parity;

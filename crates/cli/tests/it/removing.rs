@@ -201,10 +201,7 @@ fn options_that_are_not_there_are_refused_by_name() {
     let home = Home::start();
     file(&home, "in.csv", "name\nA\n");
     for (command, options) in [
-        (
-            "set account in.csv",
-            &["--server-ids", "--retry-ambiguous", "--atomic", "--affinity"][..],
-        ),
+        ("set account in.csv", &["--atomic", "--affinity"][..]),
         ("get account", &["--link", "--unpublished", "--affinity", "--ordered"][..]),
         ("remove account in.csv", &["--affinity"][..]),
     ] {

@@ -43,7 +43,7 @@ fn check(decision: &Decision, row: [&str; 3], want: &str) {
             "{} {} {}{}",
             entry.operation.as_str(),
             row.address(),
-            String::from_utf8_lossy(row.body()),
+            String::from_utf8_lossy(&row.body()),
             if entry.mark.is_some() { " marked" } else { "" }
         ),
     };

@@ -11,7 +11,7 @@ use crate::mapping::{Mapper, Rules};
 use crate::matching::{self, Finder};
 use crate::problem::{Class, Problem};
 use crate::resolve::WINDOW_ROWS;
-use crate::rows::{Block, Entry, Operation, Sent};
+use crate::rows::{Block, Entry, Operation};
 use crate::run::Selection;
 use crate::sender::BLOCKS_MAX;
 use crate::service::{self, Described};
@@ -131,7 +131,7 @@ fn add(
         }
         Ok(records) if records.is_empty() => {
             // What was sent before and is not there any more was deleted by that.
-            if draft.sent == Sent::Yes {
+            if draft.sent.is_sure() {
                 block.push(Entry { settled: Some(Outcome::Deleted), ..entry });
                 return;
             }

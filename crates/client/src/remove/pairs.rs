@@ -14,7 +14,7 @@ use crate::matching::{self, Match};
 use crate::pairs::{Pairs, id_of};
 use crate::problem::{Class, Problem};
 use crate::resolve::WINDOW_ROWS;
-use crate::rows::{Block, Entry, Operation, Sent};
+use crate::rows::{Block, Entry, Operation};
 use crate::run::Selection;
 use crate::sender::BLOCKS_MAX;
 use crate::service::{self, Described, Service};
@@ -241,7 +241,7 @@ impl Finding {
             Ok(pairs) => pairs,
         };
         if pairs.is_empty() {
-            block.push(match (draft.sent == Sent::Yes, if_exists) {
+            block.push(match (draft.sent.is_sure(), if_exists) {
                 // What was sent before and is not there any more was ended by that.
                 (true, _) => Entry { settled: Some(Outcome::Deleted), ..entry },
                 (_, true) => Entry { settled: Some(Outcome::Absent), ..entry },

@@ -38,9 +38,8 @@ impl Sender<'_> {
             unreadable => {
                 let why = unreadable.err().unwrap_or_else(|| "it holds nothing".to_owned());
                 let text = format!("the answer to a `$batch` cannot be read: {why}");
-                piece.is_lost = true;
                 let problem = Problem::new(Class::Ambiguous, text);
-                return self.wait(piece, Way::Batch, Transient::Busy, None, problem);
+                return self.lost(piece, Way::Batch, Transient::Busy, None, problem);
             }
         };
         let mut rows = std::mem::take(&mut piece.rows);
@@ -103,10 +102,12 @@ impl Sender<'_> {
         }
         self.land_alike(piece, alike, any_well);
         for (_, Waiting { rows, is_lost, why, after, problem }) in waiting {
-            let is_lost = is_lost || piece.is_lost;
-            let piece = Piece { rows, is_lost, history: piece.history, ..piece.fresh() };
+            let piece = Piece { rows, history: piece.history, ..piece.fresh() };
             let way = if piece.rows.len() > 1 { Way::Batch } else { Way::Single };
-            self.wait(piece, way, why, after, problem);
+            match is_lost {
+                true => self.lost(piece, way, why, after, problem),
+                false => self.wait(piece, way, why, after, problem),
+            }
         }
         if let Some((rows, verdict)) = throttled {
             let way = if rows.len() > 1 { Way::Batch } else { Way::Single };

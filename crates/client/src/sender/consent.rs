@@ -7,7 +7,7 @@ use super::{Asks, Flight, Halt, Sender};
 use crate::confirm::{self, Question, Reply, SHOWN_MAX};
 use crate::journal::Outcome;
 use crate::problem::{Class, Problem};
-use crate::rows::{Row, Sent, Why};
+use crate::rows::{Row, Why};
 use futures_util::future::BoxFuture;
 
 /// A batch that somebody is asked about.
@@ -75,7 +75,7 @@ impl Sender<'_> {
     }
 
     fn decline(&mut self, row: &Row, attempts: u32) {
-        if row.entry().sent == Sent::Yes {
+        if row.entry().sent.is_sure() {
             let text =
                 "an earlier part of the run has sent the row, and sending it again was declined";
             let problem = Problem::new(Class::Ambiguous, text);

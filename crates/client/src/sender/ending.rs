@@ -5,7 +5,7 @@
 use super::{Event, Halt, Piece, REMOVED_MAX, Sender, Summary, landing};
 use crate::journal::Outcome;
 use crate::problem::{Class, Problem};
-use crate::rows::{Block, Row, Sent};
+use crate::rows::{Block, Row};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -18,11 +18,19 @@ impl Sender<'_> {
         problem: Option<&Problem>,
         attempts: u32,
     ) {
+        // What follows is for the record that the answer named.
+        let named = self.made.filter(|_| row.is_unnamed()).map(|id| row.made_as(id));
+        let row = named.as_ref().unwrap_or(row);
         if problem.is_none()
             && outcome != Outcome::NotAttempted
             && !self.settings.what_if
             && let Some(next) = row.follow_up()
         {
+            if next.is_unnamed() {
+                let text = "the record was created, but the answer does not tell its id, so that what follows was not sent";
+                let problem = Problem::new(Class::Ambiguous, text);
+                return self.close_row(&next, Outcome::Failed, Some(&problem), attempts, true);
+            }
             match &self.halt {
                 None => return self.planner.push_follow_up(next, self.bounds()),
                 Some(_) => {
@@ -58,14 +66,16 @@ impl Sender<'_> {
         {
             self.removed.insert(mark);
         }
+        let is_partial = row.is_follow_up() && outcome == Outcome::Failed;
+        // Such a row, were it sent again as a whole, would make a second record.
+        let is_final = is_final && !(is_partial && row.is_named_by_service());
         if is_final
             && outcome != Outcome::NotAttempted
             && let Some(log) = &mut self.log
         {
             log.ended(entry.ordinal, outcome, entry.parts);
         }
-        let is_partial = row.is_follow_up() && outcome == Outcome::Failed;
-        let (why, id) = (self.why.or(entry.why), self.made.or(entry.id));
+        let (why, id) = (self.why.or(entry.why), self.made.or(row.id()));
         (self.observe)(Event::Ended {
             row,
             outcome,
@@ -112,7 +122,7 @@ impl Sender<'_> {
     /// Ends the rows of a piece that is not sent any more.
     pub(super) fn leave(&mut self, piece: &Piece) {
         for row in &piece.rows {
-            if piece.is_lost || row.is_follow_up() || row.entry().sent == Sent::Yes {
+            if piece.is_lost || row.is_follow_up() || row.entry().sent.is_sure() {
                 let problem = Problem::new(
                     Class::Ambiguous,
                     "the answer was lost and the run stopped before it could be settled",

@@ -2,6 +2,7 @@
 //!
 //! Invariant: after an answer every row of its piece has ended or is in exactly one queue.
 
+use super::made;
 use super::{Answer, Asks, Flight, Halt, Later, Note, Piece, Refused, Sender, Way};
 use crate::bisect;
 use crate::controller::{Limit, Ticket};
@@ -11,6 +12,7 @@ use crate::retry::{self, History};
 use crate::rows::{self, Operation, Row};
 use crate::verdict::{self, Failing, Sent, Transient, Verdict};
 use model::code;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -41,7 +43,7 @@ impl Sender<'_> {
                 self.went_well(&piece, ticket, sent);
                 match piece.rows.first() {
                     Some(row) if way == Way::Single => self.end_told(row, &piece, answer),
-                    _ => self.end_all(&piece, well(piece.operation), None),
+                    _ => self.end_made(&piece, answer),
                 }
             }
             Verdict::Partly(failing) => {
@@ -51,7 +53,7 @@ impl Sender<'_> {
                     piece.rows.len(),
                     Instant::now() - sent,
                 );
-                self.partly(piece, way, failing);
+                self.partly(piece, way, failing, answer);
             }
             verdict => self.failed(piece, way, verdict),
         }
@@ -67,7 +69,7 @@ impl Sender<'_> {
     }
 
     /// What is done about a message that did not go well.
-    pub(super) fn failed(&mut self, mut piece: Piece, way: Way, verdict: Verdict) {
+    pub(super) fn failed(&mut self, piece: Piece, way: Way, verdict: Verdict) {
         if !matches!(verdict, Verdict::SlowDown { .. }) {
             self.throttled_since = None;
         }
@@ -83,8 +85,7 @@ impl Sender<'_> {
             }
             Verdict::Again { why, after, problem } => self.wait(piece, way, why, after, problem),
             Verdict::Unknown { why, after, problem } => {
-                piece.is_lost = true;
-                self.wait(piece, way, why, after, problem);
+                self.lost(piece, way, why, after, problem);
             }
             Verdict::Rejected { problem, failing, alike } => {
                 let refused = Refused { problem, failing, alike };
@@ -138,12 +139,16 @@ impl Sender<'_> {
         let outcome = match (row.operation(), answer) {
             // The answer to a repeat speaks of the repeat.
             (Operation::Upsert, Ok(response)) if self.route.tells_created && !piece.is_lost => {
-                self.made = record_of(&response.body, &self.route.primary_key);
+                self.made = made::in_body(&response.body, &self.route.primary_key);
                 match response.status {
                     201 => Outcome::Created,
                     200 => Outcome::Updated,
                     _ => Outcome::Written,
                 }
+            }
+            (operation, Ok(response)) if row.is_unnamed() => {
+                self.made = made::of_one(response, &self.route.primary_key);
+                well(operation)
             }
             (operation, _) => well(operation),
         };
@@ -319,7 +324,7 @@ impl Sender<'_> {
 
     /// One row that the service refuses.
     pub(super) fn bad_row(&mut self, row: &Row, problem: &Problem, piece: &Piece, way: Way) {
-        let was_lost = piece.is_lost || row.entry().sent == rows::Sent::Yes;
+        let was_lost = piece.is_lost || row.entry().sent.is_sure();
         let is_absent = problem.class == Class::Absent;
         let is_end = matches!(row.operation(), Operation::Delete | Operation::Disassociate);
         if is_end && is_absent {
@@ -335,6 +340,9 @@ impl Sender<'_> {
         if row.operation() == Operation::Associate && is_duplicate {
             let outcome = if was_lost { Outcome::Created } else { Outcome::Unchanged };
             return self.end(row, outcome, None, piece.attempts);
+        }
+        if row.is_unnamed() {
+            return self.bad_unnamed(row, problem, piece);
         }
         if row.operation() == Operation::Create {
             let may_be_there = was_lost || row.entry().sent == rows::Sent::Perhaps;
@@ -354,14 +362,20 @@ impl Sender<'_> {
     }
 
     /// Elastic tables: the rows that are not named ended well.
-    fn partly(&mut self, mut piece: Piece, way: Way, failing: Vec<Failing>) {
+    fn partly(&mut self, mut piece: Piece, way: Way, failing: Vec<Failing>, answer: &Answer) {
         self.alike = None;
         let rows = std::mem::take(&mut piece.rows);
+        let made = match answer {
+            Ok(response) if rows.iter().any(Row::is_unnamed) => made::of_some(response),
+            _ => BTreeMap::new(),
+        };
         let mut busy = Vec::new();
         let mut busy_problem = None;
         for (place, row) in rows.into_iter().enumerate() {
             let Some(item) = failing.iter().find(|item| item.place == place) else {
+                self.made = made.get(&place).copied();
                 self.end(&row, well(piece.operation), None, piece.attempts);
+                self.made = None;
                 continue;
             };
             if matches!(item.status, Some(429 | 503)) {
@@ -404,12 +418,6 @@ impl Piece {
             is_agreed: self.is_agreed,
         }
     }
-}
-
-/// The key of the record that a body is.
-fn record_of(body: &[u8], primary_key: &str) -> Option<model::Uuid> {
-    let record: serde_json::Value = serde_json::from_slice(body).ok()?;
-    model::Uuid::try_parse(record.get(primary_key)?.as_str()?).ok()
 }
 
 /// How a row ends when all went well.

@@ -9,7 +9,7 @@ use super::{
 use crate::files;
 use crate::planner::Chunk;
 use crate::request;
-use crate::rows::{Operation, Row, Sent};
+use crate::rows::{Operation, Row};
 use crate::transport::Request;
 use futures_util::future::BoxFuture;
 use std::collections::VecDeque;
@@ -58,11 +58,13 @@ impl<'a> Sender<'a> {
             return;
         }
         let bad = Arc::clone(bad);
+        let is_unnamed = flight.piece.rows.iter().any(Row::is_unnamed);
         let mut rest = VecDeque::with_capacity(self.ready.len());
         for mut other in self.ready.drain(..) {
             let is_of_same = Arc::ptr_eq(&other.piece.bad, &bad)
                 && other.way == Way::Bulk
                 && matches!(other.asks, Asks::Write)
+                && (flight.piece.is_lost == other.piece.is_lost || !is_unnamed)
                 && flight.piece.rows.len() + other.piece.rows.len() <= crate::controller::SIZE_MAX;
             if is_of_same {
                 flight.piece.rows.append(&mut other.piece.rows);
@@ -96,9 +98,7 @@ impl<'a> Sender<'a> {
                 // What an earlier run may have created is asked about first.
                 let (unsure, sure): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| {
                     let entry = row.entry();
-                    entry.sent == Sent::Yes
-                        && entry.id_is_ours
-                        && row.operation() == Operation::Create
+                    entry.sent.is_sure() && entry.id_is_ours && row.operation() == Operation::Create
                 });
                 for rows in unsure.chunks(WHICH_ROWS_MAX) {
                     let piece = Piece::of(operation, rows.to_vec());

@@ -39,6 +39,8 @@ pub struct Settings {
     pub errors_max: Option<ErrorsMax>,
     /// Throttling that goes on for longer stops the run.
     pub throttle_max: Option<Duration>,
+    /// New records to which the service gives ids are sent again though an answer was lost.
+    pub retry_ambiguous: bool,
     /// Nothing is sent; rows end as they would if all went well.
     pub what_if: bool,
     /// Who is asked before a batch leaves; nobody where there is none.
@@ -71,6 +73,7 @@ impl Default for Settings {
             keep_going: false,
             errors_max: None,
             throttle_max: None,
+            retry_ambiguous: false,
             what_if: false,
             confirm: None,
             head: None,

@@ -171,7 +171,7 @@ pub(super) fn read_back(route: &Route, row: &Row) -> Request {
 /// The columns that a row's body gives.
 fn cells_of(route: &Route, row: &Row) -> Vec<Cell> {
     let Some(described) = &route.described else { return Vec::new() };
-    let record = wire::targets::decode_new(row.body(), &described.table, &described.catalog);
+    let record = wire::targets::decode_new(&row.body(), &described.table, &described.catalog);
     record.map(|record| record.target.cells).unwrap_or_default()
 }
 

@@ -4,6 +4,7 @@ mod bench;
 mod coverage;
 mod laws;
 mod learning;
+mod new_ids;
 mod parallel;
 mod service;
 mod simulation;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::Duration;
+use uuid::Uuid;
 use wire::batch;
 
 /// What happens to one request.
@@ -52,6 +53,8 @@ pub(crate) struct Script {
     pub(crate) is_elastic: bool,
     /// Bulk messages are refused.
     pub(crate) has_bulk: bool,
+    /// Bulk messages answer with the ids of new records.
+    pub(crate) tells_ids: bool,
     /// Every write is refused for lack of a right.
     pub(crate) is_forbidden: bool,
     /// A message with more rows is too large.
@@ -103,6 +106,7 @@ impl Default for Script {
             names: Names::Nothing,
             is_elastic: false,
             has_bulk: true,
+            tells_ids: true,
             is_forbidden: false,
             rows_max: usize::MAX,
             faults: None,
@@ -124,6 +128,8 @@ pub(crate) struct State {
     /// The newest value of `v` by id.
     pub(crate) values: HashMap<String, i64>,
     chance: Option<Chance>,
+    /// Ids that were given to records which came without.
+    given: u128,
     /// How many `$batch` requests came.
     pub(crate) batches: usize,
     keys: HashMap<String, String>,
@@ -267,7 +273,7 @@ impl Simulated {
         if self.script.is_forbidden {
             return error(403, "0x80040220", "missing privilege", &[]);
         }
-        let (targets, is_bulk) = match body["Targets"].as_array() {
+        let (mut targets, is_bulk) = match body["Targets"].as_array() {
             Some(targets) => (targets.clone(), true),
             None => (vec![body.clone()], false),
         };
@@ -283,6 +289,14 @@ impl Simulated {
             path if path.contains("UpdateMultiple") || must_exist => Kind::Update,
             _ => Kind::Upsert,
         };
+        let mut ids: Vec<Value> = Vec::new();
+        if kind == Kind::Create {
+            for target in targets.iter_mut().filter(|target| target.get("thingid").is_none()) {
+                state.given += 1;
+                target["thingid"] = json!(Uuid::from_u128(state.given << 64).to_string());
+                ids.push(target["thingid"].clone());
+            }
+        }
         if self.script.is_elastic && is_bulk {
             return Self::write_elastic(&mut state, &targets, kind);
         }
@@ -316,7 +330,19 @@ impl Simulated {
         for target in &targets {
             Self::apply(&mut state, target);
         }
-        Response { status: 204, ..Response::default() }
+        match ids.as_slice() {
+            [] => Response { status: 204, ..Response::default() },
+            [Value::String(id)] if !is_bulk => {
+                let address = format!("https://host/api/data/v9.2/things({id})");
+                let headers = vec![("odata-entityid".to_owned(), address)];
+                Response { status: 204, headers, ..Response::default() }
+            }
+            _ if !self.script.tells_ids => Response { status: 204, ..Response::default() },
+            ids => {
+                let body = json!({"Ids": ids}).to_string().into();
+                Response { status: 200, body, ..Response::default() }
+            }
+        }
     }
 
     fn write_elastic(state: &mut State, targets: &[Value], kind: Kind) -> Response {
@@ -337,7 +363,9 @@ impl Simulated {
             );
         }
         if is_well {
-            return Response { status: 204, ..Response::default() };
+            let ids: Vec<&Value> = targets.iter().map(|target| &target["thingid"]).collect();
+            let body = json!({"Ids": ids}).to_string().into();
+            return Response { status: 200, body, ..Response::default() };
         }
         let details = Value::from(items).to_string();
         let name = "Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails";
@@ -423,7 +451,10 @@ impl Simulated {
                 content_id: None,
                 status: response.status,
                 reason: "said",
-                headers: vec![("Content-Type", "application/json")],
+                headers: [("Content-Type", "application/json")]
+                    .into_iter()
+                    .chain(response.header("odata-entityid").map(|id| ("OData-EntityId", id)))
+                    .collect(),
                 body: &response.body,
             });
         }
