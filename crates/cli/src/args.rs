@@ -297,7 +297,7 @@ pub(crate) struct Set {
     /// of its tables alone
     #[arg(long, value_name = "COLUMN=[TABLE.]COLUMN", value_parser = lookup)]
     pub(crate) lookup: Vec<(String, client::lookup::Aim)>,
-    /// What a lookup's text that names nothing does: fails the row, or empties the column
+    /// What a lookup's text that names nothing does: fails the row, empties the column, or makes a record with that name
     #[arg(long, value_enum, default_value_t = LookupMissing::Fail)]
     pub(crate) lookup_missing: LookupMissing,
     /// What a lookup's text that names several records does: fails the row, or means the newest
@@ -636,6 +636,7 @@ pub(crate) enum Report {
 pub(crate) enum LookupMissing {
     Fail,
     Null,
+    CreateStub,
 }
 
 /// What a lookup's text that names several records does.

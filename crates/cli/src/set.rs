@@ -42,6 +42,10 @@ pub(crate) async fn set_counted(args: Set, going: Option<Going>) -> anyhow::Resu
         return Err(Usage("give a FILE, or rows on standard input".to_owned()).into());
     }
     connection::refuse_same(&args.file, args.stats.as_deref(), "--stats")?;
+    if args.confirm && args.lookup_missing == LookupMissing::CreateStub {
+        let text = "`--lookup-missing create-stub` does not go with `--confirm`";
+        return Err(Usage(text.to_owned()).into());
+    }
     let confirm = confirm::asker(args.confirm && !args.what_if)?;
     let way = connection::pool(&args.connection, args.pace.width)?;
     let way = verbose::traced(&args.verbose, way);
@@ -83,6 +87,10 @@ pub(crate) async fn set_counted(args: Set, going: Option<Going>) -> anyhow::Resu
             loaded.table
         ));
     }
+    for (table, count) in &loaded.made {
+        let verb = if what_if { "would be made" } else { "made" };
+        output::note(&format!("stubs: {count} records of `{table}` {verb} for names not found"));
+    }
     let verb = if what_if { "set would be" } else { "set" };
     let mut code = watch.finish(verb, &loaded.summary);
     counting.end(&loaded.summary);
@@ -119,6 +127,7 @@ fn options(args: Set, going: Option<&Going>, seed: Seed) -> Options {
         lookups: client::lookup::Rules {
             aims: args.lookup,
             missing_is_null: args.lookup_missing == LookupMissing::Null,
+            missing_is_made: args.lookup_missing == LookupMissing::CreateStub,
             newest: args.lookup_ambiguous == LookupAmbiguous::Newest,
         },
         retrieval_size: usize::from(args.look.retrieval_batch_size),

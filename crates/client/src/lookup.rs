@@ -4,6 +4,10 @@
 //! Source: `client.md` 2.3. Invariant: a text that names several records names none, unless the newest
 //! was asked for; memory is bounded.
 
+mod stubs;
+
+pub use stubs::Made;
+
 use crate::ask::{self, Question, key_text};
 use crate::convert::{Converter, Open};
 use crate::encode::Draft;
@@ -40,6 +44,8 @@ pub struct Rules {
     pub aims: Vec<(String, Aim)>,
     /// A name that nothing has empties the column instead of failing the row.
     pub missing_is_null: bool,
+    /// A record is made for a name that nothing has.
+    pub missing_is_made: bool,
     /// Of several records the newest is meant.
     pub newest: bool,
 }
@@ -74,6 +80,8 @@ struct Place {
 pub struct Missing {
     /// The lookup column.
     pub column: ColumnIndex,
+    /// What it was to be found by.
+    pub open: Open,
     /// Its name as a key of the table itself, when rows of this input could have it.
     pub own_name: Option<String>,
     /// Why.
@@ -88,6 +96,7 @@ pub struct Lookups {
     rows_max: usize,
     known: HashMap<(TableId, ColumnIndex), Known>,
     headers: Vec<(&'static str, String)>,
+    stubs: Option<stubs::Stubs>,
 }
 
 impl Lookups {
@@ -125,7 +134,8 @@ impl Lookups {
             }
             aims.insert(index, aim.clone());
         }
-        Ok(Self { described, rules, aims, rows_max, known: HashMap::new(), headers })
+        let known = HashMap::new();
+        Ok(Self { described, rules, aims, rows_max, known, headers, stubs: None })
     }
 
     /// Notes which names of these rows would be a question in a table that is too large to be read as a whole. Names in the
@@ -346,7 +356,7 @@ impl Lookups {
                     .map(|value| key_text([&value]))
             });
             let problem = self.problem(*column, open, several, &places);
-            missing.push(Missing { column: *column, own_name, problem });
+            missing.push(Missing { column: *column, open: open.clone(), own_name, problem });
             true
         });
         missing

@@ -285,7 +285,8 @@ impl<'a> Resolver<'a> {
             hold(&mut blocked, &row.marks, row.draft.ordinal);
         }
         let mut items = Vec::with_capacity(window.len());
-        for mut draft in window {
+        let mut owed: Vec<(usize, Missing)> = Vec::new();
+        for draft in window {
             let marks = self.marks(&draft);
             let names: Vec<u64> = missing
                 .get(&draft.ordinal)
@@ -308,12 +309,13 @@ impl<'a> Resolver<'a> {
                 continue;
             }
             hold(&mut blocked, &marks, ordinal);
-            let missing = missing.remove(&draft.ordinal);
-            self.settle_missing(&mut draft, missing);
+            let gone = missing.remove(&draft.ordinal).unwrap_or_default();
+            owed.extend(gone.into_iter().map(|missing| (items.len(), missing)));
             let (files, parties) = (HashMap::new(), HashMap::new());
             items.push(Item { draft, marks, decided: None, files, parties });
         }
         waiting.sort_by_key(|row| row.draft.ordinal);
+        self.settle_missing(&mut items, owed).await?;
         let looked = items.iter().filter(|item| self.looks(&item.draft)).count();
         self.decide(&mut items).await?;
         let mut blocks = self.encode(items, waiting).await;
@@ -323,16 +325,31 @@ impl<'a> Resolver<'a> {
         Ok(blocks)
     }
 
-    fn settle_missing(&self, draft: &mut Draft, missing: Option<Vec<Missing>>) {
-        for Missing { column, problem, .. } in missing.into_iter().flatten() {
-            let is_nothing = problem.class == Class::UnresolvedLookup;
-            if is_nothing && self.lookups.missing_is_null() {
-                draft.cells.push(Cell { column, value: Value::Null });
-            } else if draft.problem.is_none() {
-                draft.problem = Some(problem);
+    /// Settles the lookups of these rows whose records were not found.
+    async fn settle_missing(
+        &mut self,
+        items: &mut [Item],
+        mut missing: Vec<(usize, Missing)>,
+    ) -> Result<(), service::Error> {
+        let is_good = |at: usize| items.get(at).is_some_and(|item| item.draft.problem.is_none());
+        missing.retain(|(at, _)| is_good(*at));
+        let all: Vec<&Missing> = missing.iter().map(|(_, missing)| missing).collect();
+        let made = self.lookups.make(self.service, &all).await?;
+        for ((at, Missing { column, .. }), made) in missing.into_iter().zip(made) {
+            let Some(Item { draft, .. }) = items.get_mut(at) else { continue };
+            let is_null = self.lookups.missing_is_null();
+            match made {
+                Ok(value) => draft.cells.push(Cell { column, value: Value::Lookup(value) }),
+                Err(problem) if is_null && problem.class == Class::UnresolvedLookup => {
+                    draft.cells.push(Cell { column, value: Value::Null });
+                }
+                Err(problem) => {
+                    draft.problem.get_or_insert(problem);
+                }
             }
         }
-        draft.open.clear();
+        items.iter_mut().for_each(|item| item.draft.open.clear());
+        Ok(())
     }
 
     /// Whether records are looked at for a row.

@@ -9,7 +9,7 @@ use crate::decide::{Mode, Policy};
 use crate::encode::{self, Draft, Drafter, Encoder};
 use crate::ids::Seed;
 use crate::journal::log::Log;
-use crate::lookup::{self, Lookups};
+use crate::lookup::{self, Lookups, Made};
 use crate::mapping::{self, HeaderError, Mapper, Meaning, Rules};
 use crate::matching;
 use crate::pairs::Pairs;
@@ -25,7 +25,7 @@ use crate::service::{self, Described, Service};
 use crate::source::{self, Format, Source};
 use futures_util::future::{Either, select};
 use model::{Table, TableKind, Uuid};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -295,6 +295,8 @@ pub struct Loaded {
     pub report_error: Option<report::Error>,
     /// Columns of the input that the table does not have and that were left out.
     pub left_out: Vec<String>,
+    /// Records that were made for names that nothing had, by table.
+    pub made: BTreeMap<Box<str>, u64>,
     /// Logical name of the table.
     pub table: Box<str>,
 }
@@ -373,9 +375,8 @@ pub async fn set(
     let mapper = mapper(&described, parties.as_ref(), options, &source)?;
     let policy = options.wish.policy(&table).map_err(Error::Wish)?;
     refuse_incomparable(&policy, &table, mapper.meanings())?;
-    let (rules, headers_too) = (options.lookups.clone(), options.call.headers.clone());
-    let lookups = Lookups::new(described.clone(), rules, options.retrieval_size, headers_too)
-        .map_err(Error::Wish)?;
+    let made = Made::default();
+    let lookups = lookups(options, &described, &made)?;
     let head = options.ordered.then(Head::default);
     let mut reports =
         Reports::create(files(options, head.clone()), &table.logical_name, format, &headers)?;
@@ -439,8 +440,17 @@ pub async fn set(
         look_error: looked.err(),
         report_error: reports.finish(),
         left_out,
+        made: made.counts(),
         table: table.logical_name.clone(),
     })
+}
+
+/// Finds records by their names, and makes those that are wished for.
+fn lookups(options: &Options, described: &Described, made: &Made) -> Result<Lookups, Error> {
+    let (rules, headers) = (options.lookups.clone(), options.call.headers.clone());
+    let lookups = Lookups::new(described.clone(), rules, options.retrieval_size, headers);
+    let lookups = lookups.map_err(Error::Wish)?;
+    Ok(lookups.with_stubs(options.seed, &options.call, options.what_if, made))
 }
 
 /// How many stored files are compared at a time.

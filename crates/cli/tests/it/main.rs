@@ -21,5 +21,6 @@ mod reading;
 mod removing;
 mod runs;
 mod script;
+mod stubs;
 mod tap;
 mod verbose;

@@ -210,7 +210,5 @@ fn options_that_are_not_there_are_refused_by_name() {
             assert!(said.contains(&format!("unexpected argument '{option}'")), "{said}");
         }
     }
-    let said = home.call(2, "set account in.csv --lookup-missing create-stub");
-    assert!(said.contains("create-stub"), "{said}");
     assert_eq!(left(&home), "");
 }
