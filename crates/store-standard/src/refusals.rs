@@ -31,9 +31,11 @@ impl Refusals {
     }
 }
 
-/// Whether a set counts: of many rows and of one operation, as what a second one finds depends on the first.
+/// Whether a set counts: of many rows and of one operation, as what a second one finds depends on the first. Deletes
+/// do not: what hangs on their rows is judged row by row, but deleted set by set.
 pub(crate) fn counts(ops: &[WriteOp]) -> bool {
-    ops.len() == 1 && row_count(ops) >= MANY_ROWS_MIN
+    matches!(ops, [WriteOp::Insert(_) | WriteOp::Update(_) | WriteOp::Upsert(_)])
+        && row_count(ops) >= MANY_ROWS_MIN
 }
 
 /// Rows of all operations.

@@ -90,55 +90,63 @@ impl Reading {
         let mut waiting: Vec<Range> = Vec::new();
         let mut running = FuturesUnordered::new();
         running.push(reading.page_of(Range::default(), self.first.clone(), &columns));
-        while let Some(page) = running.next().await {
-            let Page { range, keys, mut records, next_link } = page?;
-            records.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-            let rows = records.len() as u64;
-            if sender.send(records).await.is_err() {
-                break;
-            }
-            left -= rows;
-            fetched.rows += rows;
-            fetched.pages += 1;
-            progress(fetched.rows);
-            fetched.interrupted = stop.as_ref().is_some_and(|stop| *stop.borrow());
-            if left == 0 || fetched.interrupted {
-                break;
-            }
-            orders.learn(&keys);
-            if let Some(link) = next_link {
-                let parts = parts::parts_for(width, running.len() + waiting.len());
-                let mut divided = match (keys.first(), keys.last()) {
-                    (Some(first), Some(last)) if parts > 1 => {
-                        let ends = Ends { first: *first, last: *last };
-                        let most = match most {
-                            Some(most) => most,
-                            None => *most.insert(reading.last_key().await?.unwrap_or(ends.last)),
-                        };
-                        range.clone().divide(ends, most, parts, &orders)
-                    }
-                    _ => Vec::new(),
-                };
-                match divided.len() {
-                    0 | 1 => running.push(reading.page_of(range, self.request(link), &columns)),
-                    _ => {
-                        // The nearest part is the one that surely has rows.
-                        divided.rotate_left(1);
-                        waiting.extend(divided);
+        let ended = async {
+            while let Some(page) = running.next().await {
+                let Page { range, keys, mut records, next_link } = page?;
+                records.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+                let rows = records.len() as u64;
+                if sender.send(records).await.is_err() {
+                    break;
+                }
+                left -= rows;
+                fetched.rows += rows;
+                fetched.pages += 1;
+                progress(fetched.rows);
+                fetched.interrupted = stop.as_ref().is_some_and(|stop| *stop.borrow());
+                if left == 0 || fetched.interrupted {
+                    break;
+                }
+                orders.learn(&keys);
+                if let Some(link) = next_link {
+                    let parts = parts::parts_for(width, running.len() + waiting.len());
+                    let mut divided = match (keys.first(), keys.last()) {
+                        (Some(first), Some(last)) if parts > 1 => {
+                            let ends = Ends { first: *first, last: *last };
+                            let most = match most {
+                                Some(most) => most,
+                                None => {
+                                    *most.insert(reading.last_key().await?.unwrap_or(ends.last))
+                                }
+                            };
+                            range.clone().divide(ends, most, parts, &orders)
+                        }
+                        _ => Vec::new(),
+                    };
+                    match divided.len() {
+                        0 | 1 => running.push(reading.page_of(range, self.request(link), &columns)),
+                        _ => {
+                            // The nearest part is the one that surely has rows.
+                            divided.rotate_left(1);
+                            waiting.extend(divided);
+                        }
                     }
                 }
+                while running.len() < width
+                    && let Some(part) = waiting.pop()
+                {
+                    let request = self.request(self.path_of(&part, None)?);
+                    running.push(reading.page_of(part, request, &columns));
+                }
             }
-            while running.len() < width
-                && let Some(part) = waiting.pop()
-            {
-                let request = self.request(self.path_of(&part, None)?);
-                running.push(reading.page_of(part, request, &columns));
-            }
+            Ok::<(), Error>(())
         }
+        .await;
         drop(running);
         drop(sender);
+        // What was read before a failure is written all the same.
         let (sink, result) = writer.await?;
         result?;
+        ended?;
         Ok((sink, fetched))
     }
 

@@ -366,7 +366,7 @@ impl Sender<'_> {
         self.alike = None;
         let rows = std::mem::take(&mut piece.rows);
         let made = match answer {
-            Ok(response) if rows.iter().any(Row::is_unnamed) => made::of_some(response),
+            Ok(response) if rows.iter().any(Row::is_unnamed) => verdict::elastic_ids(response),
             _ => BTreeMap::new(),
         };
         let mut busy = Vec::new();

@@ -7,10 +7,9 @@ use crate::journal::Outcome;
 use crate::problem::{Class, Problem};
 use crate::rows::{Row, Sent};
 use crate::transport::Response;
-use crate::verdict::{self, Transient};
+use crate::verdict::Transient;
 use model::Uuid;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 impl Sender<'_> {
@@ -102,9 +101,4 @@ fn of_all(response: &Response, rows: usize) -> Vec<Uuid> {
     let ids: Vec<Uuid> =
         listed.into_iter().flatten().filter_map(|id| Uuid::try_parse(id.as_str()?).ok()).collect();
     if ids.len() == rows { ids } else { Vec::new() }
-}
-
-/// The records that a message made of which some rows failed, by place.
-pub(super) fn of_some(response: &Response) -> BTreeMap<usize, Uuid> {
-    verdict::elastic_ids(response)
 }
