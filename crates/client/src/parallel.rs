@@ -99,6 +99,8 @@ where
     let mut summary = Summary::default();
     let mut is_open = true;
     loop {
+        // A step may have seen the signal, and ended, before this loop was woken by it.
+        summary.stopped_early |= stop.as_ref().is_some_and(|stop| *stop.borrow());
         // In order, a result waits for those before it: what runs ahead of them is bounded.
         while let Some(chunk) = cutter.full.front()
             && (!settings.is_ordered || chunk.number < next_told + 2 * width as u64)
